@@ -1,0 +1,70 @@
+"""Frozen value types that pass between rooms. Shape legend: H, W image sides in pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+NONE, ROAD, BUILDING = 0, 128, 255
+"""Label values of LEVIR-MCI: no change, changed road, changed building."""
+
+LABEL_VALUES = (NONE, ROAD, BUILDING)
+"""Class index -> label value; a binary mask uses `NONE` and `BUILDING` alone."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One item of a dataset: two images of a place, with what is known about the change.
+
+    Attributes:
+        name: the item's name, for example ``train_000016.png``.
+        before, after: ``(H, W, 3)`` uint8 RGB, earlier date first.
+        label: ``(H, W)`` uint8 of `LABEL_VALUES`, or None where the item has no mask.
+        sentences: the reference sentences without full stop, empty where there are none.
+        changed: the dataset's change flag, or None where it is not known.
+    """
+
+    name: str
+    before: np.ndarray
+    after: np.ndarray
+    label: np.ndarray | None = None
+    sentences: tuple[str, ...] = ()
+    changed: bool | None = None
+
+
+@dataclass(frozen=True)
+class ChangeDescription:
+    """What the model says of one pair.
+
+    Attributes:
+        sentence: the chosen sentence.
+        sentences: instruction -> the sentence it gave; empty where the change flag closed the gate.
+        changed: the change flag.
+        change_probability: the flag head's probability in [0, 1]; None for a model without that head.
+        mask: ``(H, W)`` uint8 of `LABEL_VALUES`.
+        probability: ``(H, W)`` float32 in [0, 1], the probability that the pixel changed.
+        heatmap: ``(H, W)`` float32 in [0, 1], size of the differential features after the neck
+            (the paper's Fig. 8).
+        notes: what was converted in the input, for people.
+        model: name and digest of the model.
+        timings: seconds by step.
+    """
+
+    sentence: str
+    sentences: dict[str, str]
+    changed: bool
+    change_probability: float | None
+    mask: np.ndarray
+    probability: np.ndarray
+    heatmap: np.ndarray
+    notes: tuple[str, ...] = ()
+    model: dict[str, Any] = field(default_factory=dict)
+    timings: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def changed_share(self) -> float:
+        """Share of the pixels that the mask calls changed, in [0, 1]."""
+        return float((self.mask > 0).mean())
