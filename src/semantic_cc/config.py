@@ -1,0 +1,397 @@
+"""Typed configuration: the same dataclasses are the YAML files, the command-line flags and the help.
+
+The defaults are the paper's values; the presets change sizes. Importing this module stays light (no torch).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from semantic_cc.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class LoraConfig:
+    """Low-rank adapters (paper IV-C): y = Wx + (alpha / rank) B A x, without bias.
+
+    Args:
+        rank: inner width of the adapter.
+        alpha: scale of the adapter, divided by the rank.
+        dropout: dropout probability on the adapter's input, in [0, 1).
+    """
+
+    rank: int = 16
+    alpha: int = 32
+    dropout: float = 0.05
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """Bi-temporal SAM encoder (paper III-B); the defaults are SAM ViT-L at 256 px.
+
+    Args:
+        width: channels c of a token.
+        depth: Transformer layers.
+        heads: attention heads.
+        window: side of the attention windows, in tokens.
+        global_layers: layers with global attention, counted from 0.
+        image_size: side in pixels that the position tables and channel filters are made for.
+        change_width: channels of SAM's neck, the tier that change detection reads.
+        bcsf: whether the bi-temporal change semantic filters (eqs. 2, 3) are there.
+        bcsf_after: the layers they follow: the four global ones (paper) or every window layer.
+        adapt: what of SAM trains: LoRA on every layer's qkv, or all weights (no pretrained encoder).
+        lora: the adapters, read when adapt is lora.
+        weights: SAM vision weights in the Hugging Face layout (a .safetensors file), or null for a random
+            start; position tables of another size are resampled.
+    """
+
+    width: int = 1024
+    depth: int = 24
+    heads: int = 16
+    window: int = 14
+    global_layers: tuple[int, ...] = (5, 11, 17, 23)
+    image_size: int = 256
+    change_width: int = 256
+    bcsf: bool = True
+    bcsf_after: Literal["global", "window"] = "global"
+    adapt: Literal["lora", "full"] = "lora"
+    lora: LoraConfig = field(default_factory=LoraConfig)
+    weights: str | None = None
+
+
+@dataclass(frozen=True)
+class NeckConfig:
+    """Multi-task semantic aggregation neck (paper III-C).
+
+    Args:
+        units: number N of aggregation units.
+        attention: inter-task attention: bilinear similarity (eq. 5) or multi-head cross-attention (Neck_cs).
+        similarity: the bilinear W: a matrix with one score a position, or the released code's tensor with
+            one score a channel (only with directions cd_to_cc).
+        directions: both tasks learn from each other, or captioning from change detection alone.
+        caption_heads: attention heads of the captioning stream.
+        change_heads: attention heads of the change-detection stream.
+    """
+
+    units: int = 3
+    attention: Literal["bilinear", "cross"] = "bilinear"
+    similarity: Literal["matrix", "tensor"] = "matrix"
+    directions: Literal["both", "cd_to_cc"] = "both"
+    caption_heads: int = 16
+    change_heads: int = 8
+
+
+@dataclass(frozen=True)
+class ChangeDecoderConfig:
+    """Change detection decoder (paper III-D, eq. 6).
+
+    Args:
+        width: channels of each pyramid level.
+        classes: 1 = building change (binary, eq. 9); 3 = none, road, building (LEVIR-MCI).
+    """
+
+    width: int = 512
+    classes: Literal[1, 3] = 1
+
+
+@dataclass(frozen=True)
+class QFormerConfig:
+    """Q-Former (paper III-E), BLIP-2's geometry by default.
+
+    Args:
+        queries: number q of learned queries, also the number of visual tokens the LLM sees.
+        width: hidden width d.
+        layers: Transformer layers; every second one has cross-attention.
+        heads: attention heads.
+        encoder_width: width of the visual tokens it reads, after `Linear c -> encoder_width`.
+        text: whether it also reads the instruction (InstructBLIP's form; eq. 7 can be read so).
+        frozen: whether Q-Former and queries keep their weights (pretrained) or train.
+    """
+
+    queries: int = 32
+    width: int = 768
+    layers: int = 12
+    heads: int = 12
+    encoder_width: int = 1408
+    text: bool = False
+    frozen: bool = True
+
+
+@dataclass(frozen=True)
+class EnhancerConfig:
+    """Change semantic feature enhancer (eq. 8) and the variants of Table III.
+
+    Args:
+        position: after the Q-Former (paper), before it (at encoder width), or off (dates only joined).
+        activation: the gates of the first two formulas; off = gates 1.
+        subtraction: the third block, the difference of the dates.
+    """
+
+    position: Literal["after", "before", "off"] = "after"
+    activation: bool = True
+    subtraction: bool = True
+
+
+@dataclass(frozen=True)
+class LLMConfig:
+    """The language model that writes the sentence.
+
+    Args:
+        name: vicuna-7b, smollm2-135m-instruct, random (a seeded LLaMA of a few layers, for tests), a local
+            directory in the Hugging Face layout, or a hub id.
+        template: prompt template and end mark: minigpt4 (Vicuna) or chatml (SmolLM2).
+        lora: the adapters.
+        lora_targets: names of the linear layers that get adapters.
+        dtype: type of the frozen base weights.
+        max_new_tokens: longest answer, in tokens.
+        random_width: hidden width of the random LLaMA.
+        random_layers: layers of the random LLaMA.
+        random_seed: seed of the random LLaMA's weights.
+    """
+
+    name: str = "vicuna-7b"
+    template: Literal["minigpt4", "chatml"] = "minigpt4"
+    lora: LoraConfig = field(default_factory=LoraConfig)
+    lora_targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj")
+    dtype: Literal["float32", "bfloat16"] = "bfloat16"
+    max_new_tokens: int = 48
+    random_width: int = 32
+    random_layers: int = 2
+    random_seed: int = 0
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The whole model (paper Fig. 1).
+
+    Args:
+        encoder: bi-temporal SAM encoder.
+        change_task: whether the change-detection branch and the neck are there; off = captioning alone.
+        neck: multi-task neck, read when change_task is on.
+        change_decoder: mask decoder, read when change_task is on.
+        qformer: Q-Former.
+        enhancer: difference enhancer.
+        llm: language model.
+        flag_head: the optional change-flag head on the mean of the visual tokens.
+        decoding: consensus over the four instructions (the multi-output ensemble), or greedy under one.
+    """
+
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    change_task: bool = True
+    neck: NeckConfig = field(default_factory=NeckConfig)
+    change_decoder: ChangeDecoderConfig = field(default_factory=ChangeDecoderConfig)
+    qformer: QFormerConfig = field(default_factory=QFormerConfig)
+    enhancer: EnhancerConfig = field(default_factory=EnhancerConfig)
+    llm: LLMConfig = field(default_factory=LLMConfig)
+    flag_head: bool = False
+    decoding: Literal["consensus", "greedy"] = "consensus"
+
+
+@dataclass(frozen=True)
+class OptimConfig:
+    """AdamW and its one schedule over all steps (paper IV-C): linear warm-up, then cosine to zero.
+
+    Args:
+        lr: peak learning rate.
+        weight_decay: decoupled weight decay.
+        warmup: share of all steps spent warming up, in [0, 1).
+        max_grad_norm: gradients are clipped to this norm; null = not clipped (the paper does not say).
+    """
+
+    lr: float = 1e-4
+    weight_decay: float = 0.05
+    warmup: float = 0.03
+    max_grad_norm: float | None = None
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """The staged training loop (paper III-F, Table IV).
+
+    Args:
+        strategy: three stages (paper), two (i, ii), or one (everything together).
+        epochs: each epoch runs every stage once.
+        change_batch: batch size of stage i.
+        caption_batch: batch size of stage ii.
+        joint_batch: batch size of stage iii and of the one-stage strategy.
+        change_items: items stage i draws per epoch; null = all.
+        caption_items: items stage ii draws per epoch; null = all.
+        joint_items: items stage iii (or the single stage) draws per epoch; null = all.
+        change_weight: the factor lambda of eq. 9.
+        flag_weight: weight of the change-flag head's loss beside the caption loss.
+        augment: random flips, turns and light changes (geometry only where no sentence is read).
+        precision: float32, or bfloat16 autocast.
+        seed: seed of initial weights, sampling and augmentation.
+        checkpoint_every: optimiser steps between checkpoints of the training state.
+    """
+
+    strategy: Literal["three_stage", "two_stage", "one_stage"] = "three_stage"
+    epochs: int = 300
+    change_batch: int = 1
+    caption_batch: int = 1
+    joint_batch: int = 1
+    change_items: int | None = None
+    caption_items: int | None = None
+    joint_items: int | None = None
+    change_weight: float = 0.5
+    flag_weight: float = 1.0
+    augment: bool = False
+    precision: Literal["float32", "bfloat16"] = "bfloat16"
+    seed: int = 0
+    checkpoint_every: int = 500
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything a training run needs.
+
+    Args:
+        preset: the preset this configuration starts from, for example small or paper+table2-bcsf.
+        data: root folder of the dataset (LEVIR-CC or LEVIR-MCI layout).
+        out: folder for the log, the checkpoints and the trained model.
+        model: the model.
+        optim: optimiser and schedule.
+        train: the training loop.
+    """
+
+    preset: str = "paper"
+    data: str = "data"
+    out: str = "runs/out"
+    model: ModelConfig = field(default_factory=ModelConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+
+
+def preset_names() -> list[str]:
+    """Names of the shipped presets."""
+    folder = resources.files("semantic_cc") / "presets"
+    return sorted(p.name.removesuffix(".yaml") for p in folder.iterdir() if p.name.endswith(".yaml"))
+
+
+def preset_values(name: str) -> dict[str, Any]:
+    """The values of a preset as nested dicts; ``a+b`` lays preset b's own values over preset a.
+
+    Raises:
+        ConfigError: for an unknown name.
+    """
+    values: dict[str, Any] = {}
+    for position, part in enumerate(name.split("+")):
+        if part not in preset_names():
+            raise ConfigError(f"unknown preset {part!r}; choose one of: {', '.join(preset_names())}")
+        text = (resources.files("semantic_cc") / "presets" / f"{part}.yaml").read_text()
+        own = yaml.safe_load(text) or {}
+        base = own.pop("base", None)
+        if base is not None and position == 0:
+            values = preset_values(base)
+        values = merge(values, own)
+    return values
+
+
+def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """`base` with the values of `over` laid on top, section by section."""
+    result = dict(base)
+    for key, value in over.items():
+        if isinstance(value, dict) and isinstance(result.get(key), dict):
+            result[key] = merge(result[key], value)
+        else:
+            result[key] = value
+    return result
+
+
+def load_config(source: str | Path | dict[str, Any], overrides: dict[str, Any] | None = None) -> Config:
+    """A checked configuration from a preset name, a YAML file or nested dicts.
+
+    A YAML file may name a `preset` to start from. `overrides` is laid on top.
+
+    Raises:
+        ConfigError: unknown preset, key or value; unreadable file. The message names the key.
+    """
+    if isinstance(source, dict):
+        values = source
+    elif str(source).endswith((".yaml", ".yml")):
+        values = _read_yaml(Path(source))
+    else:
+        values = {"preset": str(source)}
+    values = merge(values, overrides or {})
+    preset = values.get("preset", "small")
+    return parse(Config, merge(preset_values(preset), {**values, "preset": preset}))
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"{path} is not valid YAML: {reason}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path} must hold keys and values, for example 'preset: small'")
+    return values
+
+
+def parse(cls: type, values: dict[str, Any]) -> Any:
+    """Builds the dataclass `cls` from nested dicts; every type is checked by jsonargparse.
+
+    Raises:
+        ConfigError: unknown key or wrong value, in one line that names the key.
+    """
+    from jsonargparse import ArgumentParser, ArgumentError
+
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(cls, as_positional=False)
+    try:
+        parsed = parser.instantiate_classes(parser.parse_object(values)).as_dict()
+        config = cls(**parsed)
+    except (ArgumentError, TypeError, KeyError, ValueError) as error:
+        raise ConfigError(f"configuration: {' '.join(str(error).split())}") from error
+    check(config)
+    return config
+
+
+def check(config: Any) -> None:
+    """Checks that cross single fields.
+
+    Raises:
+        ConfigError: naming the fields that do not fit together.
+    """
+    model = config.model if isinstance(config, Config) else config
+    encoder, neck = model.encoder, model.neck
+    problems = [
+        (encoder.width % encoder.heads != 0, "encoder.width must be a multiple of encoder.heads"),
+        (encoder.image_size % 16 != 0, "encoder.image_size must be a multiple of 16"),
+        (max(encoder.global_layers, default=0) >= encoder.depth, "encoder.global_layers must lie below encoder.depth"),
+        (encoder.width % neck.caption_heads != 0, "encoder.width must be a multiple of neck.caption_heads"),
+        (encoder.change_width % neck.change_heads != 0, "encoder.change_width must be a multiple of neck.change_heads"),
+        (neck.similarity == "tensor" and (neck.directions, neck.attention) != ("cd_to_cc", "bilinear"),
+         "neck.similarity tensor needs neck.directions cd_to_cc and neck.attention bilinear"),
+        (model.qformer.width % model.qformer.heads != 0, "qformer.width must be a multiple of qformer.heads"),
+    ]
+    if isinstance(config, Config):
+        counts = [getattr(config.train, f"{stage}_{what}") for stage in ("change", "caption", "joint")
+                  for what in ("batch", "items")]
+        problems += [
+            (any(n is not None and n < 1 for n in counts), "train.*_batch and train.*_items must be at least 1"),
+            (config.train.epochs < 1, "train.epochs must be at least 1"),
+            (config.train.checkpoint_every < 1, "train.checkpoint_every must be at least 1"),
+            (config.optim.lr <= 0, "optim.lr must be positive"),
+            (not 0 <= config.optim.warmup < 1, "optim.warmup must lie in [0, 1)"),
+            (not model.change_task and config.train.strategy != "three_stage",
+             "train.strategy must be three_stage when model.change_task is off (stage ii alone remains)"),
+        ]
+    for wrong, message in problems:
+        if wrong:
+            raise ConfigError(f"configuration: {message}")
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """Nested dicts of plain JSON values, the inverse of `parse`."""
+    import json
+
+    return json.loads(json.dumps(dataclasses.asdict(config)))

@@ -1,0 +1,101 @@
+"""Plane geometry of the synthetic world: boxes, paths and distances.
+
+All coordinates are (x, y) in units of half a metre, in the frame [0, `SIDE`] x [0, `SIDE`], y downwards.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+SIDE = 256.0
+"""Side of the place in units: 256 units of 0.5 m."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle of `w` x `h` units about (`x`, `y`), turned by `angle` radians."""
+
+    x: float
+    y: float
+    w: float
+    h: float
+    angle: float = 0.0
+
+    def grown(self, by: float) -> Box:
+        """The same rectangle with `by` units more on each side."""
+        return Box(self.x, self.y, self.w + 2 * by, self.h + 2 * by, self.angle)
+
+    def at(self, u: float, v: float) -> tuple[float, float]:
+        """The point at (`u`, `v`) in the box's own axes, from its centre."""
+        c, s = math.cos(self.angle), math.sin(self.angle)
+        return self.x + c * u - s * v, self.y + s * u + c * v
+
+    def part(self, u: float, v: float, w: float, h: float) -> Box:
+        """A box in this box's axes, centred at (`u`, `v`)."""
+        x, y = self.at(u, v)
+        return Box(x, y, w, h, self.angle)
+
+    def corners(self) -> np.ndarray:
+        """The four corners in order, (4, 2)."""
+        a, b = self.w / 2, self.h / 2
+        return np.array([self.at(-a, -b), self.at(a, -b), self.at(a, b), self.at(-a, b)])
+
+    def local(self, points: np.ndarray) -> np.ndarray:
+        """`points` (N, 2) in the box's own axes, (N, 2)."""
+        c, s = math.cos(self.angle), math.sin(self.angle)
+        d = np.asarray(points, dtype=float) - (self.x, self.y)
+        return np.stack([c * d[:, 0] + s * d[:, 1], -s * d[:, 0] + c * d[:, 1]], axis=1)
+
+    def distance(self, points: np.ndarray) -> np.ndarray:
+        """Distance of each of `points` (N, 2) to the box, 0 inside, (N,)."""
+        over = np.abs(self.local(points)) - (self.w / 2, self.h / 2)
+        return np.hypot(*np.maximum(over, 0.0).T)
+
+    def grid(self, n: int = 5) -> np.ndarray:
+        """An even grid of n x n points over the box, (n * n, 2)."""
+        ticks = (np.arange(n) + 0.5) / n - 0.5
+        return np.array([self.at(u * self.w, v * self.h) for u in ticks for v in ticks])
+
+    def inside_share(self) -> float:
+        """Share of the box that lies in the frame, on a grid of 7 x 7 points."""
+        p = self.grid(7)
+        return float(((p >= 0) & (p <= SIDE)).all(axis=1).mean())
+
+
+def overlap(a: Box, b: Box) -> bool:
+    """Whether two boxes overlap (separating axes)."""
+    pa, pb = a.corners(), b.corners()
+    for box in (a, b):
+        for angle in (box.angle, box.angle + math.pi / 2):
+            axis = np.array([math.cos(angle), math.sin(angle)])
+            qa, qb = pa @ axis, pb @ axis
+            if qa.max() <= qb.min() or qb.max() <= qa.min():
+                return False
+    return True
+
+
+def resample(points: np.ndarray, step: float = 4.0) -> np.ndarray:
+    """A path (N, 2) with points about every `step` units, (M, 2)."""
+    s = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(points, axis=0).T))])
+    t = np.linspace(0.0, s[-1], max(2, int(s[-1] / step) + 1))
+    return np.stack([np.interp(t, s, points[:, 0]), np.interp(t, s, points[:, 1])], axis=1)
+
+
+def path_distance(path: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Distance of each of `points` (N, 2) to the nearest point of a resampled `path` (M, 2), (N,)."""
+    d = points[:, None, :] - path[None, :, :]
+    return np.sqrt((d * d).sum(-1).min(axis=1))
+
+
+def bezier(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
+    """A quadratic curve from `a` to `c` drawn towards `b`, resampled, (M, 2)."""
+    t = np.linspace(0, 1, 40)[:, None]
+    return resample((1 - t) ** 2 * a + 2 * t * (1 - t) * b + t**2 * c)
+
+
+def in_frame(points: np.ndarray, margin: float = 0.0) -> np.ndarray:
+    """Which of `points` (N, 2) lie in the frame, at least `margin` units from its edge, (N,) bool."""
+    return ((points >= margin) & (points <= SIDE - margin)).all(axis=1)
