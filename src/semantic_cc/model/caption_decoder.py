@@ -1,0 +1,170 @@
+"""Change caption decoder (paper III-E, eq. 7): Q-Former, enhancer, prompter, LLM.
+
+Legend: b pairs, n tokens a date, c encoder width, q queries, d Q-Former width, m LLM width,
+t prompt length, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from difflib import SequenceMatcher
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+from transformers import PreTrainedModel
+
+from semantic_cc.model.enhancer import Enhancer
+from semantic_cc.model.prompter import Prompter
+from semantic_cc.model.qformer import QFormer
+
+
+class CaptionDecoder(nn.Module):
+    """Tokens of two dates -> a sentence.
+
+    Args:
+        project: `Linear c -> v`, the Q-Former's input width; None where the enhancer does it (before).
+        ln_vision: BLIP-2's norm of that input.
+        queries: (1, q, d).
+        qformer: the Q-Former.
+        enhancer: eq. 8, at the width of its position.
+        to_llm: `Linear d -> m` where the enhancer stands before the Q-Former, else None.
+        flag: the optional change-flag head, a linear m -> 1.
+        llm: any causal LM of transformers.
+        prompter: template and tokenizer of that LLM.
+        max_new_tokens: longest answer.
+    """
+
+    def __init__(
+        self,
+        project: nn.Module | None,
+        ln_vision: nn.Module,
+        queries: nn.Parameter,
+        qformer: QFormer,
+        enhancer: Enhancer,
+        to_llm: nn.Module | None,
+        flag: nn.Module | None,
+        llm: PreTrainedModel,
+        prompter: Prompter,
+        max_new_tokens: int,
+    ) -> None:
+        super().__init__()
+        self.project = project
+        self.ln_vision = ln_vision
+        self.queries = queries
+        self.qformer = qformer
+        self.enhancer = enhancer
+        self.to_llm = to_llm
+        self.flag = flag
+        self.llm = llm
+        self.prompter = prompter
+        self.max_new_tokens = max_new_tokens
+
+    def visual_tokens(self, tokens: Tensor, instructions: list[str] | None = None) -> Tensor:
+        """Difference tokens for the LLM.
+
+        Args:
+            tokens: (2b, h, w, c), before first.
+            instructions: b instructions, read by a text-aware Q-Former alone.
+
+        Returns:
+            (b, q, m).
+        """
+        tokens = tokens.flatten(1, 2)  # (2b, n, c)
+        if self.project is None:  # Table III, "before": one pass over the difference
+            seen = self.ln_vision(self.enhancer(*tokens.chunk(2)))  # (b, n, v)
+            output = self.qformer(self.queries, seen, self._text(instructions, 1))
+            return self.to_llm(output)  # type: ignore[misc]
+        seen = self.ln_vision(self.project(tokens))  # (2b, n, v)
+        output = self.qformer(self.queries, seen, self._text(instructions, 2))  # (2b, q, d)
+        return self.enhancer(*output.chunk(2))
+
+    def _text(self, instructions: list[str] | None, dates: int) -> tuple[Tensor, Tensor] | None:
+        if not self.qformer.text:
+            return None
+        if instructions is None:
+            raise ValueError("a text-aware Q-Former needs one instruction a pair")
+        ids = [torch.tensor(self.prompter.ids(text)) for text in instructions]
+        padded = pad_sequence(ids, batch_first=True).repeat(dates, 1)
+        mask = pad_sequence([torch.ones_like(row) for row in ids], batch_first=True).repeat(dates, 1)
+        return padded.to(self.queries.device), mask.to(self.queries.device)
+
+    def flag_logits(self, visual: Tensor) -> Tensor | None:
+        """(b, q, m) -> logits of "changed", (b,); None without the head."""
+        return None if self.flag is None else self.flag(visual.mean(dim=1))[:, 0]
+
+    def _prompt(self, visual: Tensor, instructions: list[str], answers: list[list[int]]) -> list[Tensor]:
+        """Rows (t_i, m): start, image tokens, instruction, answer so far."""
+        embed = self.llm.get_input_embeddings()
+        rows = []
+        for image, instruction, answer in zip(visual, instructions, answers, strict=True):
+            rest = self.prompter.rest_ids(instruction) + answer
+            ids = torch.tensor(self.prompter.start_ids + rest, device=visual.device)
+            words = embed(ids)
+            cut = len(self.prompter.start_ids)
+            rows.append(torch.cat([words[:cut], image.to(words.dtype), words[cut:]]))
+        return rows
+
+    def teach(self, visual: Tensor, instructions: list[str], sentences: list[str]) -> tuple[Tensor, Tensor]:
+        """Logits of the true sentence's tokens, its end mark included (teacher forcing).
+
+        Args:
+            visual: (b, q, m).
+            instructions, sentences: b texts each.
+
+        Returns:
+            logits (k, V) and targets (k,), k = all answer tokens of the batch.
+        """
+        answers = [self.prompter.answer_ids(text) for text in sentences]
+        rows = self._prompt(visual, instructions, answers)
+        embeds = pad_sequence(rows, batch_first=True)  # (b, t, m), padded at the right
+        lengths = torch.tensor([len(row) for row in rows], device=visual.device)
+        mask = torch.arange(embeds.shape[1], device=visual.device) < lengths[:, None]
+        hidden = self.llm.get_decoder()(
+            inputs_embeds=embeds, attention_mask=mask.long(), use_cache=False
+        ).last_hidden_state
+        # the token at position i is predicted by the hidden state at i - 1
+        picked = [
+            hidden[row, len(embeds_row) - len(answer) - 1 : len(embeds_row) - 1]
+            for row, (embeds_row, answer) in enumerate(zip(rows, answers, strict=True))
+        ]
+        targets = torch.tensor([token for answer in answers for token in answer], device=visual.device)
+        return self.llm.get_output_embeddings()(torch.cat(picked)), targets
+
+    @torch.no_grad()
+    def generate(self, visual: Tensor, instructions: list[str], use_cache: bool = True) -> list[str]:
+        """Greedy sentences for (b, q, m) under b instructions."""
+        rows = self._prompt(visual, instructions, [[]] * len(instructions))
+        embeds = pad_sequence(rows, batch_first=True, padding_side="left")
+        mask = pad_sequence(
+            [torch.ones(len(row), dtype=torch.long, device=visual.device) for row in rows],
+            batch_first=True,
+            padding_side="left",
+        )
+        end = self.prompter.ids(self.prompter.template.end)
+        stop = {"eos_token_id": end[0]} if len(end) == 1 else {"stop_strings": [self.prompter.template.end]}
+        ids = self.llm.generate(
+            inputs_embeds=embeds,
+            attention_mask=mask,
+            max_new_tokens=self.max_new_tokens,
+            do_sample=False,
+            use_cache=use_cache,
+            pad_token_id=end[0],
+            tokenizer=self.prompter.tokenizer,
+            **stop,
+        )
+        return [self.prompter.sentence(row) for row in ids.tolist()]
+
+
+def consensus(sentences: list[str]) -> str:
+    """The sentence closest to the others (the multi-output ensemble, DESIGN section 3).
+
+    Closeness is the mean of difflib's ratio over words in both directions; the first wins a tie.
+    """
+
+    def closeness(a: str, b: str) -> float:
+        one, two = a.split(), b.split()
+        return sum(SequenceMatcher(None, x, y).ratio() for x, y in pairwise((one, two, one))) / 2
+
+    scores = [sum(closeness(a, b) for j, b in enumerate(sentences) if j != i) for i, a in enumerate(sentences)]
+    return sentences[scores.index(max(scores))]

@@ -1,0 +1,74 @@
+"""Bi-temporal SAM encoder (paper III-B): SAM's ViT with a BCSF after its global layers, in two tiers.
+
+Legend: b pairs, H, W pixels, h = H/16, w = W/16 tokens, c encoder width, e = width of SAM's neck.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers.models.sam.modeling_sam import SamVisionEncoder
+
+PATCH = 16
+"""Pixels a side of a token."""
+
+_MEAN = (0.485, 0.456, 0.406)  # SAM's pixel mean and deviation (123.675, ...) for inputs in [0, 1]
+_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class Features:
+    """The two tiers, dates on the batch axis, before first.
+
+    Attributes:
+        caption: (2b, h, w, c), the last layer's tokens.
+        change: (2b, h, w, e), after SAM's own neck; None where change detection is off.
+    """
+
+    caption: Tensor
+    change: Tensor | None
+
+
+class BitemporalEncoder(nn.Module):
+    """SAM's ViT on both dates at once, with filters between some of its layers.
+
+    Args:
+        vision: transformers' SAM vision encoder, with or without LoRA.
+        filters: layer index -> the BCSF that follows it; empty = SAM untouched.
+    """
+
+    def __init__(self, vision: SamVisionEncoder, filters: dict[int, nn.Module]) -> None:
+        super().__init__()
+        self.vision = vision
+        self.filters = nn.ModuleDict({str(layer): module for layer, module in filters.items()})
+        self.register_buffer("mean", torch.tensor(_MEAN).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(_STD).view(3, 1, 1), persistent=False)
+
+    def forward(self, before: Tensor, after: Tensor, change: bool = True) -> Features:
+        """Encodes `(b, 3, H, W)` images with values in [0, 1]; H and W are multiples of 16."""
+        pixels = (torch.cat([before, after]) - self.mean) / self.std  # (2b, 3, H, W)
+        x = self.vision.patch_embed.projection(pixels).permute(0, 2, 3, 1)  # (2b, h, w, c)
+        x = x + resample_positions(self.vision.pos_embed, x.shape[1], x.shape[2])
+        for index, layer in enumerate(self.vision.layers):
+            x = layer(x)
+            if str(index) in self.filters:
+                x = self.filters[str(index)](x)
+        tier = self.vision.neck(x).permute(0, 2, 3, 1) if change else None  # (2b, h, w, e)
+        return Features(x, tier)
+
+
+def resample_positions(table: Tensor, h: int, w: int) -> Tensor:
+    """Position table (1, h0, w0, c) -> (1, h, w, c), bicubic; itself where the size is the same."""
+    if table.shape[1:3] == (h, w):
+        return table
+    grid = F.interpolate(table.float().permute(0, 3, 1, 2), (h, w), mode="bicubic", align_corners=False)
+    return grid.permute(0, 2, 3, 1).to(table.dtype)
+
+
+def pad_to_patches(image: Tensor) -> Tensor:
+    """(b, 3, H, W) padded at the bottom and right to multiples of 16, by repeating the border."""
+    height, width = image.shape[-2:]
+    return F.pad(image, (0, -width % PATCH, 0, -height % PATCH), mode="replicate")

@@ -1,0 +1,34 @@
+"""Change semantic feature enhancer (paper Fig. 5, eq. 8) with the variants of Table III.
+
+Legend: b pairs, q tokens of a date, d their width, m output width.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class Enhancer(nn.Module):
+    """Two dates' tokens -> tokens of their difference.
+
+    Args:
+        width: d. out_width: m.
+        activation: the gates of the first two formulas; off = gates 1.
+        subtraction: the third block, the difference of the dates.
+    """
+
+    def __init__(self, width: int, out_width: int, activation: bool = True, subtraction: bool = True) -> None:
+        super().__init__()
+        self.gates = nn.ModuleList([nn.Linear(2 * width, 1) for _ in range(2)]) if activation else None
+        self.subtraction = subtraction
+        self.project = nn.Linear((3 if subtraction else 2) * width, out_width)
+
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        """(b, q, d) twice -> (b, q, m)."""
+        if self.gates is not None:
+            gate1 = torch.sigmoid(self.gates[0](torch.cat([first, second], dim=-1)))  # (b, q, 1)
+            gate2 = torch.sigmoid(self.gates[1](torch.cat([second, first], dim=-1)))
+            first, second = first * gate1, second * gate2
+        blocks = [first, second, first - second] if self.subtraction else [first, second]
+        return self.project(torch.cat(blocks, dim=-1))

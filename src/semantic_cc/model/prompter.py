@@ -1,0 +1,81 @@
+"""Prompter (paper III-E, eq. 7): instructions, templates and end marks as token ids.
+
+Templates belong to the LLM: MiniGPT-4's for Vicuna, the chat template for SmolLM2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from transformers import PreTrainedTokenizerBase
+
+INSTRUCTIONS = (
+    "Describe the difference between the new remote sensing image and the old one in detail.",
+    "What is the main change between the two remote sensing scenes? Describe it in detail.",
+    "Please provide a detailed description of the difference between these two remote sensing pictures.",
+    "Can you describe what has been changed between these two remote sensing pictures for me?",
+)
+"""The paper's four instructions (IV-C)."""
+
+
+@dataclass(frozen=True)
+class Template:
+    """Text around the image tokens.
+
+    Attributes:
+        start: before the image tokens.
+        rest: after them; holds ``{instruction}``.
+        end: the end mark that closes the answer.
+        bos: whether the LLM's begin-of-sequence token comes first.
+    """
+
+    start: str
+    rest: str
+    end: str
+    bos: bool
+
+
+TEMPLATES = {
+    "minigpt4": Template("###Human: <Img>", "</Img> {instruction} ###Assistant: ", "###", bos=True),
+    "chatml": Template(
+        "<|im_start|>user\n<Img>",
+        "</Img> {instruction}<|im_end|>\n<|im_start|>assistant\n",
+        "<|im_end|>",
+        bos=False,
+    ),
+}
+
+
+class Prompter:
+    """Turns instructions and sentences into token ids.
+
+    Args:
+        tokenizer: the LLM's tokenizer.
+        template: the LLM's template.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, template: Template) -> None:
+        self.tokenizer = tokenizer
+        self.template = template
+        self._known: dict[str, list[int]] = {}
+        bos = [tokenizer.bos_token_id] if template.bos and tokenizer.bos_token_id is not None else []
+        self.start_ids = bos + self.ids(template.start)
+
+    def ids(self, text: str) -> list[int]:
+        """Token ids of `text`, without the tokenizer's own begin and end tokens."""
+        if text not in self._known:
+            self._known[text] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return self._known[text]
+
+    def rest_ids(self, instruction: str) -> list[int]:
+        """Ids of what follows the image tokens."""
+        return self.ids(self.template.rest.format(instruction=instruction))
+
+    def answer_ids(self, sentence: str) -> list[int]:
+        """Ids of the sentence and its end mark: what the LLM learns to write."""
+        return self.ids(sentence + self.template.end)
+
+    def sentence(self, ids: list[int]) -> str:
+        """Text of generated ids up to the end mark, white space folded."""
+        text = self.tokenizer.decode(ids, skip_special_tokens=False)
+        return " ".join(text.split(self.template.end)[0].split())

@@ -1,0 +1,192 @@
+"""Semantic-CC, the paper's Fig. 1: encoder -> neck -> change decoder and caption decoder (eq. 1).
+
+Parts arrive built (see `build.py`); this module only routes. Legend: b pairs, H, W pixels, K classes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from semantic_cc.config import ModelConfig
+from semantic_cc.model.caption_decoder import CaptionDecoder, consensus
+from semantic_cc.model.change_decoder import ChangeDecoder
+from semantic_cc.model.encoder import BitemporalEncoder, pad_to_patches
+from semantic_cc.model.neck import AggregationNeck
+from semantic_cc.model.prompter import INSTRUCTIONS
+
+UNCHANGED = "the scene is the same as before"
+"""What is said of a pair whose change flag closed the gate; the LLM is not asked."""
+
+
+@dataclass(frozen=True)
+class ModelOutput:
+    """What training reads.
+
+    Attributes:
+        change_logits: (b, K, H, W), None where the mask was not decoded.
+        caption_logits: (k, V) over the k answer tokens of the batch, None without sentences.
+        caption_targets: (k,) int64 token ids.
+        flag_logits: (b,), None without sentences or without the flag head.
+    """
+
+    change_logits: Tensor | None
+    caption_logits: Tensor | None = None
+    caption_targets: Tensor | None = None
+    flag_logits: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What inference reads.
+
+    Attributes:
+        class_probabilities: (b, 2 or 3, H, W) float32, the class "none" first; None with the change task off.
+        change_probability: (b,) float32 of the flag head, None without it.
+        changed: b change flags.
+        sentences: b dicts instruction -> sentence; empty where the flag closed the gate.
+        sentence: b sentences.
+        heatmap: (b, H, W) float32 in [0, 1]: |F1 - F2| / (|F1| + |F2|) of the captioning tokens after the neck.
+        timings: seconds by step, for the whole batch.
+    """
+
+    class_probabilities: Tensor | None
+    change_probability: Tensor | None
+    changed: list[bool]
+    sentences: list[dict[str, str]]
+    sentence: list[str]
+    heatmap: Tensor
+    timings: dict[str, float]
+
+
+class SemanticCCModel(nn.Module):
+    """The multi-task model.
+
+    Args:
+        config: what it was built from.
+        encoder: two images -> two tiers of tokens.
+        neck: task interaction; None with the change task off.
+        change_decoder: tokens -> mask; None with the change task off.
+        caption_decoder: tokens -> sentence.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        encoder: BitemporalEncoder,
+        neck: AggregationNeck | None,
+        change_decoder: ChangeDecoder | None,
+        caption_decoder: CaptionDecoder,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = encoder
+        self.neck = neck
+        self.change_decoder = change_decoder
+        self.caption_decoder = caption_decoder
+
+    def tokens(self, before: Tensor, after: Tensor) -> tuple[Tensor | None, Tensor]:
+        """Images (b, 3, H, W) in [0, 1] -> change tokens (2b, h, w, e) or None, caption tokens (2b, h, w, c)."""
+        features = self.encoder(pad_to_patches(before), pad_to_patches(after), change=self.neck is not None)
+        if self.neck is None or features.change is None:
+            return None, features.caption
+        return self.neck(features.change, features.caption)
+
+    def forward(
+        self,
+        before: Tensor,
+        after: Tensor,
+        *,
+        sentences: list[str] | None = None,
+        instructions: list[str] | None = None,
+        change: bool = True,
+    ) -> ModelOutput:
+        """One training pass.
+
+        Args:
+            before, after: (b, 3, H, W) float in [0, 1], any H, W of at least 16.
+            sentences: the true sentences; None = the caption decoder does not run.
+            instructions: one for each sentence.
+            change: whether the mask is decoded.
+        """
+        change_tokens, caption_tokens = self.tokens(before, after)
+        mask = None
+        if change and self.change_decoder is not None and change_tokens is not None:
+            mask = self.change_decoder(change_tokens)[..., : before.shape[-2], : before.shape[-1]]
+        if sentences is None or instructions is None:
+            return ModelOutput(mask)
+        visual = self.caption_decoder.visual_tokens(caption_tokens, instructions)
+        logits, targets = self.caption_decoder.teach(visual, instructions, sentences)
+        return ModelOutput(mask, logits, targets, self.caption_decoder.flag_logits(visual))
+
+    @torch.inference_mode()
+    def predict(self, before: Tensor, after: Tensor, instructions: Sequence[str] | None = None) -> Prediction:
+        """Mask, flag and sentences of a batch; the model should be in eval mode.
+
+        Args:
+            before, after: (b, 3, H, W) float in [0, 1].
+            instructions: what to ask; None = the four of the paper under consensus decoding, the first
+                of them under greedy decoding. Of several answers the closest to the others is chosen.
+        """
+        asked = list(instructions or (INSTRUCTIONS if self.config.decoding == "consensus" else INSTRUCTIONS[:1]))
+        start = time.perf_counter()
+        change_tokens, caption_tokens = self.tokens(before, after)
+        encoded = time.perf_counter()
+        probabilities = None
+        if self.change_decoder is not None and change_tokens is not None:
+            logits = self.change_decoder(change_tokens)[..., : before.shape[-2], : before.shape[-1]]
+            probabilities = class_probabilities(logits.float())
+        masked = time.perf_counter()
+        flag, answers = self._answers(caption_tokens, asked)
+        said = time.perf_counter()
+        sentence = [consensus(list(answer.values())) if answer else UNCHANGED for answer in answers]
+        return Prediction(
+            class_probabilities=probabilities,
+            change_probability=flag,
+            changed=[says_change(text) for text in sentence] if flag is None else (flag >= 0.5).tolist(),
+            sentences=answers,
+            sentence=sentence,
+            heatmap=difference_map(caption_tokens, (before.shape[-2], before.shape[-1])),
+            timings={"encode": encoded - start, "mask": masked - encoded, "sentence": said - masked},
+        )
+
+    def _answers(self, tokens: Tensor, asked: list[str]) -> tuple[Tensor | None, list[dict[str, str]]]:
+        """Flag probabilities, and each pair's answers; a pair that the flag calls unchanged gets none."""
+        decoder, pairs = self.caption_decoder, len(tokens) // 2
+        if decoder.qformer.text:  # the instruction reaches the visual tokens: one pass for each
+            by_instruction = [decoder.visual_tokens(tokens, [text] * pairs) for text in asked]
+        else:
+            by_instruction = [decoder.visual_tokens(tokens)] * len(asked)
+        logits = decoder.flag_logits(by_instruction[0])
+        flag = None if logits is None else torch.sigmoid(logits.float())
+        open_pairs = [i for i in range(pairs) if flag is None or flag[i] >= 0.5]
+        answers: list[dict[str, str]] = [{} for _ in range(pairs)]
+        if open_pairs:
+            visual = torch.cat([tokens_[open_pairs] for tokens_ in by_instruction])  # instruction-major
+            texts = [text for text in asked for _ in open_pairs]
+            for place, sentence in enumerate(decoder.generate(visual, texts)):
+                answers[open_pairs[place % len(open_pairs)]][texts[place]] = sentence
+        return flag, answers
+
+
+def class_probabilities(logits: Tensor) -> Tensor:
+    """(b, K, H, W) logits -> (b, 2 or 3, H, W) probabilities, the class "none" first."""
+    if logits.shape[1] > 1:
+        return logits.softmax(dim=1)
+    change = torch.sigmoid(logits)
+    return torch.cat([1 - change, change], dim=1)
+
+
+def difference_map(tokens: Tensor, size: tuple[int, int]) -> Tensor:
+    """Relative size of the dates' difference (paper Fig. 8): tokens (2b, h, w, c) -> (b, H, W) in [0, 1]."""
+    first, second = tokens.float().chunk(2)
+    total = first.norm(dim=-1) + second.norm(dim=-1)
+    share = (first - second).norm(dim=-1) / total.clamp_min(1e-12)  # (b, h, w)
+    height, width = share.shape[1] * 16, share.shape[2] * 16
+    full = F.interpolate(share[:, None], (height, width), mode="bilinear", align_corners=False)[:, 0]
+    return full[:, : size[0], : size[1]].clamp(0, 1)
