@@ -44,10 +44,11 @@ class ChangeDescription:
         sentences: instruction -> the sentence it gave; empty where the change flag closed the gate.
         changed: the change flag.
         change_probability: the flag head's probability in [0, 1]; None for a model without that head.
-        mask: ``(H, W)`` uint8 of `LABEL_VALUES`.
-        probability: ``(H, W)`` float32 in [0, 1], the probability that the pixel changed.
+        mask: ``(H, W)`` uint8 of `LABEL_VALUES`; None for a model without the change-detection task.
+        probability: ``(H, W)`` float32 in [0, 1], the probability that the pixel changed; None where `mask` is.
         heatmap: ``(H, W)`` float32 in [0, 1], size of the differential features after the neck
             (the paper's Fig. 8).
+        classes: label value -> name of each class the mask can hold, "no change" left out; empty without a mask.
         notes: what was converted in the input, for people.
         model: name and digest of the model.
         timings: seconds by step.
@@ -57,14 +58,22 @@ class ChangeDescription:
     sentences: dict[str, str]
     changed: bool
     change_probability: float | None
-    mask: np.ndarray
-    probability: np.ndarray
+    mask: np.ndarray | None
+    probability: np.ndarray | None
     heatmap: np.ndarray
+    classes: dict[int, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     model: dict[str, Any] = field(default_factory=dict)
     timings: dict[str, float] = field(default_factory=dict)
 
     @property
-    def changed_share(self) -> float:
-        """Share of the pixels that the mask calls changed, in [0, 1]."""
-        return float((self.mask > 0).mean())
+    def changed_share(self) -> float | None:
+        """Share of the pixels that the mask calls changed, in [0, 1]; None without a mask."""
+        return None if self.mask is None else float((self.mask > 0).mean())
+
+    @property
+    def class_shares(self) -> dict[str, float] | None:
+        """Class name -> share of the pixels, in [0, 1]; None without a mask."""
+        if self.mask is None:
+            return None
+        return {name: float((self.mask == value).mean()) for value, name in self.classes.items()}

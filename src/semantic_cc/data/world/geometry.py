@@ -24,6 +24,11 @@ class Box:
     h: float
     angle: float = 0.0
 
+    @classmethod
+    def about(cls, centre: np.ndarray, size: np.ndarray, angle: float = 0.0) -> Box:
+        """The box about `centre` (2,) with sides `size` (2,)."""
+        return cls(float(centre[0]), float(centre[1]), float(size[0]), float(size[1]), float(angle))
+
     def grown(self, by: float) -> Box:
         """The same rectangle with `by` units more on each side."""
         return Box(self.x, self.y, self.w + 2 * by, self.h + 2 * by, self.angle)
@@ -57,7 +62,9 @@ class Box:
     def grid(self, n: int = 5) -> np.ndarray:
         """An even grid of n x n points over the box, (n * n, 2)."""
         ticks = (np.arange(n) + 0.5) / n - 0.5
-        return np.array([self.at(u * self.w, v * self.h) for u in ticks for v in ticks])
+        u, v = np.repeat(ticks, n) * self.w, np.tile(ticks, n) * self.h
+        c, s = math.cos(self.angle), math.sin(self.angle)
+        return np.stack([self.x + c * u - s * v, self.y + s * u + c * v], axis=1)
 
     def inside_share(self) -> float:
         """Share of the box that lies in the frame, on a grid of 7 x 7 points."""
@@ -67,6 +74,8 @@ class Box:
 
 def overlap(a: Box, b: Box) -> bool:
     """Whether two boxes overlap (separating axes)."""
+    if math.hypot(a.x - b.x, a.y - b.y) >= (math.hypot(a.w, a.h) + math.hypot(b.w, b.h)) / 2:
+        return False
     pa, pb = a.corners(), b.corners()
     for box in (a, b):
         for angle in (box.angle, box.angle + math.pi / 2):
@@ -98,4 +107,12 @@ def bezier(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
 
 def in_frame(points: np.ndarray, margin: float = 0.0) -> np.ndarray:
     """Which of `points` (N, 2) lie in the frame, at least `margin` units from its edge, (N,) bool."""
-    return ((points >= margin) & (points <= SIDE - margin)).all(axis=1)
+    return np.asarray(((points >= margin) & (points <= SIDE - margin)).all(axis=1))
+
+
+def ribbon(path: np.ndarray, width: float) -> np.ndarray:
+    """The outline of a strip `width` units wide along `path` (M, 2), (2M, 2)."""
+    t = np.gradient(path, axis=0)
+    t /= np.hypot(t[:, 0], t[:, 1])[:, None]
+    out = np.stack([-t[:, 1], t[:, 0]], axis=1) * (width / 2)
+    return np.concatenate([path + out, (path - out)[::-1]])

@@ -103,13 +103,14 @@ class Event:
         gone: it disappeared; False: it appeared.
         count: how many.
         place: "top", "top left corner", ..., "middle"; "" where it spreads over the scene.
-        ground: what it stands on in the earlier image: "grassland", "bareland", "desert", "woods"; "" unclear.
+        ground: what was there in the earlier image: "grassland", "bareland", "desert", "woods"; "" mixed.
         trees: trees that stood there were removed with it.
         road: the road beside it: "" none, "old", "new".
         roads: how many roads it stands along.
         rows: number of rows when all of it stands in rows of at least three, else 0.
         sides: 1 all on one side of one road, 2 on both sides of one road, 0 otherwise.
         shape: for roads "straight", "curved", "crossroad", "t-shaped"; "" otherwise.
+        tone: for roads "cement" or "asphalt"; "" otherwise.
         boxes: footprints of what changed.
     """
 
@@ -124,6 +125,7 @@ class Event:
     rows: int = 0
     sides: int = 0
     shape: str = ""
+    tone: str = ""
     boxes: tuple[Box, ...] = ()
 
 

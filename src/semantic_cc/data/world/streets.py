@@ -32,7 +32,9 @@ def lay_roads(rng: np.random.Generator, kind: str) -> list[Road]:
     if kind == "none":
         return []
     # Suburbs mostly follow the compass; the rest lie at any angle.
-    angle = rng.choice([0, math.pi / 2]) + rng.normal(0, 0.06) if rng.random() < 0.55 else rng.uniform(0, math.pi)
+    angle = (
+        rng.choice([0, math.pi / 2]) + rng.normal(0, 0.06) if rng.random() < 0.55 else rng.uniform(0, math.pi)
+    )
     middle = np.array([SIDE / 2, SIDE / 2]) + rng.uniform(-45, 45, 2)
     along = np.array([math.cos(angle), math.sin(angle)])
     across = np.array([-along[1], along[0]])
@@ -57,7 +59,10 @@ def lay_roads(rng: np.random.Generator, kind: str) -> list[Road]:
     else:
         gap = rng.uniform(108, 140) / 2
         paths = [(straight(np.full(2, SIDE / 2) + k * gap * across, along), "straight") for k in (-1, 1)]
-    return [Road(p, width * (1.0 if i == 0 else float(rng.uniform(0.85, 1.0))), tone, s) for i, (p, s) in enumerate(paths)]
+    return [
+        Road(p, width * (1.0 if i == 0 else float(rng.uniform(0.85, 1.0))), tone, s)
+        for i, (p, s) in enumerate(paths)
+    ]
 
 
 def lay_plots(rng: np.random.Generator, roads: list[Road], blocked: list[Box]) -> list[Plot]:
@@ -72,6 +77,10 @@ def lay_plots(rng: np.random.Generator, roads: list[Road], blocked: list[Box]) -
         for side in (-1, 1):
             at = float(rng.uniform(0, 30))
             while at < s[-1]:
+                here = road.path[min(int(np.searchsorted(s, at)), len(s) - 1)]
+                if np.abs(here - SIDE / 2).max() > SIDE / 2 + 60:  # too far off for its house to be seen
+                    at += 6.0
+                    continue
                 w, d = size * rng.uniform(0.85, 1.15), size * rng.uniform(0.85, 1.15)
                 pitch = w + gap * rng.uniform(0.8, 1.25)
                 plot = _plot_at(road, s, at, side, index, (w, d, setback * rng.uniform(0.85, 1.2), pitch))
@@ -117,9 +126,11 @@ def build_house(rng: np.random.Generator, plot: Plot, before: bool, after: bool)
         wide = b.w * rng.uniform(0.45, 0.6)
         u = (b.w - wide) / 2 * rng.choice([-1, 1])
         # The wing reaches from the main body to the front edge.
-        boxes = (b.part(0, (b.h - depth) / 2, b.w, depth), b.part(u, -(b.h - depth) / 2 + depth * 0.15, wide, b.h - depth * 0.7))
+        boxes = (b.part(0, (b.h - depth) / 2, b.w, depth), b.part(u, -0.35 * depth, wide, b.h - 0.7 * depth))
     roof = ROOFS[int(rng.choice(len(ROOFS), p=_ROOF_ODDS))]
-    return House(boxes, plot.yard, plot.drive, roof, bool(rng.random() < 0.8), plot.road, plot.side, before, after)
+    return House(
+        boxes, plot.yard, plot.drive, roof, bool(rng.random() < 0.8), plot.road, plot.side, before, after
+    )
 
 
 _ROOF_ODDS = np.array([4, 4, 3, 3, 2, 1.5, 1, 0.7, 1.5])

@@ -1,0 +1,100 @@
+"""What the commands share: printing, and loading a model while saying so."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from semantic_cc.predictor import SemanticCC
+    from semantic_cc.types import ChangeDescription
+
+
+def positive(text: str) -> int:
+    """Reads an argument that is a whole number of at least 1."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return number
+
+
+def say(text: str = "", style: str = "") -> None:
+    """Prints a line to stdout, in `style` where that is a terminal; never wrapped, no markup read."""
+    _stdout().print(text, style=style, markup=False, soft_wrap=True)
+
+
+def show(table: Table) -> None:
+    """Prints a table to stdout, at its own width where a terminal or a file is narrower."""
+    console = _stdout()
+    console.width = max(
+        console.width, console.measure(table, options=console.options.update(width=200)).maximum
+    )
+    console.print(table)
+
+
+@contextlib.contextmanager
+def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on stderr with the time left, in a terminal alone; yields what to call with (done, of all)."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+@contextlib.contextmanager
+def stdout_for_us() -> Iterator[None]:
+    """Whatever a library prints to stdout meanwhile goes to stderr."""
+    with contextlib.redirect_stdout(sys.stderr):
+        yield
+
+
+def load_model(name: str) -> SemanticCC:
+    """The model `name`, with a line in the terminal while it loads.
+
+    Raises:
+        As `SemanticCC.from_pretrained`.
+    """
+    from rich.console import Console
+
+    with Console(stderr=True).status(
+        f"loading the model {name} (the first time its language model is converted)"
+    ):
+        from semantic_cc.predictor import SemanticCC
+
+        return SemanticCC.from_pretrained(name)
+
+
+def change_line(description: ChangeDescription) -> str:
+    """The change flag, its probability and the shares, for people."""
+    parts = ["changed" if description.changed else "not changed"]
+    if description.change_probability is not None:
+        parts[0] += f" (probability of change {description.change_probability:.2f})"
+    shares = description.class_shares
+    if shares is None:
+        parts.append("no mask: this model was made without the change-detection task")
+    else:
+        parts += [f"{name} {share:.1%} of the area" for name, share in shares.items()]
+    return ", ".join(parts)
+
+
+def _stdout() -> Console:
+    from rich.console import Console
+
+    class PipeConsole(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError  # `main` answers it; rich would exit by itself
+
+    return PipeConsole(highlight=False)

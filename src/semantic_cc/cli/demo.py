@@ -1,0 +1,71 @@
+"""Describe a pair of the synthetic world that no training has seen, beside what is true of it.
+
+The folder gets the pair (before.png, after.png), the true mask (truth.png) and the outputs of `describe`.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from semantic_cc.cli.console import change_line, load_model, say, stdout_for_us
+
+if TYPE_CHECKING:
+    import numpy as np
+
+NAME = "demo"
+HELP = "the main job on a synthetic pair: a sentence, a mask, and the truth beside them"
+
+SEED, INDEX = 2026, 15
+"""The pair: a seed that no training set is made from, and a place whose change is good to look at."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the command's arguments."""
+    default = "semantic-cc-demo"
+    parser.add_argument("--out", metavar="DIR", default=default, help=f"folder to write to [{default}]")
+    parser.add_argument(
+        "--model", metavar="NAME|DIR", default="small", help="a shipped model or a folder [small]"
+    )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Runs the command."""
+    from semantic_cc.data.world import generate_pair
+    from semantic_cc.files import check_folder
+
+    out = check_folder(arguments.out)
+    pair = generate_pair(SEED, INDEX)
+    assert pair.label is not None  # the world always knows its label
+    with stdout_for_us():
+        model = load_model(arguments.model)
+        description = model.describe(pair.before, pair.after)
+
+    from semantic_cc.figures.outputs import write_outputs
+
+    truth = {"before.png": pair.before, "after.png": pair.after, "truth.png": pair.label}
+    paths = write_outputs(description, pair.before, pair.after, out, extra=truth)
+    say("the model says   " + description.sentence, style="bold")
+    for number, sentence in enumerate(pair.sentences):
+        say(("true sentences   " if number == 0 else " " * 17) + sentence)
+    say("change           " + change_line(description))
+    if description.mask is not None:
+        say("building mask    " + building_line(description.mask, pair.label))
+    say(f"time             {description.timings['total']:.2f} s for the pair, the model loaded")
+    say(f"outputs          {', '.join(path.name for path in paths)} in {out}")
+
+
+def building_line(mask: np.ndarray, truth: np.ndarray) -> str:
+    """F1 and IoU of the changed-building pixels of two ``(H, W)`` masks of `LABEL_VALUES`."""
+    import numpy as np
+    import torch
+
+    from semantic_cc.metrics.change import ChangeMetric
+    from semantic_cc.types import LABEL_VALUES
+
+    metric = ChangeMetric()
+    metric.update(
+        *(torch.from_numpy(np.searchsorted(LABEL_VALUES, labels))[None] for labels in (mask, truth))
+    )
+    score = metric.compute().building
+    return f"F1 {score.f1:.1f} %, IoU {score.iou:.1f} % against the true mask"

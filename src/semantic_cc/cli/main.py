@@ -1,0 +1,92 @@
+"""Entry point: reads the arguments, runs one command, turns every outcome into an exit code.
+
+0 done; 1 the work failed; 2 the user's input is wrong; 130 interrupted; 141 the reader of stdout went away.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import NoReturn
+
+from semantic_cc import __version__
+from semantic_cc.cli import demo, describe, evaluate, synth, train
+from semantic_cc.errors import InputError, SemanticCCError
+
+COMMANDS = (describe, demo, synth, train, evaluate)
+"""Modules with NAME, HELP, `add_arguments(parser)` and `run(arguments) -> None`."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Reports a wrong command line like any other wrong input: in one line, by `main`."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message} (see '{self.prog} --help')")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line `argv` (by default this process's) and returns its exit code."""
+    try:
+        with warnings.catch_warnings():
+            _quiet_libraries()
+            _run(argv)
+            sys.stdout.flush()
+    except InputError as error:
+        return _report(error, 2)
+    except SemanticCCError as error:
+        return _report(error, 1)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The interpreter flushes stdout once more at exit; let that go nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    return 0
+
+
+def _run(argv: Sequence[str] | None) -> None:
+    arguments, rest = _parser().parse_known_args(argv)
+    if rest and arguments.command is not train:
+        raise InputError(
+            f"unrecognized arguments: {' '.join(rest)} (see 'semantic-cc {arguments.command.NAME} --help')"
+        )
+    arguments.config_flags = rest
+    arguments.command.run(arguments)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="semantic-cc",
+        description="Two images of one place go in; a sentence that says what changed and a mask of where come out.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"semantic-cc {__version__}")
+    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        sub = subparsers.add_parser(
+            command.NAME,
+            help=command.HELP,
+            description=command.__doc__,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        sub.set_defaults(command=command)
+        command.add_arguments(sub)
+    return parser
+
+
+def _quiet_libraries() -> None:
+    """Keeps the libraries' warnings and bars off the terminal, unless the user asked for them."""
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TQDM_DISABLE", "1")
+
+
+def _report(error: SemanticCCError, code: int) -> int:
+    print(f"semantic-cc: error: {' '.join(str(error).split())}", file=sys.stderr)
+    return code

@@ -1,0 +1,47 @@
+"""Train a model from a configuration file or a preset.
+
+Every field of the configuration is a flag too, for example --optim.lr 1e-4 --train.epochs 5; a flag wins
+over the file, the file over the preset it names.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from semantic_cc.cli.config_flags import flags_help, parse_flags
+from semantic_cc.cli.console import say, stdout_for_us
+
+NAME = "train"
+HELP = "train a model from a configuration"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the command's arguments; the configuration's fields arrive as `config_flags`."""
+    parser.epilog = flags_help().replace("%", "%%")
+    parser.add_argument(
+        "--config", metavar="FILE.yaml|PRESET", required=True, help="where the run is described"
+    )
+    parser.add_argument("--data", metavar="DIR", help="root of the dataset, the configuration's `data`")
+    parser.add_argument("--out", metavar="DIR", help="folder of the run, the configuration's `out`")
+    parser.add_argument(
+        "--resume", choices=("auto", "never"), default="never",
+        help="auto = go on from the run in the folder, if there is one; never = refuse such a folder [never]",
+    )  # fmt: skip
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Runs the command."""
+    from semantic_cc.config import load_config
+    from semantic_cc.files import check_folder
+
+    overrides = parse_flags(arguments.config_flags)
+    overrides |= {
+        key: getattr(arguments, key) for key in ("data", "out") if getattr(arguments, key) is not None
+    }
+    config = load_config(arguments.config, overrides)
+    check_folder(config.out)
+    with stdout_for_us():
+        from semantic_cc.training.loop import train
+
+        folder = train(config, resume=arguments.resume == "auto")
+    say(f"the trained model is in {folder}; try: semantic-cc describe BEFORE AFTER --model {folder}")

@@ -1,0 +1,118 @@
+"""Pairs -> one batch of tensors. Shape legend: b pairs, H, W image sides in pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from semantic_cc.errors import DataError
+from semantic_cc.types import LABEL_VALUES, Pair
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A batch of pairs of one size.
+
+    Attributes:
+        before, after: ``(b, 3, H, W)`` float32 in [0, 1], RGB, earlier date first.
+        label: ``(b, H, W)`` int64 class indices (0 none, 1 road, 2 building), or None without masks.
+        sentences: each pair's reference sentences.
+        changed: ``(b,)`` float32 change flags, 0 or 1, or None where they are not known.
+        names: each pair's name.
+    """
+
+    before: Tensor
+    after: Tensor
+    label: Tensor | None
+    sentences: list[tuple[str, ...]]
+    changed: Tensor | None
+    names: list[str]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same batch with its tensors on `device`."""
+        return replace(
+            self,
+            before=self.before.to(device),
+            after=self.after.to(device),
+            label=None if self.label is None else self.label.to(device),
+            changed=None if self.changed is None else self.changed.to(device),
+        )
+
+
+def collate(pairs: Sequence[Pair]) -> Batch:
+    """Stacks pairs into a `Batch`; fits `torch.utils.data.DataLoader(collate_fn=...)`.
+
+    Raises:
+        DataError: no pairs, images or masks of more than one size, masks or change flags on a part of the
+            pairs alone, or a mask value outside `LABEL_VALUES`.
+    """
+    if not pairs:
+        raise DataError("a batch needs at least one pair")
+    _check_sizes(pairs)
+    label = changed = None
+    if _all_or_none([pair.label is not None for pair in pairs], "masks"):
+        label = torch.from_numpy(np.stack([label_to_classes(pair) for pair in pairs]))  # (b, H, W)
+    if _all_or_none([pair.changed is not None for pair in pairs], "change flags"):
+        changed = torch.tensor([float(bool(pair.changed)) for pair in pairs])
+    return Batch(
+        before=_to_tensor([pair.before for pair in pairs]),
+        after=_to_tensor([pair.after for pair in pairs]),
+        label=label,
+        sentences=[pair.sentences for pair in pairs],
+        changed=changed,
+        names=[pair.name for pair in pairs],
+    )
+
+
+def label_to_classes(pair: Pair) -> np.ndarray:
+    """The pair's mask as class indices.
+
+    Returns:
+        ``(H, W)`` int64 positions in `LABEL_VALUES`.
+
+    Raises:
+        DataError: the pair has no mask, or one with other values.
+    """
+    if pair.label is None:
+        raise DataError(f"{pair.name}: has no mask")
+    classes: np.ndarray = _CLASS_OF_VALUE[pair.label]
+    if classes.min() < 0:
+        values = sorted(set(np.unique(pair.label).tolist()) - set(LABEL_VALUES))
+        raise DataError(f"{pair.name}: mask values {values} are none of {LABEL_VALUES}; relabel the mask")
+    return classes
+
+
+def _class_table() -> np.ndarray:
+    table = np.full(256, -1, dtype=np.int64)
+    table[list(LABEL_VALUES)] = range(len(LABEL_VALUES))
+    return table
+
+
+_CLASS_OF_VALUE = _class_table()
+
+
+def _to_tensor(images: list[np.ndarray]) -> Tensor:
+    stacked = torch.from_numpy(np.stack(images))  # (b, H, W, 3) uint8
+    return stacked.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format).div_(255)
+
+
+def _check_sizes(pairs: Sequence[Pair]) -> None:
+    expected = pairs[0].before.shape
+    for pair in pairs:
+        label_fits = pair.label is None or pair.label.shape == pair.before.shape[:2]
+        if pair.before.shape != expected or pair.after.shape != expected or not label_fits:
+            raise DataError(f"{pair.name}: its size differs within the batch; cut all images to one size")
+
+
+def _all_or_none(present: list[bool], what: str) -> bool:
+    if any(present) and not all(present):
+        count = f"{sum(present)} of {len(present)}"
+        raise DataError(f"only {count} pairs of a batch have {what}; do not mix datasets")
+    return all(present)

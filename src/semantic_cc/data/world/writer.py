@@ -1,0 +1,165 @@
+"""Writes a synthetic data set in the layout of LEVIR-MCI."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from PIL import Image
+
+from semantic_cc.errors import InputError, OutputError
+
+from .pair import check_numbers, generate_pair
+
+VERSION = 1
+"""Version of the generator: a change of what (seed, index) gives raises it."""
+
+SPLITS: Mapping[str, float] = MappingProxyType({"train": 0.8, "val": 0.1, "test": 0.1})
+"""Default shares of the splits."""
+
+
+def write_dataset(
+    out: Path,
+    pairs: int,
+    seed: int,
+    workers: int | None = None,
+    progress: Callable[[int], None] | None = None,
+    splits: Mapping[str, float] = SPLITS,
+) -> None:
+    """Writes `pairs` pairs of world `seed` (256 x 256 px) to the new or empty directory `out`.
+
+    The layout is LEVIR-MCI's: ``images/SPLIT/{A,B,label}/SPLIT_000001.png``, ``LevirCCcaptions.json``, and
+    ``world.json`` with generator version, seed and numbers. The same `pairs`, `seed` and `splits` give the
+    same bytes whatever `workers` is. Nothing half-written stays: all is made beside `out` and renamed at the
+    end.
+
+    Args:
+        workers: processes; None takes one per core, 1 works in this process.
+        progress: called with the number of finished pairs after each pair.
+        splits: split name (train, val, test) -> share; the shares sum to 1.
+
+    Raises:
+        InputError: a number or a share is out of its range.
+        OutputError: `out` is not empty or cannot be written.
+    """
+    out = Path(out)
+    if pairs < 1:
+        raise InputError(f"world: pairs is {pairs}, but a data set needs at least 1; give a larger number")
+    if workers is not None and workers < 1:
+        raise InputError(f"world: workers is {workers}, but at least 1 is needed; give a larger number")
+    check_numbers(seed=seed)
+    names = _split_names(pairs, splits)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise OutputError(f"{out}: exists and is not an empty directory; choose another place or empty it")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    except OSError as error:
+        raise OutputError(f"{out}: cannot be written ({error.strerror}); choose another place") from error
+    try:
+        _fill(work, names, seed, workers, progress)
+        info = {"generator": "semantic_cc.data.world", "version": VERSION, "seed": seed, "pairs": pairs,
+                "splits": {s: sum(n == s for n, _ in names) for s in splits}}  # fmt: skip
+        _write_json(work / "world.json", info)
+        work.chmod(0o777 & ~_umask())  # mkdtemp makes a private directory, a data set is an ordinary one
+        work.replace(out)
+    except OSError as error:
+        raise OutputError(
+            f"{out}: cannot be written ({error.strerror}); free space or choose another place"
+        ) from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _split_names(pairs: int, splits: Mapping[str, float]) -> list[tuple[str, str]]:
+    """(split, file name) of each pair in order: the first share is the first split, and so on."""
+    known = ("train", "val", "test")
+    if not splits or any(s not in known for s in splits) or any(v < 0 for v in splits.values()):
+        raise InputError(
+            f"world: splits are {dict(splits)}, but must be shares >= 0 of {', '.join(known)}; correct them"
+        )
+    if abs(sum(splits.values()) - 1) > 1e-6:
+        raise InputError(
+            f"world: the shares of {dict(splits)} sum to {sum(splits.values()):g}; make them sum to 1"
+        )
+    out: list[tuple[str, str]] = []
+    total = 0.0
+    for split, share in splits.items():
+        total += share
+        start = len(out)
+        out += [(split, f"{split}_{i - start + 1:06d}.png") for i in range(start, round(total * pairs))]
+    return out
+
+
+def _fill(
+    work: Path,
+    names: list[tuple[str, str]],
+    seed: int,
+    workers: int | None,
+    progress: Callable[[int], None] | None,
+) -> None:
+    for split in dict.fromkeys(s for s, _ in names):
+        for part in ("A", "B", "label"):
+            (work / "images" / split / part).mkdir(parents=True)
+    entries: list[dict[str, Any]] = [{}] * len(names)
+    jobs = [(work, seed, i, split, name) for i, (split, name) in enumerate(names)]
+    count = min(workers or os.cpu_count() or 1, len(jobs))
+    if count == 1:
+        for done, job in enumerate(jobs, 1):
+            entries[job[2]] = _write_pair(*job)
+            if progress:
+                progress(done)
+    else:
+        # Spawned, not forked: the caller may run threads (torch does).
+        with ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn")) as pool:
+            running = {pool.submit(_write_pair, *job): job[2] for job in jobs}
+            try:
+                for done, future in enumerate(as_completed(running), 1):
+                    entries[running[future]] = future.result()
+                    if progress:
+                        progress(done)
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+    _write_json(work / "LevirCCcaptions.json", {"images": entries, "dataset": "semantic-cc synthetic world"})
+
+
+def _write_pair(work: Path, seed: int, index: int, split: str, name: str) -> dict[str, Any]:
+    """Writes one pair's three pictures; returns its entry of the captions file."""
+    pair = generate_pair(seed, index)
+    assert pair.label is not None  # a synthetic pair always has its label
+    folder = work / "images" / split
+    for part, image in (("A", pair.before), ("B", pair.after), ("label", pair.label)):
+        Image.fromarray(image).save(folder / part / name, compress_level=3)
+    ids = [5 * index + k for k in range(5)]
+    sentences = [
+        {"tokens": text.split(), "raw": f" {text} .", "imgid": index, "sentid": sentid}
+        for sentid, text in zip(ids, pair.sentences, strict=True)
+    ]
+    return {
+        "imgid": index,
+        "filename": name,
+        "filepath": split,
+        "split": split,
+        "changeflag": int(bool(pair.changed)),
+        "sentids": ids,
+        "sentences": sentences,
+    }
+
+
+def _write_json(path: Path, data: dict[str, Any]) -> None:
+    path.write_text(json.dumps(data, indent=None, separators=(", ", ": ")) + "\n", encoding="utf-8")
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

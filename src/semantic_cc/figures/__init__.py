@@ -1,0 +1,1 @@
+"""Pictures for people, and the files that a description is written to."""

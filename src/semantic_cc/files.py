@@ -1,0 +1,67 @@
+"""Writing files so that nothing is ever half-written, and asking beforehand whether they can be written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from semantic_cc.errors import OutputError
+
+
+def check_folder(folder: str | Path) -> Path:
+    """Checks that files can be written to `folder`, which need not exist yet; creates nothing.
+
+    Raises:
+        OutputError: it, or the nearest folder above it that exists, is no directory or may not be written.
+    """
+    folder = Path(folder)
+    place = folder
+    while not os.path.lexists(place) and place != place.parent:
+        place = place.parent
+    if not place.is_dir():
+        raise OutputError(f"cannot write to {folder}: {place} is not a directory; choose another place")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise OutputError(f"cannot write to {folder}: no right to write in {place}; choose another place")
+    return folder
+
+
+def check_file(path: str | Path) -> Path:
+    """Checks that the file `path` can be written; creates nothing.
+
+    Raises:
+        OutputError: it is a directory, or its folder fails `check_folder`.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise OutputError(f"cannot write {path}: it is a directory; name a file")
+    check_folder(path.parent)
+    return path
+
+
+def write_files(folder: str | Path, files: Mapping[str, bytes]) -> list[Path]:
+    """Writes `files` (name -> content), all or none: under temporary names first, then renamed.
+
+    Returns:
+        The paths, in the order of `files`.
+
+    Raises:
+        OutputError: something cannot be written; no temporary file is left behind.
+    """
+    folder = check_folder(folder)
+    paths = [check_file(folder / name) for name in files]
+    temporary = [path.with_name(f".{path.name}.{os.getpid()}.tmp") for path in paths]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for part, content in zip(temporary, files.values(), strict=True):
+            part.write_bytes(content)
+        for part, path in zip(temporary, paths, strict=True):
+            part.replace(path)
+    except OSError as error:
+        raise OutputError(
+            f"cannot write to {folder}: {error.strerror or error}; choose another place"
+        ) from error
+    finally:
+        for part in temporary:
+            part.unlink(missing_ok=True)
+    return paths

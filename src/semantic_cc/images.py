@@ -1,0 +1,189 @@
+"""Reading the images that a user gives: 8-bit RGB in, everything else converted with a note or refused.
+
+What is converted: palette, grey (8 bit and 1 bit) and fully opaque RGBA images, and images whose EXIF tag
+says that they lie on their side. What is refused is refused in one line (`ImageError`): what, where, what
+to do. Georeferenced and many-band rasters are the business of the scene room, not of this one.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.TiffImagePlugin import EXTRASAMPLES, SAMPLESPERPIXEL, TiffImageFile
+
+from semantic_cc.errors import ImageError
+
+MIN_SIDE = 16
+"""Smallest side in pixels: one token of the encoder. Below it there is nothing to compare."""
+
+MAX_SIDE = 8192
+"""Largest side in pixels that is read whole; checked before the pixels are decoded."""
+
+FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
+"""The only decoders that bytes from outside may reach (EPS, for one, would start an interpreter)."""
+
+ImageSource = str | Path | Image.Image | np.ndarray
+
+_CONVERTED = {"P": "palette", "L": "8-bit grey", "1": "1-bit grey", "RGBA": "opaque RGBA"}
+_ORIENTATION = 0x0112  # EXIF and TIFF tag
+_SAVE_AS = "save it as an 8-bit RGB PNG, TIFF or JPEG"
+
+
+def read_image(image: ImageSource, where: str | None = None) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Reads one image as 8-bit RGB.
+
+    Args:
+        image: a path to a PNG, JPEG, TIFF, BMP or WebP file, a PIL image, or a uint8 array ``(H, W, 3)`` RGB,
+            ``(H, W, 4)`` opaque RGBA or ``(H, W)`` grey.
+        where: how messages and notes call the image; by default its path, or "the image".
+
+    Returns:
+        The image, ``(H, W, 3)`` uint8 in 0..255 and contiguous, and one note for each conversion made. An RGB
+        array comes back as it is, without a copy.
+
+    Raises:
+        ImageError: the file is missing, no image, truncated or of another kind (16 bit, float, CMYK,
+            transparent, other band counts), or a side is below `MIN_SIDE` or above `MAX_SIDE` pixels.
+    """
+    if isinstance(image, np.ndarray):
+        return _from_array(image, where or "the image")
+    if isinstance(image, Image.Image):
+        with _one_line_errors(where or "the image"):
+            return _from_pil(image, where or "the image")
+    return _from_file(image, where)
+
+
+def read_pair(before: ImageSource, after: ImageSource) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """Reads two images of one place, earlier date first.
+
+    Returns:
+        Before and after, both ``(H, W, 3)`` uint8 RGB of one size, and the notes of both.
+
+    Raises:
+        ImageError: as in `read_image`, or the two sizes differ.
+    """
+    first, first_notes = read_image(before, _name(before, "the before image"))
+    second, second_notes = read_image(after, _name(after, "the after image"))
+    if first.shape != second.shape:
+        sizes = " and ".join(f"{array.shape[1]}x{array.shape[0]}" for array in (first, second))
+        names = f"{_name(before, 'the before image')} and {_name(after, 'the after image')}"
+        raise ImageError(f"{names}: sizes differ ({sizes}); crop or resample both to the same size")
+    return first, second, first_notes + second_notes
+
+
+def _name(image: ImageSource, role: str) -> str:
+    return str(image) if isinstance(image, str | Path) else role
+
+
+def _from_file(source: object, where: str | None) -> tuple[np.ndarray, tuple[str, ...]]:
+    if not isinstance(source, str | Path):
+        advice = "give a path, a PIL image or a uint8 array"
+        raise ImageError(f"{where or 'the image'}: cannot read a {type(source).__name__}; {advice}")
+    path, where = Path(source), where or str(source)
+    if "\0" in str(path) or not path.exists():  # the system refuses NUL with an error of its own
+        raise ImageError(f"{where}: no such file; check the path")
+    if path.is_dir():
+        raise ImageError(f"{where}: is a directory; give an image file")
+    with _one_line_errors(where), Image.open(path, formats=FORMATS) as image:
+        return _from_pil(image, where)
+
+
+def _from_pil(image: Image.Image, where: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    _check_size(image.width, image.height, where)
+    _check_kind(image, where)
+    notes = []
+    if getattr(image, "n_frames", 1) > 1:
+        notes.append(f"{where}: {image.n_frames} pages, the first was used")  # type: ignore[attr-defined]
+    turned = image.getexif().get(_ORIENTATION, 1) not in (0, 1)
+    image.load()  # for TIFF this already applies the orientation and drops the tag
+    upright = ImageOps.exif_transpose(image)
+    if turned:
+        notes.append(f"{where}: turned as its EXIF orientation says")
+    if upright.mode in _CONVERTED:
+        notes.append(f"{where}: {_CONVERTED[upright.mode]} converted to RGB")
+    if upright.has_transparency_data:
+        rgba = np.array(upright.convert("RGBA"))
+        _check_opaque(rgba[..., 3], where)
+        return np.ascontiguousarray(rgba[..., :3]), tuple(notes)
+    return np.array(upright.convert("RGB")), tuple(notes)
+
+
+def _from_array(array: np.ndarray, where: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    if array.dtype != np.uint8:
+        advice = "give uint8 values in 0..255 (scale floats in 0..1 by 255)"
+        raise ImageError(f"{where}: the array is {array.dtype}; {advice}")
+    grey = array.ndim == 2
+    if not grey and (array.ndim != 3 or array.shape[2] not in (3, 4)):
+        raise ImageError(f"{where}: the array has shape {array.shape}; give (H, W, 3) RGB, channels last")
+    _check_size(array.shape[1], array.shape[0], where)
+    if grey:
+        return np.repeat(array[..., None], 3, axis=2), (f"{where}: {_CONVERTED['L']} converted to RGB",)
+    if array.shape[2] == 4:
+        _check_opaque(array[..., 3], where)
+        return np.ascontiguousarray(array[..., :3]), (f"{where}: {_CONVERTED['RGBA']} converted to RGB",)
+    return np.ascontiguousarray(array), ()
+
+
+def _check_size(width: int, height: int, where: str) -> None:
+    size = f"{width}x{height} pixels"
+    if min(width, height) < MIN_SIDE:
+        raise ImageError(f"{where}: {size} is too small; give at least {MIN_SIDE} pixels a side")
+    if max(width, height) > MAX_SIDE:
+        raise ImageError(f"{where}: {size} is too large; cut it to at most {MAX_SIDE} pixels a side")
+
+
+def _check_kind(image: Image.Image, where: str) -> None:
+    if image.mode not in ("RGB", *_CONVERTED):
+        raise ImageError(f"{where}: unsupported kind of image (mode {image.mode}); {_SAVE_AS}")
+    if isinstance(image, TiffImageFile):
+        _check_bands(image, where)
+    # Pillow would cut 16-bit RGB to its upper byte without a word; only the raw mode tells.
+    if any("16" in mode for tile in getattr(image, "tile", ()) for mode in _raw_modes(tile[3])):
+        raise ImageError(f"{where}: 16 bits a channel are not supported; stretch it to 8 bits and {_SAVE_AS}")
+
+
+def _check_bands(image: TiffImageFile, where: str) -> None:
+    """Refuses a TIFF with more bands than colours; Pillow would drop them, or take infrared for alpha."""
+    bands, alpha = image.tag_v2.get(SAMPLESPERPIXEL, 1), image.tag_v2.get(EXTRASAMPLES) in ((1,), (2,))
+    if bands != len(image.getbands()) or (image.mode == "RGBA" and not alpha):
+        raise ImageError(f"{where}: has {bands} bands that are not RGB or RGBA; choose three and {_SAVE_AS}")
+
+
+def _raw_modes(decoder_args: Any) -> list[str]:
+    args = decoder_args if isinstance(decoder_args, tuple) else (decoder_args,)
+    return [arg for arg in args if isinstance(arg, str)]
+
+
+def _check_opaque(alpha: np.ndarray, where: str) -> None:
+    if alpha.min() < 255:
+        raise ImageError(f"{where}: has transparent pixels; fill them and {_SAVE_AS}")
+
+
+@contextmanager
+def _one_line_errors(where: str) -> Iterator[None]:
+    """Turns whatever Pillow raises into one `ImageError`, and keeps its warnings off the terminal.
+
+    Pillow's decoders raise almost any builtin on broken bytes (OSError, SyntaxError, ValueError,
+    struct.error, ...), hence the wide net; the cause stays attached.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except ImageError:
+        raise
+    except UnidentifiedImageError as error:
+        raise ImageError(f"{where}: not an image in one of {', '.join(FORMATS)}; {_SAVE_AS}") from error
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"{where}: too large; cut it to at most {MAX_SIDE} pixels a side") from error
+    except PermissionError as error:
+        raise ImageError(f"{where}: no permission to read it; change its rights") from error
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ImageError(f"{where}: damaged or truncated image ({reason}); fetch or save it again") from error

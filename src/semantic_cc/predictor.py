@@ -1,0 +1,161 @@
+"""One pair of images -> one `ChangeDescription`; the command line and everything above it call this."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from semantic_cc.errors import InputError, SemanticCCError
+from semantic_cc.images import ImageSource, read_pair
+from semantic_cc.types import BUILDING, LABEL_VALUES, NONE, ROAD, ChangeDescription
+
+if TYPE_CHECKING:
+    import torch
+
+    from semantic_cc.model.checkpoint import ModelInfo
+    from semantic_cc.model.semantic_cc import Prediction, SemanticCCModel
+
+
+class SemanticCC:
+    """A loaded model that describes pairs; load once, call often.
+
+    Example:
+        model = SemanticCC.from_pretrained("small")
+        description = model.describe("before.png", "after.png")
+        print(description.sentence, description.changed_share)
+    """
+
+    def __init__(self, model: SemanticCCModel, info: ModelInfo, device: torch.device) -> None:
+        self.model = model.to(device).eval()
+        self.info = info
+        self.device = device
+
+    @classmethod
+    def from_pretrained(cls, name_or_dir: str = "small", device: str | None = None) -> SemanticCC:
+        """Loads a model.
+
+        Args:
+            name_or_dir: a shipped model's name, or a folder with config.json and model.safetensors.
+            device: for example cpu or cuda:1; by default cuda where there is one, else cpu.
+
+        Raises:
+            CheckpointError: unknown name, missing or damaged folder.
+            FoundationWeightsError: the language model is nowhere to be found.
+            InputError: this machine has no such device.
+        """
+        from semantic_cc.model.checkpoint import load_pretrained
+
+        chosen = _device(device)  # before the slow part
+        model, info = load_pretrained(name_or_dir)
+        return cls(model, info, chosen)
+
+    def describe(
+        self, before: ImageSource, after: ImageSource, instruction: str | None = None
+    ) -> ChangeDescription:
+        """Says what changed between two images of one place, and where.
+
+        Args:
+            before, after: earlier and later image of one size: paths, PIL images or ``(H, W, 3)`` uint8 RGB.
+            instruction: the one text to ask instead of the model's own instructions; no consensus then.
+
+        Raises:
+            ImageError: an image cannot be used, or the sizes differ.
+            InputError: the instruction is empty.
+            SemanticCCError: the memory does not suffice for images of this size.
+        """
+        if instruction is not None and not instruction.strip():
+            raise InputError("the instruction is empty; give a text, or leave it out for the model's own")
+        start = time.perf_counter()
+        earlier, later, notes = read_pair(before, after)
+        read = time.perf_counter() - start
+        prediction = self._predict(earlier, later, None if instruction is None else [instruction])
+        return _description(prediction, notes, self._model(), {"read": read}, start)
+
+    def _predict(self, earlier: np.ndarray, later: np.ndarray, instructions: list[str] | None) -> Prediction:
+        try:
+            return self.model.predict(self._tensor(earlier), self._tensor(later), instructions)
+        except RuntimeError as error:
+            if not _is_out_of_memory(error):
+                raise
+            height, width = earlier.shape[:2]
+            raise SemanticCCError(
+                f"the memory does not suffice for {width}x{height} pixels; cut the pair"
+            ) from error
+
+    def _tensor(self, image: np.ndarray) -> torch.Tensor:
+        """(H, W, 3) uint8 -> (1, 3, H, W) float32 in [0, 1]."""
+        import torch
+
+        pixels = torch.from_numpy(np.ascontiguousarray(image)).to(self.device)
+        return pixels.permute(2, 0, 1)[None].float() / 255
+
+    def _model(self) -> dict[str, Any]:
+        return {"name": self.info.name, "digest": self.info.digest}
+
+
+def class_mask(probabilities: np.ndarray) -> np.ndarray:
+    """Class probabilities -> mask.
+
+    Args:
+        probabilities: ``(2, H, W)`` none and building (changed from 0.5 on), or ``(3, H, W)`` none, road, building
+            (the most probable).
+
+    Returns:
+        ``(H, W)`` uint8 of `LABEL_VALUES`.
+    """
+    if len(probabilities) == 2:
+        return np.where(probabilities[1] >= 0.5, BUILDING, NONE).astype(np.uint8)
+    return np.take(np.array(LABEL_VALUES, np.uint8), probabilities.argmax(axis=0))
+
+
+def _description(
+    prediction: Prediction,
+    notes: tuple[str, ...],
+    model: dict[str, Any],
+    timings: dict[str, float],
+    start: float,
+) -> ChangeDescription:
+    """The first (and only) pair of a prediction, on the CPU."""
+    planes = None
+    if prediction.class_probabilities is not None:
+        planes = prediction.class_probabilities[0].float().cpu().numpy()  # (2 or 3, H, W)
+    flag = prediction.change_probability
+    mask = None if planes is None else class_mask(planes)
+    heatmap = prediction.heatmap[0].float().cpu().numpy()
+    classes = {} if planes is None else {BUILDING: "building"}
+    if planes is not None and len(planes) == 3:
+        classes = {ROAD: "road", **classes}
+    return ChangeDescription(
+        sentence=prediction.sentence[0],
+        sentences=prediction.sentences[0],
+        changed=prediction.changed[0],
+        change_probability=None if flag is None else float(flag[0]),
+        mask=mask,
+        probability=None if planes is None else np.clip(1 - planes[0], 0, 1),
+        heatmap=heatmap,
+        classes=classes,
+        notes=notes,
+        model=model,
+        timings={**timings, **prediction.timings, "total": time.perf_counter() - start},
+    )
+
+
+def _device(name: str | None) -> torch.device:
+    import torch
+
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # torch asserts that it was compiled with CUDA
+        reason = " ".join(str(error).split("\n")[0].split())
+        raise InputError(f"no device {name!r} on this machine ({reason}); try cpu") from error
+    return device
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    """CUDA has a type for it; the CPU's allocator says it in words alone."""
+    return type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)

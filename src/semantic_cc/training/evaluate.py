@@ -1,0 +1,191 @@
+"""Scores of a model on a split: change flag, mask and sentences, each where the dataset has the truth."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import Subset
+
+from semantic_cc.data.collate import Batch, collate
+from semantic_cc.data.levir import LevirDataset
+from semantic_cc.errors import DataError
+from semantic_cc.metrics import ChangeMetric
+from semantic_cc.metrics import report as caption_report
+from semantic_cc.model.checkpoint import load_pretrained
+from semantic_cc.types import BUILDING, LABEL_VALUES, Pair
+
+if TYPE_CHECKING:
+    from semantic_cc.model.semantic_cc import Prediction, SemanticCCModel
+
+Progress = Callable[[int, int], None]
+"""Called with the number of pairs done and of all pairs."""
+
+
+def evaluate(
+    model: str | Path,
+    data: str | Path,
+    split: str = "test",
+    limit: int | None = None,
+    batch: int = 8,
+    progress: Progress | None = None,
+    predictions: bool = False,
+) -> dict[str, Any]:
+    """Scores a trained model on one split of a dataset in the LEVIR layout.
+
+    What the items have no truth for is left out, and a line under ``notes`` says so.
+
+    Args:
+        model: a shipped name, or a folder that `save_pretrained` wrote.
+        data: the dataset's folder.
+        split: "train", "val" or "test".
+        limit: score only so many pairs, drawn with seed 0.
+        batch: pairs predicted at once; their images must be of one size.
+        progress: told after each batch.
+        predictions: also return what was predicted, under ``predictions``.
+
+    Returns:
+        A dict for JSON: ``model`` (name, digest, training with its seed), ``data``, ``split``, ``pairs``,
+        ``limit``, ``device``, ``tiles`` ("256x256"), ``decoding``, ``seconds_per_pair`` (prediction alone),
+        ``notes``; ``change``: `ChangeScore` over all pixels, or for a binary model its ``building`` and
+        ``pixels``; ``captions``: `semantic_cc.metrics.report`, with protocol, change-flag accuracy and the
+        answers that need no image; all scores in percent. ``change`` and ``captions`` may be None.
+
+    Raises:
+        CheckpointError: no such model, or a corrupt one.
+        DataError: no such dataset, fewer than `limit` pairs, images of several sizes, batch below 1.
+    """
+    pairs = LevirDataset(data, split)
+    loaded, info = load_pretrained(model)
+    chosen = pairs.subset(limit) if limit is not None else Subset(pairs, range(len(pairs)))
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    result = predict_all(loaded.to(device), chosen, batch, progress)
+    notes: list[str] = []
+    report: dict[str, Any] = {
+        "model": {"name": info.name, "digest": info.digest, "training": info.training},
+        "data": str(data),
+        "split": split,
+        "pairs": len(result.sentences),
+        "limit": limit,
+        "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
+        "tiles": " ".join(sorted(result.sizes)),
+        "decoding": info.config.decoding,
+        "seconds_per_pair": result.seconds / len(result.sentences),
+        "change": _change_scores(result, binary=info.config.change_decoder.classes == 1, notes=notes),
+        "captions": _caption_scores(result, pairs, notes),
+        "notes": notes,
+    }
+    if predictions:
+        report["predictions"] = {
+            name: {
+                "sentence": sentence,
+                "changed": result.changed[name],
+                "probability": result.probability[name],
+            }
+            for name, sentence in result.sentences.items()
+        }
+    return report
+
+
+@dataclass
+class Predicted:
+    """What a model said of a split.
+
+    Attributes:
+        sentences: name -> sentence.
+        changed: name -> predicted change flag.
+        probability: name -> the flag head's probability in [0, 1], None without the head.
+        mask: the confusion matrix of all pixels that have a label.
+        masks: how many pairs are in it.
+        sizes: image sizes seen, as "256x256".
+        seconds: spent predicting.
+    """
+
+    sentences: dict[str, str] = field(default_factory=dict)
+    changed: dict[str, bool] = field(default_factory=dict)
+    probability: dict[str, float | None] = field(default_factory=dict)
+    mask: ChangeMetric = field(default_factory=ChangeMetric)
+    masks: int = 0
+    sizes: set[str] = field(default_factory=set)
+    seconds: float = 0.0
+
+
+def predict_all(
+    model: SemanticCCModel, pairs: Sequence[Pair] | Subset[Pair], batch: int, progress: Progress | None = None
+) -> Predicted:
+    """Runs `model`, in eval mode, over `pairs` in batches of `batch`; masks are scored as they come.
+
+    Raises:
+        DataError: batch below 1, or images of several sizes in one batch.
+    """
+    if batch < 1:
+        raise DataError(f"batch is {batch}; give at least 1")
+    device = next(model.parameters()).device
+    result = Predicted()
+    for start in range(0, len(pairs), batch):
+        stop = min(start + batch, len(pairs))
+        given = collate([pairs[index] for index in range(start, stop)]).to(device)
+        began = time.perf_counter()
+        prediction = model.predict(given.before, given.after)
+        result.seconds += time.perf_counter() - began
+        _gather(result, given, prediction)
+        if progress:
+            progress(stop, len(pairs))
+    return result
+
+
+def _gather(result: Predicted, given: Batch, prediction: Prediction) -> None:
+    probability = prediction.change_probability
+    shares = [None] * len(given) if probability is None else probability.tolist()
+    for name, sentence, changed, share in zip(
+        given.names, prediction.sentence, prediction.changed, shares, strict=True
+    ):
+        result.sentences[name], result.changed[name], result.probability[name] = sentence, changed, share
+    result.sizes.add("x".join(map(str, given.before.shape[-2:])))
+    if given.label is not None and prediction.class_probabilities is not None:
+        result.mask.update(class_indices(prediction.class_probabilities).cpu(), given.label.cpu())
+        result.masks += len(given)
+
+
+def class_indices(probabilities: Tensor) -> Tensor:
+    """The likeliest class: (b, 2 or 3, H, W) -> (b, H, W) int64 of 0 none, 1 road, 2 building.
+
+    A binary model knows none and building alone.
+    """
+    classes = probabilities.argmax(dim=1)
+    return classes * LABEL_VALUES.index(BUILDING) if probabilities.shape[1] == 2 else classes
+
+
+def _change_scores(result: Predicted, binary: bool, notes: list[str]) -> dict[str, Any] | None:
+    if not result.masks:
+        notes.append("change detection is not scored: the model has no mask, or the dataset no labels")
+        return None
+    scores = result.mask.compute().to_dict()
+    return {name: scores[name] for name in ("building", "pixels")} if binary else scores
+
+
+def _caption_scores(result: Predicted, pairs: LevirDataset, notes: list[str]) -> dict[str, Any] | None:
+    references = pairs.references
+    names = [name for name in result.sentences if references[name]]
+    if len(names) < len(result.sentences):
+        left_out = len(result.sentences) - len(names)
+        notes.append(
+            f"{left_out} pairs without reference sentences are left out of the captions and the flag"
+        )
+    if not names:
+        return None
+    flags = pairs.flags
+    known = all(name in flags for name in names)
+    if not known:
+        notes.append("the dataset does not give every change flag; what its sentences say stands for it")
+    return caption_report(
+        {name: result.sentences[name] for name in names},
+        {name: references[name] for name in names},
+        changed={name: flags[name] for name in names} if known else None,
+        flags={name: result.changed[name] for name in names},
+    )

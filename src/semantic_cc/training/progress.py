@@ -1,0 +1,63 @@
+"""Progress on stderr: a bar with ETA in a terminal, a plain line every so often elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from datetime import timedelta
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+PLAIN_EVERY = 50
+"""Steps between plain lines."""
+
+
+class Reporter:
+    """Shows stage, epoch, losses, seconds per item and ETA.
+
+    Args:
+        total: steps of the run.
+        done: steps done before this process.
+    """
+
+    def __init__(self, total: int, done: int) -> None:
+        self.total, self.done, self._first = total, done, done
+        self._spent = 0.0
+        console = Console(stderr=True)
+        self._bar = (
+            Progress(BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), console=console)
+            if console.is_terminal
+            else None
+        )
+        self._task = self._bar.add_task("", total=total, completed=done) if self._bar else None
+
+    def __enter__(self) -> Self:
+        if self._bar:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def step(
+        self, stage: str, epoch: int, epochs: int, losses: dict[str, float], seconds: float, items: int
+    ) -> None:
+        """One step more: its losses, its seconds and how many items it had. `epoch` counts from 1."""
+        self.done += 1
+        self._spent += seconds
+        left = (self.total - self.done) * self._spent / (self.done - self._first)
+        shown = " ".join(f"{name} {value:.4f}" for name, value in losses.items())
+        line = (
+            f"epoch {epoch}/{epochs} {stage}: {shown}, {seconds / items:.3f} s/item, "
+            f"ETA {timedelta(seconds=round(left))}"
+        )
+        if self._bar and self._task is not None:
+            self._bar.update(self._task, completed=self.done, description=line)
+        elif self.done % PLAIN_EVERY == 0 or self.done == self.total:
+            sys.stderr.write(f"step {self.done}/{self.total} {line}\n")
+            sys.stderr.flush()

@@ -1,0 +1,186 @@
+"""Which items a stage visits, in what order, and what is drawn at each visit.
+
+Every draw comes from a generator keyed by (seed, epoch, stage, position), never from a running one, so
+a resumed run draws what the uninterrupted run would have drawn, whatever process reads the item.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from semantic_cc.config import TrainConfig
+from semantic_cc.data.transforms import augment_caption, augment_change
+from semantic_cc.errors import DataError, SemanticCCError
+from semantic_cc.model.prompter import INSTRUCTIONS
+from semantic_cc.training.stages import Needs, Stage
+from semantic_cc.types import Pair
+
+_ORDER, _VISIT = 0, 1  # keep the two kinds of draws apart: numpy pads short keys with zeros
+
+
+class Pairs(Protocol):
+    """A dataset, `LevirDataset` for one, that tells without reading an image what its items have."""
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether every item has a mask; else none has."""
+        ...
+
+    @property
+    def names(self) -> list[str]:
+        """The items' names, in order."""
+        ...
+
+    @property
+    def references(self) -> Mapping[str, Sequence[str]]:
+        """Name -> sentences; none where an item has none."""
+        ...
+
+    def __getitem__(self, index: int) -> Pair: ...
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One visit to one item: `index` in the dataset, `position` in the stage of that epoch."""
+
+    index: int
+    epoch: int
+    position: int
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A visited item, with the one sentence and the one instruction that were drawn (None: no captions)."""
+
+    pair: Pair
+    sentence: str | None
+    instruction: str | None
+
+
+@dataclass(frozen=True)
+class Leg:
+    """A stage with its dataset: what the loop runs once per epoch.
+
+    Attributes:
+        stage: the stage.
+        number: its place in the epoch, from 0.
+        items: indices of its dataset: D_cd, D_cc or D_cd-cc.
+        visits: how many of them it visits per epoch.
+        batch: items per step.
+    """
+
+    stage: Stage
+    number: int
+    items: tuple[int, ...]
+    visits: int
+    batch: int
+
+    @property
+    def steps(self) -> int:
+        """Steps per epoch; the last batch may be smaller."""
+        return -(-self.visits // self.batch)
+
+    def batches(self, seed: int, epoch: int) -> list[list[Visit]]:
+        """The visits of one epoch: the first `visits` of a seeded permutation of the items, in batches."""
+        order = np.random.default_rng([seed, _ORDER, epoch, self.number]).permutation(self.items)[
+            : self.visits
+        ]
+        visits = [Visit(int(index), epoch, position) for position, index in enumerate(order)]
+        return [visits[start : start + self.batch] for start in range(0, len(visits), self.batch)]
+
+
+def legs_of(stages: Sequence[Stage], pairs: Pairs, config: TrainConfig) -> tuple[Leg, ...]:
+    """Each stage with its dataset, formed by what each item has.
+
+    Raises:
+        DataError: if no item has what a stage needs.
+    """
+    sizes = {
+        "change": (config.change_items, config.change_batch),
+        "caption": (config.caption_items, config.caption_batch),
+        "both": (config.joint_items, config.joint_batch),
+    }
+    legs = []
+    for number, stage in enumerate(stages):
+        visits, batch = sizes[stage.needs]
+        items = tuple(_items_with(stage.needs, pairs))
+        if not items:
+            wanted = {"change": "a label", "caption": "sentences", "both": "a label and sentences"}[
+                stage.needs
+            ]
+            raise DataError(
+                f"stage {stage.name} needs items with {wanted}, and the dataset has none; "
+                "choose another dataset or model.change_task off"
+            )
+        legs.append(Leg(stage, number, items, min(len(items), visits or len(items)), batch))
+    return tuple(legs)
+
+
+def _items_with(needs: Needs, pairs: Pairs) -> Iterator[int]:
+    if needs != "caption" and not pairs.has_labels:
+        return
+    references = pairs.references
+    for index, name in enumerate(pairs.names):
+        if needs == "change" or references.get(name):
+            yield index
+
+
+class VisitedPairs(Dataset["Sample | SemanticCCError"]):
+    """The dataset as a stage sees it: index by a `Visit`, get the augmented item and what was drawn."""
+
+    def __init__(self, pairs: Pairs, leg: Leg, config: TrainConfig) -> None:
+        self.pairs, self.leg, self.config = pairs, leg, config
+
+    def __getitem__(self, visit: Visit) -> Sample | SemanticCCError:
+        try:
+            return self._sample(visit)
+        except SemanticCCError as error:
+            return error  # raised by `samples`: a DataLoader would bury the one-line message in a traceback
+
+    def _sample(self, visit: Visit) -> Sample:
+        pair, stage = self.pairs[visit.index], self.leg.stage
+        rng = np.random.default_rng([self.config.seed, _VISIT, visit.epoch, self.leg.number, visit.position])
+        if not stage.caption:
+            return Sample(augment_change(pair, rng) if self.config.augment else pair, None, None)
+        sentence = pair.sentences[rng.integers(len(pair.sentences))]
+        instruction = INSTRUCTIONS[rng.integers(len(INSTRUCTIONS))]
+        if not stage.change:
+            pair = replace(pair, label=None)
+        return Sample(augment_caption(pair, rng) if self.config.augment else pair, sentence, instruction)
+
+
+def samples(
+    pairs: Pairs, leg: Leg, config: TrainConfig, epoch: int, first: int, workers: int
+) -> Iterator[list[Sample]]:
+    """Batches of one epoch's stage from batch `first` on, read ahead by `workers` processes (0: none).
+
+    Raises:
+        DataError: if an item cannot be read.
+    """
+    loader: DataLoader[Sample | SemanticCCError] = DataLoader(
+        VisitedPairs(pairs, leg, config),
+        batch_sampler=leg.batches(config.seed, epoch)[first:],
+        num_workers=workers,
+        # numpy arrays travel by pipe; tensors would need shared memory, which is scarce in containers
+        collate_fn=list,
+        # its own, or starting a loader would move the generator that dropout uses
+        generator=torch.Generator(),
+    )
+    for batch in loader:
+        for sample in batch:
+            if isinstance(sample, SemanticCCError):
+                raise sample
+        yield batch
+
+
+def default_workers() -> int:
+    """Reading processes: one per spare core, eight at most."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(0, min(8, cores - 1))

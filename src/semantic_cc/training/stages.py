@@ -1,0 +1,168 @@
+"""The stages of training as data (paper III-F, Table IV).
+
+========== ========== ======================= =====================================================
+stage      items with losses                  what trains
+========== ========== ======================= =====================================================
+change     label      L_cd                    image encoder (its LoRA, or all of it where
+                                              ``encoder.adapt`` is full), BCSF, the neck parts that
+                                              change detection reaches, change decoder
+caption    sentences  L_cc                    the neck parts that captioning reaches, ``Linear c ->
+                                              1408``, enhancer, LLM LoRA, flag head; Q-Former and
+                                              queries where they are not frozen
+joint      both       L_cc + lambda L_cd      neck
+together   both       L_cc + lambda L_cd      what stages change and caption train (Table IV)
+alone      sentences  L_cc                    caption's parts, and image encoder and BCSF, which no
+                                              other stage would train (change task off)
+========== ========== ======================= =====================================================
+
+Wherever a caption loss is taken and the model has a flag head, the head's loss is added. ``ln_vision``,
+the LLM's base, and with ``encoder.adapt`` lora SAM's base and SAM's neck, never train.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from semantic_cc.errors import TrainingError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from semantic_cc.config import ModelConfig
+    from semantic_cc.model.semantic_cc import SemanticCCModel
+
+Needs = Literal["change", "caption", "both"]
+Rule = Callable[["SemanticCCModel"], set[str]]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of an epoch.
+
+    Attributes:
+        name: shown in the log.
+        needs: what an item must have to be of this stage's dataset: a label, sentences, or both.
+        change: whether the change-detection loss L_cd is taken.
+        caption: whether the caption loss L_cc (and the flag head's) is taken.
+        trains: rules whose union is the set of parameters that train.
+    """
+
+    name: str
+    needs: Needs
+    change: bool
+    caption: bool
+    trains: tuple[Rule, ...]
+
+
+def _below(model: SemanticCCModel, *prefixes: str) -> set[str]:
+    return {name for name, _ in model.named_parameters() if name.startswith(prefixes)}
+
+
+def encoder(model: SemanticCCModel) -> set[str]:
+    """The image encoder's LoRA, or all of it where it has no pretrained weights; and BCSF.
+
+    SAM's own neck is left out where no change task reads it.
+    """
+    vision = _below(model, "encoder.vision.")
+    if model.config.encoder.adapt == "lora":
+        vision = {name for name in vision if "lora_" in name}
+    elif not model.config.change_task:
+        vision -= _below(model, "encoder.vision.neck.")
+    return vision | _below(model, "encoder.filters.")
+
+
+def neck_of_change(model: SemanticCCModel) -> set[str]:
+    """The neck parts that the change-detection loss reaches."""
+    return _reached(model, "change")
+
+
+def neck_of_caption(model: SemanticCCModel) -> set[str]:
+    """The neck parts that the caption loss reaches."""
+    return _reached(model, "caption")
+
+
+def _reached(model: SemanticCCModel, task: Literal["change", "caption"]) -> set[str]:
+    if model.neck is None:
+        return set()
+    return {f"neck.{name}" for name in model.neck.reached_by(task)}
+
+
+def neck(model: SemanticCCModel) -> set[str]:
+    """The whole neck."""
+    return _below(model, "neck.")
+
+
+def change_decoder(model: SemanticCCModel) -> set[str]:
+    """The change-detection decoder."""
+    return _below(model, "change_decoder.")
+
+
+def caption_decoder(model: SemanticCCModel) -> set[str]:
+    """Projection, enhancer, flag head, the LLM's LoRA; Q-Former and queries unless frozen."""
+    names = _below(model, *(f"caption_decoder.{part}." for part in ("project", "enhancer", "to_llm", "flag")))
+    if not model.config.qformer.frozen:
+        names |= _below(model, "caption_decoder.qformer.", "caption_decoder.queries")
+    return names | {name for name in _below(model, "caption_decoder.llm.") if "lora_" in name}
+
+
+CHANGE = Stage("change", "change", True, False, (encoder, neck_of_change, change_decoder))
+CAPTION = Stage("caption", "caption", False, True, (neck_of_caption, caption_decoder))
+JOINT = Stage("joint", "both", True, True, (neck,))
+TOGETHER = Stage(
+    "together",
+    "both",
+    True,
+    True,
+    (encoder, neck_of_change, neck_of_caption, change_decoder, caption_decoder),
+)
+ALONE = Stage("caption", "caption", False, True, (encoder, caption_decoder))
+
+
+def stages_of(
+    strategy: Literal["three_stage", "two_stage", "one_stage"], config: ModelConfig
+) -> tuple[Stage, ...]:
+    """The stages of each epoch, in order. With the change task off only captioning remains."""
+    if not config.change_task:
+        return (ALONE,)
+    return {
+        "three_stage": (CHANGE, CAPTION, JOINT),
+        "two_stage": (CHANGE, CAPTION),
+        "one_stage": (TOGETHER,),
+    }[strategy]
+
+
+def trainable_names(stage: Stage, model: SemanticCCModel) -> set[str]:
+    """Names, as in ``model.named_parameters()``, of the parameters that train in `stage`.
+
+    Raises:
+        TrainingError: if the stage would train nothing.
+    """
+    names: set[str] = set().union(*(rule(model) for rule in stage.trains))
+    if not names:
+        raise TrainingError(f"stage {stage.name} trains nothing in this model")
+    return names
+
+
+def apply(stage: Stage, model: SemanticCCModel) -> None:
+    """Puts `model` into `stage`: `requires_grad`, gradients None where frozen, train or eval mode.
+
+    A part without trainable parameters is in eval mode, so that the dropout of frozen parts is off.
+    """
+    names = trainable_names(stage, model)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name in names)
+        parameter.grad = None
+    model.train()
+    for part in _parts(model):
+        part.train(any(parameter.requires_grad for parameter in part.parameters()))
+
+
+def _parts(model: SemanticCCModel) -> Iterator[nn.Module]:
+    """The parts whose mode is decided as one; of the caption decoder, its children."""
+    for name, part in model.named_children():
+        if name == "caption_decoder":
+            yield from part.children()
+        else:
+            yield part

@@ -1,0 +1,119 @@
+"""`train` and `evaluate`, and the configuration as flags."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from semantic_cc.cli.config_flags import fields, flags_help, parse_flags
+from semantic_cc.config import load_config, to_dict
+
+SHORT = ["--train.change_items", 2, "--train.caption_items=2", "--train.joint_items", 2]
+
+
+def test_flags_become_nested_values() -> None:
+    flags = ["--optim.lr", "0.5", "--model.encoder.global_layers=[1, 2]", "--model.encoder.weights", "null",
+             "--train.augment", "true", "--model.llm.name", "a=b"]  # fmt: skip
+    assert parse_flags(flags) == {
+        "optim": {"lr": 0.5},
+        "model": {"encoder": {"global_layers": [1, 2], "weights": None}, "llm": {"name": "a=b"}},
+        "train": {"augment": True},
+    }
+
+
+def test_the_later_of_two_flags_wins() -> None:
+    assert parse_flags(["--train.seed", "1", "--train.seed", "2"]) == {"train": {"seed": 2}}
+
+
+@pytest.mark.parametrize("text", ["1e-4", "0.0001", "1.0e-4"])
+def test_a_learning_rate_may_be_written_any_way(text: str) -> None:
+    assert load_config("tiny", parse_flags(["--optim.lr", text])).optim.lr == 1e-4
+
+
+def test_a_negative_value_is_a_value() -> None:
+    assert parse_flags(["--train.flag_weight", "-1"]) == {"train": {"flag_weight": -1}}
+
+
+def test_every_field_is_listed_with_its_meaning() -> None:
+    listed = {name: meaning for name, _, meaning in fields()}
+    assert listed.keys() == set(dotted(to_dict(load_config("paper"))))
+    assert all(listed.values())
+
+
+def dotted(values: dict, prefix: str = "") -> list[str]:
+    return [
+        name
+        for key, value in values.items()
+        for name in (dotted(value, f"{prefix}{key}.") if isinstance(value, dict) else [f"{prefix}{key}"])
+    ]
+
+
+def test_train_help_lists_the_fields(capsys: pytest.CaptureFixture[str]) -> None:
+    from semantic_cc.cli.main import main
+
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    printed = capsys.readouterr().out
+    assert "--model.change_decoder.classes" in printed
+    assert flags_help() in printed
+
+
+def test_train_then_evaluate_then_describe(
+    cli: Callable, world_folder: Path, image_paths: tuple[Path, Path], tmp_path: Path
+) -> None:
+    run, scores = tmp_path / "run", tmp_path / "new" / "scores.json"
+    trained = cli("train", "--config", "tiny", "--data", world_folder, "--out", run, *SHORT)
+    assert trained.code == 0
+    model = run / "model"
+    assert str(model) in trained.stdout
+
+    scored = cli("evaluate", "--model", model, "--data", world_folder, "--split", "test", "--out", scores)
+    assert scored.code == 0
+    report = json.loads(scores.read_text())
+    assert report["pairs"] == 2
+    for words in (
+        "protocol 'word'",
+        "change flag accuracy",
+        "building",
+        "IoU",
+        "CIDEr",
+        "best single sentence",
+    ):
+        assert words.lower() in scored.stdout.lower()
+
+    assert cli("describe", *image_paths, "--model", model).code == 0
+
+    again = cli("train", "--config", "tiny", "--data", world_folder, "--out", run, *SHORT)
+    assert (again.code, again.stdout) == (2, "")
+    resumed = cli(
+        "train", "--config", "tiny", "--data", world_folder, "--out", run, *SHORT, "--resume", "auto"
+    )
+    assert resumed.code == 0
+
+
+def test_evaluate_takes_some_pairs_of_a_split(cli: Callable, tiny_folder: Path, world_folder: Path) -> None:
+    outcome = cli(
+        "evaluate",
+        "--model",
+        tiny_folder,
+        "--data",
+        world_folder,
+        "--split",
+        "train",
+        "--limit",
+        3,
+        "--batch",
+        2,
+    )
+    assert (outcome.code, outcome.stderr) == (0, "")
+    assert "3 pairs" in outcome.stdout
+    assert "split train" in outcome.stdout
+
+
+def test_evaluate_without_masks_says_so(
+    cli: Callable, captions_only_folder: Path, world_folder: Path
+) -> None:
+    outcome = cli("evaluate", "--model", captions_only_folder, "--data", world_folder, "--limit", 2)
+    assert outcome.code == 0
+    assert "note: change detection is not scored" in outcome.stdout

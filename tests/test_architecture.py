@@ -1,0 +1,123 @@
+"""The house keeps its rules (DESIGN section 4): who may import whom, light imports, small files, presets that load."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import semantic_cc
+from semantic_cc.config import Config, load_config, preset_names
+
+PACKAGE = Path(semantic_cc.__file__).parent
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+
+ORDER = (
+    "errors", "types", "config", "files", "images", "model", "data", "losses", "metrics", "training",
+    "predictor", "figures", "cli", "__main__",
+)  # fmt: skip
+"""The way data flows; a room may import those before it alone."""
+
+NOT_IN_MODEL = {"data", "scene", "training", "cli", "web"}
+LONGEST = 320
+"""Lines of a source file."""
+
+LONGER = {"config.py": 420}
+"""One dataclass a part of the model, each with the docstring that is its help: better read in one place."""
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported_rooms(path: Path) -> Iterator[str]:
+    """Rooms of this package that a file imports, anywhere in it, type hints included."""
+    package = ["semantic_cc", *path.relative_to(PACKAGE).parts[:-1]]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            names = [module, *(f"{module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        for name in names:
+            parts = name.split(".")
+            if parts[0] == "semantic_cc" and len(parts) > 1 and is_room(parts[1]):
+                yield parts[1]
+
+
+def is_room(name: str) -> bool:
+    return (PACKAGE / name).is_dir() or (PACKAGE / f"{name}.py").is_file()
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_room_imports_only_the_rooms_before_it(path: Path) -> None:
+    room = room_of(path)
+    if room == "__init__":
+        return  # hands out names of any room, on first use
+    assert room in ORDER, f"{room} is a new room: give it its place in ORDER"
+    allowed = set(ORDER[: ORDER.index(room) + 1])
+    assert set(imported_rooms(path)) <= allowed
+
+
+def test_the_model_knows_nothing_of_what_feeds_it() -> None:
+    for path in (PACKAGE / "model").glob("*.py"):
+        assert not set(imported_rooms(path)) & NOT_IN_MODEL, path
+
+
+def test_the_import_reader_sees_all_forms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = PACKAGE / "model" / "imagined.py"
+    text = "import semantic_cc.losses\nfrom semantic_cc import files\nfrom ..data import levir\nfrom . import neck\n"
+    monkeypatch.setattr(Path, "read_text", lambda self: text)
+    assert set(imported_rooms(path)) == {"losses", "files", "data", "model"}
+
+
+@pytest.mark.parametrize(
+    "module", ["semantic_cc", "semantic_cc.cli.main", "semantic_cc.config", "semantic_cc.types"]
+)
+def test_importing_stays_light(module: str) -> None:
+    heavy = (
+        "torch",
+        "transformers",
+        "peft",
+        "lightning",
+        "torchmetrics",
+        "jsonargparse",
+        "numpy",
+        "PIL",
+        "rich",
+    )
+    code = f"import sys, {module}; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_public_names_are_found_on_first_use() -> None:
+    from semantic_cc.predictor import SemanticCC
+    from semantic_cc.types import ChangeDescription
+
+    assert semantic_cc.SemanticCC is SemanticCC
+    assert semantic_cc.ChangeDescription is ChangeDescription
+    assert {"SemanticCC", "ChangeDescription"} <= set(dir(semantic_cc))
+    with pytest.raises(AttributeError, match="no attribute 'Semantic'"):
+        _ = semantic_cc.Semantic
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_files_stay_small(path: Path) -> None:
+    lines = len(path.read_text().splitlines())
+    assert lines < LONGER.get(str(path.relative_to(PACKAGE)), LONGEST)
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_every_preset_loads(name: str) -> None:
+    assert isinstance(load_config(name), Config)
+
+
+def test_every_shipped_yaml_is_a_preset() -> None:
+    shipped = {path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.y*ml")}
+    assert shipped == {Path("presets", f"{name}.yaml") for name in preset_names()}

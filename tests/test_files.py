@@ -1,0 +1,71 @@
+"""All or nothing on disk."""
+
+from pathlib import Path
+
+import pytest
+
+from semantic_cc.errors import OutputError
+from semantic_cc.files import check_file, check_folder, write_files
+
+
+def names(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
+
+
+def test_writes_into_a_new_folder(tmp_path: Path) -> None:
+    paths = write_files(tmp_path / "a" / "b", {"one": b"1", "two": b"2"})
+    assert [path.read_bytes() for path in paths] == [b"1", b"2"]
+    assert names(tmp_path) == {"a", "a/b", "a/b/one", "a/b/two"}
+
+
+def test_replaces_what_is_there(tmp_path: Path) -> None:
+    (tmp_path / "one").write_bytes(b"old")
+    write_files(tmp_path, {"one": b"new"})
+    assert (tmp_path / "one").read_bytes() == b"new"
+
+
+def test_checking_creates_nothing(tmp_path: Path) -> None:
+    check_folder(tmp_path / "x" / "y")
+    check_file(tmp_path / "x" / "report.json")
+    assert names(tmp_path) == set()
+
+
+@pytest.mark.parametrize("inside", ["file", "file/deeper", "file/a/b"])
+def test_a_file_in_place_of_the_folder(tmp_path: Path, inside: str) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(OutputError, match="file is not a directory"):
+        write_files(tmp_path / inside, {"one": b"1"})
+    assert names(tmp_path) == {"file"}
+
+
+def test_a_dangling_link_in_place_of_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "gone")
+    with pytest.raises(OutputError, match="link is not a directory"):
+        check_folder(tmp_path / "link")
+
+
+def test_a_folder_without_the_right_to_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.access", lambda *_: False)  # chmod does not stop root
+    with pytest.raises(OutputError, match="no right to write"):
+        check_folder(tmp_path / "out")
+
+
+def test_a_directory_in_place_of_a_file_stops_all(tmp_path: Path) -> None:
+    (tmp_path / "two").mkdir()
+    with pytest.raises(OutputError, match="is a directory"):
+        write_files(tmp_path, {"one": b"1", "two": b"2"})
+    assert names(tmp_path) == {"two"}
+
+
+def test_nothing_is_left_when_the_disk_fails_midway(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = Path.write_bytes
+
+    def fails_at_two(self: Path, content: bytes) -> int:
+        if content == b"2":
+            raise OSError(28, "No space left on device")
+        return write(self, content)
+
+    monkeypatch.setattr(Path, "write_bytes", fails_at_two)
+    with pytest.raises(OutputError, match="No space left"):
+        write_files(tmp_path, {"one": b"1", "two": b"2"})
+    assert names(tmp_path) == set()

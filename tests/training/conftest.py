@@ -1,0 +1,125 @@
+"""A dataset in memory, and models whose weights depend on their names alone."""
+
+import zlib
+
+import numpy as np
+import pytest
+import torch
+from lightning.fabric import Fabric
+
+from semantic_cc.config import Config, load_config, merge
+from semantic_cc.model.build import build_model
+from semantic_cc.training import loop, stages
+from semantic_cc.training.optim import optimizer_of
+from semantic_cc.training.sampling import legs_of
+from semantic_cc.types import Pair
+
+SIZE = 32
+
+
+class MemoryPairs:
+    """Six pairs of 32x32, every second one changed."""
+
+    def __init__(self, count: int = 6, labels: bool = True) -> None:
+        rng = np.random.default_rng(7)
+        self.has_labels = labels
+        self.pairs = []
+        for index in range(count):
+            before = rng.integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
+            after, label = before.copy(), np.zeros((SIZE, SIZE), np.uint8)
+            changed = index % 2 == 1
+            if changed:
+                after[8:20, 4 : 8 + index], label[8:20, 4 : 8 + index] = 200, 255
+                label[24:28] = 128
+            said = ("a house is built", f"{index} houses appear") if changed else ("nothing has changed",)
+            self.pairs.append(Pair(f"p{index}", before, after, label if labels else None, said, changed))
+
+    @property
+    def names(self) -> list[str]:
+        return [pair.name for pair in self.pairs]
+
+    @property
+    def references(self) -> dict[str, tuple[str, ...]]:
+        return {pair.name: pair.sentences for pair in self.pairs}
+
+    def __getitem__(self, index: int) -> Pair:
+        return self.pairs[index]
+
+
+def weigh(model: torch.nn.Module) -> None:
+    """Weights drawn by name, whatever the order of building; nothing stays at its zero start."""
+    for name, parameter in model.named_parameters():
+        rng = np.random.default_rng(zlib.crc32(name.encode()))
+        noise = torch.from_numpy(rng.standard_normal(parameter.shape).astype(np.float32))
+        is_gain = parameter.ndim == 1 and name.endswith("weight")
+        fan_in = parameter[0].numel() if parameter.ndim > 1 else 100
+        parameter.data = noise * fan_in**-0.5 + (1.0 if is_gain else 0.0)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def pairs() -> MemoryPairs:
+    return MemoryPairs()
+
+
+@pytest.fixture
+def unlabelled() -> MemoryPairs:
+    return MemoryPairs(labels=False)
+
+
+@pytest.fixture
+def tiny():
+    """Overrides -> a configuration of the tiny preset."""
+
+    def make(**overrides) -> Config:
+        return load_config(merge({"preset": "tiny"}, overrides))
+
+    return make
+
+
+@pytest.fixture
+def build():
+    """Model configuration -> a model weighed by name."""
+
+    def make(config):
+        model = build_model(config)
+        weigh(model)
+        return model
+
+    return make
+
+
+class Bench:
+    """A model, its optimizer and plan: single steps without a run's folder."""
+
+    def __init__(self, config: Config, model, pairs) -> None:
+        self.config, self.model, self.pairs = config, model, pairs
+        wanted = stages.stages_of(config.train.strategy, config.model)
+        self.plan = legs_of(wanted, pairs, config.train)
+        self.parameters = loop.trained_parameters(model, self.plan)
+        self.optimizer = optimizer_of(self.parameters, config.optim)
+        self.fabric = Fabric(accelerator="cpu", devices=1)
+
+    def run(self, leg) -> list[dict[str, float]]:
+        """One epoch of one leg at the peak learning rate; the losses of its steps."""
+        torch.manual_seed(0)
+        stages.apply(leg.stage, self.model)
+        return [
+            loop.take_step(self.fabric, self.model, self.optimizer, turn, self.config)
+            for turn in loop.turns([leg], self.pairs, self.config.train, 0, 0)
+        ]
+
+
+@pytest.fixture
+def bench(build):
+    def make(config, pairs) -> Bench:
+        return Bench(config, build(config.model), pairs)
+
+    return make

@@ -1,0 +1,273 @@
+"""The loop: pinned curves, exact resume, what it refuses, and the whole way from a YAML file."""
+
+import csv
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from semantic_cc.config import load_config
+from semantic_cc.errors import CheckpointError, ConfigError, DataError, OutputError, TrainingError
+from semantic_cc.model.checkpoint import load_pretrained
+from semantic_cc.training import loop, stages
+from semantic_cc.training.evaluate import evaluate
+from semantic_cc.training.sampling import legs_of
+from semantic_cc.training.state import RunFolder, open_run
+
+# Float32 on the CPU, weights drawn by name, three steps of two items. A change of the model's equations, of
+# the draws or of the optimiser moves them; then look at why before pinning anew.
+CURVES = {
+    "change": [0.867366, 0.622995, 0.55898],
+    "caption": [6.682828, 6.834302, 7.132654],
+    "joint": [7.539144, 7.633063, 7.172836],
+    "together": [7.213573, 6.814105, 7.051372],
+}
+
+
+@pytest.mark.parametrize("name", CURVES)
+def test_pinned_training_curve(name, tiny, bench, pairs):
+    strategy = "one_stage" if name == "together" else "three_stage"
+    no_dropout = {"llm": {"lora": {"dropout": 0.0}}}  # its draws depend on the processor
+    made = bench(tiny(model=no_dropout, train={"strategy": strategy, "augment": True}), pairs)
+    (leg,) = [leg for leg in made.plan if leg.stage.name == name]
+    losses = [step["loss"] for step in made.run(leg)]
+    assert losses == pytest.approx(CURVES[name], rel=1e-4)
+
+
+def test_losses_are_weighted_as_in_equation_9(tiny, bench, pairs):
+    made = bench(tiny(train={"change_weight": 0.25, "flag_weight": 3.0, "strategy": "one_stage"}), pairs)
+    for step in made.run(made.plan[0]):
+        assert step["loss"] == pytest.approx(step["caption"] + 0.25 * step["change"] + 3.0 * step["flag"])
+
+
+def test_change_alone_is_not_weighted(tiny, bench, pairs):
+    made = bench(tiny(train={"change_weight": 0.25}), pairs)
+    for step in made.run(made.plan[0]):
+        assert step["loss"] == step["change"]
+
+
+def test_a_loss_that_is_not_finite_stops(tiny, bench, pairs):
+    made = bench(tiny(), pairs)
+    torch.nn.init.constant_(made.model.encoder.vision.pos_embed, torch.nan)
+    with pytest.raises(
+        TrainingError, match=r"loss is not finite .* stage change, epoch 1, step 1, items p\d, p\d"
+    ):
+        made.run(made.plan[0])
+
+
+def test_a_gradient_that_is_not_finite_stops(tiny, bench, pairs):
+    made = bench(tiny(optim={"max_grad_norm": 1.0}), pairs)
+    made.model.encoder.vision.pos_embed.register_hook(lambda gradient: gradient * torch.inf)
+    with pytest.raises(TrainingError, match="gradient is not finite"):
+        made.run(made.plan[0])
+
+
+def test_the_flag_head_needs_flags(tiny, bench, pairs):
+    pairs.pairs = [replace(pair, changed=None) for pair in pairs.pairs]
+    made = bench(tiny(), pairs)
+    with pytest.raises(DataError, match=r"p\d: has no change flag"):
+        made.run(made.plan[1])
+
+
+def test_trained_parameters_are_float32(tiny, build, pairs):
+    config = tiny()
+    model = build(config.model).to(torch.bfloat16)
+    plan = legs_of(stages.stages_of("three_stage", config.model), pairs, config.train)
+    assert {p.dtype for p in loop.trained_parameters(model, plan).values()} == {torch.float32}
+    assert model.caption_decoder.ln_vision.weight.dtype == torch.bfloat16
+
+
+# --- exact resume ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def fit(tiny, build, pairs, tmp_path):
+    """Folder name -> runs two epochs of nine steps there, from its state where there is one."""
+
+    def run(name: str, resume: bool = False, **optim) -> tuple[RunFolder, dict[str, torch.Tensor]]:
+        config = tiny(
+            out=str(tmp_path / name), optim=optim, train={"epochs": 2, "augment": True, "checkpoint_every": 2}
+        )
+        model = build(config.model)
+        plan = legs_of(stages.stages_of("three_stage", config.model), pairs, config.train)
+        folder = open_run(config, resume)
+        assert loop.fit(model, pairs, plan, config, folder, accelerator="cpu") == folder.model
+        return folder, {name: p.detach().clone() for name, p in model.named_parameters()}
+
+    return run
+
+
+def rows_of(folder: RunFolder) -> list[dict[str, str]]:
+    with folder.log.open(newline="") as file:
+        return [
+            {key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)
+        ]
+
+
+class Killed(Exception):
+    pass
+
+
+def kill_after(monkeypatch, steps: int) -> None:
+    real, taken = loop.take_step, []
+
+    def dying(*arguments):
+        if len(taken) == steps:
+            raise Killed
+        taken.append(1)
+        return real(*arguments)
+
+    monkeypatch.setattr(loop, "take_step", dying)
+
+
+@pytest.mark.parametrize("killed_at", [1, 3, 5, 9, 13])
+def test_a_killed_run_resumes_to_the_same_losses_and_weights(killed_at, fit, monkeypatch):
+    whole, weights = fit("whole")
+    assert [row["step"] for row in rows_of(whole)] == [str(step) for step in range(1, 19)]
+    with monkeypatch.context() as patch:
+        kill_after(patch, killed_at)
+        with pytest.raises(Killed):
+            fit("killed")
+    torch.manual_seed(1234)  # what the new process happens to hold
+    resumed, again = fit("killed", resume=True)
+    assert rows_of(resumed) == rows_of(whole)
+    assert all(torch.equal(again[name], weights[name]) for name in weights)
+
+
+def test_a_finished_run_resumes_to_nothing(fit, monkeypatch):
+    folder, _ = fit("done")
+    before = rows_of(folder)
+    kill_after(monkeypatch, 0)
+    fit("done", resume=True)
+    assert rows_of(folder) == before
+
+
+def test_a_run_is_not_overwritten(fit):
+    fit("twice")
+    with pytest.raises(OutputError, match="already holds a run"):
+        fit("twice")
+
+
+def test_resume_refuses_another_configuration(fit):
+    fit("other")
+    with pytest.raises(ConfigError, match=r"cannot resume: optim\.lr was 0\.001 .* and is 0\.5 now"):
+        fit("other", resume=True, lr=0.5)
+
+
+def test_resume_refuses_a_corrupt_state(fit):
+    folder, _ = fit("corrupt")
+    folder.state.write_bytes(folder.state.read_bytes()[:1000])
+    with pytest.raises(CheckpointError, match="cannot read the training state"):
+        fit("corrupt", resume=True)
+
+
+def test_an_output_that_cannot_be_written(tiny, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot write the run"):
+        open_run(tiny(out=str(tmp_path / "file" / "run")), resume=False)
+
+
+def test_plain_progress_lines(fit, capsys, monkeypatch):
+    monkeypatch.setattr("semantic_cc.training.progress.PLAIN_EVERY", 5)
+    fit("lines")
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("step ")]
+    assert [line.split()[1] for line in lines] == ["5/18", "10/18", "15/18", "18/18"]
+    assert "epoch 1/2 caption: loss " in lines[0]
+    assert "s/item, ETA 0:00:" in lines[0]
+
+
+# --- from a YAML file to scores -------------------------------------------------------------------
+
+
+@pytest.fixture
+def data(tmp_path, pairs):
+    """The pairs in the LEVIR-MCI layout, the same in each split."""
+    entries = []
+    for split in ("train", "test"):
+        for pair in pairs.pairs:
+            for folder, image in (("A", pair.before), ("B", pair.after), ("label", pair.label)):
+                place = tmp_path / "data" / "images" / split / folder
+                place.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(np.asarray(image)).save(place / f"{split}_{pair.name}.png")
+            said = [{"raw": f"{sentence} ."} for sentence in pair.sentences]
+            entries.append(
+                {
+                    "filename": f"{split}_{pair.name}.png",
+                    "split": split,
+                    "sentences": said,
+                    "changeflag": int(pair.changed),
+                }
+            )
+    (tmp_path / "data" / "LevirCCcaptions.json").write_text(json.dumps({"images": entries}))
+    return tmp_path / "data"
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_from_yaml_to_scores(precision, data, tmp_path):
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(
+        f"preset: tiny\ndata: {data}\nout: {tmp_path / 'run'}\ntrain: {{precision: {precision}}}\n"
+    )
+    config = load_config(recipe)
+    trained = loop.train(config, resume=True)  # starts anew where there is nothing to resume
+    assert load_config(tmp_path / "run" / "config.yaml") == config
+    _, info = load_pretrained(trained)
+    assert (info.name, info.training["step"], info.training["seed"]) == ("tiny", 9, 0)
+    seen = []
+    report = evaluate(trained, data, limit=4, batch=3, progress=lambda *at: seen.append(at), predictions=True)
+    assert seen == [(3, 4), (4, 4)]
+    assert (report["pairs"], report["tiles"], report["model"]["digest"]) == (4, "32x32", info.digest)
+    assert report["captions"]["protocol"] == "word"
+    assert {"building", "road", "change", "accuracy"} <= report["change"].keys()
+    assert report["change"]["pixels"] == 4 * 32 * 32
+    assert len(report["predictions"]) == 4
+    json.dumps(report)
+
+
+def test_captions_alone_train_without_labels(data, tmp_path):
+    for split in ("train", "test"):
+        shutil.rmtree(data / "images" / split / "label")
+    config = load_config({"preset": "tiny", "data": str(data), "out": str(tmp_path / "run")})
+    with pytest.raises(DataError, match="stage change needs items with a label"):
+        loop.train(config)
+    assert not (tmp_path / "run").exists()
+    trained = loop.train(
+        load_config(
+            {
+                "preset": "tiny",
+                "data": str(data),
+                "out": str(tmp_path / "run"),
+                "model": {"change_task": False},
+            }
+        )
+    )
+    report = evaluate(trained, data)
+    assert report["change"] is None
+    assert report["notes"] == [
+        "change detection is not scored: the model has no mask, or the dataset no labels"
+    ]
+    assert report["captions"]["all"]["count"] == 6
+
+
+def test_labels_alone_are_scored_without_sentences(data, tmp_path):
+    trained = loop.train(
+        load_config(
+            {
+                "preset": "tiny",
+                "data": str(data),
+                "out": str(tmp_path / "run"),
+                "model": {"change_decoder": {"classes": 1}},
+            }
+        )
+    )
+    (data / "LevirCCcaptions.json").unlink()
+    report = evaluate(trained, data)
+    assert report["captions"] is None
+    assert report["change"].keys() == {"building", "pixels"}
+    assert report["notes"] == [
+        "6 pairs without reference sentences are left out of the captions and the flag"
+    ]

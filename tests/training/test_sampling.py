@@ -1,0 +1,93 @@
+"""Which items a stage visits, and what is drawn at each visit."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from semantic_cc.config import TrainConfig
+from semantic_cc.errors import DataError
+from semantic_cc.training.sampling import legs_of, samples
+from semantic_cc.training.stages import ALONE, CAPTION, CHANGE, JOINT
+
+
+def test_datasets_are_formed_by_what_each_item_has(pairs):
+    pairs.pairs[2] = replace(pairs.pairs[2], sentences=())
+    change, caption, joint = legs_of([CHANGE, CAPTION, JOINT], pairs, TrainConfig())
+    assert change.items == (0, 1, 2, 3, 4, 5)
+    assert caption.items == joint.items == (0, 1, 3, 4, 5)
+
+
+def test_a_stage_without_items_is_refused(unlabelled):
+    with pytest.raises(DataError, match="stage change needs items with a label"):
+        legs_of([CHANGE], unlabelled, TrainConfig())
+    (leg,) = legs_of([ALONE], unlabelled, TrainConfig())
+    assert leg.visits == 6
+
+
+def test_an_epoch_is_a_permutation_and_its_last_batch_may_be_smaller(pairs):
+    (leg,) = legs_of([CHANGE], pairs, TrainConfig(change_batch=4))
+    batches = leg.batches(seed=1, epoch=0)
+    assert [len(batch) for batch in batches] == [4, 2]
+    assert leg.steps == 2
+    assert sorted(visit.index for batch in batches for visit in batch) == list(range(6))
+    assert batches == leg.batches(seed=1, epoch=0)
+    assert batches != leg.batches(seed=1, epoch=1)
+    assert batches != leg.batches(seed=2, epoch=0)
+
+
+def test_items_limits_the_visits_of_an_epoch(pairs):
+    (whole,) = legs_of([CHANGE], pairs, TrainConfig())
+    (some,) = legs_of([CHANGE], pairs, TrainConfig(change_items=2))
+    assert some.batches(0, 3) == whole.batches(0, 3)[:2]
+    (more,) = legs_of([CHANGE], pairs, TrainConfig(change_items=100))
+    assert more.visits == 6
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_draws_depend_on_seed_epoch_stage_and_position_alone(pairs, workers):
+    config = TrainConfig(augment=True, caption_batch=2)
+    (leg,) = legs_of([CAPTION], pairs, config)
+    whole = list(samples(pairs, leg, config, epoch=4, first=0, workers=0))
+    rest = list(samples(pairs, leg, config, epoch=4, first=1, workers=workers))
+    for one, other in zip([s for b in whole[1:] for s in b], [s for b in rest for s in b], strict=True):
+        assert (one.sentence, one.instruction, one.pair.name) == (
+            other.sentence,
+            other.instruction,
+            other.pair.name,
+        )
+        np.testing.assert_array_equal(one.pair.before, other.pair.before)
+
+
+def test_all_sentences_and_instructions_come_up(pairs):
+    config = TrainConfig()
+    (leg,) = legs_of([CAPTION], pairs, config)
+    drawn = [s for epoch in range(12) for b in samples(pairs, leg, config, epoch, 0, 0) for s in b]
+    assert {s.sentence for s in drawn} == {sentence for pair in pairs.pairs for sentence in pair.sentences}
+    assert len({s.instruction for s in drawn}) == 4
+
+
+def test_augmentation_follows_the_stage(pairs):
+    config = TrainConfig(augment=True)
+    change, caption, joint = legs_of([CHANGE, CAPTION, JOINT], pairs, config)
+    known = {pair.name: pair for pair in pairs.pairs}
+    moved = [s for b in samples(pairs, change, config, 0, 0, 0) for s in b]
+    assert all(s.sentence is None and s.pair.sentences == () for s in moved)
+    assert any(not np.array_equal(s.pair.label, known[s.pair.name].label) for s in moved)
+    assert all(s.pair.label is None for b in samples(pairs, caption, config, 0, 0, 0) for s in b)
+    for batch in samples(pairs, joint, config, 0, 0, 0):
+        for sample in batch:
+            np.testing.assert_array_equal(sample.pair.label, known[sample.pair.name].label)
+            assert not np.array_equal(sample.pair.before, known[sample.pair.name].before)
+            assert sample.sentence in known[sample.pair.name].sentences
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_unreadable_item_stops_with_its_own_line(pairs, workers, monkeypatch):
+    def broken(self, index):
+        raise DataError("p3.png: truncated")
+
+    monkeypatch.setattr(type(pairs), "__getitem__", broken)
+    (leg,) = legs_of([CHANGE], pairs, TrainConfig())
+    with pytest.raises(DataError, match=r"^p3\.png: truncated$"):
+        list(samples(pairs, leg, TrainConfig(), 0, 0, workers))

@@ -1,0 +1,179 @@
+"""What trains in each stage equals DESIGN's table, on paper and on the weights after two steps."""
+
+import re
+
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from semantic_cc.config import LLMConfig, load_config, merge, preset_names
+from semantic_cc.model.build import build_model
+from semantic_cc.model.weights import LanguageModel, load_llm
+from semantic_cc.training import stages
+from semantic_cc.training.stages import apply, stages_of, trainable_names
+
+PAPER_LIKE = {
+    "encoder": {"adapt": "lora"},
+    "qformer": {"frozen": True},
+    "change_decoder": {"classes": 1},
+    "flag_head": False,
+}
+ALONE = {"change_task": False}
+BEFORE = {"enhancer": {"position": "before"}}
+ONE_WAY = {"neck": {"directions": "cd_to_cc", "similarity": "tensor"}}
+
+LORA = r"encoder\.vision\..*lora_|encoder\.filters\."
+FULL = r"encoder\.vision\.|encoder\.filters\."
+FULL_WITHOUT_NECK = r"encoder\.vision\.(?!neck\.)|encoder\.filters\."
+TO_CHANGE = r"neck\.(?!units\.1\.into_caption)"  # all but the other task's last update; tiny has two units
+TO_CAPTION = r"neck\.(?!units\.1\.into_change)"
+CHANGE_ALONE = r"neck\.units\.\d\.intra_change"
+MASK = r"change_decoder\."
+TEXT = r"caption_decoder\.(project|enhancer|to_llm)\.|caption_decoder\.llm\..*lora_"
+WHOLE_TEXT = TEXT + r"|caption_decoder\.(qformer\.|queries|flag\.)"
+
+
+def either(*patterns: str) -> str:
+    return "|".join(patterns)
+
+
+# model, strategy -> (stage, what trains)
+TABLE = {
+    "paper": (
+        PAPER_LIKE,
+        "three_stage",
+        [("change", either(LORA, TO_CHANGE, MASK)), ("caption", either(TO_CAPTION, TEXT)), ("joint", "neck")],
+    ),
+    "tiny": (
+        {},
+        "three_stage",
+        [
+            ("change", either(FULL, TO_CHANGE, MASK)),
+            ("caption", either(TO_CAPTION, WHOLE_TEXT)),
+            ("joint", "neck"),
+        ],
+    ),
+    "one way": (
+        ONE_WAY,
+        "three_stage",
+        [
+            ("change", either(FULL, CHANGE_ALONE, MASK)),
+            ("caption", either("neck", WHOLE_TEXT)),
+            ("joint", "neck"),
+        ],
+    ),
+    "paper, two stages": (
+        PAPER_LIKE,
+        "two_stage",
+        [("change", either(LORA, TO_CHANGE, MASK)), ("caption", either(TO_CAPTION, TEXT))],
+    ),
+    "paper, one stage": (PAPER_LIKE, "one_stage", [("together", either(LORA, "neck", MASK, TEXT))]),
+    "tiny, one stage": ({}, "one_stage", [("together", either(FULL, "neck", MASK, WHOLE_TEXT))]),
+    "paper, captions alone": (PAPER_LIKE | ALONE, "three_stage", [("caption", either(LORA, TEXT))]),
+    "tiny, captions alone": (ALONE, "three_stage", [("caption", either(FULL_WITHOUT_NECK, WHOLE_TEXT))]),
+    "enhancer before": (
+        PAPER_LIKE | ALONE | BEFORE,
+        "three_stage",
+        [("caption", either(LORA, TEXT))],
+    ),
+}
+
+
+def matching(model, pattern: str) -> set[str]:
+    return {name for name, _ in model.named_parameters() if re.match(pattern, name)}
+
+
+@pytest.mark.parametrize("case", TABLE)
+def test_each_stage_trains_what_the_table_says(case, tiny, build):
+    values, strategy, rows = TABLE[case]
+    config = tiny(model=values, train={"strategy": strategy})
+    model = build(config.model)
+    plan = stages_of(strategy, config.model)
+    assert [stage.name for stage in plan] == [name for name, _ in rows]
+    for stage, (_, pattern) in zip(plan, rows, strict=True):
+        apply(stage, model)
+        training = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+        assert training == matching(model, pattern)
+        assert not any("ln_vision" in name for name in training)
+
+
+@pytest.mark.parametrize("case", TABLE)
+def test_two_steps_change_every_trainable_tensor_and_no_other(case, tiny, bench, pairs):
+    values, strategy, rows = TABLE[case]
+    no_dropout = {"lora": {"dropout": 0.0}}
+    model = merge(values, {"encoder": no_dropout, "llm": no_dropout})
+    sizes = {"change_items": 4, "caption_items": 4, "joint_items": 4}  # two batches of two
+    config = tiny(model=model, train={"strategy": strategy, **sizes})
+    made = bench(config, pairs)
+    assert len(made.plan) == len(rows)
+    for (
+        leg
+    ) in made.plan:  # one optimizer through all stages: moments of an earlier stage must not move a weight
+        before = {name: parameter.detach().clone() for name, parameter in made.model.named_parameters()}
+        assert len(made.run(leg)) == 2
+        trained = trainable_names(leg.stage, made.model)
+        changed = {n for n, p in made.model.named_parameters() if not torch.equal(p, before[n])}
+        assert changed == trained
+        assert all(
+            (parameter.grad is not None) == (name in trained)
+            for name, parameter in made.model.named_parameters()
+        )
+
+
+def test_parts_without_trainable_parameters_are_in_eval_mode(tiny, build):
+    config = tiny(model=PAPER_LIKE)
+    model = build(config.model)
+    text = model.caption_decoder
+    parts = {
+        "encoder": model.encoder,
+        "neck": model.neck,
+        "mask": model.change_decoder,
+        "qformer": text.qformer,
+        "llm": text.llm,
+        "enhancer": text.enhancer,
+    }
+    expected = {
+        "change": {"encoder", "neck", "mask"},
+        "caption": {"neck", "llm", "enhancer"},
+        "joint": {"neck"},
+    }
+    for stage in stages_of("three_stage", config.model):
+        apply(stage, model)
+        assert {name for name, part in parts.items() if part.training} == expected[stage.name]
+        for part in parts.values():
+            assert {module.training for module in part.modules()} == {part.training}
+
+
+def test_what_a_stage_needs_and_loses(tiny):
+    config = tiny()
+    rows = [(s.name, s.needs, s.change, s.caption) for s in stages_of("three_stage", config.model)]
+    assert rows == [
+        ("change", "change", True, False),
+        ("caption", "caption", False, True),
+        ("joint", "both", True, True),
+    ]
+    (together,) = stages_of("one_stage", config.model)
+    assert (together.needs, together.change, together.caption) == ("both", True, True)
+
+
+@pytest.mark.parametrize("preset", preset_names())
+def test_every_preset_has_its_stages(preset):
+    """Full size, on the meta device: no memory, no foundation weights."""
+    config = load_config(preset)
+    tokenizer = load_llm(LLMConfig(name="random")).tokenizer
+    sizes = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=64,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+    )
+    with torch.device("meta"):
+        llm = LanguageModel(LlamaForCausalLM(sizes), tokenizer, "none")
+        model = build_model(config.model, llm=llm)
+    plan = stages_of(config.train.strategy, config.model)
+    trained = set().union(*(trainable_names(stage, model) for stage in plan))
+    base = LORA if config.model.encoder.adapt == "lora" else FULL
+    text = TEXT if config.model.qformer.frozen else WHOLE_TEXT
+    assert trained == matching(model, either(base, "neck", MASK, text))
+    assert stages.trainable_names(plan[-1], model)
