@@ -15,7 +15,7 @@ PACKAGE = Path(semantic_cc.__file__).parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 ORDER = (
-    "errors", "types", "config", "files", "images", "model", "data", "losses", "metrics", "training",
+    "errors", "types", "config", "files", "sentences", "images", "model", "data", "losses", "metrics", "training",
     "predictor", "figures", "cli", "__main__",
 )  # fmt: skip
 """The way data flows; a room may import those before it alone."""

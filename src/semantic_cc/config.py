@@ -342,7 +342,7 @@ def parse(cls: type, values: dict[str, Any]) -> Any:
     Raises:
         ConfigError: unknown key or wrong value, in one line that names the key.
     """
-    from jsonargparse import ArgumentParser, ArgumentError
+    from jsonargparse import ArgumentError, ArgumentParser
 
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(cls, as_positional=False)
@@ -366,24 +366,40 @@ def check(config: Any) -> None:
     problems = [
         (encoder.width % encoder.heads != 0, "encoder.width must be a multiple of encoder.heads"),
         (encoder.image_size % 16 != 0, "encoder.image_size must be a multiple of 16"),
-        (max(encoder.global_layers, default=0) >= encoder.depth, "encoder.global_layers must lie below encoder.depth"),
+        (
+            max(encoder.global_layers, default=0) >= encoder.depth,
+            "encoder.global_layers must lie below encoder.depth",
+        ),
         (encoder.width % neck.caption_heads != 0, "encoder.width must be a multiple of neck.caption_heads"),
-        (encoder.change_width % neck.change_heads != 0, "encoder.change_width must be a multiple of neck.change_heads"),
-        (neck.similarity == "tensor" and (neck.directions, neck.attention) != ("cd_to_cc", "bilinear"),
-         "neck.similarity tensor needs neck.directions cd_to_cc and neck.attention bilinear"),
+        (
+            encoder.change_width % neck.change_heads != 0,
+            "encoder.change_width must be a multiple of neck.change_heads",
+        ),
+        (
+            neck.similarity == "tensor" and (neck.directions, neck.attention) != ("cd_to_cc", "bilinear"),
+            "neck.similarity tensor needs neck.directions cd_to_cc and neck.attention bilinear",
+        ),
         (model.qformer.width % model.qformer.heads != 0, "qformer.width must be a multiple of qformer.heads"),
     ]
     if isinstance(config, Config):
-        counts = [getattr(config.train, f"{stage}_{what}") for stage in ("change", "caption", "joint")
-                  for what in ("batch", "items")]
+        counts = [
+            getattr(config.train, f"{stage}_{what}")
+            for stage in ("change", "caption", "joint")
+            for what in ("batch", "items")
+        ]
         problems += [
-            (any(n is not None and n < 1 for n in counts), "train.*_batch and train.*_items must be at least 1"),
+            (
+                any(n is not None and n < 1 for n in counts),
+                "train.*_batch and train.*_items must be at least 1",
+            ),
             (config.train.epochs < 1, "train.epochs must be at least 1"),
             (config.train.checkpoint_every < 1, "train.checkpoint_every must be at least 1"),
             (config.optim.lr <= 0, "optim.lr must be positive"),
             (not 0 <= config.optim.warmup < 1, "optim.warmup must lie in [0, 1)"),
-            (not model.change_task and config.train.strategy != "three_stage",
-             "train.strategy must be three_stage when model.change_task is off (stage ii alone remains)"),
+            (
+                not model.change_task and config.train.strategy != "three_stage",
+                "train.strategy must be three_stage when model.change_task is off (stage ii alone remains)",
+            ),
         ]
     for wrong, message in problems:
         if wrong:

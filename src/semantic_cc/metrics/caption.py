@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from semantic_cc.errors import DataError
 from semantic_cc.metrics.constant import best_constant_sentence
-from semantic_cc.metrics.flag import change_flag_accuracy, says_change
+from semantic_cc.metrics.flag import change_flag_accuracy
 from semantic_cc.metrics.words import PROTOCOL, prepare, reference_words
+from semantic_cc.sentences import UNCHANGED, says_change
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,7 +27,7 @@ __all__ = [
     "score_captions",
 ]
 
-SAME = "the scene is the same as before"
+SAME = UNCHANGED
 MANY_HOUSES = "many houses are built along the road"
 """The two sentences of the known LEVIR-CC baselines."""
 

@@ -74,7 +74,9 @@ def build_encoder(config: EncoderConfig) -> BitemporalEncoder:
         load_sam(vision, Path(config.weights))
     if config.adapt == "lora":
         add_lora(vision, config.lora, ("qkv",))
-    has_filter = {i: (i in config.global_layers) == (config.bcsf_after == "global") for i in range(config.depth)}
+    has_filter = {
+        i: (i in config.global_layers) == (config.bcsf_after == "global") for i in range(config.depth)
+    }
     layers = [i for i, wanted in has_filter.items() if wanted and config.bcsf]
     return BitemporalEncoder(vision, {i: BCSF(config.width, config.image_size // PATCH) for i in layers})
 
@@ -82,7 +84,11 @@ def build_encoder(config: EncoderConfig) -> BitemporalEncoder:
 def add_lora(module: nn.Module, config: LoraConfig, targets: tuple[str, ...]) -> None:
     """Adapters on the named linear layers, in float32 whatever the base's type."""
     lora = PeftLora(
-        r=config.rank, lora_alpha=config.alpha, lora_dropout=config.dropout, bias="none", target_modules=list(targets)
+        r=config.rank,
+        lora_alpha=config.alpha,
+        lora_dropout=config.dropout,
+        bias="none",
+        target_modules=list(targets),
     )
     inject_adapter_in_model(lora, module)
     for name, parameter in module.named_parameters():
@@ -114,7 +120,9 @@ def build_neck(config: NeckConfig, encoder: EncoderConfig) -> AggregationNeck:
                 intra_change=intra_task_attention(change, config.change_heads),
                 intra_caption=intra_task_attention(caption, config.caption_heads),
                 into_caption=inter(caption, change, config.caption_heads),
-                into_change=inter(change, caption, config.change_heads) if config.directions == "both" else None,
+                into_change=inter(change, caption, config.change_heads)
+                if config.directions == "both"
+                else None,
             )
             for _ in range(config.units)
         ]
@@ -123,7 +131,9 @@ def build_neck(config: NeckConfig, encoder: EncoderConfig) -> AggregationNeck:
 
 def build_change_decoder(config: ModelConfig) -> ChangeDecoder:
     """SimpleFPN decoder over SAM's neck width."""
-    return ChangeDecoder(config.encoder.change_width, config.change_decoder.width, config.change_decoder.classes)
+    return ChangeDecoder(
+        config.encoder.change_width, config.change_decoder.width, config.change_decoder.classes
+    )
 
 
 def build_caption_decoder(config: ModelConfig, llm: LanguageModel) -> CaptionDecoder:

@@ -166,5 +166,7 @@ def consensus(sentences: list[str]) -> str:
         one, two = a.split(), b.split()
         return sum(SequenceMatcher(None, x, y).ratio() for x, y in pairwise((one, two, one))) / 2
 
-    scores = [sum(closeness(a, b) for j, b in enumerate(sentences) if j != i) for i, a in enumerate(sentences)]
+    scores = [
+        sum(closeness(a, b) for j, b in enumerate(sentences) if j != i) for i, a in enumerate(sentences)
+    ]
     return sentences[scores.index(max(scores))]

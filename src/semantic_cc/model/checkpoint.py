@@ -84,7 +84,9 @@ def save_pretrained(
     folder = Path(folder)
     own = own_parameter(model.config)
     tensors = {
-        key: value.detach().to("cpu", dtype).contiguous() for key, value in model.state_dict().items() if own(key)
+        key: value.detach().to("cpu", dtype).contiguous()
+        for key, value in model.state_dict().items()
+        if own(key)
     }
     llm = model.config.llm.name
     known = FOUNDATIONS.get(llm)
@@ -160,7 +162,9 @@ def _folder(name: str | Path) -> Path:
     if given.name == str(name) and (shipped / given.name).is_dir():
         return shipped / given.name
     names = sorted(p.name for p in shipped.iterdir() if p.is_dir()) if shipped.is_dir() else []
-    raise CheckpointError(f"no model {str(name)!r}: give a model folder or one of the shipped names ({', '.join(names)})")
+    raise CheckpointError(
+        f"no model {str(name)!r}: give a model folder or one of the shipped names ({', '.join(names)})"
+    )
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

@@ -19,9 +19,7 @@ from semantic_cc.model.change_decoder import ChangeDecoder
 from semantic_cc.model.encoder import BitemporalEncoder, pad_to_patches
 from semantic_cc.model.neck import AggregationNeck
 from semantic_cc.model.prompter import INSTRUCTIONS
-
-UNCHANGED = "the scene is the same as before"
-"""What is said of a pair whose change flag closed the gate; the LLM is not asked."""
+from semantic_cc.sentences import UNCHANGED, says_change
 
 
 @dataclass(frozen=True)
@@ -133,7 +131,9 @@ class SemanticCCModel(nn.Module):
             instructions: what to ask; None = the four of the paper under consensus decoding, the first
                 of them under greedy decoding. Of several answers the closest to the others is chosen.
         """
-        asked = list(instructions or (INSTRUCTIONS if self.config.decoding == "consensus" else INSTRUCTIONS[:1]))
+        asked = list(
+            instructions or (INSTRUCTIONS if self.config.decoding == "consensus" else INSTRUCTIONS[:1])
+        )
         start = time.perf_counter()
         change_tokens, caption_tokens = self.tokens(before, after)
         encoded = time.perf_counter()

@@ -29,7 +29,7 @@ def optimizer_of(parameters: dict[str, nn.Parameter], config: OptimConfig) -> to
         {"params": decayed, "weight_decay": config.weight_decay},
         {"params": plain, "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW([group for group in groups if group["params"]], lr=config.lr)
+    return torch.optim.AdamW([group for group in groups if group["params"]], lr=config.lr, fused=True)
 
 
 def learning_rate(step: int, total: int, config: OptimConfig) -> float:
