@@ -141,15 +141,16 @@ class CaptionDecoder(nn.Module):
             batch_first=True,
             padding_side="left",
         )
-        end = self.prompter.ids(self.prompter.template.end)
-        stop = {"eos_token_id": end[0]} if len(end) == 1 else {"stop_strings": [self.prompter.template.end]}
+        end, stop_id = self.prompter.template.end, self.prompter.end_id
+        stop = {"stop_strings": [end]} if stop_id is None else {"eos_token_id": stop_id}
         ids = self.llm.generate(
             inputs_embeds=embeds,
             attention_mask=mask,
             max_new_tokens=self.max_new_tokens,
             do_sample=False,
+            repetition_penalty=1.0,  # whatever the LLM's own generation config says
             use_cache=use_cache,
-            pad_token_id=end[0],
+            pad_token_id=self.prompter.ids(end)[0],
             tokenizer=self.prompter.tokenizer,
             **stop,
         )

@@ -75,7 +75,15 @@ class Prompter:
         """Ids of the sentence and its end mark: what the LLM learns to write."""
         return self.ids(sentence + self.template.end)
 
+    @property
+    def end_id(self) -> int | None:
+        """The end mark's id, None where it is plain text, whose ids depend on the word before it."""
+        end = self.ids(self.template.end)
+        return end[0] if len(end) == 1 and end[0] in self.tokenizer.added_tokens_decoder else None
+
     def sentence(self, ids: list[int]) -> str:
-        """Text of generated ids up to the end mark, white space folded."""
+        """Text of generated ids up to the end mark or the LLM's own end of text, white space folded."""
         text = self.tokenizer.decode(ids, skip_special_tokens=False)
-        return " ".join(text.split(self.template.end)[0].split())
+        for mark in (self.template.end, self.tokenizer.eos_token or self.template.end):
+            text = text.split(mark)[0]
+        return " ".join(text.split())
