@@ -36,7 +36,7 @@ class ChannelGate(nn.Module):
     def forward(self, x: Tensor, other: Tensor) -> Tensor:
         """(b, h, w, c) twice -> (b, 1, 1, c) in (0, 1)."""
         h, w = x.shape[1:3]
-        weight = self.weight
+        weight: Tensor = self.weight
         if weight.shape[1:] != (h, w):
             scale = weight[0].numel() / (h * w)
             weight = scale * F.interpolate(weight[None], (h, w), mode="bilinear", align_corners=False)[0]

@@ -14,6 +14,7 @@ class ChannelNorm(nn.LayerNorm):
     """LayerNorm over the channels of (b, c, h, w). BatchNorm is out: the paper's batch is 1."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """The same shape."""
         return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 

@@ -79,9 +79,14 @@ def save_pretrained(
         dtype: type of the stored weights.
 
     Raises:
-        OutputError: the place cannot be written.
+        OutputError: the place cannot be written, or holds something else than a model.
     """
     folder = Path(folder)
+    foreign = _foreign(folder)
+    if foreign:
+        raise OutputError(
+            f"cannot write the model to {folder}: it would replace {foreign}; name a new folder"
+        )
     own = own_parameter(model.config)
     tensors = {
         key: value.detach().to("cpu", dtype).contiguous()
@@ -110,9 +115,19 @@ def save_pretrained(
         if folder.exists():
             shutil.rmtree(folder)
         work.rename(folder)
+    except (OSError, SafetensorError) as error:
+        raise OutputError(f"cannot write the model to {folder}: {error}") from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return folder
+
+
+def _foreign(folder: Path) -> Path | None:
+    """Something at `folder` that is not of our making, None where there is nothing of the kind."""
+    if not folder.is_dir():
+        return folder if folder.exists() else None
+    ours = ("config.json", "model.safetensors", "README.md")
+    return next((path for path in sorted(folder.iterdir()) if path.name not in ours), None)
 
 
 def load_pretrained(name: str | Path, *, merge: bool = True) -> tuple[SemanticCCModel, ModelInfo]:
@@ -136,13 +151,17 @@ def load_pretrained(name: str | Path, *, merge: bool = True) -> tuple[SemanticCC
             foundation=content["foundation"],
             training=content.get("training", {}),
         )
+        accepted = info.foundation["llm"]["accepted_digests"]
         tensors = load_file(folder / "model.safetensors")
-    except (ConfigError, KeyError) as error:
+    except ConfigError as error:
         raise CheckpointError(f"{folder}/config.json is not a Semantic-CC configuration: {error}") from error
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"{folder}/config.json is not a Semantic-CC configuration: {error} is missing or wrong"
+        ) from error
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{folder}/model.safetensors is missing or corrupt: {error}") from error
     llm = load_llm(config.llm)
-    accepted = info.foundation["llm"]["accepted_digests"]
     if accepted and llm.digest not in accepted:
         raise CheckpointError(
             f"{folder} was trained on a {config.llm.name} with sha256 {accepted}, here is {llm.digest}"

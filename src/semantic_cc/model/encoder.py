@@ -40,6 +40,9 @@ class BitemporalEncoder(nn.Module):
         filters: layer index -> the BCSF that follows it; empty = SAM untouched.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, vision: SamVisionEncoder, filters: dict[int, nn.Module]) -> None:
         super().__init__()
         self.vision = vision

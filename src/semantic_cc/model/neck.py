@@ -112,7 +112,7 @@ class AggregationNeck(nn.Module):
             task: "change" or "caption".
         """
         last = len(self.units) - 1
-        one_way = any(unit.into_change is None for unit in self.units)  # type: ignore[union-attr]
+        one_way = any(unit.into_change is None for unit in self.units)
         names = {name for name, _ in self.named_parameters()}
         if task == "change" and one_way:
             return {name for name in names if ".intra_change." in name}

@@ -24,7 +24,7 @@ class QFormer(nn.Module):
 
     def __init__(self, config: QFormerConfig, vocabulary: int) -> None:
         super().__init__()
-        sizes = {
+        sizes: dict[str, float] = {
             "hidden_size": config.width,
             "num_hidden_layers": config.layers,
             "num_attention_heads": config.heads,

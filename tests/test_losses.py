@@ -1,0 +1,40 @@
+"""Equation 9's losses against the formulas."""
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from semantic_cc.losses import caption_loss, change_loss, flag_loss
+
+
+def test_binary_change_loss_counts_buildings_alone() -> None:
+    logits, label = torch.randn(2, 1, 3, 4), torch.randint(0, 3, (2, 3, 4))
+    p, y = torch.sigmoid(logits[:, 0]), (label == 2).float()
+    assert_close(change_loss(logits, label), -(y * p.log() + (1 - y) * (1 - p).log()).mean())
+
+
+def test_change_loss_of_three_classes() -> None:
+    logits, label = torch.randn(2, 3, 3, 4), torch.randint(0, 3, (2, 3, 4))
+    p = logits.exp() / logits.exp().sum(1, keepdim=True)
+    assert_close(change_loss(logits, label), -p.gather(1, label[:, None]).log().mean())
+
+
+def test_caption_loss_is_a_mean_over_tokens() -> None:
+    logits, targets = torch.randn(5, 7), torch.randint(0, 7, (5,))
+    p = logits.exp() / logits.exp().sum(1, keepdim=True)
+    assert_close(caption_loss(logits, targets), -p[range(5), targets].log().mean())
+
+
+def test_flag_loss() -> None:
+    logits, changed = torch.randn(4), torch.tensor([0, 1, 1, 0])
+    p = torch.sigmoid(logits)
+    assert_close(flag_loss(logits, changed), -torch.where(changed == 1, p, 1 - p).log().mean())
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+def test_losses_are_computed_in_float32(classes: int) -> None:
+    label = torch.randint(0, 3, (1, 4, 4))
+    loss = change_loss(torch.randn(1, classes, 4, 4).bfloat16(), label)
+    assert loss.dtype == torch.float32
+    assert caption_loss(torch.randn(2, 5).bfloat16(), torch.tensor([0, 1])).dtype == torch.float32
+    assert flag_loss(torch.randn(2).bfloat16(), torch.tensor([0, 1])).dtype == torch.float32
