@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from semantic_cc import __version__
-from semantic_cc.cli import demo, describe, evaluate, synth, train
+from semantic_cc.cli import demo, describe, evaluate, pretrain, synth, train
 from semantic_cc.errors import InputError, SemanticCCError
 
-COMMANDS = (describe, demo, synth, train, evaluate)
+COMMANDS = (describe, demo, synth, pretrain, train, evaluate)
 """Modules with NAME, HELP, `add_arguments(parser)` and `run(arguments) -> None`."""
 
 

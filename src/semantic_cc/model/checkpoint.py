@@ -95,10 +95,13 @@ def save_pretrained(
     }
     llm = model.config.llm.name
     known = FOUNDATIONS.get(llm)
+    config = to_dict(model.config)
+    if model.config.encoder.adapt == "full":
+        config["encoder"]["weights"] = None  # only a start: all of the encoder is in the checkpoint
     content = {
         "format": FORMAT,
         "name": name,
-        "model": to_dict(model.config),
+        "model": config,
         "foundation": {"llm": {"name": llm, "accepted_digests": list(known.digests) if known else []}},
         "training": training or {},
     }

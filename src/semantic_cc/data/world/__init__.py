@@ -5,17 +5,19 @@ and puts the facts into words, `write_dataset` writes many of them in the layout
 """
 
 from .layout import Event, Plan
-from .pair import draw_label, generate_pair
+from .pair import COVERS, draw_cover, draw_label, generate_pair
 from .plan import is_changed, plan_pair
 from .sentences import UNCHANGED
 from .writer import SPLITS, VERSION, write_dataset
 
 __all__ = [
+    "COVERS",
     "SPLITS",
     "UNCHANGED",
     "VERSION",
     "Event",
     "Plan",
+    "draw_cover",
     "draw_label",
     "generate_pair",
     "is_changed",

@@ -10,11 +10,14 @@ from semantic_cc.types import BUILDING, NONE, ROAD, Pair
 
 from .cloth import weave
 from .geometry import SIDE, Box, ribbon
-from .layout import Building, House, Plan
+from .layout import Building, House, ParkingLot, Plan, Pool
 from .plan import generator, plan_pair
 from .render import render_date
 from .sentences import write_sentences
 from .tones import draw_looks
+
+COVERS = ("ground", "road", "building", "tree", "parking lot", "pool")
+"""Land covers by index."""
 
 SIZES = (32, 1024)
 """Smallest and largest picture side in pixels."""
@@ -82,5 +85,28 @@ def draw_label(plan: Plan, size: int = 256) -> np.ndarray:
     return np.asarray(image).copy()
 
 
-def _fill(draw: ImageDraw.ImageDraw, box: Box, k: float) -> None:
-    draw.polygon((box.corners() * k).ravel().tolist(), fill=BUILDING)
+def draw_cover(plan: Plan, date: str, size: int = 256) -> np.ndarray:
+    """What covers the ground at one date ("before" | "after"), (size, size) uint8 indices of `COVERS`."""
+    k = size / SIDE
+    image = Image.new("L", (size, size), COVERS.index("ground"))
+    draw = ImageDraw.Draw(image)
+    for road in plan.roads:
+        if getattr(road, date):
+            draw.polygon((ribbon(road.path, road.width) * k).ravel().tolist(), fill=COVERS.index("road"))
+    flat: list[tuple[str, tuple[ParkingLot | Pool, ...]]] = [("parking lot", plan.lots), ("pool", plan.pools)]
+    for kind, things in flat:
+        for thing in things:
+            if getattr(thing, date):
+                _fill(draw, thing.box, k, COVERS.index(kind))
+    roofed: list[House | Building] = [*plan.houses, *plan.buildings]
+    for roof in roofed:
+        if getattr(roof, date):
+            for box in roof.boxes:
+                _fill(draw, box, k, COVERS.index("building"))
+    for x, y, r in plan.trees.xyr[getattr(plan.trees, date)] * k:
+        draw.ellipse([x - r, y - r, x + r, y + r], fill=COVERS.index("tree"))
+    return np.asarray(image).copy()
+
+
+def _fill(draw: ImageDraw.ImageDraw, box: Box, k: float, value: int = BUILDING) -> None:
+    draw.polygon((box.corners() * k).ravel().tolist(), fill=value)

@@ -17,7 +17,8 @@ from PIL import Image
 
 from semantic_cc.errors import InputError, OutputError
 
-from .pair import check_numbers, generate_pair
+from .pair import check_numbers, draw_cover, generate_pair
+from .plan import plan_pair
 
 VERSION = 1
 """Version of the generator: a change of what (seed, index) gives raises it."""
@@ -37,7 +38,8 @@ def write_dataset(
     """Writes `pairs` pairs of world `seed` (256 x 256 px) to the new or empty directory `out`.
 
     The layout is LEVIR-MCI's: ``images/SPLIT/{A,B,label}/SPLIT_000001.png``, ``LevirCCcaptions.json``, and
-    ``world.json`` with generator version, seed and numbers. The same `pairs`, `seed` and `splits` give the
+    ``world.json`` with generator version, seed and numbers; beside the label ``cover_A`` and ``cover_B``, the
+    land cover of each date (indices of `COVERS`), which LEVIR-MCI has not. The same `pairs`, `seed` and `splits` give the
     same bytes whatever `workers` is. Nothing half-written stays: all is made beside `out` and renamed at the
     end.
 
@@ -107,7 +109,7 @@ def _fill(
     progress: Callable[[int], None] | None,
 ) -> None:
     for split in dict.fromkeys(s for s, _ in names):
-        for part in ("A", "B", "label"):
+        for part in ("A", "B", "label", "cover_A", "cover_B"):
             (work / "images" / split / part).mkdir(parents=True)
     entries: list[dict[str, Any]] = [{}] * len(names)
     jobs = [(work, seed, i, split, name) for i, (split, name) in enumerate(names)]
@@ -133,12 +135,13 @@ def _fill(
 
 
 def _write_pair(work: Path, seed: int, index: int, split: str, name: str) -> dict[str, Any]:
-    """Writes one pair's three pictures; returns its entry of the captions file."""
-    pair = generate_pair(seed, index)
+    """Writes one pair's pictures; returns its entry of the captions file."""
+    pair, plan = generate_pair(seed, index), plan_pair(seed, index)
     assert pair.label is not None  # a synthetic pair always has its label
-    folder = work / "images" / split
-    for part, image in (("A", pair.before), ("B", pair.after), ("label", pair.label)):
-        Image.fromarray(image).save(folder / part / name, compress_level=3)
+    pictures = {"A": pair.before, "B": pair.after, "label": pair.label}
+    pictures |= {"cover_A": draw_cover(plan, "before"), "cover_B": draw_cover(plan, "after")}
+    for part, image in pictures.items():
+        Image.fromarray(image).save(work / "images" / split / part / name, compress_level=3)
     ids = [5 * index + k for k in range(5)]
     sentences = [
         {"tokens": text.split(), "raw": f" {text} .", "imgid": index, "sentid": sentid}

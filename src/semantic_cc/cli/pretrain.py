@@ -1,0 +1,37 @@
+"""Give an encoder without public weights its first knowledge: the land cover of single images.
+
+Writes a file of SAM vision weights that training starts from: --model.encoder.weights FILE.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from semantic_cc.cli.console import positive, say, stdout_for_us
+
+NAME = "pretrain"
+HELP = "pretrain an encoder on land cover"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the command's arguments."""
+    parser.add_argument("--config", metavar="FILE.yaml|PRESET", required=True, help="sizes of the encoder")
+    parser.add_argument("--data", metavar="DIR", required=True, help="a dataset that `synth` made")
+    parser.add_argument("--out", metavar="FILE.safetensors", required=True, help="the file to write")
+    parser.add_argument("--epochs", metavar="N", type=positive, default=1, help="passes over the images [1]")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Runs the command."""
+    from semantic_cc.config import load_config
+    from semantic_cc.files import check_file
+
+    config = load_config(arguments.config, {"data": arguments.data})
+    out = check_file(arguments.out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with stdout_for_us():
+        from semantic_cc.training.pretrain import pretrain
+
+        losses = pretrain(config, out, arguments.epochs)
+    last = losses[-50:]
+    say(f"mean loss of the last {len(last)} steps {sum(last) / len(last):.3f}; the weights are in {out}")

@@ -1,0 +1,110 @@
+"""Land-cover pretraining: what stands in for SAM's knowledge where an encoder has no public weights.
+
+The encoder learns to name the land cover of single images; a linear layer reads it off SAM's neck and is
+thrown away. The result is a file in the Hugging Face layout of SAM's vision weights, which
+``model.encoder.weights`` reads like any other.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import torch
+from lightning.fabric import Fabric
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader
+
+from semantic_cc.config import Config, OptimConfig
+from semantic_cc.data.cover import CoverDataset
+from semantic_cc.data.world import COVERS
+from semantic_cc.errors import OutputError, TrainingError
+from semantic_cc.model.build import build_encoder
+from semantic_cc.training.optim import learning_rate, optimizer_of
+from semantic_cc.training.progress import Reporter
+from semantic_cc.training.sampling import default_workers
+
+STRIDE = 4
+"""Pixels a side of one predicted cell, as the change decoder's finest level."""
+
+
+def pretrain(config: Config, out: Path, epochs: int = 1, batch: int = 8, lr: float = 1e-3) -> list[float]:
+    """Trains the vision encoder of `config.model` on the land cover of `config.data`'s train split.
+
+    Args:
+        config: model sizes, data, seed and precision; optimiser settings but for the learning rate.
+        out: the .safetensors file to write.
+        epochs: passes over the images.
+        batch: images a step.
+        lr: peak learning rate.
+
+    Returns:
+        The loss of every step.
+
+    Raises:
+        DataError: the dataset has no cover maps.
+        OutputError: `out` cannot be written.
+        TrainingError: the loss is no longer finite.
+    """
+    images = CoverDataset(config.data, "train", config.train.seed)
+    if not out.parent.is_dir():
+        raise OutputError(f"{out}: its folder does not exist; make it first")
+    precision = "bf16-mixed" if config.train.precision == "bfloat16" else "32-true"
+    fabric = Fabric(accelerator="auto", devices=1, precision=precision)  # type: ignore[arg-type]
+    torch.manual_seed(config.train.seed)
+    encoder = build_encoder(config.model.encoder).to(fabric.device)
+    cells = (encoder.vision.config.patch_size // STRIDE) ** 2
+    head = nn.Linear(config.model.encoder.change_width, len(COVERS) * cells).to(fabric.device)
+    encoder.filters = nn.ModuleDict()  # single images: there is no other date to filter by
+    parameters = dict(nn.ModuleDict({"encoder": encoder, "head": head}).named_parameters())
+    optim = OptimConfig(lr, config.optim.weight_decay, config.optim.warmup, config.optim.max_grad_norm)
+    optimizer = optimizer_of(parameters, optim)
+    loader = DataLoader(images, batch, shuffle=True, drop_last=True, num_workers=default_workers())
+    total, losses = epochs * len(loader), []
+    with Reporter(total, 0) as reporter:
+        for epoch in range(epochs):
+            started = time.perf_counter()
+            for image, cover in loader:
+                for group in optimizer.param_groups:
+                    group["lr"] = learning_rate(len(losses), total, optim)
+                with fabric.autocast():
+                    loss = cover_loss(encoder, head, image.to(fabric.device), cover.to(fabric.device))
+                losses.append(loss.item())
+                if not torch.isfinite(loss):
+                    raise TrainingError(f"the loss is not finite in step {len(losses)}; lower the learning rate")
+                optimizer.zero_grad(set_to_none=True)
+                fabric.backward(loss)
+                if optim.max_grad_norm is not None:
+                    nn.utils.clip_grad_norm_(list(parameters.values()), optim.max_grad_norm)
+                optimizer.step()
+                seconds, started = time.perf_counter() - started, time.perf_counter()
+                reporter.step("cover", epoch + 1, epochs, {"loss": losses[-1]}, seconds, len(image))
+    _save(encoder.vision, out)
+    return losses
+
+
+def cover_loss(encoder: nn.Module, head: nn.Linear, images: Tensor, cover: Tensor) -> Tensor:
+    """Cross-entropy of the land cover, one prediction a cell of `STRIDE` pixels.
+
+    Args:
+        encoder, head: image encoder, and the linear layer on its change tier.
+        images: (b, 3, H, W) in [0, 1], b even, sides multiples of 16.
+        cover: (b, H, W) int64 classes; a cell's truth is its centre pixel.
+    """
+    tokens = encoder(*images.chunk(2)).change  # (b, h, w, e): two "dates" are just two halves of the batch
+    logits = F.pixel_shuffle(head(tokens).permute(0, 3, 1, 2), 16 // STRIDE)  # (b, classes, H/4, W/4)
+    return F.cross_entropy(logits.float(), cover[:, STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE])
+
+
+def _save(vision: nn.Module, out: Path) -> None:
+    work = out.with_name(f".{out.name}.partial")
+    try:
+        save_file({k: v.detach().cpu().contiguous() for k, v in vision.state_dict().items()}, work)
+        os.replace(work, out)
+    except OSError as error:
+        raise OutputError(f"{out}: cannot be written ({error.strerror}); choose another place") from error
+    finally:
+        work.unlink(missing_ok=True)
