@@ -80,6 +80,7 @@ def save_pretrained(
 
     Raises:
         OutputError: the place cannot be written, or holds something else than a model.
+        ValueError: the adapters were merged: they would be lost.
     """
     folder = Path(folder)
     foreign = _foreign(folder)
@@ -93,6 +94,8 @@ def save_pretrained(
         for key, value in model.state_dict().items()
         if own(key)
     }
+    if not any("lora_" in key for key in tensors):
+        raise ValueError("the adapters are merged into the base weights; save the model before merging")
     llm = model.config.llm.name
     known = FOUNDATIONS.get(llm)
     config = to_dict(model.config)
@@ -112,6 +115,7 @@ def save_pretrained(
         raise OutputError(f"cannot write the model to {folder}: {error.strerror}") from error
     try:
         save_file(tensors, work / "model.safetensors", metadata={"format": "pt"})
+        (work / "model.safetensors").chmod(0o644)  # safetensors makes a private file
         (work / "config.json").write_text(json.dumps(content, indent=2) + "\n")
         (work / "README.md").write_text(_model_card(content, sum(t.numel() for t in tensors.values())))
         work.chmod(0o755)

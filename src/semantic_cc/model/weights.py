@@ -145,8 +145,8 @@ def _find(name: str) -> tuple[Path, str]:
         return _converted(given, cache_folder() / given.stem)
     known = FOUNDATIONS.get(name)
     cached = cache_folder() / name
-    if known and (cached / "source.json").is_file():
-        return cached, json.loads((cached / "source.json").read_text())["sha256"]
+    if known and (digest := _source_digest(cached)):
+        return cached, digest
     shipped = known and known.distribution and _shipped_gguf(known.distribution)
     if shipped:
         return _converted(shipped, cached)
@@ -162,28 +162,49 @@ def _shipped_gguf(distribution: str) -> Path | None:
     return next((Path(str(f.locate())) for f in files if f.name.endswith(".gguf")), None)
 
 
-def _converted(gguf: Path, target: Path) -> tuple[Path, str]:
-    """Converts a GGUF file into `target` once (bf16 safetensors), atomically."""
-    marker = target / "source.json"
-    digest = digest_of([gguf])
-    if marker.is_file() and json.loads(marker.read_text())["sha256"] == digest:
-        return target, digest
-    target.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-"))
+def _source_digest(folder: Path) -> str | None:
+    """sha256 of the file that a cached conversion came from; None where there is no whole conversion."""
     try:
-        model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name)
-        model.hf_quantizer = None  # transformers still calls it quantised after dequantising
-        del model.config.quantization_config
-        model.is_quantized = False
-        model.to(torch.bfloat16).save_pretrained(work)
-        AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name).save_pretrained(work)
-        (work / "source.json").write_text(json.dumps({"file": gguf.name, "sha256": digest}))
-        if target.exists():
-            shutil.rmtree(target)
-        work.rename(target)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+        return json.loads((folder / "source.json").read_text())["sha256"]
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _converted(gguf: Path, target: Path) -> tuple[Path, str]:
+    """Converts a GGUF file into `target` once (bf16 safetensors), atomically.
+
+    Raises:
+        FoundationWeightsError: the cache cannot be written.
+    """
+    digest = digest_of([gguf])
+    if _source_digest(target) == digest:
+        return target, digest
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-"))
+        try:
+            _convert(gguf, work)
+            (work / "source.json").write_text(json.dumps({"file": gguf.name, "sha256": digest}))
+            if _source_digest(target) != digest:  # else another process was first: its folder stays
+                shutil.rmtree(target, ignore_errors=True)
+                work.rename(target)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+    except OSError as error:
+        raise FoundationWeightsError(
+            f"cannot write the converted language model to {target}: {_one_line(error)}; "
+            "name another folder as $SEMANTIC_CC_CACHE"
+        ) from error
     return target, digest
+
+
+def _convert(gguf: Path, folder: Path) -> None:
+    model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    model.hf_quantizer = None  # transformers still calls it quantised after dequantising
+    del model.config.quantization_config
+    model.is_quantized = False
+    model.to(torch.bfloat16).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name).save_pretrained(folder)
 
 
 def _from_hub(hub: str, known: Foundation | None) -> tuple[Path, str]:

@@ -13,7 +13,7 @@ import torch
 from lightning.fabric import Fabric
 from torch import Tensor, nn
 
-from semantic_cc.config import Config, TrainConfig
+from semantic_cc.config import Config, ModelConfig, TrainConfig
 from semantic_cc.data.collate import Batch, collate
 from semantic_cc.data.levir import LevirDataset
 from semantic_cc.errors import ConfigError, DataError, TrainingError
@@ -44,19 +44,36 @@ def train(config: Config, resume: bool = False) -> Path:
     Raises:
         DataError: no such dataset, or no items of the kind a stage needs.
         OutputError: `config.out` cannot be written, or holds a run and `resume` is off.
-        ConfigError: resumed with another configuration.
+        ConfigError: resumed with another configuration; a part is frozen at its random start.
         FoundationWeightsError: SAM's or the LLM's weights are not to be found.
         TrainingError: the loss is no longer finite.
     """
     from semantic_cc.model.build import build_model
 
-    if config.train.seed < 0:
-        raise ConfigError("configuration: train.seed must not be negative")
+    refuse_untrained_foundations(config.model)
     pairs = LevirDataset(config.data, "train")
     plan = legs_of(stages.stages_of(config.train.strategy, config.model), pairs, config.train)
     folder = open_run(config, resume)
     model = build_model(config.model, seed=config.train.seed)
     return fit(model, pairs, plan, config, folder, workers=default_workers())
+
+
+def refuse_untrained_foundations(config: ModelConfig) -> None:
+    """Freezing weights that nobody trained would waste the run without a word.
+
+    Raises:
+        ConfigError: SAM is frozen (LoRA) without weights, or the Q-Former is frozen.
+    """
+    if config.encoder.adapt == "lora" and config.encoder.weights is None:
+        raise ConfigError(
+            "configuration: model.encoder.adapt lora freezes SAM; name its weights as model.encoder.weights, "
+            "or train all of it with model.encoder.adapt full"
+        )
+    if config.qformer.frozen:
+        raise ConfigError(
+            "configuration: model.qformer.frozen keeps a Q-Former at its random start, since BLIP-2's weights "
+            "cannot be read yet; set model.qformer.frozen false"
+        )
 
 
 def fit(

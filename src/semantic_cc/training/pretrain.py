@@ -103,6 +103,7 @@ def _save(vision: nn.Module, out: Path) -> None:
     work = out.with_name(f".{out.name}.partial")
     try:
         save_file({k: v.detach().cpu().contiguous() for k, v in vision.state_dict().items()}, work)
+        work.chmod(0o644)  # safetensors makes a private file
         os.replace(work, out)
     except OSError as error:
         raise OutputError(f"{out}: cannot be written ({error.strerror}); choose another place") from error

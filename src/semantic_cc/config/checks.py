@@ -1,0 +1,73 @@
+"""Checks that cross single fields."""
+
+from __future__ import annotations
+
+from semantic_cc.config.fields import Config, ModelConfig
+from semantic_cc.errors import ConfigError
+
+
+def _splits(width: int, heads: int) -> bool:
+    return heads > 0 and width > 0 and width % heads == 0
+
+
+def check(config: Config | ModelConfig) -> None:
+    """Refuses fields that do not fit together.
+
+    Raises:
+        ConfigError: naming the fields that do not fit together.
+    """
+    model = config.model if isinstance(config, Config) else config
+    encoder, neck = model.encoder, model.neck
+    problems = [
+        (not _splits(encoder.width, encoder.heads), "encoder.width must be a multiple of encoder.heads"),
+        (not _splits(encoder.image_size, 16), "encoder.image_size must be a multiple of 16"),
+        (
+            any(not 0 <= layer < encoder.depth for layer in encoder.global_layers),
+            "encoder.global_layers must lie below encoder.depth, and none below 0",
+        ),
+        (
+            not _splits(encoder.width, neck.caption_heads),
+            "encoder.width must be a multiple of neck.caption_heads",
+        ),
+        (
+            not _splits(encoder.change_width, neck.change_heads),
+            "encoder.change_width must be a multiple of neck.change_heads",
+        ),
+        (
+            neck.similarity == "tensor" and (neck.directions, neck.attention) != ("cd_to_cc", "bilinear"),
+            "neck.similarity tensor needs neck.directions cd_to_cc and neck.attention bilinear",
+        ),
+        (
+            not _splits(model.qformer.width, model.qformer.heads),
+            "qformer.width must be a multiple of qformer.heads",
+        ),
+    ]
+    for lora in (encoder.lora, model.llm.lora):
+        problems += [
+            (lora.rank < 1, "lora.rank must be at least 1"),
+            (not 0 <= lora.dropout < 1, "lora.dropout must lie in [0, 1)"),
+        ]
+    if isinstance(config, Config):
+        counts = [
+            getattr(config.train, f"{stage}_{what}")
+            for stage in ("change", "caption", "joint")
+            for what in ("batch", "items")
+        ]
+        problems += [
+            (
+                any(n is not None and n < 1 for n in counts),
+                "train.*_batch and train.*_items must be at least 1",
+            ),
+            (config.train.epochs < 1, "train.epochs must be at least 1"),
+            (config.train.seed < 0, "train.seed must not be negative"),
+            (config.train.checkpoint_every < 1, "train.checkpoint_every must be at least 1"),
+            (not 0 < config.optim.lr < float("inf"), "optim.lr must be positive"),
+            (not 0 <= config.optim.warmup < 1, "optim.warmup must lie in [0, 1)"),
+            (
+                not model.change_task and config.train.strategy != "three_stage",
+                "train.strategy must be three_stage when model.change_task is off (stage ii alone remains)",
+            ),
+        ]
+    for wrong, message in problems:
+        if wrong:
+            raise ConfigError(f"configuration: {message}")
