@@ -205,6 +205,7 @@ class TrainConfig:
     """The staged training loop (paper III-F, Table IV).
 
     Args:
+        init: folder of a trained model to go on from, under a new schedule; null = start anew.
         strategy: three stages (paper), two (i, ii), or one (everything together).
         epochs: each epoch runs every stage once.
         change_batch: batch size of stage i.
@@ -221,6 +222,7 @@ class TrainConfig:
         checkpoint_every: optimiser steps between checkpoints of the training state.
     """
 
+    init: str | None = None
     strategy: Literal["three_stage", "two_stage", "one_stage"] = "three_stage"
     epochs: int = 300
     change_batch: int = 1

@@ -48,14 +48,34 @@ def train(config: Config, resume: bool = False) -> Path:
         FoundationWeightsError: SAM's or the LLM's weights are not to be found.
         TrainingError: the loss is no longer finite.
     """
-    from semantic_cc.model.build import build_model
-
-    refuse_untrained_foundations(config.model)
+    if config.train.init is None:
+        refuse_untrained_foundations(config.model)
     pairs = LevirDataset(config.data, "train")
     plan = legs_of(stages.stages_of(config.train.strategy, config.model), pairs, config.train)
     folder = open_run(config, resume)
-    model = build_model(config.model, seed=config.train.seed)
-    return fit(model, pairs, plan, config, folder, workers=default_workers())
+    return fit(starting_model(config), pairs, plan, config, folder, workers=default_workers())
+
+
+def starting_model(config: Config) -> SemanticCCModel:
+    """The model at its first weights, or the trained model that `config.train.init` names.
+
+    Raises:
+        ConfigError: that model is another than `config.model`.
+        CheckpointError: that folder holds no whole model.
+        FoundationWeightsError: SAM's or the LLM's weights are not to be found.
+    """
+    from semantic_cc.model.build import build_model
+    from semantic_cc.model.checkpoint import load_pretrained
+
+    if config.train.init is None:
+        return build_model(config.model, seed=config.train.seed)
+    model, info = load_pretrained(config.train.init, merge=False)
+    if info.config != config.model:
+        raise ConfigError(
+            f"configuration: train.init {config.train.init} is another model than the configuration describes; "
+            "give the same model fields (model.encoder.weights null), or another folder"
+        )
+    return model
 
 
 def refuse_untrained_foundations(config: ModelConfig) -> None:
