@@ -271,3 +271,44 @@ def test_labels_alone_are_scored_without_sentences(data, tmp_path):
     assert report["notes"] == [
         "6 pairs without reference sentences are left out of the captions and the flag"
     ]
+
+
+def test_training_goes_on_from_a_trained_model(data, tmp_path):
+    first = loop.train(load_config("tiny", {"data": str(data), "out": str(tmp_path / "first")}))
+    more = {"data": str(data), "out": str(tmp_path / "more"), "train": {"init": str(first)}}
+    start, _ = load_pretrained(first, merge=False)
+    built = loop.starting_model(load_config("tiny", more))
+    assert all(torch.equal(built.state_dict()[name], value) for name, value in start.state_dict().items())
+    again, _ = load_pretrained(loop.train(load_config("tiny", more)), merge=False)
+    moved = [not torch.equal(again.state_dict()[n], v) for n, v in start.state_dict().items()]
+    assert any(moved)
+    other = load_config("tiny", {**more, "model": {"change_decoder": {"width": 8}}})
+    with pytest.raises(ConfigError, match=r"train\.init .* is another model"):
+        loop.starting_model(other)
+
+
+def test_the_grounding_loss_counts_where_it_is_asked_for(data, tmp_path):
+    settings = {"data": str(data), "out": str(tmp_path / "run"), "train": {"grounding_weight": 2.0}}
+    loop.train(load_config("tiny", settings))
+    rows = list(csv.DictReader((tmp_path / "run" / "log.csv").open()))
+    for row in rows:
+        assert (row["grounding"] != "") == (row["caption"] != "")
+    told = [row for row in rows if row["stage"] == "caption"]
+    assert told
+    for row in told:
+        parts = float(row["caption"]) + float(row["flag"]) + 2 * float(row["grounding"])
+        assert float(row["loss"]) == pytest.approx(parts, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ({"encoder": {"adapt": "lora"}}, "adapt lora freezes SAM; name its weights"),
+        ({"qformer": {"frozen": True}}, "keeps a Q-Former at its random start"),
+    ],
+)
+def test_a_part_frozen_at_its_random_start_is_refused(model, message, data, tmp_path):
+    config = load_config("tiny", {"data": str(data), "out": str(tmp_path / "run"), "model": model})
+    with pytest.raises(ConfigError, match=message):
+        loop.train(config)
+    assert not (tmp_path / "run").exists()

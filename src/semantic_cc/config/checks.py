@@ -59,6 +59,7 @@ def check(config: Config | ModelConfig) -> None:
                 "train.*_batch and train.*_items must be at least 1",
             ),
             (config.train.epochs < 1, "train.epochs must be at least 1"),
+            (config.train.grounding_weight < 0, "train.grounding_weight must not be negative"),
             (config.train.seed < 0, "train.seed must not be negative"),
             (config.train.checkpoint_every < 1, "train.checkpoint_every must be at least 1"),
             (not 0 < config.optim.lr < float("inf"), "optim.lr must be positive"),

@@ -121,11 +121,14 @@ class EnhancerConfig:
         position: after the Q-Former (paper), before it (at encoder width), or off (dates only joined).
         activation: the gates of the first two formulas; off = gates 1.
         subtraction: the third block, the difference of the dates.
+        scale: constant factor on the difference tokens where the LLM reads them; about the size of its
+            embeddings' entries where no `llama_proj` sets the scale, else 1.
     """
 
     position: Literal["after", "before", "off"] = "after"
     activation: bool = True
     subtraction: bool = True
+    scale: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -216,6 +219,8 @@ class TrainConfig:
         joint_items: items stage iii (or the single stage) draws per epoch; null = all.
         change_weight: the factor lambda of eq. 9.
         flag_weight: weight of the change-flag head's loss beside the caption loss.
+        grounding_weight: weight of the loss that pulls the visual tokens towards the words of a pair's
+            sentences, beside the caption loss; 0 = off (the paper has none).
         augment: random flips, turns and light changes (geometry only where no sentence is read).
         precision: float32, or bfloat16 autocast.
         seed: seed of initial weights, sampling and augmentation.
@@ -233,6 +238,7 @@ class TrainConfig:
     joint_items: int | None = None
     change_weight: float = 0.5
     flag_weight: float = 1.0
+    grounding_weight: float = 0.0
     augment: bool = False
     precision: Literal["float32", "bfloat16"] = "bfloat16"
     seed: int = 0

@@ -161,4 +161,5 @@ def build_caption_decoder(config: ModelConfig, llm: LanguageModel) -> CaptionDec
         llm=llm.model,
         prompter=Prompter(llm.tokenizer, TEMPLATES[config.llm.template]),
         max_new_tokens=config.llm.max_new_tokens,
+        visual_scale=enhancer.scale,
     )

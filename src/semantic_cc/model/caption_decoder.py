@@ -33,6 +33,7 @@ class CaptionDecoder(nn.Module):
         llm: any causal LM of transformers.
         prompter: template and tokenizer of that LLM.
         max_new_tokens: longest answer.
+        visual_scale: constant factor on the visual tokens where the LLM reads them.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class CaptionDecoder(nn.Module):
         llm: PreTrainedModel,
         prompter: Prompter,
         max_new_tokens: int,
+        visual_scale: float = 1.0,
     ) -> None:
         super().__init__()
         self.project = project
@@ -59,6 +61,7 @@ class CaptionDecoder(nn.Module):
         self.llm = llm
         self.prompter = prompter
         self.max_new_tokens = max_new_tokens
+        self.visual_scale = visual_scale
 
     def visual_tokens(self, tokens: Tensor, instructions: list[str] | None = None) -> Tensor:
         """Difference tokens for the LLM.
@@ -93,6 +96,23 @@ class CaptionDecoder(nn.Module):
         """(b, q, m) -> logits of "changed", (b,); None without the head."""
         return None if self.flag is None else self.flag(visual.mean(dim=1))[:, 0]
 
+    @torch.no_grad()
+    def words(self, references: list[tuple[str, ...]]) -> tuple[Tensor, Tensor]:
+        """The tokens that a batch's sentences use, for `losses.grounding_loss`.
+
+        Args:
+            references: the true sentences of each of b pairs.
+
+        Returns:
+            words (v, m): input embeddings less their mean; present (b, v) of 0 and 1.
+        """
+        used = [{i for text in texts for i in self.prompter.ids(f" {text}")} for texts in references]
+        known = sorted(set().union(*used))
+        table = self.llm.get_input_embeddings().weight
+        present = torch.tensor([[float(i in own) for i in known] for own in used], device=table.device)
+        words = table[known].float()
+        return words - words.mean(dim=0), present  # what all words share tells nothing
+
     def _prompt(self, visual: Tensor, instructions: list[str], answers: list[list[int]]) -> list[Tensor]:
         """Rows (t_i, m): start, image tokens, instruction, answer so far."""
         embed = self.llm.get_input_embeddings()
@@ -102,7 +122,8 @@ class CaptionDecoder(nn.Module):
             ids = torch.tensor(self.prompter.start_ids + rest, device=visual.device)
             words = embed(ids)
             cut = len(self.prompter.start_ids)
-            rows.append(torch.cat([words[:cut], image.to(words.dtype), words[cut:]]))
+            image = (self.visual_scale * image).to(words.dtype)
+            rows.append(torch.cat([words[:cut], image, words[cut:]]))
         return rows
 
     def teach(self, visual: Tensor, instructions: list[str], sentences: list[str]) -> tuple[Tensor, Tensor]:
