@@ -35,12 +35,13 @@ def test_layout(written):
     assert done == list(range(1, 11))
     names = {str(p.relative_to(out)) for p in out.rglob("*") if p.is_file()}
     assert (
-        len(names) == 32
+        len(names) == 52
         and {
             "world.json",
             "LevirCCcaptions.json",
             "images/val/label/val_000001.png",
             "images/train/A/train_000008.png",
+            "images/train/cover_B/train_000008.png",
         }
         <= names
     )

@@ -138,7 +138,9 @@ def test_the_words_of_a_batch_and_who_uses_them(build: Callable[..., SemanticCCM
 def test_the_visual_tokens_are_scaled_where_the_llm_reads_them(build: Callable[..., SemanticCCModel]) -> None:
     plain, scaled = decoder_of(build), decoder_of(build, enhancer={"scale": 0.25})
     visual = torch.randn(1, 4, 32)
-    assert_close(scaled.teach(4 * visual, ASKED[:1], SAID[:1])[0], plain.teach(visual, ASKED[:1], SAID[:1])[0])
+    assert_close(
+        scaled.teach(4 * visual, ASKED[:1], SAID[:1])[0], plain.teach(visual, ASKED[:1], SAID[:1])[0]
+    )
     assert not torch.allclose(
         scaled.teach(visual, ASKED[:1], SAID[:1])[0], plain.teach(visual, ASKED[:1], SAID[:1])[0]
     )

@@ -69,10 +69,9 @@ class LevirDataset(Dataset[Pair]):
                 "see the layout in semantic_cc.data.levir"
             )
         images = _file_names(self._folder / "A")
-        if captions is None:
-            items = [_Item(name) for name in sorted(images)]
-        else:
-            items = _read_captions(captions, split)
+        items = (
+            [_Item(name) for name in sorted(images)] if captions is None else _read_captions(captions, split)
+        )
         needed = images & _file_names(self._folder / "B")
         if skip_missing:
             items = [item for item in items if item.name in needed]

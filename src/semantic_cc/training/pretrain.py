@@ -53,7 +53,7 @@ def pretrain(config: Config, out: Path, epochs: int = 1, batch: int = 8, lr: flo
     if not out.parent.is_dir():
         raise OutputError(f"{out}: its folder does not exist; make it first")
     precision = "bf16-mixed" if config.train.precision == "bfloat16" else "32-true"
-    fabric = Fabric(accelerator="auto", devices=1, precision=precision)  # type: ignore[arg-type]
+    fabric = Fabric(accelerator="auto", devices=1, precision=precision)
     torch.manual_seed(config.train.seed)
     encoder = build_encoder(config.model.encoder).to(fabric.device)
     cells = (encoder.vision.config.patch_size // STRIDE) ** 2
@@ -63,7 +63,8 @@ def pretrain(config: Config, out: Path, epochs: int = 1, batch: int = 8, lr: flo
     optim = OptimConfig(lr, config.optim.weight_decay, config.optim.warmup, config.optim.max_grad_norm)
     optimizer = optimizer_of(parameters, optim)
     loader = DataLoader(images, batch, shuffle=True, drop_last=True, num_workers=default_workers())
-    total, losses = epochs * len(loader), []
+    total = epochs * len(loader)
+    losses: list[float] = []
     with Reporter(total, 0) as reporter:
         for epoch in range(epochs):
             started = time.perf_counter()
@@ -74,7 +75,9 @@ def pretrain(config: Config, out: Path, epochs: int = 1, batch: int = 8, lr: flo
                     loss = cover_loss(encoder, head, image.to(fabric.device), cover.to(fabric.device))
                 losses.append(loss.item())
                 if not torch.isfinite(loss):
-                    raise TrainingError(f"the loss is not finite in step {len(losses)}; lower the learning rate")
+                    raise TrainingError(
+                        f"the loss is not finite in step {len(losses)}; lower the learning rate"
+                    )
                 optimizer.zero_grad(set_to_none=True)
                 fabric.backward(loss)
                 if optim.max_grad_norm is not None:

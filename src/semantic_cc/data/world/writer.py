@@ -39,9 +39,9 @@ def write_dataset(
 
     The layout is LEVIR-MCI's: ``images/SPLIT/{A,B,label}/SPLIT_000001.png``, ``LevirCCcaptions.json``, and
     ``world.json`` with generator version, seed and numbers; beside the label ``cover_A`` and ``cover_B``, the
-    land cover of each date (indices of `COVERS`), which LEVIR-MCI has not. The same `pairs`, `seed` and `splits` give the
-    same bytes whatever `workers` is. Nothing half-written stays: all is made beside `out` and renamed at the
-    end.
+    land cover of each date (indices of `COVERS`), which LEVIR-MCI has not. The same `pairs`, `seed` and
+    `splits` give the same bytes whatever `workers` is. Nothing half-written stays: all is made beside `out`
+    and renamed at the end.
 
     Args:
         workers: processes; None takes one per core, 1 works in this process.
