@@ -62,6 +62,8 @@ class CaptionDecoder(nn.Module):
         self.prompter = prompter
         self.max_new_tokens = max_new_tokens
         self.visual_scale = visual_scale
+        # generate() hands over a strided slice, for which torch copies the vocabulary matrix once per row
+        llm.get_output_embeddings().register_forward_pre_hook(lambda _, given: (given[0].contiguous(),))
 
     def visual_tokens(self, tokens: Tensor, instructions: list[str] | None = None) -> Tensor:
         """Difference tokens for the LLM.
