@@ -1,9 +1,10 @@
 """Shared by all tests: calm threads, a tiny model on disk, a pair of images, the command line in-process."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 # Before torch is imported. Two OpenMP threads that spin on a busy core make a step ten times slower.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -12,7 +13,15 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from torch import nn
+
+from semantic_cc.config import load_config
+from semantic_cc.model.build import build_model
+from semantic_cc.model.semantic_cc import SemanticCCModel
+
+Build = Callable[..., SemanticCCModel]
 
 
 @dataclass(frozen=True)
@@ -37,8 +46,6 @@ def captions_only_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _save_tiny(folder: Path, overrides: dict) -> Path:
-    from semantic_cc.config import load_config
-    from semantic_cc.model.build import build_model
     from semantic_cc.model.checkpoint import save_pretrained
 
     save_pretrained(build_model(load_config("tiny", overrides).model), folder, name=folder.name)
@@ -82,5 +89,43 @@ def cli(capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
         capsys.readouterr()
         code = main([str(word) for word in argv])
         return Outcome(code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def one_calm_thread() -> Iterator[None]:
+    """One thread and a fixed seed, for tests that compare numbers."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def shake() -> Callable[[nn.Module], None]:
+    """Adds noise to every weight, the zero-started ones among them."""
+
+    def run(module: nn.Module, scale: float = 0.2, seed: int = 1) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            for parameter in module.parameters():
+                parameter.add_(scale * torch.randn(parameter.shape, generator=generator))
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def build(shake: Callable[[nn.Module], None]) -> Build:
+    """Overrides of the model section -> a shaken `tiny` model in eval mode."""
+
+    def run(
+        model: dict[str, Any] | None = None, preset: str = "tiny", shaken: bool = True
+    ) -> SemanticCCModel:
+        built = build_model(load_config(preset, {"model": model or {}}).model)
+        if shaken:
+            shake(built)
+        return built.eval()
 
     return run

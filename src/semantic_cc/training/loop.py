@@ -19,6 +19,7 @@ from semantic_cc.data.levir import LevirDataset
 from semantic_cc.errors import ConfigError, DataError, TrainingError
 from semantic_cc.losses import caption_loss, change_loss, flag_loss, grounding_loss
 from semantic_cc.training import stages
+from semantic_cc.training.device import fabric_of
 from semantic_cc.training.optim import learning_rate, optimizer_of
 from semantic_cc.training.progress import Reporter
 from semantic_cc.training.sampling import Leg, Pairs, Sample, default_workers, legs_of, samples
@@ -122,11 +123,7 @@ def fit(
     Raises:
         As `train`.
     """
-    fabric = Fabric(
-        accelerator=accelerator,
-        devices=1,
-        precision="bf16-mixed" if config.train.precision == "bfloat16" else "32-true",
-    )
+    fabric = fabric_of(config.train, accelerator)
     model.to(fabric.device)
     parameters = trained_parameters(model, plan)
     optimizer = optimizer_of(parameters, config.optim)

@@ -7,13 +7,11 @@ thrown away. The result is a file in the Hugging Face layout of SAM's vision wei
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 
 import torch
-from lightning.fabric import Fabric
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
@@ -22,7 +20,9 @@ from semantic_cc.config import Config, OptimConfig
 from semantic_cc.data.cover import CoverDataset
 from semantic_cc.data.world import COVERS
 from semantic_cc.errors import OutputError, TrainingError
+from semantic_cc.files import write_files
 from semantic_cc.model.build import build_encoder
+from semantic_cc.training.device import fabric_of
 from semantic_cc.training.optim import learning_rate, optimizer_of
 from semantic_cc.training.progress import Reporter
 from semantic_cc.training.sampling import default_workers
@@ -52,8 +52,7 @@ def pretrain(config: Config, out: Path, epochs: int = 1, batch: int = 8, lr: flo
     images = CoverDataset(config.data, "train", config.train.seed)
     if not out.parent.is_dir():
         raise OutputError(f"{out}: its folder does not exist; make it first")
-    precision = "bf16-mixed" if config.train.precision == "bfloat16" else "32-true"
-    fabric = Fabric(accelerator="auto", devices=1, precision=precision)
+    fabric = fabric_of(config.train)
     torch.manual_seed(config.train.seed)
     encoder = build_encoder(config.model.encoder).to(fabric.device)
     cells = (encoder.vision.config.patch_size // STRIDE) ** 2
@@ -85,7 +84,8 @@ def pretrain(config: Config, out: Path, epochs: int = 1, batch: int = 8, lr: flo
                 optimizer.step()
                 seconds, started = time.perf_counter() - started, time.perf_counter()
                 reporter.step("cover", epoch + 1, epochs, {"loss": losses[-1]}, seconds, len(image))
-    _save(encoder.vision, out)
+    weights = {name: value.detach().cpu().contiguous() for name, value in encoder.vision.state_dict().items()}
+    write_files(out.parent, {out.name: save(weights)})
     return losses
 
 
@@ -100,15 +100,3 @@ def cover_loss(encoder: nn.Module, head: nn.Linear, images: Tensor, cover: Tenso
     tokens = encoder(*images.chunk(2)).change  # (b, h, w, e): two "dates" are just two halves of the batch
     logits = F.pixel_shuffle(head(tokens).permute(0, 3, 1, 2), 16 // STRIDE)  # (b, classes, H/4, W/4)
     return F.cross_entropy(logits.float(), cover[:, STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE])
-
-
-def _save(vision: nn.Module, out: Path) -> None:
-    work = out.with_name(f".{out.name}.partial")
-    try:
-        save_file({k: v.detach().cpu().contiguous() for k, v in vision.state_dict().items()}, work)
-        work.chmod(0o644)  # safetensors makes a private file
-        os.replace(work, out)
-    except OSError as error:
-        raise OutputError(f"{out}: cannot be written ({error.strerror}); choose another place") from error
-    finally:
-        work.unlink(missing_ok=True)
