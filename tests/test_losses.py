@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from semantic_cc.losses import caption_loss, change_loss, flag_loss, grounding_loss
+from semantic_cc.losses import caption_loss, change_loss, flag_loss
 
 
 def test_binary_change_loss_counts_buildings_alone() -> None:
@@ -38,22 +38,3 @@ def test_losses_are_computed_in_float32(classes: int) -> None:
     assert loss.dtype == torch.float32
     assert caption_loss(torch.randn(2, 5).bfloat16(), torch.tensor([0, 1])).dtype == torch.float32
     assert flag_loss(torch.randn(2).bfloat16(), torch.tensor([0, 1])).dtype == torch.float32
-
-
-def test_grounding_loss_scores_the_closest_token_of_each_pair() -> None:
-    visual, words = torch.randn(2, 3, 8), torch.randn(5, 8)
-    present = torch.tensor([[1, 0, 0, 1, 0], [0, 0, 1, 1, 1]])
-    total = 0.0
-    for b in range(2):
-        for v in range(5):
-            closest = max(float(torch.cosine_similarity(visual[b, q], words[v], dim=0)) for q in range(3))
-            p = torch.sigmoid(torch.tensor(10 * (closest - 0.3)))
-            total -= float((p if present[b, v] else 1 - p).log())
-    assert_close(grounding_loss(visual, words, present), torch.tensor(total / 10))
-
-
-def test_grounding_loss_falls_when_the_tokens_are_the_words() -> None:
-    words = torch.eye(4)
-    present = torch.tensor([[1, 1, 0, 0]])
-    right, wrong = words[None, :2], words[None, 2:]
-    assert grounding_loss(right, words, present) < 0.1 < 3 < grounding_loss(wrong, words, present)

@@ -38,20 +38,3 @@ def caption_loss(logits: Tensor, targets: Tensor) -> Tensor:
 def flag_loss(logits: Tensor, changed: Tensor) -> Tensor:
     """Binary cross-entropy of the change flag; logits (b,), changed (b,) of 0 and 1."""
     return F.binary_cross_entropy_with_logits(logits.float(), changed.float())
-
-
-def grounding_loss(visual: Tensor, words: Tensor, present: Tensor, sharpness: float = 10.0) -> Tensor:
-    """Pulls some visual token of a pair towards every word that its sentences use, and none towards others.
-
-    A sigmoid loss on all (pair, word) combinations of a batch, as SigLIP's on (image, text) ones. It asks for
-    what the token cross-entropy rewards faintly: that the LLM's input tells what, how many and where.
-
-    Args:
-        visual: (b, q, m) tokens for the LLM.
-        words: (v, m) input embeddings of the batch's words, less their mean.
-        present: (b, v) 1 where the pair's sentences use the word, else 0.
-        sharpness: slope of the sigmoid over the cosine; it is even at a cosine of 0.3.
-    """
-    cosine = F.normalize(visual.float(), dim=-1) @ F.normalize(words.float(), dim=-1).T  # (b, q, v)
-    logits = sharpness * (cosine.amax(dim=1) - 0.3)  # (b, v): the closest of a pair's tokens
-    return F.binary_cross_entropy_with_logits(logits, present.float())

@@ -122,25 +122,3 @@ def test_consensus_of_a_tie_is_the_first() -> None:
     assert consensus(["one", "two", "three", "four"]) == "one"
     assert consensus(["a b", "c d", "c d", "a b"]) == "a b"
     assert consensus(["alone"]) == "alone"
-
-
-def test_the_words_of_a_batch_and_who_uses_them(build: Callable[..., SemanticCCModel]) -> None:
-    decoder = decoder_of(build)
-    words, present = decoder.words([("ab", "b"), ("ca",)])
-    known = sorted({i for text in (" ab", " b", " ca") for i in decoder.prompter.ids(text)})
-    assert len(known) == 4  # space, a, b, c: one token a byte
-    table = decoder.llm.get_input_embeddings().weight[known]
-    assert_close(words, table - table.mean(dim=0))
-    uses = [[i in decoder.prompter.ids(text) for i in known] for text in (" ab", " ca")]
-    assert present.tolist() == [[float(used) for used in row] for row in uses]
-
-
-def test_the_visual_tokens_are_scaled_where_the_llm_reads_them(build: Callable[..., SemanticCCModel]) -> None:
-    plain, scaled = decoder_of(build), decoder_of(build, enhancer={"scale": 0.25})
-    visual = torch.randn(1, 4, 32)
-    assert_close(
-        scaled.teach(4 * visual, ASKED[:1], SAID[:1])[0], plain.teach(visual, ASKED[:1], SAID[:1])[0]
-    )
-    assert not torch.allclose(
-        scaled.teach(visual, ASKED[:1], SAID[:1])[0], plain.teach(visual, ASKED[:1], SAID[:1])[0]
-    )

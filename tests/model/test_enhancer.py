@@ -63,3 +63,11 @@ def test_each_row_of_table_3_in_its_place(
         expected = equation_8(decoder.enhancer, *dates, *flags)
     assert expected.shape == (2, 4, 32)
     assert_close(decoder.visual_tokens(tokens), expected)
+
+
+def test_it_starts_as_the_difference_of_the_dates() -> None:
+    layer = Enhancer(6, 10, activation=False)
+    first, second = torch.randn(2, 3, 4, 6)
+    assert_close(layer(first, first), torch.zeros(3, 4, 10))
+    assert_close(layer(first, second).norm(dim=-1), (first - second).norm(dim=-1))
+    assert_close(layer(first, second), -layer(second, first))

@@ -287,19 +287,6 @@ def test_training_goes_on_from_a_trained_model(data, tmp_path):
         loop.starting_model(other)
 
 
-def test_the_grounding_loss_counts_where_it_is_asked_for(data, tmp_path):
-    settings = {"data": str(data), "out": str(tmp_path / "run"), "train": {"grounding_weight": 2.0}}
-    loop.train(load_config("tiny", settings))
-    rows = list(csv.DictReader((tmp_path / "run" / "log.csv").open()))
-    for row in rows:
-        assert (row["grounding"] != "") == (row["caption"] != "")
-    told = [row for row in rows if row["stage"] == "caption"]
-    assert told
-    for row in told:
-        parts = float(row["caption"]) + float(row["flag"]) + 2 * float(row["grounding"])
-        assert float(row["loss"]) == pytest.approx(parts, rel=1e-5)
-
-
 @pytest.mark.parametrize(
     ("model", "message"),
     [

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from semantic_cc.config import TrainConfig
-from semantic_cc.errors import DataError
+from semantic_cc.errors import ConfigError, DataError
 from semantic_cc.training.sampling import legs_of, samples
 from semantic_cc.training.stages import ALONE, CAPTION, CHANGE, JOINT
 
@@ -42,6 +42,14 @@ def test_items_limits_the_visits_of_an_epoch(pairs):
     assert some.batches(0, 3) == whole.batches(0, 3)[:2]
     (more,) = legs_of([CHANGE], pairs, TrainConfig(change_items=100))
     assert more.visits == 6
+
+
+def test_a_stage_of_no_items_is_left_out_and_the_others_draw_as_before(pairs):
+    whole = legs_of([CHANGE, CAPTION, JOINT], pairs, TrainConfig())
+    left = legs_of([CHANGE, CAPTION, JOINT], pairs, TrainConfig(change_items=0))
+    assert left == whole[1:]
+    with pytest.raises(ConfigError, match="leave no stage to run"):
+        legs_of([CAPTION], pairs, TrainConfig(caption_items=0))
 
 
 @pytest.mark.parametrize("workers", [0, 1])

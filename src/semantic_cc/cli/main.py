@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from semantic_cc import __version__
-from semantic_cc.cli import demo, describe, evaluate, pretrain, synth, train
+from semantic_cc.cli import align, demo, describe, evaluate, pretrain, synth, train
 from semantic_cc.errors import InputError, SemanticCCError
 
-COMMANDS = (describe, demo, synth, pretrain, train, evaluate)
+COMMANDS = (describe, demo, synth, pretrain, align, train, evaluate)
 """Modules with NAME, HELP, `add_arguments(parser)` and `run(arguments) -> None`."""
 
 
@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: Sequence[str] | None) -> None:
     arguments, rest = _parser().parse_known_args(argv)
-    if rest and arguments.command is not train:
+    if rest and arguments.command not in (align, train):
         raise InputError(
             f"unrecognized arguments: {' '.join(rest)} (see 'semantic-cc {arguments.command.NAME} --help')"
         )

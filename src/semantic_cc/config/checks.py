@@ -41,6 +41,11 @@ def check(config: Config | ModelConfig) -> None:
             not _splits(model.qformer.width, model.qformer.heads),
             "qformer.width must be a multiple of qformer.heads",
         ),
+        (
+            model.qformer.positions
+            and (model.qformer.width != model.qformer.encoder_width or model.qformer.width % 4 != 0),
+            "qformer.positions needs qformer.encoder_width equal to qformer.width, a multiple of 4",
+        ),
     ]
     for lora in (encoder.lora, model.llm.lora):
         problems += [
@@ -48,18 +53,15 @@ def check(config: Config | ModelConfig) -> None:
             (not 0 <= lora.dropout < 1, "lora.dropout must lie in [0, 1)"),
         ]
     if isinstance(config, Config):
-        counts = [
-            getattr(config.train, f"{stage}_{what}")
-            for stage in ("change", "caption", "joint")
-            for what in ("batch", "items")
-        ]
+        train = config.train
+        items = (train.change_items, train.caption_items, train.joint_items)
         problems += [
             (
-                any(n is not None and n < 1 for n in counts),
-                "train.*_batch and train.*_items must be at least 1",
+                min(train.change_batch, train.caption_batch, train.joint_batch) < 1,
+                "train.*_batch must be at least 1",
             ),
+            (any(n is not None and n < 0 for n in items), "train.*_items must not be negative"),
             (config.train.epochs < 1, "train.epochs must be at least 1"),
-            (config.train.grounding_weight < 0, "train.grounding_weight must not be negative"),
             (config.train.seed < 0, "train.seed must not be negative"),
             (config.train.checkpoint_every < 1, "train.checkpoint_every must be at least 1"),
             (not 0 < config.optim.lr < float("inf"), "optim.lr must be positive"),

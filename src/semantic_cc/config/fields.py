@@ -100,6 +100,8 @@ class QFormerConfig:
         layers: Transformer layers; every second one has cross-attention.
         heads: attention heads.
         encoder_width: width of the visual tokens it reads, after `Linear c -> encoder_width`.
+        positions: whether those tokens get 2-D sine positions, and the queries start on a grid of the picture:
+            what a Q-Former without pretraining needs to learn places from few pairs.
         text: whether it also reads the instruction (InstructBLIP's form; eq. 7 can be read so).
         frozen: whether Q-Former and queries keep their weights (pretrained) or train.
     """
@@ -109,6 +111,7 @@ class QFormerConfig:
     layers: int = 12
     heads: int = 12
     encoder_width: int = 1408
+    positions: bool = False
     text: bool = False
     frozen: bool = True
 
@@ -121,14 +124,11 @@ class EnhancerConfig:
         position: after the Q-Former (paper), before it (at encoder width), or off (dates only joined).
         activation: the gates of the first two formulas; off = gates 1.
         subtraction: the third block, the difference of the dates.
-        scale: constant factor on the difference tokens where the LLM reads them; about the size of its
-            embeddings' entries where no `llama_proj` sets the scale, else 1.
     """
 
     position: Literal["after", "before", "off"] = "after"
     activation: bool = True
     subtraction: bool = True
-    scale: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -214,13 +214,11 @@ class TrainConfig:
         change_batch: batch size of stage i.
         caption_batch: batch size of stage ii.
         joint_batch: batch size of stage iii and of the one-stage strategy.
-        change_items: items stage i draws per epoch; null = all.
-        caption_items: items stage ii draws per epoch; null = all.
-        joint_items: items stage iii (or the single stage) draws per epoch; null = all.
+        change_items: items stage i draws per epoch; null = all, 0 = the stage is left out.
+        caption_items: items stage ii draws per epoch; null = all, 0 = the stage is left out.
+        joint_items: items stage iii (or the single stage) draws per epoch; null = all, 0 = left out.
         change_weight: the factor lambda of eq. 9.
         flag_weight: weight of the change-flag head's loss beside the caption loss.
-        grounding_weight: weight of the loss that pulls the visual tokens towards the words of a pair's
-            sentences, beside the caption loss; 0 = off (the paper has none).
         augment: random flips, turns and light changes (geometry only where no sentence is read).
         precision: float32, or bfloat16 autocast.
         seed: seed of initial weights, sampling and augmentation.
@@ -238,7 +236,6 @@ class TrainConfig:
     joint_items: int | None = None
     change_weight: float = 0.5
     flag_weight: float = 1.0
-    grounding_weight: float = 0.0
     augment: bool = False
     precision: Literal["float32", "bfloat16"] = "bfloat16"
     seed: int = 0

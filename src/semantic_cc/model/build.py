@@ -26,7 +26,7 @@ from semantic_cc.model.neck import (
     intra_task_attention,
 )
 from semantic_cc.model.prompter import TEMPLATES, Prompter
-from semantic_cc.model.qformer import QFormer
+from semantic_cc.model.qformer import QFormer, start_on_grid
 from semantic_cc.model.semantic_cc import SemanticCCModel
 from semantic_cc.model.weights import LanguageModel, load_llm, load_sam
 
@@ -145,11 +145,15 @@ def build_caption_decoder(config: ModelConfig, llm: LanguageModel) -> CaptionDec
     active = enhancer.position != "off"
     llm.model.requires_grad_(False)
     add_lora(llm.model, config.llm.lora, config.llm.lora_targets)
+    reader = QFormer(qformer, vocabulary=len(llm.tokenizer))
+    queries = nn.Parameter(0.02 * torch.randn(1, qformer.queries, qformer.width))
+    if qformer.positions:
+        start_on_grid(reader, queries)
     return CaptionDecoder(
         project=None if before else nn.Linear(width, qformer.encoder_width),
         ln_vision=nn.LayerNorm(qformer.encoder_width),
-        queries=nn.Parameter(0.02 * torch.randn(1, qformer.queries, qformer.width)),
-        qformer=QFormer(qformer, vocabulary=len(llm.tokenizer)),
+        queries=queries,
+        qformer=reader,
         enhancer=Enhancer(
             width if before else qformer.width,
             qformer.encoder_width if before else llm_width,
@@ -161,5 +165,4 @@ def build_caption_decoder(config: ModelConfig, llm: LanguageModel) -> CaptionDec
         llm=llm.model,
         prompter=Prompter(llm.tokenizer, TEMPLATES[config.llm.template]),
         max_new_tokens=config.llm.max_new_tokens,
-        visual_scale=enhancer.scale,
     )

@@ -16,7 +16,7 @@ from transformers import PreTrainedModel
 
 from semantic_cc.model.enhancer import Enhancer
 from semantic_cc.model.prompter import Prompter
-from semantic_cc.model.qformer import QFormer
+from semantic_cc.model.qformer import QFormer, sine_positions
 
 
 class CaptionDecoder(nn.Module):
@@ -33,7 +33,6 @@ class CaptionDecoder(nn.Module):
         llm: any causal LM of transformers.
         prompter: template and tokenizer of that LLM.
         max_new_tokens: longest answer.
-        visual_scale: constant factor on the visual tokens where the LLM reads them.
     """
 
     def __init__(
@@ -48,7 +47,6 @@ class CaptionDecoder(nn.Module):
         llm: PreTrainedModel,
         prompter: Prompter,
         max_new_tokens: int,
-        visual_scale: float = 1.0,
     ) -> None:
         super().__init__()
         self.project = project
@@ -61,7 +59,6 @@ class CaptionDecoder(nn.Module):
         self.llm = llm
         self.prompter = prompter
         self.max_new_tokens = max_new_tokens
-        self.visual_scale = visual_scale
         # generate() hands over a strided slice, for which torch copies the vocabulary matrix once per row
         llm.get_output_embeddings().register_forward_pre_hook(lambda _, given: (given[0].contiguous(),))
 
@@ -75,14 +72,20 @@ class CaptionDecoder(nn.Module):
         Returns:
             (b, q, m).
         """
-        tokens = tokens.flatten(1, 2)  # (2b, n, c)
         if self.project is None:  # Table III, "before": one pass over the difference
-            seen = self.ln_vision(self.enhancer(*tokens.chunk(2)))  # (b, n, v)
+            seen = self._seen(self.enhancer(*tokens.chunk(2)))  # (b, n, v)
             output = self.qformer(self.queries, seen, self._text(instructions, 1))
             return self.to_llm(output)  # type: ignore[misc]
-        seen = self.ln_vision(self.project(tokens))  # (2b, n, v)
+        seen = self._seen(self.project(tokens))  # (2b, n, v)
         output = self.qformer(self.queries, seen, self._text(instructions, 2))  # (2b, q, d)
         return self.enhancer(*output.chunk(2))
+
+    def _seen(self, tokens: Tensor) -> Tensor:
+        """(B, h, w, v) -> what the Q-Former reads, (B, n, v): normalised, with positions where it wants them."""
+        normal = self.ln_vision(tokens)
+        if self.qformer.positions:
+            normal = normal + sine_positions(*tokens.shape[1:]).to(normal)
+        return normal.flatten(1, 2)
 
     def _text(self, instructions: list[str] | None, dates: int) -> tuple[Tensor, Tensor] | None:
         if not self.qformer.text:
@@ -98,23 +101,6 @@ class CaptionDecoder(nn.Module):
         """(b, q, m) -> logits of "changed", (b,); None without the head."""
         return None if self.flag is None else self.flag(visual.mean(dim=1))[:, 0]
 
-    @torch.no_grad()
-    def words(self, references: list[tuple[str, ...]]) -> tuple[Tensor, Tensor]:
-        """The tokens that a batch's sentences use, for `losses.grounding_loss`.
-
-        Args:
-            references: the true sentences of each of b pairs.
-
-        Returns:
-            words (v, m): input embeddings less their mean; present (b, v) of 0 and 1.
-        """
-        used = [{i for text in texts for i in self.prompter.ids(f" {text}")} for texts in references]
-        known = sorted(set().union(*used))
-        table = self.llm.get_input_embeddings().weight
-        present = torch.tensor([[float(i in own) for i in known] for own in used], device=table.device)
-        words = table[known].float()
-        return words - words.mean(dim=0), present  # what all words share tells nothing
-
     def _prompt(self, visual: Tensor, instructions: list[str], answers: list[list[int]]) -> list[Tensor]:
         """Rows (t_i, m): start, image tokens, instruction, answer so far."""
         embed = self.llm.get_input_embeddings()
@@ -124,8 +110,7 @@ class CaptionDecoder(nn.Module):
             ids = torch.tensor(self.prompter.start_ids + rest, device=visual.device)
             words = embed(ids)
             cut = len(self.prompter.start_ids)
-            image = (self.visual_scale * image).to(words.dtype)
-            rows.append(torch.cat([words[:cut], image, words[cut:]]))
+            rows.append(torch.cat([words[:cut], image.to(words.dtype), words[cut:]]))
         return rows
 
     def teach(self, visual: Tensor, instructions: list[str], sentences: list[str]) -> tuple[Tensor, Tensor]:

@@ -23,6 +23,15 @@ class Enhancer(nn.Module):
         self.gates = nn.ModuleList([nn.Linear(2 * width, 1) for _ in range(2)]) if activation else None
         self.subtraction = subtraction
         self.project = nn.Linear((3 if subtraction else 2) * width, out_width)
+        if subtraction:
+            self._start_as_difference(width)
+
+    @torch.no_grad()
+    def _start_as_difference(self, width: int) -> None:
+        """[0, 0, P] with orthogonal P: what the dates share, most of F1 and F2, starts out of the way."""
+        self.project.weight[:, : 2 * width] = 0
+        nn.init.orthogonal_(self.project.weight[:, 2 * width :])
+        nn.init.zeros_(self.project.bias)
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
         """(b, q, d) twice -> (b, q, m)."""

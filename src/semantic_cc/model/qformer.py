@@ -5,6 +5,8 @@ Legend: B = 2b dates, q queries, d their width, n tokens of width v.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from transformers import Blip2QFormerConfig, InstructBlipQFormerConfig
@@ -35,6 +37,7 @@ class QFormer(nn.Module):
         if not config.frozen:  # BERT's dropout belongs to its pretraining
             sizes |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
         self.text = config.text
+        self.positions = config.positions
         if config.text:
             self.body: nn.Module = InstructBlipQFormerModel(
                 InstructBlipQFormerConfig(vocab_size=vocabulary, **sizes)
@@ -62,3 +65,47 @@ class QFormer(nn.Module):
             input_ids=ids, attention_mask=seen, query_embeds=queries, encoder_hidden_states=tokens
         )
         return output.last_hidden_state[:, :count]
+
+
+def sine_positions(h: int, w: int, width: int) -> Tensor:
+    """Sines and cosines of the place in the picture, half for y, half for x: (h, w, width), values in [-2, 2].
+
+    Places are relative to the picture's sides, so any size has its "top left". Frequencies run from a
+    quarter of a period to two periods a side: two places look alike if they are within about a sixth of it.
+    The amplitude of 2 lets places speak louder than what `ln_vision` leaves of the content, which has size 1.
+
+    Args:
+        h, w: tokens a side. width: a multiple of 4.
+    """
+    frequencies = math.pi * torch.linspace(0.5, 4, width // 4)
+
+    def axis(count: int) -> Tensor:
+        angles = (torch.arange(count)[:, None] + 0.5) / count * frequencies
+        return torch.cat([angles.sin(), angles.cos()], dim=1)  # (count, width / 2)
+
+    y, x = axis(h)[:, None].expand(h, w, -1), axis(w)[None].expand(h, w, -1)
+    return 2 * torch.cat([y, x], dim=2)
+
+
+@torch.no_grad()
+def start_on_grid(qformer: QFormer, queries: nn.Parameter) -> None:
+    """Starts an untrained Q-Former as a pooling over a grid: each query reads the tokens around its cell.
+
+    From BERT's start every query sees the mean of all tokens, and tells of places only after tens of
+    thousands of pairs. Here query and key maps are the same rotation, so that sine positions meet themselves;
+    value and output maps are each other's inverse, so that content passes unchanged.
+
+    Args:
+        qformer: with `positions`, encoder width d.
+        queries: (1, q, d), overwritten by the positions of the most nearly square r x q/r grid.
+    """
+    _, count, width = queries.shape
+    rows = max(r for r in range(1, math.isqrt(count) + 1) if count % r == 0)
+    queries.copy_(sine_positions(rows, count // rows, width).view(1, count, width))
+    for layer in qformer.body.encoder.layer:  # type: ignore[union-attr]
+        if layer.has_cross_attention:
+            attention, output = layer.crossattention.attention, layer.crossattention.output
+            nn.init.orthogonal_(attention.query.weight)
+            attention.key.weight.copy_(attention.query.weight)
+            nn.init.orthogonal_(attention.value.weight)
+            output.dense.weight.copy_(attention.value.weight.T)

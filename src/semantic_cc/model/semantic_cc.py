@@ -31,14 +31,12 @@ class ModelOutput:
         caption_logits: (k, V) over the k answer tokens of the batch, None without sentences.
         caption_targets: (k,) int64 token ids.
         flag_logits: (b,), None without sentences or without the flag head.
-        visual: (b, q, m) tokens that the LLM read, None without sentences.
     """
 
     change_logits: Tensor | None
     caption_logits: Tensor | None = None
     caption_targets: Tensor | None = None
     flag_logits: Tensor | None = None
-    visual: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -122,7 +120,7 @@ class SemanticCCModel(nn.Module):
             return ModelOutput(mask)
         visual = self.caption_decoder.visual_tokens(caption_tokens, instructions)
         logits, targets = self.caption_decoder.teach(visual, instructions, sentences)
-        return ModelOutput(mask, logits, targets, self.caption_decoder.flag_logits(visual), visual)
+        return ModelOutput(mask, logits, targets, self.caption_decoder.flag_logits(visual))
 
     @torch.inference_mode()
     def predict(self, before: Tensor, after: Tensor, instructions: Sequence[str] | None = None) -> Prediction:

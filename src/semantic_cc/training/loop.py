@@ -17,7 +17,7 @@ from semantic_cc.config import Config, ModelConfig, TrainConfig
 from semantic_cc.data.collate import Batch, collate
 from semantic_cc.data.levir import LevirDataset
 from semantic_cc.errors import ConfigError, DataError, TrainingError
-from semantic_cc.losses import caption_loss, change_loss, flag_loss, grounding_loss
+from semantic_cc.losses import caption_loss, change_loss, flag_loss
 from semantic_cc.training import stages
 from semantic_cc.training.device import fabric_of
 from semantic_cc.training.optim import learning_rate, optimizer_of
@@ -28,7 +28,7 @@ from semantic_cc.training.state import Log, RunFolder, load_state, open_run, sav
 if TYPE_CHECKING:
     from semantic_cc.model.semantic_cc import SemanticCCModel
 
-Parts = dict[Literal["change", "caption", "flag", "grounding"], Tensor]
+Parts = dict[Literal["change", "caption", "flag"], Tensor]
 """Losses by name, unweighted."""
 
 
@@ -209,7 +209,7 @@ def take_step(
     """One optimiser step; the losses as numbers, the total first."""
     batch = collate([sample.pair for sample in turn.samples]).to(fabric.device)
     with fabric.autocast():
-        parts = _losses(model, turn, batch, config.train)
+        parts = _losses(model, turn, batch)
     loss = _total(parts, config.train)
     values = dict(zip(("loss", *parts), torch.stack([loss, *parts.values()]).tolist(), strict=True))
     _require_finite("loss", values, turn, batch)
@@ -222,7 +222,7 @@ def take_step(
     return values
 
 
-def _losses(model: SemanticCCModel, turn: Turn, batch: Batch, config: TrainConfig) -> Parts:
+def _losses(model: SemanticCCModel, turn: Turn, batch: Batch) -> Parts:
     """The stage's losses, unweighted."""
     stage = turn.leg.stage
     parts: Parts = {}
@@ -246,9 +246,6 @@ def _losses(model: SemanticCCModel, turn: Turn, batch: Batch, config: TrainConfi
                     "add the flags or turn the head off"
                 )
             parts["flag"] = flag_loss(output.flag_logits, batch.changed)
-        if config.grounding_weight > 0:
-            words, present = model.caption_decoder.words(batch.sentences)
-            parts["grounding"] = grounding_loss(output.visual, words, present)
     return parts
 
 
@@ -260,7 +257,6 @@ def _total(parts: Parts, config: TrainConfig) -> Tensor:
         "caption": 1.0,
         "change": config.change_weight,
         "flag": config.flag_weight,
-        "grounding": config.grounding_weight,
     }
     return torch.stack([weights[name] * part for name, part in parts.items()]).sum()
 

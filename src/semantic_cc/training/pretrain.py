@@ -7,7 +7,7 @@ thrown away. The result is a file in the Hugging Face layout of SAM's vision wei
 
 from __future__ import annotations
 
-import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -16,15 +16,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
-from semantic_cc.config import Config, OptimConfig
+from semantic_cc.config import Config
 from semantic_cc.data.cover import CoverDataset
 from semantic_cc.data.world import COVERS
-from semantic_cc.errors import OutputError, TrainingError
+from semantic_cc.errors import OutputError
 from semantic_cc.files import write_files
 from semantic_cc.model.build import build_encoder
 from semantic_cc.training.device import fabric_of
-from semantic_cc.training.optim import learning_rate, optimizer_of
-from semantic_cc.training.progress import Reporter
+from semantic_cc.training.minimise import minimise
 from semantic_cc.training.sampling import default_workers
 
 STRIDE = 4
@@ -59,31 +58,11 @@ def pretrain(config: Config, out: Path, epochs: int = 1, batch: int = 8, lr: flo
     head = nn.Linear(config.model.encoder.change_width, len(COVERS) * cells).to(fabric.device)
     encoder.filters = nn.ModuleDict()  # single images: there is no other date to filter by
     parameters = dict(nn.ModuleDict({"encoder": encoder, "head": head}).named_parameters())
-    optim = OptimConfig(lr, config.optim.weight_decay, config.optim.warmup, config.optim.max_grad_norm)
-    optimizer = optimizer_of(parameters, optim)
     loader = DataLoader(images, batch, shuffle=True, drop_last=True, num_workers=default_workers())
-    total = epochs * len(loader)
-    losses: list[float] = []
-    with Reporter(total, 0) as reporter:
-        for epoch in range(epochs):
-            started = time.perf_counter()
-            for image, cover in loader:
-                for group in optimizer.param_groups:
-                    group["lr"] = learning_rate(len(losses), total, optim)
-                with fabric.autocast():
-                    loss = cover_loss(encoder, head, image.to(fabric.device), cover.to(fabric.device))
-                losses.append(loss.item())
-                if not torch.isfinite(loss):
-                    raise TrainingError(
-                        f"the loss is not finite in step {len(losses)}; lower the learning rate"
-                    )
-                optimizer.zero_grad(set_to_none=True)
-                fabric.backward(loss)
-                if optim.max_grad_norm is not None:
-                    nn.utils.clip_grad_norm_(list(parameters.values()), optim.max_grad_norm)
-                optimizer.step()
-                seconds, started = time.perf_counter() - started, time.perf_counter()
-                reporter.step("cover", epoch + 1, epochs, {"loss": losses[-1]}, seconds, len(image))
+    losses = minimise(
+        "cover", fabric, parameters, replace(config.optim, lr=lr), epochs, len(loader),
+        batches=lambda: loader, loss_of=lambda given: cover_loss(encoder, head, *given),
+    )  # fmt: skip
     weights = {name: value.detach().cpu().contiguous() for name, value in encoder.vision.state_dict().items()}
     write_files(out.parent, {out.name: save(weights)})
     return losses

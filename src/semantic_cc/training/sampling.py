@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from semantic_cc.config import TrainConfig
 from semantic_cc.data.transforms import augment_caption, augment_change
-from semantic_cc.errors import DataError, SemanticCCError
+from semantic_cc.errors import ConfigError, DataError, SemanticCCError
 from semantic_cc.model.prompter import INSTRUCTIONS
 from semantic_cc.training.stages import Needs, Stage
 from semantic_cc.types import Pair
@@ -97,10 +97,11 @@ class Leg:
 
 
 def legs_of(stages: Sequence[Stage], pairs: Pairs, config: TrainConfig) -> tuple[Leg, ...]:
-    """Each stage with its dataset, formed by what each item has.
+    """Each stage with its dataset, formed by what each item has; a stage of 0 items is left out.
 
     Raises:
         DataError: if no item has what a stage needs.
+        ConfigError: if no stage is left.
     """
     sizes = {
         "change": (config.change_items, config.change_batch),
@@ -110,6 +111,8 @@ def legs_of(stages: Sequence[Stage], pairs: Pairs, config: TrainConfig) -> tuple
     legs = []
     for number, stage in enumerate(stages):
         visits, batch = sizes[stage.needs]
+        if visits == 0:
+            continue
         items = tuple(_items_with(stage.needs, pairs))
         if not items:
             wanted = {"change": "a label", "caption": "sentences", "both": "a label and sentences"}[
@@ -119,7 +122,10 @@ def legs_of(stages: Sequence[Stage], pairs: Pairs, config: TrainConfig) -> tuple
                 f"stage {stage.name} needs items with {wanted}, and the dataset has none; "
                 "choose another dataset or model.change_task off"
             )
-        legs.append(Leg(stage, number, items, min(len(items), visits or len(items)), batch))
+        wanted_visits = len(items) if visits is None else min(len(items), visits)
+        legs.append(Leg(stage, number, items, wanted_visits, batch))
+    if not legs:
+        raise ConfigError("configuration: train.*_items leave no stage to run; give one of them items")
     return tuple(legs)
 
 

@@ -17,7 +17,7 @@ from torch import nn
 from semantic_cc.config import Config, to_dict
 from semantic_cc.errors import CheckpointError, ConfigError, OutputError
 
-COLUMNS = ("step", "epoch", "stage", "loss", "change", "caption", "flag", "grounding", "lr", "seconds")
+COLUMNS = ("step", "epoch", "stage", "loss", "change", "caption", "flag", "lr", "seconds")
 _MAY_DIFFER = {"data", "out", "train.checkpoint_every"}  # moving a run or saving more often changes no step
 
 

@@ -1,0 +1,40 @@
+"""Give a Q-Former without pretraining its first knowledge: which words a pair's sentences use.
+
+Writes a model folder that training goes on from: --train.init DIR. Every field of the configuration is a
+flag too; --train.init or --model.encoder.weights say what it starts from.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from semantic_cc.cli.config_flags import parse_flags
+from semantic_cc.cli.console import positive, say, stdout_for_us
+
+NAME = "align"
+HELP = "pretrain a Q-Former on the sentences' words"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the command's arguments; the configuration's fields arrive as `config_flags`."""
+    parser.add_argument("--config", metavar="FILE.yaml|PRESET", required=True, help="the model to build")
+    parser.add_argument("--data", metavar="DIR", required=True, help="a dataset with sentences")
+    parser.add_argument("--out", metavar="DIR", required=True, help="folder for the model")
+    parser.add_argument("--epochs", metavar="N", type=positive, default=30, help="passes over the pairs [30]")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Runs the command."""
+    from semantic_cc.config import load_config
+    from semantic_cc.files import check_folder
+
+    config = load_config(arguments.config, parse_flags(arguments.config_flags) | {"data": arguments.data})
+    out = Path(arguments.out)
+    check_folder(out)
+    with stdout_for_us():
+        from semantic_cc.training.align import align
+
+        losses = align(config, out, arguments.epochs)
+    last = losses[-50:]
+    say(f"mean loss of the last {len(last)} steps {sum(last) / len(last):.3f}; the model is in {out}")

@@ -1,0 +1,160 @@
+"""Word alignment: what stands in for BLIP-2's first stage where a Q-Former has no pretraining.
+
+The caption path up to the LLM learns to tell which words a pair's sentences use; a linear layer reads them
+off the visual tokens and is thrown away. Without encoder, neck and LLM in the step, a visit costs a
+twentieth of one in stage ii, so the Q-Former sees each pair dozens of times before the LLM first reads it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from lightning.fabric import Fabric
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, TensorDataset
+
+from semantic_cc.config import Config
+from semantic_cc.data.collate import collate
+from semantic_cc.data.levir import LevirDataset
+from semantic_cc.errors import ConfigError, DataError
+from semantic_cc.losses import flag_loss
+from semantic_cc.metrics.words import words
+from semantic_cc.model.prompter import INSTRUCTIONS
+from semantic_cc.training import stages
+from semantic_cc.training.device import fabric_of
+from semantic_cc.training.loop import starting_model
+from semantic_cc.training.minimise import minimise
+from semantic_cc.training.progress import Reporter
+from semantic_cc.training.sampling import default_workers
+
+if TYPE_CHECKING:
+    from semantic_cc.model.caption_decoder import CaptionDecoder
+
+RARE = 0.005
+"""Words of fewer pairs than this share are left out: nothing is learned from a handful."""
+ENCODED_AT_ONCE = 16
+"""Pairs a batch of the one pass through encoder and neck."""
+
+
+def align(config: Config, out: Path, epochs: int = 30, batch: int = 32, lr: float = 1e-3) -> list[float]:
+    """Trains projection, queries, Q-Former, enhancer and flag head on the words of `config.data`'s train split.
+
+    Encoder and neck stay as they are and run once; their tokens are held in memory, in bfloat16 (1 KiB a
+    pair and token at width 256).
+
+    Args:
+        config: the model (`starting_model`), data, seed and precision; optimiser settings but for the rate.
+        out: folder for the model, which training goes on from: --train.init FOLDER.
+        epochs: passes over the pairs.
+        batch: pairs a step.
+        lr: peak learning rate.
+
+    Returns:
+        The loss of every step.
+
+    Raises:
+        ConfigError: the Q-Former is frozen.
+        DataError: no such dataset, or one without sentences; images of several sizes.
+        OutputError: `out` cannot be written.
+        TrainingError: the loss is no longer finite.
+    """
+    from semantic_cc.model.checkpoint import save_pretrained
+
+    if config.model.qformer.frozen:
+        raise ConfigError("configuration: model.qformer.frozen leaves nothing to align; set it false")
+    pairs = LevirDataset(config.data, "train")
+    references = [pairs.references[name] for name in pairs.names]
+    _, present = vocabulary(references)
+    flags = [pairs.flags.get(name) for name in pairs.names]
+    if config.model.flag_head and None in flags:
+        raise DataError(f"{config.data}: not every pair has a change flag, which model.flag_head learns from")
+    fabric = fabric_of(config.train)
+    torch.manual_seed(config.train.seed)
+    model = starting_model(config).to(fabric.device)
+    tokens = encode(model, pairs, fabric)
+    decoder = model.caption_decoder
+    own = {name for name in stages.caption_decoder(model) if not name.startswith("caption_decoder.llm.")}
+    parameters = {name: value for name, value in model.named_parameters() if name in own}
+    model.requires_grad_(False)
+    for parameter in parameters.values():
+        parameter.requires_grad_(True)
+    head = word_head(decoder, present.shape[1]).to(fabric.device)
+    decoder.train()
+    decoder.llm.eval()
+    parameters |= {f"head.{name}": value for name, value in head.named_parameters()}
+    changed = torch.tensor([float(bool(flag)) for flag in flags])
+    loader = DataLoader(TensorDataset(tokens, present, changed), batch, shuffle=True)
+    losses = minimise(
+        "align", fabric, parameters, replace(config.optim, lr=lr), epochs, len(loader),
+        batches=lambda: loader, loss_of=lambda given: word_loss(decoder, head, *given),
+    )  # fmt: skip
+    facts = {"aligned_epochs": epochs, "seed": config.train.seed, "data": config.data}
+    save_pretrained(model, out, name=config.preset, training=facts)
+    return losses
+
+
+def vocabulary(references: Sequence[Sequence[str]]) -> tuple[list[str], Tensor]:
+    """The words that are not rare, and which pairs' sentences use them.
+
+    Args:
+        references: the sentences of each of n pairs.
+
+    Returns:
+        v words in alphabetical order, and (n, v) float32 of 0 and 1.
+
+    Raises:
+        DataError: no word is left.
+    """
+    used = [{word for text in texts for word in words(text).split()} for texts in references]
+    counts = Counter(word for own in used for word in own)
+    known = sorted(word for word, count in counts.items() if count >= RARE * len(used))
+    if not known:
+        raise DataError("the pairs have no sentences to align with")
+    return known, torch.tensor([[float(word in own) for word in known] for own in used])
+
+
+@torch.no_grad()
+def encode(model: nn.Module, pairs: LevirDataset, fabric: Fabric) -> Tensor:
+    """Captioning tokens of all pairs after the neck: (n, 2, h, w, c) bfloat16 on the CPU."""
+    model.eval()
+    loader = DataLoader(pairs, ENCODED_AT_ONCE, num_workers=default_workers(), collate_fn=list)
+    rows = []
+    with Reporter(len(loader), 0) as reporter:
+        started = time.perf_counter()
+        for items in loader:
+            given = collate(items).to(fabric.device)
+            with fabric.autocast():
+                tokens = model.tokens(given.before, given.after)[1]  # (2b, h, w, c)
+            rows.append(torch.stack(tokens.chunk(2), dim=1).to("cpu", torch.bfloat16))
+            seconds, started = time.perf_counter() - started, time.perf_counter()
+            reporter.step("encode", 1, 1, {}, seconds, len(items))
+    return torch.cat(rows)
+
+
+def word_head(decoder: CaptionDecoder, count: int) -> nn.Module:
+    """(b, q, m) visual tokens -> (b, `count`) logits; it sees which token says what, so tokens can be places."""
+    queries, width = decoder.queries.shape[1], decoder.llm.get_input_embeddings().weight.shape[1]
+    return nn.Sequential(nn.Flatten(1), nn.Dropout(0.5), nn.Linear(queries * width, count))
+
+
+def word_loss(
+    decoder: CaptionDecoder, head: nn.Module, tokens: Tensor, present: Tensor, changed: Tensor
+) -> Tensor:
+    """Binary cross-entropy of every word and pair, and of the change flag where the model has its head.
+
+    Args:
+        decoder, head: caption path, and the linear layer on its visual tokens.
+        tokens: (b, 2, h, w, c), as `encode` gives them. present: (b, v) of 0 and 1. changed: (b,) of 0 and 1.
+    """
+    asked = [INSTRUCTIONS[i % len(INSTRUCTIONS)] for i in range(len(tokens))]  # read by a text-aware Q-Former
+    visual = decoder.visual_tokens(tokens.float().transpose(0, 1).flatten(0, 1), asked)
+    loss = F.binary_cross_entropy_with_logits(head(visual).float(), present)
+    flag = decoder.flag_logits(visual)
+    return loss if flag is None else loss + flag_loss(flag, changed)
