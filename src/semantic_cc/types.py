@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
+SPLITS = ("train", "val", "test")
+"""The parts of a dataset."""
+
 NONE, ROAD, BUILDING = 0, 128, 255
 """Label values of LEVIR-MCI: no change, changed road, changed building."""
 

@@ -15,13 +15,13 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from semantic_cc.data.items import SPLITS
 from semantic_cc.errors import DataError
+from semantic_cc.types import SPLITS
 
 CAPTION_FILES = ("LevirCCcaptions.json", "captions.json", "captions.jsonl", "captions.csv")
 
@@ -71,6 +71,25 @@ def read_captions(path: Path) -> list[Entry]:
             raise DataError(f"{path}: {entry.filename} occurs twice; make the names unique")
         seen.add((entry.split, entry.filename))
     return entries
+
+
+def levir_entry(
+    imgid: int, sentid: int, name: str, split: str, sentences: Sequence[str], changed: bool | None
+) -> dict[str, Any]:
+    """One pair as LEVIR's JSON has it; its sentences are numbered from `sentid` on."""
+    ids = list(range(sentid, sentid + len(sentences)))
+    return {
+        "imgid": imgid,
+        "filename": name,
+        "filepath": split,
+        "split": split,
+        **({} if changed is None else {"changeflag": int(changed)}),
+        "sentids": ids,
+        "sentences": [
+            {"tokens": text.split(), "raw": f" {text} .", "imgid": imgid, "sentid": number}
+            for number, text in zip(ids, sentences, strict=True)
+        ],
+    }
 
 
 def _text(path: Path) -> str:

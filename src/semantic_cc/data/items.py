@@ -17,8 +17,6 @@ from semantic_cc.errors import DataError, ImageError
 from semantic_cc.images import read_image, read_pair
 from semantic_cc.types import LABEL_VALUES, NONE, NOT_BUILDING, ROAD, Pair
 
-SPLITS = ("train", "val", "test")
-
 
 @dataclass(frozen=True, slots=True)
 class Item:
@@ -124,6 +122,33 @@ def image_size(path: str) -> tuple[int, int]:
         raise DataError(f"{path}: not an image; fetch or save it again") from error
 
 
+def item_size(item: Item) -> tuple[int, int]:
+    """Width and height of an item in pixels; at most a file's header is read.
+
+    Raises:
+        DataError: no image.
+    """
+    if item.box is None:
+        return image_size(item.before)
+    left, upper, right, lower = item.box
+    return right - left, lower - upper
+
+
+def item_label(item: Item) -> np.ndarray | None:
+    """The item's mask alone, as `read_label`; None where it has none.
+
+    Raises:
+        DataError: as `read_label`.
+    """
+    if item.label is None:
+        return None
+    return (
+        read_label(item.label, item.roads)
+        if item.box is None
+        else _cut(_read_scene_label(item.label, item.roads), item.box)
+    )
+
+
 def read_label(path: str, roads: bool) -> np.ndarray:
     """A mask, ``(H, W)`` uint8 of `LABEL_VALUES` and `NOT_BUILDING`; `roads` as in `Item`.
 
@@ -159,6 +184,7 @@ def _read(before_path: str, after_path: str, label_path: str | None, roads: bool
 
 # A scene holds 16 tiles of 256 pixels; whoever reads them in order decodes it once.
 _read_scene = functools.lru_cache(maxsize=1)(_read)
+_read_scene_label = functools.lru_cache(maxsize=1)(read_label)
 
 
 def _cut(array: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:

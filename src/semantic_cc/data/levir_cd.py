@@ -16,7 +16,8 @@ from pathlib import Path
 
 from semantic_cc.data import own
 from semantic_cc.data.folders import items_of, scan
-from semantic_cc.data.items import SPLITS, Item, image_size
+from semantic_cc.data.items import Item, image_size
+from semantic_cc.types import SPLITS
 
 NAME = "LEVIR-CD"
 LOOKS_FOR = "{train,val,test}/A without captions"

@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from semantic_cc.data import layouts
-from semantic_cc.data.items import SPLITS, Item
+from semantic_cc.data.items import Item
 from semantic_cc.errors import DataError
+from semantic_cc.types import SPLITS
 
 Key = tuple[str, str]
 """Split and name of an item."""

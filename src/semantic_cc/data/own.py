@@ -13,8 +13,9 @@ from pathlib import Path
 
 from semantic_cc.data.captions import Entry, find_captions, read_captions
 from semantic_cc.data.folders import items_of, scan, stem_of
-from semantic_cc.data.items import SPLITS, Item
+from semantic_cc.data.items import Item
 from semantic_cc.errors import DataError
+from semantic_cc.types import SPLITS
 
 NAME = "your own folder"
 LOOKS_FOR = "A, or {train,val,test}/A with captions"
