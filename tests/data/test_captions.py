@@ -1,8 +1,11 @@
 """Caption files of all forms, and one clear line for everything that can be wrong with them."""
 
+import contextlib
 import json
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from layouts import entry
 
 from semantic_cc.data.captions import Entry, find_captions, read_captions
@@ -125,3 +128,25 @@ def test_not_utf8(name, tmp_path):
     (tmp_path / name).write_bytes("filename,sentence\nx.png,Häuser".encode("cp1252"))
     with pytest.raises(DataError, match=rf"{name}: not UTF-8 at byte 25; save it as UTF-8"):
         read_captions(tmp_path / name)
+
+
+SCALARS = st.none() | st.booleans() | st.integers(0, 2) | st.text(max_size=5) | st.floats()
+VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3), max_leaves=4)
+KEYS = st.sampled_from(["filename", "sentences", "split", "changeflag", "label", "raw", "tokens", "images"])
+OBJECTS = st.dictionaries(KEYS, VALUES | st.dictionaries(KEYS, VALUES, max_size=3), max_size=5)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    suffix=st.sampled_from([".json", ".jsonl", ".csv"]),
+    content=st.binary(max_size=60)
+    | st.text(max_size=60).map(str.encode)
+    | OBJECTS.map(lambda row: json.dumps(row).encode())
+    | st.lists(OBJECTS, max_size=3).map(lambda rows: json.dumps({"images": rows}).encode())
+    | st.text(alphabet='ab,"\n1', max_size=40).map(lambda rows: f"filename,sentence,label\n{rows}".encode()),
+)
+def test_whatever_is_in_the_file_gives_entries_or_a_refusal(suffix, content, tmp_path):
+    path = tmp_path / f"captions{suffix}"
+    path.write_bytes(content)
+    with contextlib.suppress(DataError):  # any other error fails
+        assert all(entry.filename and all(entry.sentences) for entry in read_captions(path))
