@@ -1,5 +1,6 @@
 """Every layout is recognised and read, and what is wrong with a folder is one line that names the item."""
 
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,9 @@ from semantic_cc.data.items import ChangeDataset, Item
 from semantic_cc.data.layouts import recognise
 from semantic_cc.data.opening import open_dataset
 from semantic_cc.errors import DataError
+
+SHARED = Path(os.environ.get("SEMANTIC_CC_SHARED", Path(__file__).parents[2].parent / "shared"))
+PACK = SHARED / "data"
 
 WRITERS = {
     "LEVIR-CC or LEVIR-MCI": write.write_levir_mci,
@@ -252,41 +256,7 @@ def test_an_item_that_declares_a_mask_must_have_it(tmp_path):
     assert open_dataset(tmp_path, "train").labelled == [False, True]
 
 
-# --- items ----------------------------------------------------------------------------------------
-
-
-def test_bad_images_are_told_by_file(tmp_path):
-    data = open_dataset(write.write_levir_mci(tmp_path), "train")
-    folder = tmp_path / "images/train"
-    label = pixels(folder / "label/train_a.png")
-    write.save(np.where(label == 0, 7, label).astype(np.uint8), folder / "label/train_a.png")
-    with pytest.raises(DataError, match=r"label/train_a\.png: label values must be \(0, 128, 255\)"):
-        data[0]
-    write.save(label[:16], folder / "label/train_a.png")
-    with pytest.raises(DataError, match=r"label/train_a\.png: its size differs"):
-        data[0]
-    write.save(np.dstack([label, label, 255 - label]), folder / "label/train_b.png")
-    with pytest.raises(DataError, match=r"label/train_b\.png: label values .* in one channel"):
-        data[1]
-    Image.new("RGB", (32, 16)).save(folder / "B/train_b.png")
-    with pytest.raises(DataError, match=r"B/train_b\.png: sizes differ \(32x32 and 32x16\)"):
-        data[1]
-    (folder / "A/train_c.png").write_bytes(b"x")
-    with pytest.raises(DataError, match=r"A/train_c\.png: not an image"):
-        data[2]
-    with pytest.raises(IndexError):
-        data[3]
-
-
-def test_subset():
-    data = ChangeDataset([Item(f"{index}.png", "", "") for index in range(3)])
-    draws = {tuple(data.subset(2, seed).indices) for seed in range(20)}
-    assert len(draws) > 1
-    assert all(first < second for first, second in draws)
-    assert data.subset(2, 5).indices == data.subset(2, 5).indices
-    for count in (0, 4):
-        with pytest.raises(DataError, match=f"cannot draw {count} of 3 items; give a number from 1 to 3"):
-            data.subset(count)
+# --- names -----------------------------------------------------------------------------------------
 
 
 def test_a_name_occurs_once(tmp_path):
@@ -309,3 +279,19 @@ def test_several_are_joined_under_their_own_names(tmp_path):
     assert data.labelled == [True] * 5 + [False, True]
     assert len(open_dataset([cd, own], "val")) == 4  # a dataset may lack a split
     assert open_dataset([cd], "val").names[0] == "val_1_0000_0000.png"
+
+
+# --- real files -----------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not PACK.is_dir(), reason=f"no data pack at {PACK}; set SEMANTIC_CC_SHARED")
+def test_real_pairs_are_read():
+    with pytest.raises(DataError, match=r"train/A: 6813 of 6815 images are missing"):
+        open_dataset(PACK / "levir_cc", "train")
+    captioned = open_dataset(PACK / "levir_cc", "train", skip_missing=True)
+    assert captioned.names == ["train_000016.png", "train_000051.png"]
+    assert all(len(pair.sentences) == 5 and pair.before.shape == (256, 256, 3) for pair in captioned)
+    crops = open_dataset(PACK / "levir_cd", "train")
+    assert crops.labelled == [True] * 6
+    values = {int(value) for pair in crops for value in np.unique(pair.label)}
+    assert values == {64, 255}
