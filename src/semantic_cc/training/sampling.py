@@ -153,12 +153,11 @@ class VisitedPairs(Dataset["Sample | SemanticCCError"]):
     def _sample(self, visit: Visit) -> Sample:
         pair, stage = self.pairs[visit.index], self.leg.stage
         rng = np.random.default_rng([self.config.seed, _VISIT, visit.epoch, self.leg.number, visit.position])
-        if not stage.caption:  # what a stage does not read goes, so that unlike items make a batch
-            pair = replace(pair, sentences=(), changed=None)
+        if not stage.caption:
             return Sample(augment_change(pair, rng) if self.config.augment else pair, None, None)
         sentence = pair.sentences[rng.integers(len(pair.sentences))]
         instruction = INSTRUCTIONS[rng.integers(len(INSTRUCTIONS))]
-        if not stage.change:
+        if not stage.change:  # so that pairs with and without a mask make a batch
             pair = replace(pair, label=None)
         return Sample(augment_caption(pair, rng) if self.config.augment else pair, sentence, instruction)
 
