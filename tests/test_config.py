@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -176,6 +177,15 @@ def test_a_file(tmp_path: Path) -> None:
     config = load_config(path, {"data": "elsewhere"})
     assert (config.preset, config.optim.lr, config.data) == ("tiny", 0.25, "elsewhere")
     assert config.model == load_config("tiny").model
+
+
+def test_data_is_one_dataset_or_several(tmp_path):
+    joined = load_config("tiny", {"data": ["one", "two"]})
+    assert joined.data == ("one", "two")
+    (tmp_path / "again.yaml").write_text(yaml.safe_dump(to_dict(joined)))
+    assert load_config(tmp_path / "again.yaml") == joined
+    with pytest.raises(ConfigError, match="data"):
+        load_config("tiny", {"data": [{"one": 1}]})
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from semantic_cc.errors import OutputError
-from semantic_cc.files import check_file, check_folder, write_files
+from semantic_cc.files import check_file, check_folder, new_folder, write_files
 
 
 def names(folder: Path) -> set[str]:
@@ -69,3 +69,22 @@ def test_nothing_is_left_when_the_disk_fails_midway(tmp_path: Path, monkeypatch:
     with pytest.raises(OutputError, match="No space left"):
         write_files(tmp_path, {"one": b"1", "two": b"2"})
     assert names(tmp_path) == set()
+
+
+def test_a_new_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    with new_folder(tmp_path / "a" / "out") as work:
+        (work / "one").write_text("1")
+        assert not (tmp_path / "a" / "out").exists()
+    assert names(tmp_path) == {"a", "a/out", "a/out/one"}
+    with pytest.raises(KeyError), new_folder(tmp_path / "b") as work:
+        (work / "one").write_text({}["nothing"])
+    assert names(tmp_path) == {"a", "a/out", "a/out/one"}
+
+
+def test_a_new_folder_takes_no_full_place_and_tells_a_full_disk(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("keep")
+    with pytest.raises(OutputError, match="not an empty directory; choose another"), new_folder(tmp_path):
+        pass
+    with pytest.raises(OutputError, match=r"out: cannot be written \(No space"), new_folder(tmp_path / "out"):
+        raise OSError(28, "No space left on device")
+    assert names(tmp_path) == {"mine.txt"}

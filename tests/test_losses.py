@@ -19,6 +19,20 @@ def test_change_loss_of_three_classes() -> None:
     assert_close(change_loss(logits, label), -p.gather(1, label[:, None]).log().mean())
 
 
+def test_a_label_without_roads_teaches_building_alone() -> None:
+    logits = torch.randn(1, 3, 2, 2, requires_grad=True)
+    label = torch.full((1, 2, 2), 3)
+    building = logits.softmax(1)[:, 2]
+    loss = change_loss(logits, label)
+    assert_close(loss, -(1 - building).log().mean())
+    (gradient,) = torch.autograd.grad(loss, logits)
+    assert (gradient[:, 2] > 0).all()
+    p = logits.detach().softmax(1)
+    assert_close(gradient[:, 0] / gradient[:, 1], p[:, 0] / p[:, 1])  # none against road stays as it was
+    binary = torch.randn(1, 1, 2, 2)
+    assert_close(change_loss(binary, label), change_loss(binary, torch.zeros_like(label)))
+
+
 def test_caption_loss_is_a_mean_over_tokens() -> None:
     logits, targets = torch.randn(5, 7), torch.randint(0, 7, (5,))
     p = logits.exp() / logits.exp().sum(1, keepdim=True)

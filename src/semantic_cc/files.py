@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from semantic_cc.errors import OutputError
@@ -39,6 +42,35 @@ def check_file(path: str | Path) -> Path:
     return path
 
 
+@contextmanager
+def new_folder(out: str | Path) -> Iterator[Path]:
+    """A folder to fill, which becomes the new or empty directory `out` when the block ends well, and else nothing.
+
+    Raises:
+        OutputError: `out` is not empty, or something cannot be written, inside the block too.
+    """
+    out = Path(out)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise OutputError(f"{out}: exists and is not an empty directory; choose another place or empty it")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    except OSError as error:
+        raise OutputError(f"{out}: cannot be written ({error.strerror}); choose another place") from error
+    try:
+        yield work
+        work.chmod(0o777 & ~_umask())  # mkdtemp makes a private directory, this is to be an ordinary one
+        work.replace(out)
+    except OSError as error:
+        if isinstance(error, OutputError):
+            raise
+        raise OutputError(
+            f"{out}: cannot be written ({error.strerror}); free space or choose another place"
+        ) from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
 def write_files(folder: str | Path, files: Mapping[str, bytes]) -> list[Path]:
     """Writes `files` (name -> content), all or none: under temporary names first, then renamed.
 
@@ -65,3 +97,9 @@ def write_files(folder: str | Path, files: Mapping[str, bytes]) -> list[Path]:
         for part in temporary:
             part.unlink(missing_ok=True)
     return paths
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -10,20 +10,25 @@ from torch import Tensor
 from torch.nn import functional as F
 
 BUILDING_CLASS = 2
-"""Class index of a changed building (0 none, 1 road)."""
+"""Class index of a changed building (0 none, 1 road; 3 in a label: one of these two, it is not said which)."""
 
 
 def change_loss(logits: Tensor, label: Tensor) -> Tensor:
-    """L_cd: binary cross-entropy on building change (K = 1), cross-entropy otherwise.
+    """L_cd: binary cross-entropy on building change (K = 1), cross-entropy otherwise (K = 3).
+
+    Where a label says "no building, none or road" (3), the likelihood of that is p_none + p_road: building is
+    unlearned there, and nothing is learned about roads.
 
     Args:
         logits: (b, K, H, W).
-        label: (b, H, W) int64 class indices; with K = 1 only `BUILDING_CLASS` counts as change.
+        label: (b, H, W) int64 class indices, 0..3; with K = 1 only `BUILDING_CLASS` counts as change.
     """
     if logits.shape[1] == 1:
         target = (label == BUILDING_CLASS).to(torch.float32)
         return F.binary_cross_entropy_with_logits(logits[:, 0].float(), target)
-    return F.cross_entropy(logits.float(), label)
+    log_p = F.log_softmax(logits.float(), dim=1)
+    none_or_road = torch.logsumexp(log_p[:, :BUILDING_CLASS], dim=1, keepdim=True)
+    return F.nll_loss(torch.cat([log_p, none_or_road], dim=1), label)  # (b, K + 1, H, W)
 
 
 def caption_loss(logits: Tensor, targets: Tensor) -> Tensor:

@@ -8,11 +8,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
+SPLITS = ("train", "val", "test")
+"""The parts of a dataset."""
+
 NONE, ROAD, BUILDING = 0, 128, 255
 """Label values of LEVIR-MCI: no change, changed road, changed building."""
 
 LABEL_VALUES = (NONE, ROAD, BUILDING)
 """Class index -> label value; a binary mask uses `NONE` and `BUILDING` alone."""
+
+NOT_BUILDING = 64
+"""Label value of our own, in a dataset's mask alone: no changed building, and nothing is said about roads."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +28,7 @@ class Pair:
     Attributes:
         name: the item's name, for example ``train_000016.png``.
         before, after: ``(H, W, 3)`` uint8 RGB, earlier date first.
-        label: ``(H, W)`` uint8 of `LABEL_VALUES`, or None where the item has no mask.
+        label: ``(H, W)`` uint8 of `LABEL_VALUES` and `NOT_BUILDING`, or None where the item has no mask.
         sentences: the reference sentences without full stop, empty where there are none.
         changed: the dataset's change flag, or None where it is not known.
     """

@@ -1,11 +1,14 @@
 """`train` and `evaluate`, and the configuration as flags."""
 
+import argparse
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+from semantic_cc.cli import align, evaluate, pretrain, train
 from semantic_cc.cli.config_flags import fields, flags_help, parse_flags
 from semantic_cc.config import load_config, to_dict
 
@@ -24,6 +27,16 @@ def test_flags_become_nested_values() -> None:
 
 def test_the_later_of_two_flags_wins() -> None:
     assert parse_flags(["--train.seed", "1", "--train.seed", "2"]) == {"train": {"seed": 2}}
+
+
+@pytest.mark.parametrize("command", [train, align, pretrain, evaluate])
+def test_data_is_one_dataset_or_several(command: ModuleType) -> None:
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    others = ["--config", "tiny", "--out", "o"] if command is not evaluate else ["--model", "m"]
+    assert parser.parse_known_args([*others, "--data", "a"])[0].data == "a"
+    arguments, rest = parser.parse_known_args(["--data", "a", "b", *others, "--optim.lr", "1"])
+    assert (arguments.data, rest) == (["a", "b"], ["--optim.lr", "1"])
 
 
 @pytest.mark.parametrize("text", ["1e-4", "0.0001", "1.0e-4"])

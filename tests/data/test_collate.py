@@ -38,6 +38,15 @@ def test_shapes_types_and_values():
     assert batch.changed.tolist() == [1, 0]
 
 
+def test_flags_that_are_not_all_known_are_left_out():
+    assert collate([make(), make("bb", changed=None)]).changed is None
+
+
+def test_a_mask_that_says_nothing_about_roads_has_a_class_for_that():
+    pair = make(label=np.array([[0, 64], [128, 255]], np.uint8).repeat(8, 0).repeat(12, 1))
+    assert collate([pair]).label[0, ::8, ::12].tolist() == [[0, 3], [1, 2]]
+
+
 def test_unknown_stays_unknown():
     batch = collate([make(label=None, changed=None, sentences=())])
     assert batch.label is None
@@ -60,7 +69,6 @@ def test_to_moves_every_tensor():
         ([replace(make(), after=make(side=32).after)], "a: its size differs"),
         ([replace(make(), label=make(side=32).label)], "a: its size differs"),
         ([make(), make("bb", label=None)], "only 1 of 2 pairs of a batch have masks"),
-        ([make(), make("bb", changed=None)], "have change flags; do not mix datasets"),
         ([make(label=np.full((16, 24), 7, np.uint8))], r"a: mask values \[7\] are none of"),
     ],
 )

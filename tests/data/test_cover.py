@@ -14,6 +14,7 @@ from semantic_cc.errors import DataError
 def test_both_dates_of_every_pair_with_their_maps(world_folder: Path) -> None:
     images = CoverDataset(world_folder, "train")
     assert len(images) == 32
+    assert len(CoverDataset([world_folder, world_folder], "train")) == 64
     image, cover = images[5]
     assert image.shape == (3, 256, 256)
     assert cover.shape == (256, 256)

@@ -22,7 +22,6 @@ class MemoryPairs:
 
     def __init__(self, count: int = 6, labels: bool = True) -> None:
         rng = np.random.default_rng(7)
-        self.has_labels = labels
         self.pairs = []
         for index in range(count):
             before = rng.integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
@@ -33,6 +32,10 @@ class MemoryPairs:
                 label[24:28] = 128
             said = ("a house is built", f"{index} houses appear") if changed else ("nothing has changed",)
             self.pairs.append(Pair(f"p{index}", before, after, label if labels else None, said, changed))
+
+    @property
+    def labelled(self) -> list[bool]:
+        return [pair.label is not None for pair in self.pairs]
 
     @property
     def names(self) -> list[str]:

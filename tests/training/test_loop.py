@@ -5,6 +5,7 @@ import json
 import shutil
 from dataclasses import replace
 
+import layouts
 import numpy as np
 import pytest
 import torch
@@ -299,3 +300,29 @@ def test_a_part_frozen_at_its_random_start_is_refused(model, message, data, tmp_
     with pytest.raises(ConfigError, match=message):
         loop.train(config)
     assert not (tmp_path / "run").exists()
+
+
+def test_joined_datasets_give_each_stage_what_their_items_have(tmp_path):
+    cd = layouts.write_levir_cd(tmp_path / "cd", side=32)
+    mci = layouts.write_levir_mci(tmp_path / "mci")
+    own = layouts.write_own(tmp_path / "own")
+    for name in ("a.png", "c.png"):
+        (own / "label" / name).unlink()
+    overrides = {"data": [str(cd), str(mci), str(own)], "out": str(tmp_path / "run")}
+    batches = {"change_batch": 8, "caption_batch": 8, "joint_batch": 8}
+    config = load_config("tiny", overrides | {"train": batches})
+    with pytest.raises(
+        DataError, match=r"own/a\.png: has no change flag \(2 captioned pairs have none\), which"
+    ):
+        loop.train(config)
+    assert not (tmp_path / "run").exists()
+    trained = loop.train(load_config("tiny", overrides | {"train": batches, "model": {"flag_head": False}}))
+    with (tmp_path / "run" / "log.csv").open() as log:
+        assert [row["stage"] for row in csv.DictReader(log)] == ["change", "caption", "joint"]
+    report = evaluate(trained, [cd, mci])
+    assert report["pairs"] == 4
+    assert report["change"].keys() == {"building", "pixels"}
+    assert report["change"]["pixels"] == 4 * 32 * 32
+    assert "roads are not labelled in every mask, so building change alone is scored" in report["notes"]
+    assert "1 pairs without reference sentences are left out of the captions and the flag" in report["notes"]
+    assert report["data"] == f"{cd} {mci}"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from semantic_cc.config import TrainConfig
+from semantic_cc.data.collate import collate
 from semantic_cc.errors import ConfigError, DataError
 from semantic_cc.training.sampling import legs_of, samples
 from semantic_cc.training.stages import ALONE, CAPTION, CHANGE, JOINT
@@ -16,6 +17,24 @@ def test_datasets_are_formed_by_what_each_item_has(pairs):
     change, caption, joint = legs_of([CHANGE, CAPTION, JOINT], pairs, TrainConfig())
     assert change.items == (0, 1, 2, 3, 4, 5)
     assert caption.items == joint.items == (0, 1, 3, 4, 5)
+    pairs.pairs[3] = replace(pairs.pairs[3], label=None)
+    change, caption, joint = legs_of([CHANGE, CAPTION, JOINT], pairs, TrainConfig())
+    assert change.items == (0, 1, 2, 4, 5)
+    assert caption.items == (0, 1, 3, 4, 5)
+    assert joint.items == (0, 1, 4, 5)
+
+
+@pytest.mark.parametrize("augment", [False, True])
+def test_unlike_items_make_a_batch(pairs, augment):
+    pairs.pairs[0] = replace(pairs.pairs[0], label=None)
+    pairs.pairs[1] = replace(pairs.pairs[1], sentences=(), changed=None)
+    config = TrainConfig(change_batch=6, caption_batch=6, joint_batch=6, augment=augment)
+    for leg in legs_of([CHANGE, CAPTION, JOINT], pairs, config):
+        (batch,) = samples(pairs, leg, config, 0, 0, 0)
+        given = collate([sample.pair for sample in batch])
+        assert (given.label is not None) == leg.stage.change
+        assert (given.changed is not None) == leg.stage.caption
+        assert all(sample.sentence is not None for sample in batch) == leg.stage.caption
 
 
 def test_a_stage_without_items_is_refused(unlabelled):

@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 
 from semantic_cc.cli.config_flags import parse_flags
-from semantic_cc.cli.console import positive, say, stdout_for_us
+from semantic_cc.cli.console import add_data, positive, say, stdout_for_us
 
 NAME = "align"
 HELP = "pretrain a Q-Former on the sentences' words"
@@ -19,7 +19,7 @@ HELP = "pretrain a Q-Former on the sentences' words"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments; the configuration's fields arrive as `config_flags`."""
     parser.add_argument("--config", metavar="FILE.yaml|PRESET", required=True, help="the model to build")
-    parser.add_argument("--data", metavar="DIR", required=True, help="a dataset with sentences")
+    add_data(parser, "a dataset with sentences, or several")
     parser.add_argument("--out", metavar="DIR", required=True, help="folder for the model")
     parser.add_argument("--epochs", metavar="N", type=positive, default=30, help="passes over the pairs [30]")
 

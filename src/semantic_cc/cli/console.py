@@ -6,7 +6,7 @@ import argparse
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,6 +25,16 @@ def positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return number
+
+
+def add_data(parser: argparse.ArgumentParser, meaning: str, required: bool = True) -> None:
+    """Declares ``--data``: a dataset, or several, which arrive as a list."""
+
+    class Store(argparse.Action):
+        def __call__(self, _: object, namespace: argparse.Namespace, given: Any, flag: object = None) -> None:
+            namespace.data = given if len(given) > 1 else given[0]
+
+    parser.add_argument("--data", metavar="DIR", nargs="+", action=Store, required=required, help=meaning)
 
 
 def say(text: str = "", style: str = "") -> None:

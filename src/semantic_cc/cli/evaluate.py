@@ -1,4 +1,4 @@
-"""Score a model on one split of a dataset in the LEVIR layout.
+"""Score a model on one split of a dataset, or of several joined.
 
 Gives the change flag's accuracy, precision, recall, F1, IoU and OA of the mask over all pixels, and caption
 scores on all and on changed pairs, with the protocol and with answers that look at no image beside them.
@@ -10,7 +10,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
-from semantic_cc.cli.console import positive, progress_bar, say, show, stdout_for_us
+from semantic_cc.cli.console import add_data, positive, progress_bar, say, show, stdout_for_us
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -29,7 +29,7 @@ _ROWS = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
     parser.add_argument("--model", metavar="NAME|DIR", required=True, help="a shipped model or a folder")
-    parser.add_argument("--data", metavar="DIR", required=True, help="root of the dataset")
+    add_data(parser, "the dataset, or several to be joined")
     parser.add_argument("--split", choices=("train", "val", "test"), default="test", help="which part [test]")
     parser.add_argument(
         "--limit", metavar="N", type=positive, help="score only so many pairs, drawn with seed 0"

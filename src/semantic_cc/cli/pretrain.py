@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 
-from semantic_cc.cli.console import positive, say, stdout_for_us
+from semantic_cc.cli.console import add_data, positive, say, stdout_for_us
 
 NAME = "pretrain"
 HELP = "pretrain an encoder on land cover"
@@ -16,7 +16,7 @@ HELP = "pretrain an encoder on land cover"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
     parser.add_argument("--config", metavar="FILE.yaml|PRESET", required=True, help="sizes of the encoder")
-    parser.add_argument("--data", metavar="DIR", required=True, help="a dataset that `synth` made")
+    add_data(parser, "a dataset that `synth` made, or several")
     parser.add_argument("--out", metavar="FILE.safetensors", required=True, help="the file to write")
     parser.add_argument("--epochs", metavar="N", type=positive, default=1, help="passes over the images [1]")
 

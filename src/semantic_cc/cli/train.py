@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 
 from semantic_cc.cli.config_flags import flags_help, parse_flags
-from semantic_cc.cli.console import say, stdout_for_us
+from semantic_cc.cli.console import add_data, say, stdout_for_us
 
 NAME = "train"
 HELP = "train a model from a configuration"
@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", metavar="FILE.yaml|PRESET", required=True, help="where the run is described"
     )
-    parser.add_argument("--data", metavar="DIR", help="root of the dataset, the configuration's `data`")
+    add_data(parser, "the dataset, or several to be joined, the configuration's `data`", required=False)
     parser.add_argument("--out", metavar="DIR", help="folder of the run, the configuration's `out`")
     parser.add_argument(
         "--resume", choices=("auto", "never"), default="never",

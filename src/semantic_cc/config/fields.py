@@ -248,7 +248,7 @@ class Config:
 
     Args:
         preset: the preset this configuration starts from, for example small or paper+table2-bcsf.
-        data: root folder of the dataset (LEVIR-CC or LEVIR-MCI layout).
+        data: the dataset (docs/data.md names the layouts), or a list of several to be joined.
         out: folder for the log, the checkpoints and the trained model.
         model: the model.
         optim: optimiser and schedule.
@@ -256,7 +256,7 @@ class Config:
     """
 
     preset: str = "paper"
-    data: str = "data"
+    data: str | tuple[str, ...] = "data"
     out: str = "runs/out"
     model: ModelConfig = field(default_factory=ModelConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)

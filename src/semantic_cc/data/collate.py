@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from semantic_cc.errors import DataError
-from semantic_cc.types import LABEL_VALUES, Pair
+from semantic_cc.types import LABEL_VALUES, NOT_BUILDING, Pair
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,10 @@ class Batch:
 
     Attributes:
         before, after: ``(b, 3, H, W)`` float32 in [0, 1], RGB, earlier date first.
-        label: ``(b, H, W)`` int64 class indices (0 none, 1 road, 2 building), or None without masks.
+        label: ``(b, H, W)`` int64 class indices (0 none, 1 road, 2 building, 3 none or road), or None
+            without masks.
         sentences: each pair's reference sentences.
-        changed: ``(b,)`` float32 change flags, 0 or 1, or None where they are not known.
+        changed: ``(b,)`` float32 change flags, 0 or 1, or None where one of them is not known.
         names: each pair's name.
     """
 
@@ -50,16 +51,19 @@ def collate(pairs: Sequence[Pair]) -> Batch:
     """Stacks pairs into a `Batch`; fits `torch.utils.data.DataLoader(collate_fn=...)`.
 
     Raises:
-        DataError: no pairs, images or masks of more than one size, masks or change flags on a part of the
-            pairs alone, or a mask value outside `LABEL_VALUES`.
+        DataError: no pairs, images or masks of more than one size, masks on a part of the pairs alone, or a
+            mask value that is no label value.
     """
     if not pairs:
         raise DataError("a batch needs at least one pair")
     _check_sizes(pairs)
     label = changed = None
-    if _all_or_none([pair.label is not None for pair in pairs], "masks"):
+    masks = sum(pair.label is not None for pair in pairs)
+    if 0 < masks < len(pairs):
+        raise DataError(f"only {masks} of {len(pairs)} pairs of a batch have masks; leave the masks out")
+    if masks:
         label = torch.from_numpy(np.stack([label_to_classes(pair) for pair in pairs]))  # (b, H, W)
-    if _all_or_none([pair.changed is not None for pair in pairs], "change flags"):
+    if all(pair.changed is not None for pair in pairs):
         changed = torch.tensor([float(bool(pair.changed)) for pair in pairs])
     return Batch(
         before=_to_tensor([pair.before for pair in pairs]),
@@ -75,7 +79,7 @@ def label_to_classes(pair: Pair) -> np.ndarray:
     """The pair's mask as class indices.
 
     Returns:
-        ``(H, W)`` int64 positions in `LABEL_VALUES`.
+        ``(H, W)`` int64 positions in `LABEL_VALUES`, and 3 for `NOT_BUILDING`.
 
     Raises:
         DataError: the pair has no mask, or one with other values.
@@ -84,14 +88,14 @@ def label_to_classes(pair: Pair) -> np.ndarray:
         raise DataError(f"{pair.name}: has no mask")
     classes: np.ndarray = _CLASS_OF_VALUE[pair.label]
     if classes.min() < 0:
-        values = sorted(set(np.unique(pair.label).tolist()) - set(LABEL_VALUES))
+        values = sorted(set(np.unique(pair.label).tolist()) - {*LABEL_VALUES, NOT_BUILDING})
         raise DataError(f"{pair.name}: mask values {values} are none of {LABEL_VALUES}; relabel the mask")
     return classes
 
 
 def _class_table() -> np.ndarray:
     table = np.full(256, -1, dtype=np.int64)
-    table[list(LABEL_VALUES)] = range(len(LABEL_VALUES))
+    table[[*LABEL_VALUES, NOT_BUILDING]] = range(len(LABEL_VALUES) + 1)
     return table
 
 
@@ -109,10 +113,3 @@ def _check_sizes(pairs: Sequence[Pair]) -> None:
         label_fits = pair.label is None or pair.label.shape == pair.before.shape[:2]
         if pair.before.shape != expected or pair.after.shape != expected or not label_fits:
             raise DataError(f"{pair.name}: its size differs within the batch; cut all images to one size")
-
-
-def _all_or_none(present: list[bool], what: str) -> bool:
-    if any(present) and not all(present):
-        count = f"{sum(present)} of {len(present)}"
-        raise DataError(f"only {count} pairs of a batch have {what}; do not mix datasets")
-    return all(present)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from semantic_cc.data.opening import Data, roots_of
 from semantic_cc.data.world import COVERS
 from semantic_cc.errors import DataError
 from semantic_cc.images import read_image
@@ -23,7 +22,7 @@ class CoverDataset(Dataset[tuple[Tensor, Tensor]]):
     by one of the eight symmetries that `index` and the dataset's seed choose.
 
     Args:
-        root: folder in the layout that `semantic-cc synth` writes.
+        data: folder in the layout that `semantic-cc synth` writes, or several.
         split: train, val or test.
         seed: seed of the symmetries.
 
@@ -31,18 +30,19 @@ class CoverDataset(Dataset[tuple[Tensor, Tensor]]):
         DataError: no images or no cover maps there; a map of another size or with other values.
     """
 
-    def __init__(self, root: str | Path, split: str, seed: int = 0) -> None:
-        folder = Path(root) / "images" / split
+    def __init__(self, data: Data, split: str, seed: int = 0) -> None:
         self.seed = seed
         self.paths = [
             (path, folder / f"cover_{date}" / path.name)
+            for folder in (root / "images" / split for root in roots_of(data))
             for date in ("A", "B")
             for path in sorted((folder / date).glob("*.png"))
         ]
         missing = next((cover for _, cover in self.paths if not cover.is_file()), None)
         if not self.paths or missing is not None:
+            places = " ".join(map(str, roots_of(data)))
             raise DataError(
-                f"{folder}: pretraining needs images in A, B and land-cover maps in cover_A, cover_B"
+                f"{places}: pretraining needs images in A, B and land-cover maps in cover_A, cover_B"
                 f"{f'; {missing} is missing' if missing else ''}; `semantic-cc synth` makes such a dataset"
             )
 

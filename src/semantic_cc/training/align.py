@@ -22,14 +22,15 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from semantic_cc.config import Config
 from semantic_cc.data.collate import collate
-from semantic_cc.data.levir import LevirDataset
+from semantic_cc.data.items import ChangeDataset
+from semantic_cc.data.opening import open_dataset
 from semantic_cc.errors import ConfigError, DataError
 from semantic_cc.losses import flag_loss
 from semantic_cc.metrics.words import words
 from semantic_cc.model.prompter import INSTRUCTIONS
 from semantic_cc.training import stages
 from semantic_cc.training.device import fabric_of
-from semantic_cc.training.loop import starting_model
+from semantic_cc.training.loop import require_flags, starting_model
 from semantic_cc.training.minimise import minimise
 from semantic_cc.training.progress import Reporter
 from semantic_cc.training.sampling import default_workers
@@ -69,12 +70,11 @@ def align(config: Config, out: Path, epochs: int = 30, batch: int = 32, lr: floa
 
     if config.model.qformer.frozen:
         raise ConfigError("configuration: model.qformer.frozen leaves nothing to align; set it false")
-    pairs = LevirDataset(config.data, "train")
-    references = [pairs.references[name] for name in pairs.names]
-    _, present = vocabulary(references)
-    flags = [pairs.flags.get(name) for name in pairs.names]
-    if config.model.flag_head and None in flags:
-        raise DataError(f"{config.data}: not every pair has a change flag, which model.flag_head learns from")
+    items = open_dataset(config.data, "train").items
+    pairs = ChangeDataset([replace(item, label=None) for item in items if item.sentences])
+    _, present = vocabulary([item.sentences for item in pairs.items])
+    if config.model.flag_head:
+        require_flags(pairs)
     fabric = fabric_of(config.train)
     torch.manual_seed(config.train.seed)
     model = starting_model(config).to(fabric.device)
@@ -89,7 +89,7 @@ def align(config: Config, out: Path, epochs: int = 30, batch: int = 32, lr: floa
     decoder.train()
     decoder.llm.eval()
     parameters |= {f"head.{name}": value for name, value in head.named_parameters()}
-    changed = torch.tensor([float(bool(flag)) for flag in flags])
+    changed = torch.tensor([float(bool(item.changed)) for item in pairs.items])
     loader = DataLoader(TensorDataset(tokens, present, changed), batch, shuffle=True)
     losses = minimise(
         "align", fabric, parameters, replace(config.optim, lr=lr), epochs, len(loader),
@@ -121,7 +121,7 @@ def vocabulary(references: Sequence[Sequence[str]]) -> tuple[list[str], Tensor]:
 
 
 @torch.no_grad()
-def encode(model: nn.Module, pairs: LevirDataset, fabric: Fabric) -> Tensor:
+def encode(model: nn.Module, pairs: ChangeDataset, fabric: Fabric) -> Tensor:
     """Captioning tokens of all pairs after the neck: (n, 2, h, w, c) bfloat16 on the CPU."""
     model.eval()
     loader = DataLoader(pairs, ENCODED_AT_ONCE, num_workers=default_workers(), collate_fn=list)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +12,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import Subset
 
-from semantic_cc.data.collate import Batch, collate
-from semantic_cc.data.levir import LevirDataset
+from semantic_cc.data.collate import Batch, collate, label_to_classes
+from semantic_cc.data.items import ChangeDataset
+from semantic_cc.data.opening import Data, open_dataset, roots_of
 from semantic_cc.errors import DataError
 from semantic_cc.metrics import ChangeMetric
 from semantic_cc.metrics import report as caption_report
 from semantic_cc.model.checkpoint import load_pretrained
-from semantic_cc.types import BUILDING, LABEL_VALUES, Pair
+from semantic_cc.types import BUILDING, LABEL_VALUES, NONE, Pair
 
 if TYPE_CHECKING:
     from semantic_cc.model.semantic_cc import Prediction, SemanticCCModel
@@ -29,20 +30,21 @@ Progress = Callable[[int, int], None]
 
 def evaluate(
     model: str | Path,
-    data: str | Path,
+    data: Data,
     split: str = "test",
     limit: int | None = None,
     batch: int = 8,
     progress: Progress | None = None,
     predictions: bool = False,
 ) -> dict[str, Any]:
-    """Scores a trained model on one split of a dataset in the LEVIR layout.
+    """Scores a trained model on one split of a dataset.
 
-    What the items have no truth for is left out, and a line under ``notes`` says so.
+    What the items have no truth for is left out, and a line under ``notes`` says so: where roads are not
+    labelled, building alone is scored.
 
     Args:
         model: a shipped name, or a folder that `save_pretrained` wrote.
-        data: the dataset's folder.
+        data: a dataset in a layout of docs/data.md, or several to be joined.
         split: "train", "val" or "test".
         limit: score only so many pairs, drawn with seed 0.
         batch: pairs predicted at once; their images must be of one size.
@@ -52,7 +54,7 @@ def evaluate(
     Returns:
         A dict for JSON: ``model`` (name, digest, training with its seed), ``data``, ``split``, ``pairs``,
         ``limit``, ``device``, ``tiles`` ("256x256"), ``decoding``, ``seconds_per_pair`` (prediction alone),
-        ``notes``; ``change``: `ChangeScore` over all pixels, or for a binary model its ``building`` and
+        ``notes``; ``change``: `ChangeScore` over all pixels, or for building alone its ``building`` and
         ``pixels``; ``captions``: `semantic_cc.metrics.report`, with protocol, change-flag accuracy and the
         answers that need no image; all scores in percent. ``change`` and ``captions`` may be None.
 
@@ -60,7 +62,7 @@ def evaluate(
         CheckpointError: no such model, or a corrupt one.
         DataError: no such dataset, fewer than `limit` pairs, images of several sizes, batch below 1.
     """
-    pairs = LevirDataset(data, split)
+    pairs = open_dataset(data, split)
     loaded, info = load_pretrained(model)
     chosen = pairs.subset(limit) if limit is not None else Subset(pairs, range(len(pairs)))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -68,7 +70,7 @@ def evaluate(
     notes: list[str] = []
     report: dict[str, Any] = {
         "model": {"name": info.name, "digest": info.digest, "training": info.training},
-        "data": str(data),
+        "data": " ".join(map(str, roots_of(data))),
         "split": split,
         "pairs": len(result.sentences),
         "limit": limit,
@@ -102,6 +104,7 @@ class Predicted:
         probability: name -> the flag head's probability in [0, 1], None without the head.
         mask: the confusion matrix of all pixels that have a label.
         masks: how many pairs are in it.
+        roads: whether all of their labels tell changed roads from no change.
         sizes: image sizes seen, as "256x256".
         seconds: spent predicting.
     """
@@ -111,6 +114,7 @@ class Predicted:
     probability: dict[str, float | None] = field(default_factory=dict)
     mask: ChangeMetric = field(default_factory=ChangeMetric)
     masks: int = 0
+    roads: bool = True
     sizes: set[str] = field(default_factory=set)
     seconds: float = 0.0
 
@@ -129,11 +133,14 @@ def predict_all(
     result = Predicted()
     for start in range(0, len(pairs), batch):
         stop = min(start + batch, len(pairs))
-        given = collate([pairs[index] for index in range(start, stop)]).to(device)
+        chosen = [pairs[index] for index in range(start, stop)]
+        given = collate([replace(pair, label=None) for pair in chosen]).to(device)
         began = time.perf_counter()
         prediction = model.predict(given.before, given.after)
         result.seconds += time.perf_counter() - began
         _gather(result, given, prediction)
+        if prediction.class_probabilities is not None:
+            _score_masks(result, chosen, class_indices(prediction.class_probabilities).cpu())
         if progress:
             progress(stop, len(pairs))
     return result
@@ -147,9 +154,17 @@ def _gather(result: Predicted, given: Batch, prediction: Prediction) -> None:
     ):
         result.sentences[name], result.changed[name], result.probability[name] = sentence, changed, share
     result.sizes.add("x".join(map(str, given.before.shape[-2:])))
-    if given.label is not None and prediction.class_probabilities is not None:
-        result.mask.update(class_indices(prediction.class_probabilities).cpu(), given.label.cpu())
-        result.masks += len(given)
+
+
+def _score_masks(result: Predicted, pairs: Sequence[Pair], classes: Tensor) -> None:
+    for pair, predicted in zip(pairs, classes, strict=True):
+        if pair.label is None:
+            continue
+        truth = torch.from_numpy(label_to_classes(pair))
+        unsaid = truth == len(LABEL_VALUES)  # none or road: neither is a building
+        result.mask.update(predicted[None], truth.masked_fill(unsaid, LABEL_VALUES.index(NONE))[None])
+        result.masks += 1
+        result.roads = result.roads and not bool(unsaid.any())
 
 
 def class_indices(probabilities: Tensor) -> Tensor:
@@ -166,10 +181,13 @@ def _change_scores(result: Predicted, binary: bool, notes: list[str]) -> dict[st
         notes.append("change detection is not scored: the model has no mask, or the dataset no labels")
         return None
     scores = result.mask.compute().to_dict()
+    if not result.roads and not binary:
+        notes.append("roads are not labelled in every mask, so building change alone is scored")
+        binary = True
     return {name: scores[name] for name in ("building", "pixels")} if binary else scores
 
 
-def _caption_scores(result: Predicted, pairs: LevirDataset, notes: list[str]) -> dict[str, Any] | None:
+def _caption_scores(result: Predicted, pairs: ChangeDataset, notes: list[str]) -> dict[str, Any] | None:
     references = pairs.references
     names = [name for name in result.sentences if references[name]]
     if len(names) < len(result.sentences):

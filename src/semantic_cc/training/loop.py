@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from semantic_cc.config import Config, ModelConfig, TrainConfig
 from semantic_cc.data.collate import Batch, collate
-from semantic_cc.data.levir import LevirDataset
+from semantic_cc.data.items import ChangeDataset
+from semantic_cc.data.opening import open_dataset
 from semantic_cc.errors import ConfigError, DataError, TrainingError
 from semantic_cc.losses import caption_loss, change_loss, flag_loss
 from semantic_cc.training import stages
@@ -43,7 +44,7 @@ def train(config: Config, resume: bool = False) -> Path:
         The folder of the trained model, for `load_pretrained`.
 
     Raises:
-        DataError: no such dataset, or no items of the kind a stage needs.
+        DataError: no such dataset, no items of the kind a stage needs, or without the flags the model needs.
         OutputError: `config.out` cannot be written, or holds a run and `resume` is off.
         ConfigError: resumed with another configuration; a part is frozen at its random start.
         FoundationWeightsError: SAM's or the LLM's weights are not to be found.
@@ -51,8 +52,10 @@ def train(config: Config, resume: bool = False) -> Path:
     """
     if config.train.init is None:
         refuse_untrained_foundations(config.model)
-    pairs = LevirDataset(config.data, "train")
+    pairs = open_dataset(config.data, "train")
     plan = legs_of(stages.stages_of(config.train.strategy, config.model), pairs, config.train)
+    if config.model.flag_head:
+        require_flags(pairs)
     folder = open_run(config, resume)
     return fit(starting_model(config), pairs, plan, config, folder, workers=default_workers())
 
@@ -94,6 +97,20 @@ def refuse_untrained_foundations(config: ModelConfig) -> None:
         raise ConfigError(
             "configuration: model.qformer.frozen keeps a Q-Former at its random start, since BLIP-2's weights "
             "cannot be read yet; set model.qformer.frozen false"
+        )
+
+
+def require_flags(pairs: ChangeDataset) -> None:
+    """The change-flag head learns from every captioned pair.
+
+    Raises:
+        DataError: one has no change flag.
+    """
+    without = [item.name for item in pairs.items if item.sentences and item.changed is None]
+    if without:
+        raise DataError(
+            f"{without[0]}: has no change flag ({len(without)} captioned pairs have none), which "
+            "model.flag_head learns from; add the flags (changeflag) or set model.flag_head false"
         )
 
 
@@ -241,8 +258,9 @@ def _losses(model: SemanticCCModel, turn: Turn, batch: Batch) -> Parts:
         parts["caption"] = caption_loss(output.caption_logits, output.caption_targets)
         if output.flag_logits is not None:
             if batch.changed is None:
+                name = next(sample.pair.name for sample in turn.samples if sample.pair.changed is None)
                 raise DataError(
-                    f"{batch.names[0]}: has no change flag, which model.flag_head learns from; "
+                    f"{name}: has no change flag, which model.flag_head learns from; "
                     "add the flags or turn the head off"
                 )
             parts["flag"] = flag_loss(output.flag_logits, batch.changed)

@@ -26,16 +26,16 @@ _ORDER, _VISIT = 0, 1  # keep the two kinds of draws apart: numpy pads short key
 
 
 class Pairs(Protocol):
-    """A dataset, `LevirDataset` for one, that tells without reading an image what its items have."""
+    """A dataset, `ChangeDataset` for one, that tells without reading an image what its items have."""
 
     @property
-    def has_labels(self) -> bool:
-        """Whether every item has a mask; else none has."""
+    def names(self) -> Sequence[str]:
+        """The items' names, in order."""
         ...
 
     @property
-    def names(self) -> list[str]:
-        """The items' names, in order."""
+    def labelled(self) -> Sequence[bool]:
+        """Whether each item has a mask, in order."""
         ...
 
     @property
@@ -113,7 +113,7 @@ def legs_of(stages: Sequence[Stage], pairs: Pairs, config: TrainConfig) -> tuple
         visits, batch = sizes[stage.needs]
         if visits == 0:
             continue
-        items = tuple(_items_with(stage.needs, pairs))
+        items = _items_with(stage.needs, pairs)
         if not items:
             wanted = {"change": "a label", "caption": "sentences", "both": "a label and sentences"}[
                 stage.needs
@@ -129,13 +129,13 @@ def legs_of(stages: Sequence[Stage], pairs: Pairs, config: TrainConfig) -> tuple
     return tuple(legs)
 
 
-def _items_with(needs: Needs, pairs: Pairs) -> Iterator[int]:
-    if needs != "caption" and not pairs.has_labels:
-        return
+def _items_with(needs: Needs, pairs: Pairs) -> tuple[int, ...]:
     references = pairs.references
-    for index, name in enumerate(pairs.names):
-        if needs == "change" or references.get(name):
-            yield index
+    return tuple(
+        index
+        for index, (name, labelled) in enumerate(zip(pairs.names, pairs.labelled, strict=True))
+        if (labelled or needs == "caption") and (references.get(name) or needs == "change")
+    )
 
 
 class VisitedPairs(Dataset["Sample | SemanticCCError"]):
@@ -157,7 +157,7 @@ class VisitedPairs(Dataset["Sample | SemanticCCError"]):
             return Sample(augment_change(pair, rng) if self.config.augment else pair, None, None)
         sentence = pair.sentences[rng.integers(len(pair.sentences))]
         instruction = INSTRUCTIONS[rng.integers(len(INSTRUCTIONS))]
-        if not stage.change:
+        if not stage.change:  # so that pairs with and without a mask make a batch
             pair = replace(pair, label=None)
         return Sample(augment_caption(pair, rng) if self.config.augment else pair, sentence, instruction)
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
@@ -15,7 +13,10 @@ from typing import Any
 
 from PIL import Image
 
-from semantic_cc.errors import InputError, OutputError
+from semantic_cc.data.captions import levir_entry
+from semantic_cc.errors import InputError
+from semantic_cc.files import new_folder
+from semantic_cc.types import SPLITS as KNOWN_SPLITS
 
 from .pair import check_numbers, draw_cover, generate_pair
 from .plan import plan_pair
@@ -59,34 +60,18 @@ def write_dataset(
         raise InputError(f"world: workers is {workers}, but at least 1 is needed; give a larger number")
     check_numbers(seed=seed)
     names = _split_names(pairs, splits)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise OutputError(f"{out}: exists and is not an empty directory; choose another place or empty it")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-    except OSError as error:
-        raise OutputError(f"{out}: cannot be written ({error.strerror}); choose another place") from error
-    try:
+    with new_folder(out) as work:
         _fill(work, names, seed, workers, progress)
         info = {"generator": "semantic_cc.data.world", "version": VERSION, "seed": seed, "pairs": pairs,
                 "splits": {s: sum(n == s for n, _ in names) for s in splits}}  # fmt: skip
         _write_json(work / "world.json", info)
-        work.chmod(0o777 & ~_umask())  # mkdtemp makes a private directory, a data set is an ordinary one
-        work.replace(out)
-    except OSError as error:
-        raise OutputError(
-            f"{out}: cannot be written ({error.strerror}); free space or choose another place"
-        ) from error
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
 def _split_names(pairs: int, splits: Mapping[str, float]) -> list[tuple[str, str]]:
     """(split, file name) of each pair in order: the first share is the first split, and so on."""
-    known = ("train", "val", "test")
-    if not splits or any(s not in known for s in splits) or any(v < 0 for v in splits.values()):
+    if not splits or any(s not in KNOWN_SPLITS for s in splits) or any(v < 0 for v in splits.values()):
         raise InputError(
-            f"world: splits are {dict(splits)}, but must be shares >= 0 of {', '.join(known)}; correct them"
+            f"world: splits are {dict(splits)}, but must be shares >= 0 of {', '.join(KNOWN_SPLITS)}; correct them"
         )
     if abs(sum(splits.values()) - 1) > 1e-6:
         raise InputError(
@@ -142,27 +127,8 @@ def _write_pair(work: Path, seed: int, index: int, split: str, name: str) -> dic
     pictures |= {"cover_A": draw_cover(plan, "before"), "cover_B": draw_cover(plan, "after")}
     for part, image in pictures.items():
         Image.fromarray(image).save(work / "images" / split / part / name, compress_level=3)
-    ids = [5 * index + k for k in range(5)]
-    sentences = [
-        {"tokens": text.split(), "raw": f" {text} .", "imgid": index, "sentid": sentid}
-        for sentid, text in zip(ids, pair.sentences, strict=True)
-    ]
-    return {
-        "imgid": index,
-        "filename": name,
-        "filepath": split,
-        "split": split,
-        "changeflag": int(bool(pair.changed)),
-        "sentids": ids,
-        "sentences": sentences,
-    }
+    return levir_entry(index, 5 * index, name, split, pair.sentences, pair.changed)
 
 
 def _write_json(path: Path, data: dict[str, Any]) -> None:
     path.write_text(json.dumps(data, indent=None, separators=(", ", ": ")) + "\n", encoding="utf-8")
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -1,0 +1,47 @@
+"""Change detection cut beforehand, with lists for the splits: what BIT and ChangeFormer read.
+
+::
+
+    ROOT/{A,B,label}/NAME.png           labels 0 and 255; roads are not labelled
+    ROOT/list/{train,val,test}.txt      one NAME.png a line
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from semantic_cc.data.captions import Entry
+from semantic_cc.data.folders import items_of, scan
+from semantic_cc.data.items import Item
+from semantic_cc.errors import DataError
+
+NAME = "pre-cut with lists"
+LOOKS_FOR = "list/{train,val,test}.txt beside A"
+
+
+def fits(root: Path) -> bool:
+    """Whether `root` has this layout."""
+    return (root / "list").is_dir() and (root / "A").is_dir()
+
+
+def index(root: Path, split: str, skip_missing: bool = False) -> list[Item]:
+    """The items of one split, in its list's order; none where it has no list.
+
+    Raises:
+        DataError: an unreadable list, one that holds a path or a name twice, missing images or labels.
+    """
+    path = root / "list" / f"{split}.txt"
+    if not path.is_file():
+        return []
+    try:
+        names = path.read_text(encoding="utf-8-sig").split()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from error
+    seen: set[str] = set()
+    for name in names:
+        if "/" in name or "\\" in name:
+            raise DataError(f"{path}: {name!r} must be a bare file name; leave out the folders")
+        if name in seen:
+            raise DataError(f"{path}: {name} occurs twice; make the names unique")
+        seen.add(name)
+    return items_of(scan(root), [Entry(name) for name in names], masked=True, skip_missing=skip_missing)

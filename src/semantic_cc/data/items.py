@@ -1,0 +1,192 @@
+"""What every layout comes down to: a list of items, known without opening an image, and how one is read.
+
+Shape legend: H, W image sides in pixels.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+from torch.utils.data import Dataset, Subset
+
+from semantic_cc.errors import DataError, ImageError
+from semantic_cc.images import read_image, read_pair
+from semantic_cc.types import LABEL_VALUES, NONE, NOT_BUILDING, ROAD, Pair
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One pair of a dataset, as far as it is known without opening an image.
+
+    Attributes:
+        name: unique in its split, a bare file name.
+        before, after: paths of the images.
+        label: path of the mask, or None where there is none.
+        sentences: reference sentences without full stop.
+        changed: the dataset's change flag, or None where it is not known.
+        roads: the mask tells changed roads from no change. Where it does not and no pixel is `ROAD`, its
+            zeros are read as `NOT_BUILDING`: they say nothing about roads.
+        box: the part of the images and of the mask that is this item, as PIL's (left, upper, right, lower)
+            in pixels, or None for the whole.
+    """
+
+    name: str
+    before: str
+    after: str
+    label: str | None = None
+    sentences: tuple[str, ...] = ()
+    changed: bool | None = None
+    roads: bool = False
+    box: tuple[int, int, int, int] | None = None
+
+
+class ChangeDataset(Dataset[Pair]):
+    """Items of one split; the images are read when an item is asked for.
+
+    Args:
+        items: the items, in order.
+
+    Raises:
+        DataError: a name occurs twice; and from an item: unreadable images, sizes that differ, a label value
+            that is none of `LABEL_VALUES` and `NOT_BUILDING`.
+    """
+
+    def __init__(self, items: Sequence[Item]) -> None:
+        self.items = list(items)
+        seen: set[str] = set()
+        for name in self.names:
+            if name in seen:
+                raise DataError(f"{name}: occurs twice in the dataset; give each item its own name")
+            seen.add(name)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: int) -> Pair:
+        """Reads one pair: images ``(H, W, 3)`` uint8, label ``(H, W)`` uint8 or None."""
+        item = self.items[index]
+        read = _read if item.box is None else _read_scene
+        before, after, label = read(item.before, item.after, item.label, item.roads)
+        if item.box is not None:
+            before, after = _cut(before, item.box), _cut(after, item.box)
+            label = None if label is None else _cut(label, item.box)
+        return Pair(item.name, before, after, label, item.sentences, item.changed)
+
+    @property
+    def names(self) -> list[str]:
+        """The items' names, in order."""
+        return [item.name for item in self.items]
+
+    @property
+    def labelled(self) -> list[bool]:
+        """Whether each item has a mask, in order."""
+        return [item.label is not None for item in self.items]
+
+    @property
+    def references(self) -> dict[str, tuple[str, ...]]:
+        """Name -> reference sentences."""
+        return {item.name: item.sentences for item in self.items}
+
+    @property
+    def flags(self) -> dict[str, bool]:
+        """Name -> change flag, of the items whose flag is known."""
+        return {item.name: item.changed for item in self.items if item.changed is not None}
+
+    def subset(self, count: int, seed: int = 0) -> Subset[Pair]:
+        """`count` items drawn without replacement, in the dataset's order; the same for the same seed.
+
+        Raises:
+            DataError: there are fewer than `count` items, or `count` is below 1.
+        """
+        size = len(self)
+        if not 1 <= count <= size:
+            raise DataError(f"cannot draw {count} of {size} items; give a number from 1 to {size}")
+        drawn = np.random.default_rng(seed).choice(size, size=count, replace=False)
+        return Subset(self, sorted(drawn.tolist()))
+
+
+def image_size(path: str) -> tuple[int, int]:
+    """Width and height in pixels, from the file's header alone.
+
+    Raises:
+        DataError: no image.
+    """
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except OSError as error:
+        raise DataError(f"{path}: not an image; fetch or save it again") from error
+
+
+def item_size(item: Item) -> tuple[int, int]:
+    """Width and height of an item in pixels; at most a file's header is read.
+
+    Raises:
+        DataError: no image.
+    """
+    if item.box is None:
+        return image_size(item.before)
+    left, upper, right, lower = item.box
+    return right - left, lower - upper
+
+
+def item_label(item: Item) -> np.ndarray | None:
+    """The item's mask alone, as `read_label`; None where it has none.
+
+    Raises:
+        DataError: as `read_label`.
+    """
+    if item.label is None:
+        return None
+    return (
+        read_label(item.label, item.roads)
+        if item.box is None
+        else _cut(_read_scene_label(item.label, item.roads), item.box)
+    )
+
+
+def read_label(path: str, roads: bool) -> np.ndarray:
+    """A mask, ``(H, W)`` uint8 of `LABEL_VALUES` and `NOT_BUILDING`; `roads` as in `Item`.
+
+    Raises:
+        DataError: unreadable, several channels that differ, or other values.
+    """
+    try:
+        rgb, _ = read_image(path)
+    except ImageError as error:
+        raise DataError(str(error)) from error
+    label = np.ascontiguousarray(rgb[..., 0])
+    values = set(np.flatnonzero(np.bincount(label.ravel(), minlength=256)).tolist())
+    if (rgb != label[..., None]).any() or not values <= {*LABEL_VALUES, NOT_BUILDING}:
+        raise DataError(f"{path}: label values must be {LABEL_VALUES} in one channel; relabel it")
+    if not roads and ROAD not in values:
+        label[label == NONE] = NOT_BUILDING
+    return label
+
+
+_Arrays = tuple[np.ndarray, np.ndarray, np.ndarray | None]
+
+
+def _read(before_path: str, after_path: str, label_path: str | None, roads: bool) -> _Arrays:
+    try:
+        before, after, _ = read_pair(before_path, after_path)
+    except ImageError as error:
+        raise DataError(str(error)) from error
+    label = None if label_path is None else read_label(label_path, roads)
+    if label is not None and label.shape != before.shape[:2]:
+        raise DataError(f"{label_path}: its size differs from the images'; cut it alike")
+    return before, after, label
+
+
+# A scene holds 16 tiles of 256 pixels; whoever reads them in order decodes it once.
+_read_scene = functools.lru_cache(maxsize=1)(_read)
+_read_scene_label = functools.lru_cache(maxsize=1)(read_label)
+
+
+def _cut(array: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
+    left, upper, right, lower = box
+    return array[upper:lower, left:right].copy()
