@@ -155,7 +155,7 @@ def test_shift_moves_by_whole_pixels():
 
 
 def test_only_the_earlier_date_is_shifted(monkeypatch):
-    for name in ("BRIGHTNESS", "CONTRAST", "GAMMA", "COLOUR", "BLURRED", "COMPRESSED", "EXCHANGED"):
+    for name in ("BRIGHTNESS", "CONTRAST", "GAMMA", "COLOUR", "BLURRED", "COMPRESSED"):
         monkeypatch.setattr(transforms, name, 0)
     pair, rng, shifted = make(), np.random.default_rng(1), 0
     for _ in range(20):

@@ -100,7 +100,7 @@ def test_the_sentence_is_the_one_of_the_moved_pair(pairs):
     config = TrainConfig(augment=True)
     (leg,) = legs_of([JOINT], pairs, config)
     seen = set()
-    for sample in (s for epoch in range(10) for b in samples(pairs, leg, config, epoch, 0, 0) for s in b):
+    for sample in (s for epoch in range(40) for b in samples(pairs, leg, config, epoch, 0, 0) for s in b):
         assert sample.pair.sentences == (sample.sentence,)
         y, x = np.argwhere(sample.pair.label).mean(0)
         side = "left" if x < 8 else "right" if x > 24 else "top" if y < 8 else "bottom"
