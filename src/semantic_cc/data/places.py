@@ -47,7 +47,12 @@ _NO_PLACE = re.compile(r"\bright[ -]angles?\b|\bvertical(?:ly)? to\b|\bunder con
 _UNREAD: tuple[tuple[re.Pattern[str], tuple[Direction, ...]], ...] = (
     (re.compile(r"\b(?:left|right)"), ((1, 0),)),
     (re.compile(r"\b(?:top|bottom|upper|lower|higher|above|below|under|beneath|underneath)"), ((0, 1),)),
-    (re.compile(r"\b(?:front|fore\b|behind|ahead|forward|back|rear|upward|downward|up and down)"), ((0, 1),)),
+    (
+        re.compile(
+            r"\b(?:front|fore(?:ground)?\b|behind|ahead|forward|back|rear|upward|downward|up and down)"
+        ),
+        ((0, 1),),
+    ),
     (re.compile(r"\b(?:north|south|east|west)"), ((1, 0), (0, 1))),
 )
 """What else may say a place, with the directions that must stay as they are where it occurs.
