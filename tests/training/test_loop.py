@@ -22,18 +22,19 @@ from semantic_cc.training.state import RunFolder, open_run
 # Float32 on the CPU, weights drawn by name, three steps of two items. A change of the model's equations, of
 # the draws or of the optimiser moves them; then look at why before pinning anew.
 CURVES = {
-    "change": [0.867366, 0.622995, 0.55898],
-    "caption": [6.682828, 6.834302, 7.132654],
-    "joint": [7.539144, 7.633063, 7.172836],
-    "together": [7.213573, 6.814105, 7.051372],
+    "change": [0.932178, 0.826001, 0.487257],
+    "caption": [6.711531, 6.895484, 7.121939],
+    "joint": [7.397167, 7.573056, 7.179885],
+    "together": [7.093637, 6.907514, 7.215891],
 }
 
 
 @pytest.mark.parametrize("name", CURVES)
 def test_pinned_training_curve(name, tiny, bench, pairs):
     strategy = "one_stage" if name == "together" else "three_stage"
-    no_dropout = {"llm": {"lora": {"dropout": 0.0}}}  # its draws depend on the processor
-    made = bench(tiny(model=no_dropout, train={"strategy": strategy, "augment": True}), pairs)
+    # The draws of dropout depend on the processor, JPEG in the augmentation on the library.
+    no_dropout = {"llm": {"lora": {"dropout": 0.0}}}
+    made = bench(tiny(model=no_dropout, train={"strategy": strategy}), pairs)
     (leg,) = [leg for leg in made.plan if leg.stage.name == name]
     losses = [step["loss"] for step in made.run(leg)]
     assert losses == pytest.approx(CURVES[name], rel=1e-4)

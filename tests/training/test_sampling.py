@@ -7,6 +7,8 @@ import pytest
 
 from semantic_cc.config import TrainConfig
 from semantic_cc.data.collate import collate
+from semantic_cc.data.exchange import exchange_dates
+from semantic_cc.data.symmetry import SYMMETRIES
 from semantic_cc.errors import ConfigError, DataError
 from semantic_cc.training.sampling import legs_of, samples
 from semantic_cc.training.stages import ALONE, CAPTION, CHANGE, JOINT
@@ -102,11 +104,28 @@ def test_augmentation_follows_the_stage(pairs):
     assert all(s.sentence is None and s.pair.sentences == () for s in moved)
     assert any(not np.array_equal(s.pair.label, known[s.pair.name].label) for s in moved)
     assert all(s.pair.label is None for b in samples(pairs, caption, config, 0, 0, 0) for s in b)
-    for batch in samples(pairs, joint, config, 0, 0, 0):
-        for sample in batch:
-            np.testing.assert_array_equal(sample.pair.label, known[sample.pair.name].label)
-            assert not np.array_equal(sample.pair.before, known[sample.pair.name].before)
-            assert sample.sentence in known[sample.pair.name].sentences
+    for sample in (s for b in samples(pairs, joint, config, 0, 0, 0) for s in b):
+        pair = known[sample.pair.name]
+        assert any(np.array_equal(sample.pair.label, move.of_array(pair.label)) for move in SYMMETRIES)
+        assert not np.array_equal(sample.pair.before, pair.before)
+        assert {sample.sentence, exchange_dates(sample.sentence)} & set(pair.sentences)
+
+
+def test_the_sentence_is_the_one_of_the_moved_pair(pairs):
+    said = ("a house is built on the left", "some houses appear on the left")
+    label = pairs.pairs[1].label * 0
+    label[:, :8] = 255
+    pairs.pairs = [replace(pair, sentences=said, label=label) for pair in pairs.pairs]
+    config = TrainConfig(augment=True)
+    (leg,) = legs_of([JOINT], pairs, config)
+    seen = set()
+    for sample in (s for epoch in range(40) for b in samples(pairs, leg, config, epoch, 0, 0) for s in b):
+        assert sample.pair.sentences == (sample.sentence,)
+        y, x = np.argwhere(sample.pair.label).mean(0)
+        side = "left" if x < 8 else "right" if x > 24 else "top" if y < 8 else "bottom"
+        assert sample.sentence.endswith(side)
+        seen.add(sample.sentence)
+    assert len(seen) == 16  # two sentences, four sides, two orders of the dates
 
 
 @pytest.mark.parametrize("workers", [0, 1])

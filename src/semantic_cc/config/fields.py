@@ -219,7 +219,8 @@ class TrainConfig:
         joint_items: items stage iii (or the single stage) draws per epoch; null = all, 0 = left out.
         change_weight: the factor lambda of eq. 9.
         flag_weight: weight of the change-flag head's loss beside the caption loss.
-        augment: random flips, turns and light changes (geometry only where no sentence is read).
+        augment: random flips, turns, exchange of the dates, shifts, light, blur and JPEG, with the sentence
+            rewritten where it is read, and crops where none is (docs/augmentation.md).
         precision: float32, or bfloat16 autocast.
         seed: seed of initial weights, sampling and augmentation.
         checkpoint_every: optimiser steps between checkpoints of the training state.

@@ -57,7 +57,10 @@ class Visit:
 
 @dataclass(frozen=True)
 class Sample:
-    """A visited item, with the one sentence and the one instruction that were drawn (None: no captions)."""
+    """A visited item, with the one sentence and the one instruction that were drawn (None: no captions).
+
+    The pair has no other sentences than that one; augmentation may have rewritten it.
+    """
 
     pair: Pair
     sentence: str | None
@@ -155,11 +158,14 @@ class VisitedPairs(Dataset["Sample | SemanticCCError"]):
         rng = np.random.default_rng([self.config.seed, _VISIT, visit.epoch, self.leg.number, visit.position])
         if not stage.caption:
             return Sample(augment_change(pair, rng) if self.config.augment else pair, None, None)
-        sentence = pair.sentences[rng.integers(len(pair.sentences))]
+        # Alone, so that the other sentences cannot hold back a move that this one can follow.
+        pair = replace(pair, sentences=(pair.sentences[rng.integers(len(pair.sentences))],))
         instruction = INSTRUCTIONS[rng.integers(len(INSTRUCTIONS))]
         if not stage.change:  # so that pairs with and without a mask make a batch
             pair = replace(pair, label=None)
-        return Sample(augment_caption(pair, rng) if self.config.augment else pair, sentence, instruction)
+        if self.config.augment:
+            pair = augment_caption(pair, rng)
+        return Sample(pair, pair.sentences[0], instruction)
 
 
 def samples(
