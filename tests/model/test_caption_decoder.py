@@ -91,11 +91,28 @@ def test_the_loss_is_on_the_sentence_and_its_end_mark_alone(
         logits = decoder.llm(inputs_embeds=row[None]).logits[0]
         sums = sums + F.cross_entropy(logits[:-1], labels[1:], ignore_index=-100, reduction="sum")
         count += len(answer)
-    logits, targets = decoder.teach(visual, ASKED, SAID)
+    logits, targets = decoder.teach(visual, ASKED, [[said] for said in SAID])
     assert decoder.prompter.tokenizer.decode(targets) == "".join(
         s + decoder.prompter.template.end for s in SAID
     )
     assert_close(caption_loss(logits, targets), sums / count)
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_sentences_side_by_side_are_as_sentences_one_by_one(
+    template: str, build: Callable[..., SemanticCCModel]
+) -> None:
+    decoder = decoder_of(build, template)
+    visual = torch.randn(2, 4, 32)
+    said = [["a road", "a wide road is built", "roads"], ["two houses"]]
+    logits, targets = decoder.teach(visual, ASKED, said)
+    alone = [
+        decoder.teach(image[None], [asked], [[text]])
+        for image, asked, own in zip(visual, ASKED, said, strict=True)
+        for text in own
+    ]
+    assert_close(targets, torch.cat([own for _, own in alone]))
+    assert_close(logits, torch.cat([own for own, _ in alone]))
 
 
 def test_the_flag_head_reads_the_mean_visual_token(build: Callable[..., SemanticCCModel]) -> None:

@@ -33,7 +33,7 @@ def test_the_base_is_bit_identical_after_a_step(build: Build, pair: Images) -> N
     optimizer = torch.optim.AdamW(
         [p for p in model.parameters() if p.requires_grad], lr=1e-2, weight_decay=0.05
     )
-    out = model(*pair(), sentences=["a road", "nothing"], instructions=["What?", "Say it."])
+    out = model(*pair(), sentences=[["a road"], ["nothing"]], instructions=["What?", "Say it."])
     label = torch.randint(0, 3, (2, 32, 48))
     (caption_loss(out.caption_logits, out.caption_targets) + change_loss(out.change_logits, label)).backward()
     optimizer.step()

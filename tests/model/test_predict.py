@@ -36,7 +36,9 @@ def test_any_size_and_batch(b: int, height: int, width: int, model: SemanticCCMo
 
 @pytest.mark.parametrize(("height", "width"), [(17, 16), (64, 50)])
 def test_training_pass_at_any_size(height: int, width: int, model: SemanticCCModel, pair: Images) -> None:
-    out = model(*pair(2, height, width), sentences=["a road", "nothing"], instructions=["What?", "Say it."])
+    out = model(
+        *pair(2, height, width), sentences=[["a road"], ["nothing"]], instructions=["What?", "Say it."]
+    )
     assert out.change_logits.shape == (2, 3, height, width)
     assert len(out.caption_logits) == len(out.caption_targets)
     assert out.flag_logits.shape == (2,)
@@ -71,7 +73,7 @@ def test_position_tables() -> None:
 def test_bfloat16(overrides: dict[str, Any], build: Build, pair: Images) -> None:
     model = build(overrides)
     with torch.autocast("cpu", torch.bfloat16):
-        out = model(*pair(), sentences=["a road", "nothing"], instructions=["What?", "Say it."])
+        out = model(*pair(), sentences=[["a road"], ["nothing"]], instructions=["What?", "Say it."])
         said = model.predict(*pair(2, 48, 40))
     for tensor in (out.change_logits, out.caption_logits, out.flag_logits):
         assert torch.isfinite(tensor).all()

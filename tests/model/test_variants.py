@@ -35,7 +35,7 @@ VARIANTS += [pytest.param("tiny", fields, id=name) for name, fields in FIELDS.it
 
 def losses(model: SemanticCCModel, images: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
     """The task losses of a small batch, by name."""
-    out = model(*images, sentences=["a road", "nothing"], instructions=["What?", "Say what is new."])
+    out = model(*images, sentences=[["a road"], ["nothing"]], instructions=["What?", "Say what is new."])
     found = {"caption": caption_loss(out.caption_logits, out.caption_targets)}
     if out.flag_logits is not None:
         found["caption"] = found["caption"] + flag_loss(out.flag_logits, torch.tensor([1, 0]))

@@ -36,7 +36,7 @@ def test_unlike_items_make_a_batch(pairs, augment):
         given = collate([sample.pair for sample in batch])
         assert (given.label is not None) == leg.stage.change
         assert (given.changed is not None) == leg.stage.caption
-        assert all(sample.sentence is not None for sample in batch) == leg.stage.caption
+        assert all(sample.instruction is not None for sample in batch) == leg.stage.caption
 
 
 def test_a_stage_without_items_is_refused(unlabelled):
@@ -80,8 +80,8 @@ def test_draws_depend_on_seed_epoch_stage_and_position_alone(pairs, workers):
     whole = list(samples(pairs, leg, config, epoch=4, first=0, workers=0))
     rest = list(samples(pairs, leg, config, epoch=4, first=1, workers=workers))
     for one, other in zip([s for b in whole[1:] for s in b], [s for b in rest for s in b], strict=True):
-        assert (one.sentence, one.instruction, one.pair.name) == (
-            other.sentence,
+        assert (one.pair.sentences, one.instruction, one.pair.name) == (
+            other.pair.sentences,
             other.instruction,
             other.pair.name,
         )
@@ -92,8 +92,21 @@ def test_all_sentences_and_instructions_come_up(pairs):
     config = TrainConfig()
     (leg,) = legs_of([CAPTION], pairs, config)
     drawn = [s for epoch in range(12) for b in samples(pairs, leg, config, epoch, 0, 0) for s in b]
-    assert {s.sentence for s in drawn} == {sentence for pair in pairs.pairs for sentence in pair.sentences}
+    assert {text for s in drawn for text in s.pair.sentences} == {
+        sentence for pair in pairs.pairs for sentence in pair.sentences
+    }
     assert len({s.instruction for s in drawn}) == 4
+
+
+def test_sentences_are_drawn_without_replacement_and_at_most_all(pairs):
+    said = tuple("abcde")
+    pairs.pairs = [replace(pairs.pairs[0], sentences=said), replace(pairs.pairs[1], sentences=said[:2])]
+    config = TrainConfig(sentences=3)
+    (leg,) = legs_of([CAPTION], pairs, config)
+    drawn = [s.pair for epoch in range(40) for b in samples(pairs, leg, config, epoch, 0, 0) for s in b]
+    assert {len(set(pair.sentences)) for pair in drawn if pair.name == "p0"} == {3}
+    assert {text for pair in drawn if pair.name == "p0" for text in pair.sentences} == set(said)
+    assert {frozenset(pair.sentences) for pair in drawn if pair.name == "p1"} == {frozenset("ab")}
 
 
 def test_augmentation_follows_the_stage(pairs):
@@ -101,14 +114,14 @@ def test_augmentation_follows_the_stage(pairs):
     change, caption, joint = legs_of([CHANGE, CAPTION, JOINT], pairs, config)
     known = {pair.name: pair for pair in pairs.pairs}
     moved = [s for b in samples(pairs, change, config, 0, 0, 0) for s in b]
-    assert all(s.sentence is None and s.pair.sentences == () for s in moved)
+    assert all(s.instruction is None and s.pair.sentences == () for s in moved)
     assert any(not np.array_equal(s.pair.label, known[s.pair.name].label) for s in moved)
     assert all(s.pair.label is None for b in samples(pairs, caption, config, 0, 0, 0) for s in b)
     for sample in (s for b in samples(pairs, joint, config, 0, 0, 0) for s in b):
         pair = known[sample.pair.name]
         assert any(np.array_equal(sample.pair.label, move.of_array(pair.label)) for move in SYMMETRIES)
         assert not np.array_equal(sample.pair.before, pair.before)
-        assert {sample.sentence, exchange_dates(sample.sentence)} & set(pair.sentences)
+        assert {sample.pair.sentences[0], exchange_dates(sample.pair.sentences[0])} & set(pair.sentences)
 
 
 def test_the_sentence_is_the_one_of_the_moved_pair(pairs):
@@ -119,12 +132,12 @@ def test_the_sentence_is_the_one_of_the_moved_pair(pairs):
     config = TrainConfig(augment=True)
     (leg,) = legs_of([JOINT], pairs, config)
     seen = set()
-    for sample in (s for epoch in range(40) for b in samples(pairs, leg, config, epoch, 0, 0) for s in b):
-        assert sample.pair.sentences == (sample.sentence,)
+    for sample in (s for epoch in range(80) for b in samples(pairs, leg, config, epoch, 0, 0) for s in b):
+        assert len(sample.pair.sentences) == 1
         y, x = np.argwhere(sample.pair.label).mean(0)
         side = "left" if x < 8 else "right" if x > 24 else "top" if y < 8 else "bottom"
-        assert sample.sentence.endswith(side)
-        seen.add(sample.sentence)
+        assert sample.pair.sentences[0].endswith(side)
+        seen.add(sample.pair.sentences[0])
     assert len(seen) == 16  # two sentences, four sides, two orders of the dates
 
 

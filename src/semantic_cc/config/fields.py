@@ -217,6 +217,7 @@ class TrainConfig:
         change_items: items stage i draws per epoch; null = all, 0 = the stage is left out.
         caption_items: items stage ii draws per epoch; null = all, 0 = the stage is left out.
         joint_items: items stage iii (or the single stage) draws per epoch; null = all, 0 = left out.
+        sentences: sentences of a pair that stages with captions draw at each visit, at most all it has.
         change_weight: the factor lambda of eq. 9.
         flag_weight: weight of the change-flag head's loss beside the caption loss.
         augment: random flips, turns, exchange of the dates, shifts, light, blur and JPEG, with the sentence
@@ -235,6 +236,7 @@ class TrainConfig:
     change_items: int | None = None
     caption_items: int | None = None
     joint_items: int | None = None
+    sentences: int = 1
     change_weight: float = 0.5
     flag_weight: float = 1.0
     augment: bool = False

@@ -6,8 +6,9 @@ t prompt length, V vocabulary.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from difflib import SequenceMatcher
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import torch
 from torch import Tensor, nn
@@ -101,7 +102,9 @@ class CaptionDecoder(nn.Module):
         """(b, q, m) -> logits of "changed", (b,); None without the head."""
         return None if self.flag is None else self.flag(visual.mean(dim=1))[:, 0]
 
-    def _prompt(self, visual: Tensor, instructions: list[str], answers: list[list[int]]) -> list[Tensor]:
+    def _prompt(
+        self, visual: Tensor, instructions: Sequence[str], answers: Sequence[list[int]]
+    ) -> list[Tensor]:
         """Rows (t_i, m): start, image tokens, instruction, answer so far."""
         embed = self.llm.get_input_embeddings()
         rows = []
@@ -113,31 +116,44 @@ class CaptionDecoder(nn.Module):
             rows.append(torch.cat([words[:cut], image.to(words.dtype), words[cut:]]))
         return rows
 
-    def teach(self, visual: Tensor, instructions: list[str], sentences: list[str]) -> tuple[Tensor, Tensor]:
-        """Logits of the true sentence's tokens, its end mark included (teacher forcing).
+    def teach(
+        self, visual: Tensor, instructions: Sequence[str], sentences: Sequence[Sequence[str]]
+    ) -> tuple[Tensor, Tensor]:
+        """Logits of the true sentences' tokens, their end marks included (teacher forcing).
+
+        All sentences of a pair follow its prompt, side by side: each sees the prompt and itself alone, at the
+        positions right after the prompt. So one pass gives what a pass for each would give.
 
         Args:
             visual: (b, q, m).
-            instructions, sentences: b texts each.
+            instructions: b texts.
+            sentences: for each pair one or more texts.
 
         Returns:
             logits (k, V) and targets (k,), k = all answer tokens of the batch.
         """
-        answers = [self.prompter.answer_ids(text) for text in sentences]
-        rows = self._prompt(visual, instructions, answers)
+        answers = [[self.prompter.answer_ids(text) for text in own] for own in sentences]
+        rows = self._prompt(visual, instructions, [list(chain.from_iterable(own)) for own in answers])
         embeds = pad_sequence(rows, batch_first=True)  # (b, t, m), padded at the right
-        lengths = torch.tensor([len(row) for row in rows], device=visual.device)
-        mask = torch.arange(embeds.shape[1], device=visual.device) < lengths[:, None]
+        starts = [len(row) - sum(map(len, own)) for row, own in zip(rows, answers, strict=True)]
+        parts, places = side_by_side(starts, [[len(answer) for answer in own] for own in answers])
+        parts, places = parts.to(visual.device), places.to(visual.device)  # (b, t)
+        seen = (parts[:, None, :] == parts[:, :, None]) | (parts[:, None, :] == 0)
+        seen = seen.tril()[:, None]  # (b, 1, t, t)
+        mask = torch.zeros_like(seen, dtype=embeds.dtype).masked_fill(~seen, torch.finfo(embeds.dtype).min)
         hidden = self.llm.get_decoder()(
-            inputs_embeds=embeds, attention_mask=mask.long(), use_cache=False
+            inputs_embeds=embeds, attention_mask=mask, position_ids=places, use_cache=False
         ).last_hidden_state
-        # the token at position i is predicted by the hidden state at i - 1
-        picked = [
-            hidden[row, len(embeds_row) - len(answer) - 1 : len(embeds_row) - 1]
-            for row, (embeds_row, answer) in enumerate(zip(rows, answers, strict=True))
-        ]
-        targets = torch.tensor([token for answer in answers for token in answer], device=visual.device)
-        return self.llm.get_output_embeddings()(torch.cat(picked)), targets
+        # a token is predicted by the hidden state before it: for an answer's first that is the prompt's last
+        picked, targets = [], []
+        for row, (start, own) in enumerate(zip(starts, answers, strict=True)):
+            at = start
+            for answer in own:
+                picked += [hidden[row, start - 1 : start], hidden[row, at : at + len(answer) - 1]]
+                targets += answer
+                at += len(answer)
+        logits = self.llm.get_output_embeddings()(torch.cat(picked))
+        return logits, torch.tensor(targets, device=visual.device)
 
     @torch.no_grad()
     def generate(self, visual: Tensor, instructions: list[str], use_cache: bool = True) -> list[str]:
@@ -163,6 +179,24 @@ class CaptionDecoder(nn.Module):
             **stop,
         )
         return [self.prompter.sentence(row) for row in ids.tolist()]
+
+
+def side_by_side(starts: Sequence[int], lengths: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    """How answers stand after their prompts.
+
+    Args:
+        starts: each row's tokens before its answers. lengths: the lengths of each row's answers.
+
+    Returns:
+        Two (b, t) int64 tensors, t = the longest row: whose each token is (0 the prompt's, n = 1, 2, ... the
+        n-th answer's, -1 padding), and its position.
+    """
+    parts, places = [], []
+    for start, own in zip(starts, lengths, strict=True):
+        counts = [start, *own]
+        parts.append(torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts)))
+        places.append(torch.cat([torch.arange(start), *(start + torch.arange(n) for n in own)]))
+    return pad_sequence(parts, batch_first=True, padding_value=-1), pad_sequence(places, batch_first=True)
 
 
 def consensus(sentences: list[str]) -> str:

@@ -29,7 +29,7 @@ class ModelOutput:
     Attributes:
         change_logits: (b, K, H, W), None where the mask was not decoded.
         caption_logits: (k, V) over the k answer tokens of the batch, None without sentences.
-        caption_targets: (k,) int64 token ids.
+        caption_targets: (k,) int64 token ids, None without sentences.
         flag_logits: (b,), None without sentences or without the flag head.
     """
 
@@ -100,7 +100,7 @@ class SemanticCCModel(nn.Module):
         before: Tensor,
         after: Tensor,
         *,
-        sentences: list[str] | None = None,
+        sentences: Sequence[Sequence[str]] | None = None,
         instructions: list[str] | None = None,
         change: bool = True,
     ) -> ModelOutput:
@@ -108,8 +108,9 @@ class SemanticCCModel(nn.Module):
 
         Args:
             before, after: (b, 3, H, W) float in [0, 1], any H, W of at least 16.
-            sentences: the true sentences; None = the caption decoder does not run.
-            instructions: one for each sentence.
+            sentences: true sentences of each pair, none for pairs that the LLM shall not read; None = the
+                caption decoder does not run.
+            instructions: one for each pair.
             change: whether the mask is decoded.
         """
         change_tokens, caption_tokens = self.tokens(before, after)
@@ -119,8 +120,14 @@ class SemanticCCModel(nn.Module):
         if sentences is None or instructions is None:
             return ModelOutput(mask)
         visual = self.caption_decoder.visual_tokens(caption_tokens, instructions)
-        logits, targets = self.caption_decoder.teach(visual, instructions, sentences)
-        return ModelOutput(mask, logits, targets, self.caption_decoder.flag_logits(visual))
+        flag = self.caption_decoder.flag_logits(visual)
+        told = [i for i, own in enumerate(sentences) if own]
+        if not told:
+            return ModelOutput(mask, flag_logits=flag)
+        logits, targets = self.caption_decoder.teach(
+            visual[told], [instructions[i] for i in told], [sentences[i] for i in told]
+        )
+        return ModelOutput(mask, logits, targets, flag)
 
     @torch.inference_mode()
     def predict(self, before: Tensor, after: Tensor, instructions: Sequence[str] | None = None) -> Prediction:

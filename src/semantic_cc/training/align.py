@@ -37,6 +37,7 @@ from semantic_cc.training.sampling import default_workers
 
 if TYPE_CHECKING:
     from semantic_cc.model.caption_decoder import CaptionDecoder
+    from semantic_cc.model.semantic_cc import SemanticCCModel
 
 RARE = 0.005
 """Words of fewer pairs than this share are left out: nothing is learned from a handful."""
@@ -121,7 +122,7 @@ def vocabulary(references: Sequence[Sequence[str]]) -> tuple[list[str], Tensor]:
 
 
 @torch.no_grad()
-def encode(model: nn.Module, pairs: ChangeDataset, fabric: Fabric) -> Tensor:
+def encode(model: SemanticCCModel, pairs: ChangeDataset, fabric: Fabric) -> Tensor:
     """Captioning tokens of all pairs after the neck: (n, 2, h, w, c) bfloat16 on the CPU."""
     model.eval()
     loader = DataLoader(pairs, ENCODED_AT_ONCE, num_workers=default_workers(), collate_fn=list)

@@ -247,7 +247,7 @@ def _losses(model: SemanticCCModel, turn: Turn, batch: Batch) -> Parts:
         batch.before,
         batch.after,
         change=stage.change,
-        sentences=[s.sentence for s in turn.samples] if stage.caption else None,
+        sentences=_told(model, turn) if stage.caption else None,
         instructions=[s.instruction for s in turn.samples] if stage.caption else None,
     )
     if stage.change:
@@ -255,7 +255,8 @@ def _losses(model: SemanticCCModel, turn: Turn, batch: Batch) -> Parts:
             raise DataError(f"{batch.names[0]}: has no label, which stage {stage.name} learns from")
         parts["change"] = change_loss(output.change_logits, batch.label)
     if stage.caption:
-        parts["caption"] = caption_loss(output.caption_logits, output.caption_targets)
+        if output.caption_logits is not None:
+            parts["caption"] = caption_loss(output.caption_logits, output.caption_targets)
         if output.flag_logits is not None:
             if batch.changed is None:
                 name = next(sample.pair.name for sample in turn.samples if sample.pair.changed is None)
@@ -267,9 +268,18 @@ def _losses(model: SemanticCCModel, turn: Turn, batch: Batch) -> Parts:
     return parts
 
 
+def _told(model: SemanticCCModel, turn: Turn) -> list[tuple[str, ...]]:
+    """The sentences the LLM learns from each pair.
+
+    With a flag head none from unchanged pairs: `predict` answers them without the LLM.
+    """
+    gated = model.caption_decoder.flag is not None
+    return [() if gated and not s.pair.changed else s.pair.sentences for s in turn.samples]
+
+
 def _total(parts: Parts, config: TrainConfig) -> Tensor:
-    """L_cd alone; L_cc; or L_cc + lambda L_cd (eq. 9); with the other losses beside L_cc."""
-    if "caption" not in parts:
+    """L_cd alone; L_cc; or L_cc + lambda L_cd (eq. 9); with the flag's loss beside L_cc."""
+    if parts.keys() == {"change"}:
         return parts["change"]
     weights = {
         "caption": 1.0,

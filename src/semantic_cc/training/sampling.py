@@ -57,13 +57,12 @@ class Visit:
 
 @dataclass(frozen=True)
 class Sample:
-    """A visited item, with the one sentence and the one instruction that were drawn (None: no captions).
+    """A visited item, and the one instruction that was drawn (None: no captions).
 
-    The pair has no other sentences than that one; augmentation may have rewritten it.
+    The pair has the sentences that were drawn and no others; augmentation may have rewritten them.
     """
 
     pair: Pair
-    sentence: str | None
     instruction: str | None
 
 
@@ -157,15 +156,16 @@ class VisitedPairs(Dataset["Sample | SemanticCCError"]):
         pair, stage = self.pairs[visit.index], self.leg.stage
         rng = np.random.default_rng([self.config.seed, _VISIT, visit.epoch, self.leg.number, visit.position])
         if not stage.caption:
-            return Sample(augment_change(pair, rng) if self.config.augment else pair, None, None)
-        # Alone, so that the other sentences cannot hold back a move that this one can follow.
-        pair = replace(pair, sentences=(pair.sentences[rng.integers(len(pair.sentences))],))
+            return Sample(augment_change(pair, rng) if self.config.augment else pair, None)
+        # Alone, so that the other sentences cannot hold back a move that these can follow.
+        drawn = rng.permutation(len(pair.sentences))[: self.config.sentences]
+        pair = replace(pair, sentences=tuple(pair.sentences[i] for i in drawn))
         instruction = INSTRUCTIONS[rng.integers(len(INSTRUCTIONS))]
         if not stage.change:  # so that pairs with and without a mask make a batch
             pair = replace(pair, label=None)
         if self.config.augment:
             pair = augment_caption(pair, rng)
-        return Sample(pair, pair.sentences[0], instruction)
+        return Sample(pair, instruction)
 
 
 def samples(
