@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", metavar="FILE.yaml|PRESET", required=True, help="the model to build")
     add_data(parser, "a dataset with sentences, or several")
     parser.add_argument("--out", metavar="DIR", required=True, help="folder for the model")
-    parser.add_argument("--epochs", metavar="N", type=positive, default=30, help="passes over the pairs [30]")
+    parser.add_argument("--epochs", metavar="N", type=positive, default=20, help="passes over the pairs [20]")
 
 
 def run(arguments: argparse.Namespace) -> None:

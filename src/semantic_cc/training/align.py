@@ -45,7 +45,7 @@ ENCODED_AT_ONCE = 16
 """Pairs a batch of the one pass through encoder and neck."""
 
 
-def align(config: Config, out: Path, epochs: int = 30, batch: int = 32, lr: float = 1e-3) -> list[float]:
+def align(config: Config, out: Path, epochs: int = 20, batch: int = 32, lr: float = 1e-3) -> list[float]:
     """Trains projection, queries, Q-Former, enhancer and flag head on the words of `config.data`'s train split.
 
     Encoder and neck stay as they are and run once; their tokens are held in memory, in bfloat16 (1 KiB a
