@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from semantic_cc.data.convert import convert
-from semantic_cc.data.layouts import recognise
+from semantic_cc.data.layouts.recognise import recognise
 from semantic_cc.data.opening import index, open_dataset
 from semantic_cc.errors import DataError, OutputError
 from semantic_cc.types import SPLITS

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from semantic_cc.config import TrainConfig
+from semantic_cc.data.augment.exchange import exchange_dates
+from semantic_cc.data.augment.symmetry import SYMMETRIES
 from semantic_cc.data.collate import collate
-from semantic_cc.data.exchange import exchange_dates
-from semantic_cc.data.symmetry import SYMMETRIES
 from semantic_cc.errors import ConfigError, DataError
 from semantic_cc.training.sampling import legs_of, samples
 from semantic_cc.training.stages import ALONE, CAPTION, CHANGE, JOINT

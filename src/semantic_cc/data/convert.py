@@ -10,9 +10,9 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
-from semantic_cc.data.captions import levir_entry
-from semantic_cc.data.folders import stem_of
 from semantic_cc.data.items import ChangeDataset
+from semantic_cc.data.layouts.captions import levir_entry
+from semantic_cc.data.layouts.folders import stem_of
 from semantic_cc.data.opening import index
 from semantic_cc.data.progress import Progress, counter
 from semantic_cc.errors import DataError

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from semantic_cc.data.items import ChangeDataset, Item
-from semantic_cc.data.layouts import index
+from semantic_cc.data.layouts.recognise import index
 from semantic_cc.data.matched import Key, Match
 from semantic_cc.data.progress import Progress, counter
 from semantic_cc.errors import DataError

@@ -12,8 +12,8 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from semantic_cc.data import layouts
 from semantic_cc.data.items import Item
+from semantic_cc.data.layouts import recognise
 from semantic_cc.errors import DataError
 from semantic_cc.types import SPLITS
 
@@ -53,11 +53,11 @@ def index(file: Path, split: str, skip_missing: bool = False) -> list[Item]:
     fits, unless the captioned pair has a mask of its own.
 
     Raises:
-        DataError: another file, a match that names an unknown item, and as `layouts.index`.
+        DataError: another file, a match that names an unknown item, and as `recognise.index`.
     """
     captions, masks, tile_of = _read(file)
-    captioned = layouts.index(captions, split, skip_missing)
-    tiles = {(part, item.name): item for part in SPLITS for item in layouts.index(masks, part)}
+    captioned = recognise.index(captions, split, skip_missing)
+    tiles = {(part, item.name): item for part in SPLITS for item in recognise.index(masks, part)}
     unknown = next((tile for tile in tile_of.values() if tile not in tiles), None)
     if unknown is not None:
         raise DataError(f"{file}: names {unknown[1]}, which {masks} does not have; match again")

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from semantic_cc.data import layouts, matched
+from semantic_cc.data import matched
 from semantic_cc.data.items import ChangeDataset, Item
+from semantic_cc.data.layouts import recognise
 from semantic_cc.errors import DataError
 
 Data = str | Path | Sequence[str | Path]
@@ -45,7 +46,7 @@ def index(root: Path, split: str, skip_missing: bool = False) -> list[Item]:
     Raises:
         DataError: as `open_dataset`.
     """
-    return (matched if root.is_file() else layouts).index(root, split, skip_missing)
+    return (matched if root.is_file() else recognise).index(root, split, skip_missing)
 
 
 def roots_of(data: Data) -> list[Path]:

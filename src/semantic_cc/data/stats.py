@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from semantic_cc.data.items import Item, item_label, item_size
-from semantic_cc.data.layouts import recognise
+from semantic_cc.data.layouts.recognise import recognise
 from semantic_cc.data.opening import index
 from semantic_cc.data.progress import Progress, counter
 from semantic_cc.errors import DataError

@@ -16,7 +16,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from semantic_cc.config import TrainConfig
-from semantic_cc.data.transforms import augment_caption, augment_change
+from semantic_cc.data.augment.transforms import augment_caption, augment_change
 from semantic_cc.errors import ConfigError, DataError, SemanticCCError
 from semantic_cc.model.prompter import INSTRUCTIONS
 from semantic_cc.training.stages import Needs, Stage

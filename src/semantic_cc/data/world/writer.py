@@ -13,7 +13,7 @@ from typing import Any
 
 from PIL import Image
 
-from semantic_cc.data.captions import levir_entry
+from semantic_cc.data.layouts.captions import levir_entry
 from semantic_cc.errors import InputError
 from semantic_cc.files import new_folder
 from semantic_cc.types import SPLITS as KNOWN_SPLITS

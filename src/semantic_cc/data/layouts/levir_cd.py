@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from semantic_cc.data import own
-from semantic_cc.data.folders import items_of, scan
 from semantic_cc.data.items import Item, image_size
+from semantic_cc.data.layouts import own
+from semantic_cc.data.layouts.folders import items_of, scan
 from semantic_cc.types import SPLITS
 
 NAME = "LEVIR-CD"

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from semantic_cc.data.captions import Entry
 from semantic_cc.data.items import Item
+from semantic_cc.data.layouts.captions import Entry
 from semantic_cc.errors import DataError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")

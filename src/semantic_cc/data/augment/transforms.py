@@ -15,9 +15,9 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image, ImageFilter
 
-from semantic_cc.data.exchange import exchange_dates
-from semantic_cc.data.places import move_places
-from semantic_cc.data.symmetry import SYMMETRIES, Symmetry
+from semantic_cc.data.augment.exchange import exchange_dates
+from semantic_cc.data.augment.places import move_places
+from semantic_cc.data.augment.symmetry import SYMMETRIES, Symmetry
 from semantic_cc.types import Pair
 
 BRIGHTNESS = 0.15

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from semantic_cc.data import cd_list, levir_cd, levir_mci, own
 from semantic_cc.data.items import Item
+from semantic_cc.data.layouts import cd_list, levir_cd, levir_mci, own
 from semantic_cc.errors import DataError
 from semantic_cc.types import SPLITS
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semantic_cc.data import transforms
-from semantic_cc.data.places import move_places
-from semantic_cc.data.symmetry import SYMMETRIES
-from semantic_cc.data.transforms import (
+from semantic_cc.data.augment import transforms
+from semantic_cc.data.augment.places import move_places
+from semantic_cc.data.augment.symmetry import SYMMETRIES
+from semantic_cc.data.augment.transforms import (
     augment_caption,
     augment_change,
     change_light,

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from semantic_cc.data.captions import find_captions, read_captions
-from semantic_cc.data.folders import items_of, scan
 from semantic_cc.data.items import Item
+from semantic_cc.data.layouts.captions import find_captions, read_captions
+from semantic_cc.data.layouts.folders import items_of, scan
 from semantic_cc.errors import DataError
 
 NAME = "LEVIR-CC or LEVIR-MCI"

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from semantic_cc.data.captions import Entry
-from semantic_cc.data.folders import items_of, scan
 from semantic_cc.data.items import Item
+from semantic_cc.data.layouts.captions import Entry
+from semantic_cc.data.layouts.folders import items_of, scan
 from semantic_cc.errors import DataError
 
 NAME = "pre-cut with lists"

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from layouts import entry
 
-from semantic_cc.data.captions import Entry, find_captions, read_captions
+from semantic_cc.data.layouts.captions import Entry, find_captions, read_captions
 from semantic_cc.errors import DataError
 
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semantic_cc.data.places import mentions_place, move_places
-from semantic_cc.data.symmetry import SYMMETRIES, Symmetry
+from semantic_cc.data.augment.places import mentions_place, move_places
+from semantic_cc.data.augment.symmetry import SYMMETRIES, Symmetry
 from semantic_cc.data.world import draw_label, is_changed, plan_pair
 from semantic_cc.data.world.layout import Event
 from semantic_cc.data.world.plan import generator

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from semantic_cc.data.captions import Entry, find_captions, read_captions
-from semantic_cc.data.folders import items_of, scan, stem_of
 from semantic_cc.data.items import Item
+from semantic_cc.data.layouts.captions import Entry, find_captions, read_captions
+from semantic_cc.data.layouts.folders import items_of, scan, stem_of
 from semantic_cc.errors import DataError
 from semantic_cc.types import SPLITS
 

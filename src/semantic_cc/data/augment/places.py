@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from semantic_cc.data.symmetry import Direction, Symmetry
+from semantic_cc.data.augment.symmetry import Direction, Symmetry
 
 _DIRECTIONS: dict[str, Direction] = {
     "left": (-1, 0),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from semantic_cc.data.exchange import exchange_dates
+from semantic_cc.data.augment.exchange import exchange_dates
 from semantic_cc.data.world import UNCHANGED, plan_pair
 from semantic_cc.data.world.plan import generator
 from semantic_cc.data.world.sentences import write_sentences
