@@ -10,8 +10,8 @@ from semantic_cc.config import load_config
 from semantic_cc.errors import ConfigError, DataError
 from semantic_cc.model.build import build_model
 from semantic_cc.model.checkpoint import load_pretrained
-from semantic_cc.training import loop
 from semantic_cc.training.align import align, vocabulary, word_head, word_loss
+from semantic_cc.training.start import starting_model
 
 
 def test_rare_words_are_left_out_and_each_pair_counts_a_word_once() -> None:
@@ -56,7 +56,7 @@ def test_it_learns_and_training_goes_on_from_it(world_folder: Path, tmp_path: Pa
     assert all(name.startswith("caption_decoder.") for name in moved)
     assert parts == {"project", "queries", "qformer", "enhancer", "flag"}
     more = {"data": str(world_folder), "out": str(tmp_path / "run")}
-    again = loop.starting_model(load_config("tiny", more | {"train": {"init": str(tmp_path / "aligned")}}))
+    again = starting_model(load_config("tiny", more | {"train": {"init": str(tmp_path / "aligned")}}))
     assert all(torch.equal(value, after.state_dict()[name]) for name, value in again.state_dict().items())
 
 

@@ -17,6 +17,7 @@ from semantic_cc.model.checkpoint import load_pretrained
 from semantic_cc.training import loop, stages
 from semantic_cc.training.evaluate import evaluate
 from semantic_cc.training.sampling import legs_of
+from semantic_cc.training.start import starting_model
 from semantic_cc.training.state import RunFolder, open_run
 
 # Float32 on the CPU, weights drawn by name, three steps of two items. A change of the model's equations, of
@@ -288,14 +289,14 @@ def test_training_goes_on_from_a_trained_model(data, tmp_path):
     first = loop.train(load_config("tiny", {"data": str(data), "out": str(tmp_path / "first")}))
     more = {"data": str(data), "out": str(tmp_path / "more"), "train": {"init": str(first)}}
     start, _ = load_pretrained(first, merge=False)
-    built = loop.starting_model(load_config("tiny", more))
+    built = starting_model(load_config("tiny", more))
     assert all(torch.equal(built.state_dict()[name], value) for name, value in start.state_dict().items())
     again, _ = load_pretrained(loop.train(load_config("tiny", more)), merge=False)
     moved = [not torch.equal(again.state_dict()[n], v) for n, v in start.state_dict().items()]
     assert any(moved)
     other = load_config("tiny", {**more, "model": {"change_decoder": {"width": 8}}})
     with pytest.raises(ConfigError, match=r"train\.init .* is another model"):
-        loop.starting_model(other)
+        starting_model(other)
 
 
 @pytest.mark.parametrize(
@@ -310,6 +311,15 @@ def test_a_part_frozen_at_its_random_start_is_refused(model, message, data, tmp_
     with pytest.raises(ConfigError, match=message):
         loop.train(config)
     assert not (tmp_path / "run").exists()
+
+
+def test_stage_i_alone_asks_for_nothing_that_captions_need(data, tmp_path):
+    pieces = {"out": str(tmp_path / "run"), "model": {"qformer": {"frozen": True}}}
+    alone = {"change_items": 2, "caption_items": 0, "joint_items": 0}
+    config = load_config("tiny", {"data": str(data), **pieces, "train": alone})
+    assert loop.train(config).is_dir()
+    stages_run = {row["stage"] for row in csv.DictReader((tmp_path / "run" / "log.csv").open())}
+    assert stages_run == {"change"}
 
 
 def test_joined_datasets_give_each_stage_what_their_items_have(tmp_path):

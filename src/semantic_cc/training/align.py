@@ -30,10 +30,10 @@ from semantic_cc.metrics.words import words
 from semantic_cc.model.prompter import INSTRUCTIONS
 from semantic_cc.training import stages
 from semantic_cc.training.device import fabric_of
-from semantic_cc.training.loop import require_flags, starting_model
 from semantic_cc.training.minimise import minimise
 from semantic_cc.training.progress import Reporter
 from semantic_cc.training.sampling import default_workers
+from semantic_cc.training.start import require_flags, starting_model
 
 if TYPE_CHECKING:
     from semantic_cc.model.caption_decoder import CaptionDecoder

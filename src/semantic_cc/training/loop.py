@@ -13,17 +13,17 @@ import torch
 from lightning.fabric import Fabric
 from torch import Tensor, nn
 
-from semantic_cc.config import Config, ModelConfig, TrainConfig
+from semantic_cc.config import Config, TrainConfig
 from semantic_cc.data.collate import Batch, collate
-from semantic_cc.data.items import ChangeDataset
 from semantic_cc.data.opening import open_dataset
-from semantic_cc.errors import ConfigError, DataError, TrainingError
+from semantic_cc.errors import DataError, TrainingError
 from semantic_cc.losses import caption_loss, change_loss, flag_loss
 from semantic_cc.training import stages
 from semantic_cc.training.device import fabric_of
 from semantic_cc.training.optim import learning_rate, optimizer_of
 from semantic_cc.training.progress import Reporter
 from semantic_cc.training.sampling import Leg, Pairs, Sample, default_workers, legs_of, samples
+from semantic_cc.training.start import refuse_untrained_foundations, require_flags, starting_model
 from semantic_cc.training.state import Log, RunFolder, load_state, open_run, save_state
 
 if TYPE_CHECKING:
@@ -51,67 +51,13 @@ def train(config: Config, resume: bool = False) -> Path:
         TrainingError: the loss is no longer finite.
     """
     if config.train.init is None:
-        refuse_untrained_foundations(config.model)
+        refuse_untrained_foundations(config)
     pairs = open_dataset(config.data, "train")
     plan = legs_of(stages.stages_of(config.train.strategy, config.model), pairs, config.train)
-    if config.model.flag_head:
+    if config.model.flag_head and any(leg.stage.caption for leg in plan):
         require_flags(pairs)
     folder = open_run(config, resume)
     return fit(starting_model(config), pairs, plan, config, folder, workers=default_workers())
-
-
-def starting_model(config: Config) -> SemanticCCModel:
-    """The model at its first weights, or the trained model that `config.train.init` names.
-
-    Raises:
-        ConfigError: that model is another than `config.model`.
-        CheckpointError: that folder holds no whole model.
-        FoundationWeightsError: SAM's or the LLM's weights are not to be found.
-    """
-    from semantic_cc.model.build import build_model
-    from semantic_cc.model.checkpoint import load_pretrained
-
-    if config.train.init is None:
-        return build_model(config.model, seed=config.train.seed)
-    model, info = load_pretrained(config.train.init, merge=False)
-    if info.config != config.model:
-        raise ConfigError(
-            f"configuration: train.init {config.train.init} is another model than the configuration describes; "
-            "give the same model fields (model.encoder.weights null), or another folder"
-        )
-    return model
-
-
-def refuse_untrained_foundations(config: ModelConfig) -> None:
-    """Freezing weights that nobody trained would waste the run without a word.
-
-    Raises:
-        ConfigError: SAM is frozen (LoRA) without weights, or the Q-Former is frozen.
-    """
-    if config.encoder.adapt == "lora" and config.encoder.weights is None:
-        raise ConfigError(
-            "configuration: model.encoder.adapt lora freezes SAM; name its weights as model.encoder.weights, "
-            "or train all of it with model.encoder.adapt full"
-        )
-    if config.qformer.frozen:
-        raise ConfigError(
-            "configuration: model.qformer.frozen keeps a Q-Former at its random start, since BLIP-2's weights "
-            "cannot be read yet; set model.qformer.frozen false"
-        )
-
-
-def require_flags(pairs: ChangeDataset) -> None:
-    """The change-flag head learns from every captioned pair.
-
-    Raises:
-        DataError: one has no change flag.
-    """
-    without = [item.name for item in pairs.items if item.sentences and item.changed is None]
-    if without:
-        raise DataError(
-            f"{without[0]}: has no change flag ({len(without)} captioned pairs have none), which "
-            "model.flag_head learns from; add the flags (changeflag) or set model.flag_head false"
-        )
 
 
 def fit(

@@ -1,0 +1,67 @@
+"""What a run starts from, and what it refuses to start from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from semantic_cc.config import Config
+from semantic_cc.data.items import ChangeDataset
+from semantic_cc.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from semantic_cc.model.semantic_cc import SemanticCCModel
+
+
+def starting_model(config: Config) -> SemanticCCModel:
+    """The model at its first weights, or the trained model that `config.train.init` names.
+
+    Raises:
+        ConfigError: that model is another than `config.model`.
+        CheckpointError: that folder holds no whole model.
+        FoundationWeightsError: SAM's or the LLM's weights are not to be found.
+    """
+    from semantic_cc.model.build import build_model
+    from semantic_cc.model.checkpoint import load_pretrained
+
+    if config.train.init is None:
+        return build_model(config.model, seed=config.train.seed)
+    model, info = load_pretrained(config.train.init, merge=False)
+    if info.config != config.model:
+        raise ConfigError(
+            f"configuration: train.init {config.train.init} is another model than the configuration describes; "
+            "give the same model fields (model.encoder.weights null), or another folder"
+        )
+    return model
+
+
+def refuse_untrained_foundations(config: Config) -> None:
+    """Freezing weights that nobody trained would waste the run without a word.
+
+    Raises:
+        ConfigError: SAM is frozen (LoRA) without weights, or the Q-Former is, and a stage reads sentences.
+    """
+    model, train = config.model, config.train
+    if model.encoder.adapt == "lora" and model.encoder.weights is None:
+        raise ConfigError(
+            "configuration: model.encoder.adapt lora freezes SAM; name its weights as model.encoder.weights, "
+            "or train all of it with model.encoder.adapt full"
+        )
+    if model.qformer.frozen and (train.caption_items, train.joint_items) != (0, 0):
+        raise ConfigError(
+            "configuration: model.qformer.frozen keeps a Q-Former at its random start, since BLIP-2's weights "
+            "cannot be read yet; set model.qformer.frozen false"
+        )
+
+
+def require_flags(pairs: ChangeDataset) -> None:
+    """The change-flag head learns from every captioned pair.
+
+    Raises:
+        DataError: one has no change flag.
+    """
+    without = [item.name for item in pairs.items if item.sentences and item.changed is None]
+    if without:
+        raise DataError(
+            f"{without[0]}: has no change flag ({len(without)} captioned pairs have none), which "
+            "model.flag_head learns from; add the flags (changeflag) or set model.flag_head false"
+        )
