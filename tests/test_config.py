@@ -267,6 +267,8 @@ RULES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "batch": ({"train": {"joint_batch": 0}}, r"train\.\*_batch must be at least 1"),
     "items": ({"train": {"caption_items": -1}}, r"train\.\*_items must not be negative"),
+    "validation": ({"train": {"val_items": -1}}, "train.val_items must not be negative"),
+    "patience": ({"train": {"patience": 2}}, "train.patience must be at least 1, and needs train.val_items"),
     "sentences": ({"train": {"sentences": 0}}, "train.sentences must be at least 1"),
     "epochs": ({"train": {"epochs": 0}}, "train.epochs must be at least 1"),
     "checkpoints": ({"train": {"checkpoint_every": 0}}, "train.checkpoint_every must be at least 1"),

@@ -44,4 +44,7 @@ def run(arguments: argparse.Namespace) -> None:
         from semantic_cc.training.loop import train
 
         folder = train(config, resume=arguments.resume == "auto")
+    best = folder.parent / "best"
+    if best.exists():
+        say(f"the best model by validation is in {best}")
     say(f"the trained model is in {folder}; try: semantic-cc describe BEFORE AFTER --model {folder}")

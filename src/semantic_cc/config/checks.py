@@ -61,6 +61,11 @@ def check(config: Config | ModelConfig) -> None:
                 "train.*_batch must be at least 1",
             ),
             (any(n is not None and n < 0 for n in items), "train.*_items must not be negative"),
+            (train.val_items < 0, "train.val_items must not be negative"),
+            (
+                train.patience is not None and (train.patience < 1 or train.val_items == 0),
+                "train.patience must be at least 1, and needs train.val_items",
+            ),
             (train.sentences < 1, "train.sentences must be at least 1"),
             (train.epochs < 1, "train.epochs must be at least 1"),
             (config.train.seed < 0, "train.seed must not be negative"),

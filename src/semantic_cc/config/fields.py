@@ -225,6 +225,10 @@ class TrainConfig:
         precision: float32, or bfloat16 autocast.
         seed: seed of initial weights, sampling and augmentation.
         checkpoint_every: optimiser steps between checkpoints of the training state.
+        val_items: pairs of the val split scored after each epoch, drawn with seed 0; 0 = no validation.
+        val_metric: by which the best model is kept: CIDEr of all validated pairs, F1 of building change, or
+            accuracy of the change flag.
+        patience: epochs without a better model after which the run stops; null = it never stops early.
     """
 
     init: str | None = None
@@ -243,6 +247,9 @@ class TrainConfig:
     precision: Literal["float32", "bfloat16"] = "bfloat16"
     seed: int = 0
     checkpoint_every: int = 500
+    val_items: int = 0
+    val_metric: Literal["cider", "building_f1", "flag"] = "cider"
+    patience: int | None = None
 
 
 @dataclass(frozen=True)

@@ -64,10 +64,8 @@ def evaluate(
     """
     pairs = open_dataset(data, split)
     loaded, info = load_pretrained(model)
-    chosen = pairs.subset(limit) if limit is not None else Subset(pairs, range(len(pairs)))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    result = predict_all(loaded.to(device), chosen, batch, progress)
-    notes: list[str] = []
+    result, scores = score(loaded.to(device), pairs, limit, batch, progress)
     report: dict[str, Any] = {
         "model": {"name": info.name, "digest": info.digest, "training": info.training},
         "data": " ".join(map(str, roots_of(data))),
@@ -78,9 +76,7 @@ def evaluate(
         "tiles": " ".join(sorted(result.sizes)),
         "decoding": info.config.decoding,
         "seconds_per_pair": result.seconds / len(result.sentences),
-        "change": _change_scores(result, binary=info.config.change_decoder.classes == 1, notes=notes),
-        "captions": _caption_scores(result, pairs, notes),
-        "notes": notes,
+        **scores,
     }
     if predictions:
         report["predictions"] = {
@@ -92,6 +88,25 @@ def evaluate(
             for name, sentence in result.sentences.items()
         }
     return report
+
+
+def score(
+    model: SemanticCCModel,
+    pairs: ChangeDataset,
+    limit: int | None = None,
+    batch: int = 8,
+    progress: Progress | None = None,
+) -> tuple[Predicted, dict[str, Any]]:
+    """What `model`, in eval mode, says of `pairs`, and its ``change``, ``captions`` and ``notes`` as in `evaluate`.
+
+    Raises:
+        DataError: fewer than `limit` pairs, images of several sizes, batch below 1.
+    """
+    chosen = pairs.subset(limit) if limit is not None else Subset(pairs, range(len(pairs)))
+    result = predict_all(model, chosen, batch, progress)
+    notes: list[str] = []
+    change = _change_scores(result, binary=model.config.change_decoder.classes == 1, notes=notes)
+    return result, {"change": change, "captions": _caption_scores(result, pairs, notes), "notes": notes}
 
 
 @dataclass

@@ -25,6 +25,7 @@ from semantic_cc.training.progress import Reporter
 from semantic_cc.training.sampling import Leg, Pairs, Sample, default_workers, legs_of, samples
 from semantic_cc.training.start import refuse_untrained_foundations, require_flags, starting_model
 from semantic_cc.training.state import Log, RunFolder, load_state, open_run, save_state
+from semantic_cc.training.validate import Validation, validation_pairs
 
 if TYPE_CHECKING:
     from semantic_cc.model.semantic_cc import SemanticCCModel
@@ -56,8 +57,10 @@ def train(config: Config, resume: bool = False) -> Path:
     plan = legs_of(stages.stages_of(config.train.strategy, config.model), pairs, config.train)
     if config.model.flag_head and any(leg.stage.caption for leg in plan):
         require_flags(pairs)
+    val = validation_pairs(config)
     folder = open_run(config, resume)
-    return fit(starting_model(config), pairs, plan, config, folder, workers=default_workers())
+    validation = None if val is None else Validation(config.train, val, folder)
+    return fit(starting_model(config), pairs, plan, config, folder, validation, workers=default_workers())
 
 
 def fit(
@@ -66,6 +69,7 @@ def fit(
     plan: Sequence[Leg],
     config: Config,
     folder: RunFolder,
+    validation: Validation | None = None,
     workers: int = 0,
     accelerator: str = "auto",
 ) -> Path:
@@ -77,6 +81,7 @@ def fit(
         plan: the stages of each epoch with their items.
         config: optimiser and training settings.
         folder: the run's folder, opened.
+        validation: scores the model after each epoch; None = no validation.
         workers: processes that read ahead.
         accelerator: Fabric's name of the device; auto = the first accelerator, or else the CPU.
 
@@ -90,9 +95,12 @@ def fit(
     model.to(fabric.device)
     parameters = trained_parameters(model, plan)
     optimizer = optimizer_of(parameters, config.optim)
-    total = config.train.epochs * sum(leg.steps for leg in plan)
+    per_epoch = sum(leg.steps for leg in plan)
+    total = config.train.epochs * per_epoch
     torch.manual_seed(config.train.seed)
     done = load_state(folder.state, config, parameters, optimizer) if folder.state.exists() else 0
+    if validation is not None and validation.gives_up(done // per_epoch):
+        return folder.model
     current: Leg | None = None
     started = time.perf_counter()
     with Log(folder.log, done) as log, Reporter(total, done) as reporter:
@@ -112,9 +120,15 @@ def fit(
             )
             reporter.step(stage, turn.epoch + 1, config.train.epochs, losses, seconds, len(turn.samples))
             if turn.ends_epoch:
-                _save_model(model, folder, config, turn)
+                _save_model(model, folder.model, config, turn)
+                if validation is not None:
+                    if validation.run(fabric, model, turn.epoch + 1):
+                        _save_model(model, folder.best, config, turn)
+                    current = None  # it left the model in eval mode
             if turn.ends_epoch or done % config.train.checkpoint_every == 0:
                 save_state(folder.state, config, done, parameters, optimizer)
+            if turn.ends_epoch and validation is not None and validation.gives_up(turn.epoch + 1):
+                break
             started = time.perf_counter()
     return folder.model
 
@@ -245,7 +259,7 @@ def _require_finite(what: str, values: dict[str, float], turn: Turn, batch: Batc
         )
 
 
-def _save_model(model: SemanticCCModel, folder: RunFolder, config: Config, turn: Turn) -> None:
+def _save_model(model: SemanticCCModel, folder: Path, config: Config, turn: Turn) -> None:
     from semantic_cc.model.checkpoint import save_pretrained
 
     training = {
@@ -256,4 +270,4 @@ def _save_model(model: SemanticCCModel, folder: RunFolder, config: Config, turn:
         "seed": config.train.seed,
         "data": config.data,
     }
-    save_pretrained(model, folder.model, name=config.preset, training=training)
+    save_pretrained(model, folder, name=config.preset, training=training)

@@ -47,6 +47,16 @@ class RunFolder:
         """The model after the last finished epoch."""
         return self.root / "model"
 
+    @property
+    def validation(self) -> Path:
+        """One row per validated epoch."""
+        return self.root / "validation.csv"
+
+    @property
+    def best(self) -> Path:
+        """The best model so far by validation."""
+        return self.root / "best"
+
 
 def open_run(config: Config, resume: bool) -> RunFolder:
     """Makes the run's folder and writes the configuration into it.

@@ -1,0 +1,104 @@
+"""Validation after an epoch: scores on the val split in validation.csv, and the best model so far."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING
+
+import torch
+from lightning.fabric import Fabric
+
+from semantic_cc.config import Config, TrainConfig
+from semantic_cc.data.items import ChangeDataset
+from semantic_cc.data.opening import open_dataset
+from semantic_cc.errors import DataError
+from semantic_cc.files import write_files
+from semantic_cc.training.evaluate import score
+from semantic_cc.training.state import RunFolder
+
+if TYPE_CHECKING:
+    from semantic_cc.model.semantic_cc import SemanticCCModel
+
+METRICS = {
+    "building_f1": ("change", "building", "f1"),
+    "flag": ("captions", "flag_accuracy"),
+    "cider": ("captions", "all", "CIDEr"),
+}
+"""Name in the configuration and in validation.csv -> where the scores of `evaluate` have it; all in percent."""
+
+
+def validation_pairs(config: Config) -> ChangeDataset | None:
+    """The val split, or None where `train.val_items` is 0.
+
+    Raises:
+        DataError: no val split, or fewer pairs than `train.val_items`.
+    """
+    if config.train.val_items == 0:
+        return None
+    pairs = open_dataset(config.data, "val")
+    pairs.subset(config.train.val_items)  # refuse now, not after the first epoch
+    return pairs
+
+
+class Validation:
+    """The val split, and what was measured on it so far in this run.
+
+    Args:
+        config: the training settings, with `val_items` of at least 1.
+        pairs: the val split.
+        folder: the run's folder.
+    """
+
+    def __init__(self, config: TrainConfig, pairs: ChangeDataset, folder: RunFolder) -> None:
+        self.config, self.pairs, self.folder = config, pairs, folder
+        self.rows: list[dict[str, str]] = []
+        if folder.validation.exists():
+            with folder.validation.open(newline="") as file:
+                self.rows = list(csv.DictReader(file))
+
+    def run(self, fabric: Fabric, model: SemanticCCModel, epoch: int) -> bool:
+        """Scores `model` after `epoch`, counted from 1, writes the row and says whether it is the best so far.
+
+        The model is left in eval mode.
+
+        Raises:
+            DataError: the val split or the model has nothing that `train.val_metric` measures.
+            OutputError: the row cannot be written.
+        """
+        model.eval()
+        with torch.inference_mode(), fabric.autocast():
+            _, scores = score(model, self.pairs, self.config.val_items)
+        row = {"epoch": str(epoch)}
+        for name, path in METRICS.items():
+            value = scores
+            for key in path:
+                value = None if value is None else value.get(key)
+            row[name] = "" if value is None else f"{value:.4f}"
+        if not row[self.config.val_metric]:
+            raise DataError(
+                f"validation cannot measure train.val_metric {self.config.val_metric}: the val split has no truth "
+                "for it, or the model no such output; choose another metric, or train.val_items 0"
+            )
+        self.rows = [
+            known for known in self.rows if int(known["epoch"]) < epoch
+        ]  # a resumed epoch comes again
+        better = all(self._value(row) > self._value(known) for known in self.rows)
+        self.rows.append(row)
+        text = io.StringIO()
+        writer = csv.DictWriter(text, ("epoch", *METRICS), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        write_files(self.folder.root, {self.folder.validation.name: text.getvalue().encode()})
+        return better
+
+    def gives_up(self, epoch: int) -> bool:
+        """Whether `train.patience` epochs up to `epoch` brought nothing better than the best before them."""
+        known = [row for row in self.rows if int(row["epoch"]) <= epoch]
+        if self.config.patience is None or not known:
+            return False
+        best = max(known, key=self._value)  # the first of equals
+        return epoch - int(best["epoch"]) >= self.config.patience
+
+    def _value(self, row: dict[str, str]) -> float:
+        return float(row[self.config.val_metric])

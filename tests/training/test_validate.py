@@ -1,0 +1,104 @@
+"""Validation: a row an epoch, the best model kept, early stop, and the same through a resume."""
+
+import csv
+import shutil
+
+import pytest
+
+from semantic_cc.config import load_config
+from semantic_cc.errors import DataError
+from semantic_cc.model.checkpoint import load_pretrained
+from semantic_cc.training import loop
+from semantic_cc.training.evaluate import evaluate
+from semantic_cc.training.state import RunFolder
+from semantic_cc.training.validate import Validation
+
+
+def settings(world_folder, out, epochs=2, **train):
+    few = {"change_items": 2, "caption_items": 2, "joint_items": 2, "val_items": 2, "val_metric": "flag"}
+    values = {"data": str(world_folder), "out": str(out), "train": {"epochs": epochs, **few, **train}}
+    return load_config("tiny", values)
+
+
+def rows(folder):
+    return list(csv.DictReader((folder / "validation.csv").open()))
+
+
+def test_each_epoch_gets_the_scores_that_evaluate_gives(world_folder, tmp_path):
+    loop.train(settings(world_folder, tmp_path / "run"))
+    first, last = rows(tmp_path / "run")
+    assert (first["epoch"], last["epoch"]) == ("1", "2")
+    report = evaluate(tmp_path / "run" / "model", world_folder, split="val", limit=2)
+    assert float(last["flag"]) == pytest.approx(report["captions"]["flag_accuracy"], abs=1e-3)
+    assert float(last["building_f1"]) == pytest.approx(report["change"]["building"]["f1"], abs=1e-3)
+    assert float(last["cider"]) == pytest.approx(report["captions"]["all"]["CIDEr"], abs=1e-3)
+
+
+def test_validation_changes_no_step(world_folder, tmp_path):
+    loop.train(settings(world_folder, tmp_path / "with"))
+    loop.train(settings(world_folder, tmp_path / "without", val_items=0))
+    logs = [list(csv.DictReader((tmp_path / name / "log.csv").open())) for name in ("with", "without")]
+    assert [row["loss"] for row in logs[0]] == [row["loss"] for row in logs[1]]
+    assert not (tmp_path / "without" / "best").exists()
+
+
+@pytest.fixture
+def scored(monkeypatch):
+    """The validated metric of each epoch, in place of what a model scores."""
+
+    def run(*values):
+        left = list(values)
+        known = {"captions": {"flag_accuracy": None, "all": {}}, "change": None}
+
+        def score(*_):
+            known["captions"]["flag_accuracy"] = left.pop(0)
+            return None, known
+
+        monkeypatch.setattr("semantic_cc.training.validate.score", score)
+
+    return run
+
+
+def test_the_best_model_is_kept_and_patience_stops(world_folder, tmp_path, scored):
+    scored(60.0, 70.0, 70.0, 65.0, 90.0)
+    config = settings(world_folder, tmp_path / "run", epochs=5, patience=2)
+    loop.train(config)
+    assert [row["flag"] for row in rows(tmp_path / "run")] == ["60.0000", "70.0000", "70.0000", "65.0000"]
+    assert load_pretrained(tmp_path / "run" / "best")[1].training["epoch"] == 2  # the first of equals
+    assert load_pretrained(tmp_path / "run" / "model")[1].training["epoch"] == 4
+    loop.train(config, resume=True)  # it stays stopped
+    assert len(rows(tmp_path / "run")) == 4
+
+
+def test_a_resumed_epoch_replaces_its_row(world_folder, tmp_path, scored):
+    scored(60.0, 50.0, 55.0)
+    config = settings(world_folder, tmp_path / "run")
+    folder = RunFolder(tmp_path / "run")
+    kept = tmp_path / "kept.pt"
+    original = Validation.run
+
+    def keep(self, fabric, model, epoch):
+        if epoch == 2:
+            shutil.copy(folder.state, kept)  # the state before epoch 2 is finished
+        return original(self, fabric, model, epoch)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Validation, "run", keep)
+        loop.train(config)
+    shutil.copy(kept, folder.state)
+    loop.train(config, resume=True)
+    assert [(row["epoch"], row["flag"]) for row in rows(folder.root)] == [("1", "60.0000"), ("2", "55.0000")]
+    assert load_pretrained(folder.best)[1].training["epoch"] == 1
+
+
+def test_refusals(world_folder, tmp_path):
+    with pytest.raises(DataError, match="cannot draw 3 of 2 items"):
+        loop.train(settings(world_folder, tmp_path / "many", val_items=3))
+    assert not (tmp_path / "many").exists()
+    without_masks = load_config(
+        "tiny+table2-enhancer",
+        {"data": str(world_folder), "out": str(tmp_path / "run"),
+         "train": {"caption_items": 2, "val_items": 2, "val_metric": "building_f1"}},
+    )  # fmt: skip
+    with pytest.raises(DataError, match=r"cannot measure train\.val_metric building_f1"):
+        loop.train(without_masks)
