@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from lightning.fabric import Fabric
@@ -71,7 +71,7 @@ class Validation:
             _, scores = score(model, self.pairs, self.config.val_items)
         row = {"epoch": str(epoch)}
         for name, path in METRICS.items():
-            value = scores
+            value: Any = scores
             for key in path:
                 value = None if value is None else value.get(key)
             row[name] = "" if value is None else f"{value:.4f}"
