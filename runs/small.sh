@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Trains the default model from nothing, then the same with the change task off, scores both, packages the first.
-# Two CPU cores: about two and a half hours in all (docs/log.md has the figures).
+# Two CPU cores: about two hours in all (docs/log.md has the figures).
 # Safe to run again: each step goes on where it was cut off, or is skipped.
 set -euo pipefail
 cd "$(dirname "$0")/.."
