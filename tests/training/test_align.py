@@ -69,6 +69,9 @@ def test_refusals(world_folder: Path, tmp_path: Path) -> None:
     frozen = {"data": str(world_folder), "model": {"qformer": {"frozen": True}}}
     with pytest.raises(ConfigError, match="leaves nothing to align"):
         align(load_config("tiny", frozen), tmp_path / "x")
+    lora = {"data": str(world_folder), "model": {"encoder": {"adapt": "lora"}}}
+    with pytest.raises(ConfigError, match="adapt lora freezes SAM"):
+        align(load_config("tiny", lora), tmp_path / "x")
     with pytest.raises(DataError):
         align(load_config("tiny", {"data": str(tmp_path / "none")}), tmp_path / "x")
     assert not (tmp_path / "x").exists()

@@ -7,10 +7,9 @@ flag too; --train.init or --model.encoder.weights say what it starts from.
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from semantic_cc.cli.config_flags import parse_flags
-from semantic_cc.cli.console import add_data, positive, say, stdout_for_us
+from semantic_cc.cli.console import add_data, mean_of_last, positive, say, stdout_for_us
 
 NAME = "align"
 HELP = "pretrain a Q-Former on the sentences' words"
@@ -30,11 +29,9 @@ def run(arguments: argparse.Namespace) -> None:
     from semantic_cc.files import check_folder
 
     config = load_config(arguments.config, parse_flags(arguments.config_flags) | {"data": arguments.data})
-    out = Path(arguments.out)
-    check_folder(out)
+    out = check_folder(arguments.out)
     with stdout_for_us():
         from semantic_cc.training.align import align
 
         losses = align(config, out, arguments.epochs)
-    last = losses[-50:]
-    say(f"mean loss of the last {len(last)} steps {sum(last) / len(last):.3f}; the model is in {out}")
+    say(f"{mean_of_last(losses)}; the model is in {out}")

@@ -64,6 +64,12 @@ def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
+def mean_of_last(losses: list[float]) -> str:
+    """Where a training ended: the mean of its last 50 losses, for people."""
+    last = losses[-50:]
+    return f"mean loss of the last {len(last)} steps {sum(last) / len(last):.3f}"
+
+
 @contextlib.contextmanager
 def stdout_for_us() -> Iterator[None]:
     """Whatever a library prints to stdout meanwhile goes to stderr."""

@@ -11,6 +11,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from semantic_cc.cli.console import add_data, positive, progress_bar, say, show, stdout_for_us
+from semantic_cc.types import SPLITS
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -30,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
     parser.add_argument("--model", metavar="NAME|DIR", required=True, help="a shipped model or a folder")
     add_data(parser, "the dataset, or several to be joined")
-    parser.add_argument("--split", choices=("train", "val", "test"), default="test", help="which part [test]")
+    parser.add_argument("--split", choices=SPLITS, default="test", help="which part [test]")
     parser.add_argument(
         "--limit", metavar="N", type=positive, help="score only so many pairs, drawn with seed 0"
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 
-from semantic_cc.cli.console import add_data, positive, say, stdout_for_us
+from semantic_cc.cli.console import add_data, mean_of_last, positive, say, stdout_for_us
 
 NAME = "pretrain"
 HELP = "pretrain an encoder on land cover"
@@ -33,5 +33,4 @@ def run(arguments: argparse.Namespace) -> None:
         from semantic_cc.training.pretrain import pretrain
 
         losses = pretrain(config, out, arguments.epochs)
-    last = losses[-50:]
-    say(f"mean loss of the last {len(last)} steps {sum(last) / len(last):.3f}; the weights are in {out}")
+    say(f"{mean_of_last(losses)}; the weights are in {out}")

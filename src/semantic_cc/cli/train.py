@@ -42,9 +42,10 @@ def run(arguments: argparse.Namespace) -> None:
     check_folder(config.out)
     with stdout_for_us():
         from semantic_cc.training.loop import train
+        from semantic_cc.training.state import RunFolder
 
         folder = train(config, resume=arguments.resume == "auto")
-    best = folder.parent / "best"
+        best = RunFolder(folder.parent).best
     if best.exists():
         say(f"the best model by validation is in {best}")
     say(f"the trained model is in {folder}; try: semantic-cc describe BEFORE AFTER --model {folder}")

@@ -68,12 +68,12 @@ def check(config: Config | ModelConfig) -> None:
             ),
             (train.sentences < 1, "train.sentences must be at least 1"),
             (train.epochs < 1, "train.epochs must be at least 1"),
-            (config.train.seed < 0, "train.seed must not be negative"),
-            (config.train.checkpoint_every < 1, "train.checkpoint_every must be at least 1"),
+            (train.seed < 0, "train.seed must not be negative"),
+            (train.checkpoint_every < 1, "train.checkpoint_every must be at least 1"),
             (not 0 < config.optim.lr < float("inf"), "optim.lr must be positive"),
             (not 0 <= config.optim.warmup < 1, "optim.warmup must lie in [0, 1)"),
             (
-                not model.change_task and config.train.strategy != "three_stage",
+                not model.change_task and train.strategy != "three_stage",
                 "train.strategy must be three_stage when model.change_task is off (stage ii alone remains)",
             ),
         ]

@@ -8,6 +8,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from semantic_cc.data.augment.symmetry import Symmetry
 from semantic_cc.data.opening import Data, roots_of
 from semantic_cc.data.world import COVERS
 from semantic_cc.errors import DataError
@@ -60,5 +61,6 @@ class CoverDataset(Dataset[tuple[Tensor, Tensor]]):
                 f"but is {cover.shape} with values up to {cover.max()}"
             )
         turn = int(np.random.default_rng([self.seed, index]).integers(8))
-        image, cover = (np.rot90(a[:, ::-1] if turn > 3 else a, turn % 4).copy() for a in (image, cover))
+        symmetry = Symmetry(mirror=turn > 3).then(Symmetry(turn % 4))
+        image, cover = symmetry.of_array(image), symmetry.of_array(cover)
         return torch.from_numpy(image).permute(2, 0, 1).float() / 255, torch.from_numpy(cover).long()

@@ -33,7 +33,7 @@ from semantic_cc.training.device import fabric_of
 from semantic_cc.training.minimise import minimise
 from semantic_cc.training.progress import Reporter
 from semantic_cc.training.sampling import default_workers
-from semantic_cc.training.start import require_flags, starting_model
+from semantic_cc.training.start import refuse_untrained_foundations, require_flags, starting_model
 
 if TYPE_CHECKING:
     from semantic_cc.model.caption_decoder import CaptionDecoder
@@ -62,7 +62,7 @@ def align(config: Config, out: Path, epochs: int = 20, batch: int = 32, lr: floa
         The loss of every step.
 
     Raises:
-        ConfigError: the Q-Former is frozen.
+        ConfigError: the Q-Former is frozen, or SAM is at its random start.
         DataError: no such dataset, or one without sentences; images of several sizes.
         OutputError: `out` cannot be written.
         TrainingError: the loss is no longer finite.
@@ -71,6 +71,7 @@ def align(config: Config, out: Path, epochs: int = 20, batch: int = 32, lr: floa
 
     if config.model.qformer.frozen:
         raise ConfigError("configuration: model.qformer.frozen leaves nothing to align; set it false")
+    refuse_untrained_foundations(config)
     items = open_dataset(config.data, "train").items
     pairs = ChangeDataset([replace(item, label=None) for item in items if item.sentences])
     _, present = vocabulary([item.sentences for item in pairs.items])
@@ -81,20 +82,15 @@ def align(config: Config, out: Path, epochs: int = 20, batch: int = 32, lr: floa
     model = starting_model(config).to(fabric.device)
     tokens = encode(model, pairs, fabric)
     decoder = model.caption_decoder
-    own = {name for name in stages.caption_decoder(model) if not name.startswith("caption_decoder.llm.")}
-    parameters = {name: value for name, value in model.named_parameters() if name in own}
-    model.requires_grad_(False)
-    for parameter in parameters.values():
-        parameter.requires_grad_(True)
+    stages.apply(stages.ALIGN, model)
+    parameters = {name: value for name, value in model.named_parameters() if value.requires_grad}
     head = word_head(decoder, present.shape[1]).to(fabric.device)
-    decoder.train()
-    decoder.llm.eval()
     parameters |= {f"head.{name}": value for name, value in head.named_parameters()}
     changed = torch.tensor([float(bool(item.changed)) for item in pairs.items])
     loader = DataLoader(TensorDataset(tokens, present, changed), batch, shuffle=True)
     losses = minimise(
-        "align", fabric, parameters, replace(config.optim, lr=lr), epochs, len(loader),
-        batches=lambda: loader, loss_of=lambda given: word_loss(decoder, head, *given),
+        "align", fabric, parameters, replace(config.optim, lr=lr), epochs, loader,
+        loss_of=lambda given: word_loss(decoder, head, *given),
     )  # fmt: skip
     facts = {"aligned_epochs": epochs, "seed": config.train.seed, "data": config.data}
     save_pretrained(model, out, name=config.preset, training=facts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from torch.utils.data import Subset
 from semantic_cc.data.collate import Batch, collate, label_to_classes
 from semantic_cc.data.items import ChangeDataset
 from semantic_cc.data.opening import Data, open_dataset, roots_of
+from semantic_cc.data.progress import Progress
 from semantic_cc.errors import DataError
 from semantic_cc.metrics import ChangeMetric
 from semantic_cc.metrics import report as caption_report
@@ -23,9 +24,6 @@ from semantic_cc.types import BUILDING, LABEL_VALUES, NONE, Pair
 
 if TYPE_CHECKING:
     from semantic_cc.model.semantic_cc import Prediction, SemanticCCModel
-
-Progress = Callable[[int, int], None]
-"""Called with the number of pairs done and of all pairs."""
 
 
 def evaluate(

@@ -51,8 +51,7 @@ def train(config: Config, resume: bool = False) -> Path:
         FoundationWeightsError: SAM's or the LLM's weights are not to be found.
         TrainingError: the loss is no longer finite.
     """
-    if config.train.init is None:
-        refuse_untrained_foundations(config)
+    refuse_untrained_foundations(config)
     pairs = open_dataset(config.data, "train")
     plan = legs_of(stages.stages_of(config.train.strategy, config.model), pairs, config.train)
     if config.model.flag_head and any(leg.stage.caption for leg in plan):
@@ -241,11 +240,7 @@ def _total(parts: Parts, config: TrainConfig) -> Tensor:
     """L_cd alone; L_cc; or L_cc + lambda L_cd (eq. 9); with the flag's loss beside L_cc."""
     if parts.keys() == {"change"}:
         return parts["change"]
-    weights = {
-        "caption": 1.0,
-        "change": config.change_weight,
-        "flag": config.flag_weight,
-    }
+    weights = {"caption": 1.0, "change": config.change_weight, "flag": config.flag_weight}
     return torch.stack([weights[name] * part for name, part in parts.items()]).sum()
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import torch
 from lightning.fabric import Fabric
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
 from semantic_cc.config import OptimConfig
 from semantic_cc.errors import TrainingError
@@ -24,8 +25,7 @@ def minimise(
     parameters: dict[str, nn.Parameter],
     optim: OptimConfig,
     epochs: int,
-    steps: int,
-    batches: Callable[[], Iterable[Batch]],
+    loader: DataLoader[Batch],
     loss_of: Callable[[Batch], Tensor],
 ) -> list[float]:
     """Trains `parameters` and returns the loss of every step.
@@ -36,21 +36,21 @@ def minimise(
         parameters: what trains, by name.
         optim: optimiser and schedule, over all epochs.
         epochs: passes.
-        steps: batches a pass.
-        batches: gives the batches of the next pass.
+        loader: gives the batches of a pass.
         loss_of: a batch's loss.
 
     Raises:
         TrainingError: the loss is no longer finite.
     """
     optimizer = optimizer_of(parameters, optim)
+    total = epochs * len(loader)
     losses: list[float] = []
-    with Reporter(epochs * steps, 0) as reporter:
+    with Reporter(total, 0) as reporter:
         for epoch in range(epochs):
             started = time.perf_counter()
-            for batch in batches():
+            for batch in loader:
                 for group in optimizer.param_groups:
-                    group["lr"] = learning_rate(len(losses), epochs * steps, optim)
+                    group["lr"] = learning_rate(len(losses), total, optim)
                 with fabric.autocast():
                     loss = loss_of(tuple(part.to(fabric.device) for part in batch))
                 losses.append(loss.item())

@@ -60,8 +60,8 @@ def pretrain(config: Config, out: Path, epochs: int = 1, batch: int = 8, lr: flo
     parameters = dict(nn.ModuleDict({"encoder": encoder, "head": head}).named_parameters())
     loader = DataLoader(images, batch, shuffle=True, drop_last=True, num_workers=default_workers())
     losses = minimise(
-        "cover", fabric, parameters, replace(config.optim, lr=lr), epochs, len(loader),
-        batches=lambda: loader, loss_of=lambda given: cover_loss(encoder, head, *given),
+        "cover", fabric, parameters, replace(config.optim, lr=lr), epochs, loader,
+        loss_of=lambda given: cover_loss(encoder, head, *given),
     )  # fmt: skip
     weights = {name: value.detach().cpu().contiguous() for name, value in encoder.vision.state_dict().items()}
     write_files(out.parent, {out.name: save(weights)})

@@ -13,6 +13,8 @@ joint      both       L_cc + lambda L_cd      neck
 together   both       L_cc + lambda L_cd      what stages change and caption train (Table IV)
 alone      sentences  L_cc                    caption's parts, and image encoder and BCSF, which no
                                               other stage would train (change task off)
+align      sentences  of their words          caption's parts but for neck and LLM (``align.py``: a
+                                              pretraining, in no epoch)
 ========== ========== ======================= =====================================================
 
 Wherever a caption loss is taken and the model has a flag head, the head's loss is added. ``ln_vision``,
@@ -99,12 +101,17 @@ def change_decoder(model: SemanticCCModel) -> set[str]:
     return _below(model, "change_decoder.")
 
 
-def caption_decoder(model: SemanticCCModel) -> set[str]:
-    """Projection, enhancer, flag head, the LLM's LoRA; Q-Former and queries unless frozen."""
+def caption_path(model: SemanticCCModel) -> set[str]:
+    """The caption decoder up to the LLM: projection, enhancer, flag head; Q-Former and queries unless frozen."""
     names = _below(model, *(f"caption_decoder.{part}." for part in ("project", "enhancer", "to_llm", "flag")))
     if not model.config.qformer.frozen:
         names |= _below(model, "caption_decoder.qformer.", "caption_decoder.queries")
-    return names | {name for name in _below(model, "caption_decoder.llm.") if "lora_" in name}
+    return names
+
+
+def caption_decoder(model: SemanticCCModel) -> set[str]:
+    """The caption path and the LLM's LoRA."""
+    return caption_path(model) | {name for name in _below(model, "caption_decoder.llm.") if "lora_" in name}
 
 
 CHANGE = Stage("change", "change", True, False, (encoder, neck_of_change, change_decoder))
@@ -118,6 +125,7 @@ TOGETHER = Stage(
     (encoder, neck_of_change, neck_of_caption, change_decoder, caption_decoder),
 )
 ALONE = Stage("caption", "caption", False, True, (encoder, caption_decoder))
+ALIGN = Stage("align", "caption", False, False, (caption_path,))
 
 
 def stages_of(

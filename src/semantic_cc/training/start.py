@@ -35,12 +35,14 @@ def starting_model(config: Config) -> SemanticCCModel:
 
 
 def refuse_untrained_foundations(config: Config) -> None:
-    """Freezing weights that nobody trained would waste the run without a word.
+    """Freezing weights that nobody trained would waste the run without a word; a trained model has none.
 
     Raises:
         ConfigError: SAM is frozen (LoRA) without weights, or the Q-Former is, and a stage reads sentences.
     """
     model, train = config.model, config.train
+    if train.init is not None:
+        return
     if model.encoder.adapt == "lora" and model.encoder.weights is None:
         raise ConfigError(
             "configuration: model.encoder.adapt lora freezes SAM; name its weights as model.encoder.weights, "

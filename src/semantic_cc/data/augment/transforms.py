@@ -88,11 +88,9 @@ def exchange(pair: Pair) -> Pair | None:
     The mask says *where* something changed, in either direction, and so does the flag: both stay.
     """
     sentences = _all_or_none(exchange_dates(sentence) for sentence in pair.sentences)
-    return (
-        sentences
-        if sentences is None
-        else replace(pair, before=pair.after, after=pair.before, sentences=sentences)
-    )
+    if sentences is None:
+        return None
+    return replace(pair, before=pair.after, after=pair.before, sentences=sentences)
 
 
 def crop(pair: Pair, x: int, y: int, width: int, height: int) -> Pair | None:
