@@ -19,8 +19,7 @@ class CoverDataset(Dataset[tuple[Tensor, Tensor]]):
     """Images of one split with their land cover, both dates of every pair.
 
     An item is an image (3, H, W) float32 in [0, 1] and its cover map (H, W) int64 of indices of
-    `COVERS`, both turned or mirrored
-    by one of the eight symmetries that `index` and the dataset's seed choose.
+    `COVERS`, both moved by one of the eight symmetries that `index` and the dataset's seed choose.
 
     Args:
         data: folder in the layout that `semantic-cc synth` writes, or several.

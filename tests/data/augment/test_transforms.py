@@ -49,6 +49,14 @@ def moves_alone(monkeypatch):
         monkeypatch.setattr(transforms, name, 0)
 
 
+@pytest.mark.parametrize("symmetry", SYMMETRIES)
+def test_a_moved_picture_is_a_copy_that_may_be_written(symmetry):
+    image = make().before
+    image.setflags(write=False)  # as an image that Pillow holds
+    moved = symmetry.of_array(image)
+    assert moved.flags.writeable and moved.flags.c_contiguous and not np.shares_memory(moved, image)
+
+
 def test_masks_move_with_both_dates(moves_alone):
     pair, rng = make(), np.random.default_rng(1)
     seen, orders = set(), set()

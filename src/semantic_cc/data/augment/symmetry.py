@@ -38,9 +38,9 @@ class Symmetry:
         return Symmetry((self.turns + turns) % 4, self.mirror != other.mirror)
 
     def of_array(self, array: np.ndarray) -> np.ndarray:
-        """The picture or mask moved: ``(H, W, ...)`` -> ``(H, W, ...)``, or ``(W, H, ...)`` if axes swap."""
+        """A moved copy of a picture or mask: ``(H, W, ...)`` -> ``(H, W, ...)``, or ``(W, H, ...)`` if axes swap."""
         moved = np.rot90(array, self.turns)
-        return np.ascontiguousarray(moved[:, ::-1] if self.mirror else moved)
+        return np.array(moved[:, ::-1] if self.mirror else moved, order="C")
 
     def of_direction(self, direction: Direction) -> Direction:
         """Where a direction points after the move, for example up -> left under one quarter turn."""
