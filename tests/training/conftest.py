@@ -1,17 +1,20 @@
 """A dataset in memory, and models whose weights depend on their names alone."""
 
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from lightning.fabric import Fabric
 
-from semantic_cc.config import Config, load_config, merge
+from semantic_cc.config import Config, HardwareConfig, load_config, merge
 from semantic_cc.model.build import build_model
 from semantic_cc.training import loop, stages
-from semantic_cc.training.optim import optimizer_of
-from semantic_cc.training.sampling import legs_of
+from semantic_cc.training.devices import fabric_of
+from semantic_cc.training.optim import Updater
+from semantic_cc.training.profile import Clock
+from semantic_cc.training.sampling import Share, legs_of
+from semantic_cc.training.step import Stepper
 from semantic_cc.types import Pair
 
 SIZE = 32
@@ -107,17 +110,19 @@ class Bench:
         wanted = stages.stages_of(config.train.strategy, config.model)
         self.plan = legs_of(wanted, pairs, config.train)
         self.parameters = loop.trained_parameters(model, self.plan)
-        self.optimizer = optimizer_of(self.parameters, config.optim)
-        self.fabric = Fabric(accelerator="cpu", devices=1)
+        # a schedule so long that its rate stays at the peak
+        optim = replace(config.optim, warmup=0.0)
+        scaled = config.train.precision == "float16"
+        self.updater = Updater(self.parameters, optim, 10**9, scaled=scaled, decay=config.train.ema)
+        fabric = fabric_of(config.train.precision, HardwareConfig(accelerator="cpu"))
+        self.stepper = Stepper(fabric, model, self.updater, config.train, Clock())
 
     def run(self, leg) -> list[dict[str, float]]:
         """One epoch of one leg at the peak learning rate; the losses of its steps."""
-        torch.manual_seed(0)
         stages.apply(leg.stage, self.model)
-        return [
-            loop.take_step(self.fabric, self.model, self.optimizer, turn, self.config)
-            for turn in loop.turns([leg], self.pairs, self.config.train, 0, 0)
-        ]
+        share = Share(pieces=self.config.train.accumulate)
+        steps = loop.turns([leg], self.pairs, self.config.train, 0, 0, share)
+        return [self.stepper.take(turn) for turn in steps if turn.epoch == 0]
 
 
 @pytest.fixture

@@ -11,14 +11,16 @@ import pytest
 import torch
 from PIL import Image
 
-from semantic_cc.config import load_config
+from semantic_cc.config import HardwareConfig, load_config
 from semantic_cc.errors import CheckpointError, ConfigError, DataError, OutputError, TrainingError
 from semantic_cc.model.checkpoint import load_pretrained
 from semantic_cc.training import loop, stages
+from semantic_cc.training.devices import fabric_of
 from semantic_cc.training.evaluate import evaluate
 from semantic_cc.training.sampling import legs_of
 from semantic_cc.training.start import starting_model
 from semantic_cc.training.state import RunFolder, open_run
+from semantic_cc.training.step import Stepper
 
 # Float32 on the CPU, weights drawn by name, three steps of two items. A change of the model's equations, of
 # the draws or of the optimiser moves them; then look at why before pinning anew.
@@ -107,7 +109,8 @@ def fit(tiny, build, pairs, tmp_path):
         model = build(config.model)
         plan = legs_of(stages.stages_of("three_stage", config.model), pairs, config.train)
         folder = open_run(config, resume)
-        assert loop.fit(model, pairs, plan, config, folder, accelerator="cpu") == folder.model
+        fabric = fabric_of(config.train.precision, HardwareConfig(accelerator="cpu"))
+        assert loop.fit(fabric, model, pairs, plan, config, folder) == folder.model
         return folder, {name: p.detach().clone() for name, p in model.named_parameters()}
 
     return run
@@ -125,7 +128,7 @@ class Killed(Exception):
 
 
 def kill_after(monkeypatch, steps: int) -> None:
-    real, taken = loop.take_step, []
+    real, taken = Stepper.take, []
 
     def dying(*arguments):
         if len(taken) == steps:
@@ -133,7 +136,7 @@ def kill_after(monkeypatch, steps: int) -> None:
         taken.append(1)
         return real(*arguments)
 
-    monkeypatch.setattr(loop, "take_step", dying)
+    monkeypatch.setattr(Stepper, "take", dying)
 
 
 @pytest.mark.parametrize("killed_at", [1, 3, 5, 9, 13])

@@ -10,8 +10,14 @@ from semantic_cc.data.augment.exchange import exchange_dates
 from semantic_cc.data.augment.symmetry import SYMMETRIES
 from semantic_cc.data.collate import collate
 from semantic_cc.errors import ConfigError, DataError
-from semantic_cc.training.sampling import legs_of, samples
+from semantic_cc.training.sampling import Share, legs_of, samples
 from semantic_cc.training.stages import ALONE, CAPTION, CHANGE, JOINT
+
+
+def batches_of(pairs, leg, config, epoch, first, workers):
+    """The steps that one device reads, each in one piece."""
+    for (piece,) in samples(pairs, leg, config, epoch, first, workers, Share()):
+        yield piece
 
 
 def test_datasets_are_formed_by_what_each_item_has(pairs):
@@ -32,7 +38,7 @@ def test_unlike_items_make_a_batch(pairs, augment):
     pairs.pairs[1] = replace(pairs.pairs[1], sentences=(), changed=None)
     config = TrainConfig(change_batch=6, caption_batch=6, joint_batch=6, augment=augment)
     for leg in legs_of([CHANGE, CAPTION, JOINT], pairs, config):
-        (batch,) = samples(pairs, leg, config, 0, 0, 0)
+        (batch,) = batches_of(pairs, leg, config, 0, 0, 0)
         given = collate([sample.pair for sample in batch])
         assert (given.label is not None) == leg.stage.change
         assert (given.changed is not None) == leg.stage.caption
@@ -77,8 +83,8 @@ def test_a_stage_of_no_items_is_left_out_and_the_others_draw_as_before(pairs):
 def test_draws_depend_on_seed_epoch_stage_and_position_alone(pairs, workers):
     config = TrainConfig(augment=True, caption_batch=2)
     (leg,) = legs_of([CAPTION], pairs, config)
-    whole = list(samples(pairs, leg, config, epoch=4, first=0, workers=0))
-    rest = list(samples(pairs, leg, config, epoch=4, first=1, workers=workers))
+    whole = list(batches_of(pairs, leg, config, epoch=4, first=0, workers=0))
+    rest = list(batches_of(pairs, leg, config, epoch=4, first=1, workers=workers))
     for one, other in zip([s for b in whole[1:] for s in b], [s for b in rest for s in b], strict=True):
         assert (one.pair.sentences, one.instruction, one.pair.name) == (
             other.pair.sentences,
@@ -91,7 +97,7 @@ def test_draws_depend_on_seed_epoch_stage_and_position_alone(pairs, workers):
 def test_all_sentences_and_instructions_come_up(pairs):
     config = TrainConfig()
     (leg,) = legs_of([CAPTION], pairs, config)
-    drawn = [s for epoch in range(12) for b in samples(pairs, leg, config, epoch, 0, 0) for s in b]
+    drawn = [s for epoch in range(12) for b in batches_of(pairs, leg, config, epoch, 0, 0) for s in b]
     assert {text for s in drawn for text in s.pair.sentences} == {
         sentence for pair in pairs.pairs for sentence in pair.sentences
     }
@@ -103,7 +109,7 @@ def test_sentences_are_drawn_without_replacement_and_at_most_all(pairs):
     pairs.pairs = [replace(pairs.pairs[0], sentences=said), replace(pairs.pairs[1], sentences=said[:2])]
     config = TrainConfig(sentences=3)
     (leg,) = legs_of([CAPTION], pairs, config)
-    drawn = [s.pair for epoch in range(40) for b in samples(pairs, leg, config, epoch, 0, 0) for s in b]
+    drawn = [s.pair for epoch in range(40) for b in batches_of(pairs, leg, config, epoch, 0, 0) for s in b]
     assert {len(set(pair.sentences)) for pair in drawn if pair.name == "p0"} == {3}
     assert {text for pair in drawn if pair.name == "p0" for text in pair.sentences} == set(said)
     assert {frozenset(pair.sentences) for pair in drawn if pair.name == "p1"} == {frozenset("ab")}
@@ -113,11 +119,11 @@ def test_augmentation_follows_the_stage(pairs):
     config = TrainConfig(augment=True)
     change, caption, joint = legs_of([CHANGE, CAPTION, JOINT], pairs, config)
     known = {pair.name: pair for pair in pairs.pairs}
-    moved = [s for b in samples(pairs, change, config, 0, 0, 0) for s in b]
+    moved = [s for b in batches_of(pairs, change, config, 0, 0, 0) for s in b]
     assert all(s.instruction is None and s.pair.sentences == () for s in moved)
     assert any(not np.array_equal(s.pair.label, known[s.pair.name].label) for s in moved)
-    assert all(s.pair.label is None for b in samples(pairs, caption, config, 0, 0, 0) for s in b)
-    for sample in (s for b in samples(pairs, joint, config, 0, 0, 0) for s in b):
+    assert all(s.pair.label is None for b in batches_of(pairs, caption, config, 0, 0, 0) for s in b)
+    for sample in (s for b in batches_of(pairs, joint, config, 0, 0, 0) for s in b):
         pair = known[sample.pair.name]
         assert any(np.array_equal(sample.pair.label, move.of_array(pair.label)) for move in SYMMETRIES)
         assert not np.array_equal(sample.pair.before, pair.before)
@@ -132,7 +138,7 @@ def test_the_sentence_is_the_one_of_the_moved_pair(pairs):
     config = TrainConfig(augment=True)
     (leg,) = legs_of([JOINT], pairs, config)
     seen = set()
-    for sample in (s for epoch in range(80) for b in samples(pairs, leg, config, epoch, 0, 0) for s in b):
+    for sample in (s for epoch in range(80) for b in batches_of(pairs, leg, config, epoch, 0, 0) for s in b):
         assert len(sample.pair.sentences) == 1
         y, x = np.argwhere(sample.pair.label).mean(0)
         side = "left" if x < 8 else "right" if x > 24 else "top" if y < 8 else "bottom"
@@ -149,4 +155,4 @@ def test_an_unreadable_item_stops_with_its_own_line(pairs, workers, monkeypatch)
     monkeypatch.setattr(type(pairs), "__getitem__", broken)
     (leg,) = legs_of([CHANGE], pairs, TrainConfig())
     with pytest.raises(DataError, match=r"^p3\.png: truncated$"):
-        list(samples(pairs, leg, TrainConfig(), 0, 0, workers))
+        list(batches_of(pairs, leg, TrainConfig(), 0, 0, workers))

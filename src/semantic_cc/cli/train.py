@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 
 from semantic_cc.cli.config_flags import flags_help, parse_flags
-from semantic_cc.cli.console import add_data, say, stdout_for_us
+from semantic_cc.cli.console import add_data, positive, say, stdout_for_us
 
 NAME = "train"
 HELP = "train a model from a configuration"
@@ -23,6 +23,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_data(parser, "the dataset, or several to be joined, the configuration's `data`", required=False)
     parser.add_argument("--out", metavar="DIR", help="folder of the run, the configuration's `out`")
+    parser.add_argument(
+        "--devices", metavar="N", type=positive, help="devices on each machine, `hardware.devices`"
+    )
+    parser.add_argument(
+        "--strategy", metavar="ddp|fsdp", help="how they share the model, `hardware.strategy`"
+    )
     parser.add_argument(
         "--resume", choices=("auto", "never"), default="never",
         help="auto = go on from the run in the folder, if there is one; never = refuse such a folder [never]",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from semantic_cc.config.fields import Config, ModelConfig
+from semantic_cc.config.model import ModelConfig
+from semantic_cc.config.run import Config
 from semantic_cc.errors import ConfigError
 
 
@@ -68,6 +69,15 @@ def check(config: Config | ModelConfig) -> None:
             ),
             (train.sentences < 1, "train.sentences must be at least 1"),
             (train.epochs < 1, "train.epochs must be at least 1"),
+            (train.accumulate < 1, "train.accumulate must be at least 1"),
+            (train.augment and train.cache_features, "train.cache_features needs train.augment false"),
+            (train.ema is not None and not 0 < train.ema < 1, "train.ema must lie in (0, 1)"),
+            (train.keep_every is not None and train.keep_every < 1, "train.keep_every must be at least 1"),
+            (train.val_pictures < 0, "train.val_pictures must not be negative"),
+            (
+                min(config.hardware.devices, config.hardware.nodes) < 1,
+                "hardware.devices and hardware.nodes must be at least 1",
+            ),
             (train.seed < 0, "train.seed must not be negative"),
             (train.checkpoint_every < 1, "train.checkpoint_every must be at least 1"),
             (not 0 < config.optim.lr < float("inf"), "optim.lr must be positive"),

@@ -11,7 +11,7 @@ from typing import Any, get_args, get_type_hints
 import yaml
 
 from semantic_cc.config.checks import check
-from semantic_cc.config.fields import Config
+from semantic_cc.config.run import Config
 from semantic_cc.errors import ConfigError
 
 

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from semantic_cc.config import ModelConfig
 from semantic_cc.model.caption_decoder import CaptionDecoder, consensus
 from semantic_cc.model.change_decoder import ChangeDecoder
-from semantic_cc.model.encoder import BitemporalEncoder, pad_to_patches
+from semantic_cc.model.encoder import BitemporalEncoder, Features, pad_to_patches
 from semantic_cc.model.neck import AggregationNeck
 from semantic_cc.model.prompter import INSTRUCTIONS
 from semantic_cc.sentences import UNCHANGED, says_change
@@ -88,9 +88,12 @@ class SemanticCCModel(nn.Module):
         self.change_decoder = change_decoder
         self.caption_decoder = caption_decoder
 
-    def tokens(self, before: Tensor, after: Tensor) -> tuple[Tensor | None, Tensor]:
-        """Images (b, 3, H, W) in [0, 1] -> change tokens (2b, h, w, e) or None, caption tokens (2b, h, w, c)."""
-        features = self.encoder(pad_to_patches(before), pad_to_patches(after), change=self.neck is not None)
+    def encode(self, before: Tensor, after: Tensor) -> Features:
+        """Images (b, 3, H, W) in [0, 1] -> the encoder's tiers that this model reads."""
+        return self.encoder(pad_to_patches(before), pad_to_patches(after), change=self.neck is not None)
+
+    def tokens(self, features: Features) -> tuple[Tensor | None, Tensor]:
+        """The encoder's tiers -> change tokens (2b, h, w, e) or None, caption tokens (2b, h, w, c)."""
         if self.neck is None or features.change is None:
             return None, features.caption
         return self.neck(features.change, features.caption)
@@ -103,6 +106,7 @@ class SemanticCCModel(nn.Module):
         sentences: Sequence[Sequence[str]] | None = None,
         instructions: list[str] | None = None,
         change: bool = True,
+        features: Features | None = None,
     ) -> ModelOutput:
         """One training pass.
 
@@ -112,8 +116,10 @@ class SemanticCCModel(nn.Module):
                 caption decoder does not run.
             instructions: one for each pair.
             change: whether the mask is decoded.
+            features: what `encode` gives for these images, where it is known already.
         """
-        change_tokens, caption_tokens = self.tokens(before, after)
+        features = self.encode(before, after) if features is None else features
+        change_tokens, caption_tokens = self.tokens(features)
         mask = None
         if change and self.change_decoder is not None and change_tokens is not None:
             mask = self.change_decoder(change_tokens)[..., : before.shape[-2], : before.shape[-1]]
@@ -129,7 +135,7 @@ class SemanticCCModel(nn.Module):
         )
         return ModelOutput(mask, logits, targets, flag)
 
-    @torch.inference_mode()
+    @torch.no_grad()  # not inference mode: layers that FSDP gathers in it could not be trained afterwards
     def predict(self, before: Tensor, after: Tensor, instructions: Sequence[str] | None = None) -> Prediction:
         """Mask, flag and sentences of a batch; the model should be in eval mode.
 
@@ -142,7 +148,7 @@ class SemanticCCModel(nn.Module):
             instructions or (INSTRUCTIONS if self.config.decoding == "consensus" else INSTRUCTIONS[:1])
         )
         start = time.perf_counter()
-        change_tokens, caption_tokens = self.tokens(before, after)
+        change_tokens, caption_tokens = self.tokens(self.encode(before, after))
         encoded = time.perf_counter()
         probabilities = None
         if self.change_decoder is not None and change_tokens is not None:

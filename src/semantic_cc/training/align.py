@@ -29,7 +29,7 @@ from semantic_cc.losses import flag_loss
 from semantic_cc.metrics.words import words
 from semantic_cc.model.prompter import INSTRUCTIONS
 from semantic_cc.training import stages
-from semantic_cc.training.device import fabric_of
+from semantic_cc.training.devices import fabric_of
 from semantic_cc.training.minimise import minimise
 from semantic_cc.training.progress import Reporter
 from semantic_cc.training.sampling import default_workers
@@ -77,7 +77,7 @@ def align(config: Config, out: Path, epochs: int = 20, batch: int = 32, lr: floa
     _, present = vocabulary([item.sentences for item in pairs.items])
     if config.model.flag_head:
         require_flags(pairs)
-    fabric = fabric_of(config.train)
+    fabric = fabric_of(config.train.precision)
     torch.manual_seed(config.train.seed)
     model = starting_model(config).to(fabric.device)
     tokens = encode(model, pairs, fabric)
@@ -128,7 +128,7 @@ def encode(model: SemanticCCModel, pairs: ChangeDataset, fabric: Fabric) -> Tens
         for items in loader:
             given = collate(items).to(fabric.device)
             with fabric.autocast():
-                tokens = model.tokens(given.before, given.after)[1]  # (2b, h, w, c)
+                tokens = model.tokens(model.encode(given.before, given.after))[1]  # (2b, h, w, c)
             rows.append(torch.stack(tokens.chunk(2), dim=1).to("cpu", torch.bfloat16))
             seconds, started = time.perf_counter() - started, time.perf_counter()
             reporter.step("encode", 1, 1, {}, seconds, len(items))

@@ -2,40 +2,39 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any
 
-import torch
 from lightning.fabric import Fabric
-from torch import Tensor, nn
+from torch import nn
 
 from semantic_cc.config import Config, TrainConfig
-from semantic_cc.data.collate import Batch, collate
 from semantic_cc.data.opening import open_dataset
-from semantic_cc.errors import DataError, TrainingError
-from semantic_cc.losses import caption_loss, change_loss, flag_loss
+from semantic_cc.errors import SemanticCCError
+from semantic_cc.files import write_files
+from semantic_cc.model.recompute import recompute_layers
 from semantic_cc.training import stages
-from semantic_cc.training.device import fabric_of
-from semantic_cc.training.optim import learning_rate, optimizer_of
+from semantic_cc.training.devices import fabric_of, on_first, raise_together, shard_llm
+from semantic_cc.training.features import FeatureCache
+from semantic_cc.training.logs import Logs, require_loggers
+from semantic_cc.training.optim import Updater
+from semantic_cc.training.profile import Clock
 from semantic_cc.training.progress import Reporter
-from semantic_cc.training.sampling import Leg, Pairs, Sample, default_workers, legs_of, samples
+from semantic_cc.training.sampling import Leg, Pairs, Share, default_workers, legs_of, samples
 from semantic_cc.training.start import refuse_untrained_foundations, require_flags, starting_model
-from semantic_cc.training.state import Log, RunFolder, load_state, open_run, save_state
+from semantic_cc.training.state import RunFolder, load_state, open_run, save_state
+from semantic_cc.training.step import Stepper, Turn
 from semantic_cc.training.validate import Validation, validation_pairs
 
 if TYPE_CHECKING:
     from semantic_cc.model.semantic_cc import SemanticCCModel
 
-Parts = dict[Literal["change", "caption", "flag"], Tensor]
-"""Losses by name, unweighted."""
-
 
 def train(config: Config, resume: bool = False) -> Path:
-    """Trains a model from the train split of `config.data`.
+    """Trains a model from the train split of `config.data`, in every process of the run.
 
     Args:
         config: everything about the run.
@@ -47,22 +46,28 @@ def train(config: Config, resume: bool = False) -> Path:
     Raises:
         DataError: no such dataset, no items of the kind a stage needs, or without the flags the model needs.
         OutputError: `config.out` cannot be written, or holds a run and `resume` is off.
-        ConfigError: resumed with another configuration; a part is frozen at its random start.
+        ConfigError: resumed with another configuration; a part is frozen at its random start; hardware or a
+            package that is not there.
         FoundationWeightsError: SAM's or the LLM's weights are not to be found.
         TrainingError: the loss is no longer finite.
     """
+    require_loggers(config)
     refuse_untrained_foundations(config)
     pairs = open_dataset(config.data, "train")
     plan = legs_of(stages.stages_of(config.train.strategy, config.model), pairs, config.train)
     if config.model.flag_head and any(leg.stage.caption for leg in plan):
         require_flags(pairs)
     val = validation_pairs(config)
-    folder = open_run(config, resume)
+    fabric = fabric_of(config.train.precision, config.hardware)
+    fabric.launch()
+    folder = on_first(fabric, lambda: open_run(config, resume))
     validation = None if val is None else Validation(config.train, val, folder)
-    return fit(starting_model(config), pairs, plan, config, folder, validation, workers=default_workers())
+    workers = default_workers(config.hardware.devices)
+    return fit(fabric, starting_model(config), pairs, plan, config, folder, validation, workers)
 
 
 def fit(
+    fabric: Fabric,
     model: SemanticCCModel,
     pairs: Pairs,
     plan: Sequence[Leg],
@@ -70,19 +75,18 @@ def fit(
     folder: RunFolder,
     validation: Validation | None = None,
     workers: int = 0,
-    accelerator: str = "auto",
 ) -> Path:
     """Runs the loop on a built model, from the state in `folder` where there is one.
 
     Args:
-        model: the model; trained in place.
+        fabric: devices and precision, launched.
+        model: the model, the same in every process; trained in place.
         pairs: the dataset.
         plan: the stages of each epoch with their items.
         config: optimiser and training settings.
         folder: the run's folder, opened.
         validation: scores the model after each epoch; None = no validation.
         workers: processes that read ahead.
-        accelerator: Fabric's name of the device; auto = the first accelerator, or else the CPU.
 
     Returns:
         The folder of the model after the last epoch.
@@ -90,69 +94,153 @@ def fit(
     Raises:
         As `train`.
     """
-    fabric = fabric_of(config.train, accelerator)
-    model.to(fabric.device)
-    parameters = trained_parameters(model, plan)
-    optimizer = optimizer_of(parameters, config.optim)
-    per_epoch = sum(leg.steps for leg in plan)
-    total = config.train.epochs * per_epoch
-    torch.manual_seed(config.train.seed)
-    done = load_state(folder.state, config, parameters, optimizer) if folder.state.exists() else 0
-    if validation is not None and validation.gives_up(done // per_epoch):
+    run = Run(fabric, model, plan, config, folder, validation)
+    done = run.restored()
+    if validation is not None and validation.gives_up(done // run.per_epoch):
         return folder.model
-    current: Leg | None = None
-    started = time.perf_counter()
-    with Log(folder.log, done) as log, Reporter(total, done) as reporter:
-        for turn in turns(plan, pairs, config.train, done, workers):
-            if turn.leg is not current:
-                stages.apply(turn.leg.stage, model)
-                current = turn.leg
-            lr = learning_rate(turn.step, total, config.optim)
-            for group in optimizer.param_groups:
-                group["lr"] = lr
-            losses = take_step(fabric, model, optimizer, turn, config)
-            seconds = time.perf_counter() - started  # with the wait for the items
-            done = turn.step + 1
-            stage = turn.leg.stage.name
-            log.write(
-                step=done, epoch=turn.epoch + 1, stage=stage, **losses, lr=lr, seconds=round(seconds, 4)
-            )
-            reporter.step(stage, turn.epoch + 1, config.train.epochs, losses, seconds, len(turn.samples))
-            if turn.ends_epoch:
-                _save_model(model, folder.model, config, turn)
-                if validation is not None:
-                    if validation.run(fabric, model, turn.epoch + 1):
-                        _save_model(model, folder.best, config, turn)
-                    current = None  # it left the model in eval mode
-            if turn.ends_epoch or done % config.train.checkpoint_every == 0:
-                save_state(folder.state, config, done, parameters, optimizer)
-            if turn.ends_epoch and validation is not None and validation.gives_up(turn.epoch + 1):
+    share = Share(fabric.global_rank, fabric.world_size, config.train.accumulate)
+    steps = turns(plan, pairs, config.train, done, workers, share)
+    with run.opened(done):
+        while (turn := _next(fabric, steps, run.clock)) is not None:
+            if run.step(turn):
                 break
-            started = time.perf_counter()
     return folder.model
 
 
-@dataclass(frozen=True)
-class Turn:
-    """One step to take.
+class Run:
+    """All that a running training holds.
 
-    Attributes:
-        step: its number over all stages and epochs, from 0.
-        epoch: from 0.
-        leg: the stage with its dataset.
-        samples: the items with what was drawn for them.
-        ends_epoch: whether it is the epoch's last.
+    Args:
+        As `fit`.
     """
 
-    step: int
-    epoch: int
-    leg: Leg
-    samples: list[Sample]
-    ends_epoch: bool
+    def __init__(
+        self,
+        fabric: Fabric,
+        model: SemanticCCModel,
+        plan: Sequence[Leg],
+        config: Config,
+        folder: RunFolder,
+        validation: Validation | None,
+    ) -> None:
+        self.fabric, self.model, self.config, self.folder, self.validation = (
+            fabric, model, config, folder, validation,
+        )  # fmt: skip
+        settings = config.train
+        model.to(fabric.device)
+        if settings.gradient_checkpointing:
+            recompute_layers(model)
+        parameters = trained_parameters(model, plan)
+        if config.hardware.strategy == "fsdp":
+            shard_llm(fabric, model)
+        self.per_epoch = sum(leg.steps for leg in plan)
+        self.total = settings.epochs * self.per_epoch
+        self.updater = Updater(
+            parameters, config.optim, self.total, scaled=settings.precision == "float16", decay=settings.ema
+        )
+        self.clock = Clock()
+        self.stepper = Stepper(fabric, model, self.updater, settings, self.clock)
+        self.cache = FeatureCache(model) if settings.cache_features else None
+        self._leg: Leg | None = None
+        self._started = time.perf_counter()
+        self._logs: Logs | None = None
+        self._reporter: Reporter | None = None
+
+    def restored(self) -> int:
+        """Goes back to the latest state, where there is one; the number of steps done."""
+        if not self.folder.state.exists():
+            return 0
+        return load_state(self.folder.state, self.config, self.updater)
+
+    def opened(self, done: int) -> ExitStack:
+        """Opens logs and progress, of the first process alone, and starts the clock; for a with statement."""
+        stack = ExitStack()
+        if self.fabric.is_global_zero:
+            self._logs = stack.enter_context(Logs(self.folder, self.config, done))
+            self._reporter = stack.enter_context(Reporter(self.total, done))
+        self.clock.attach(self.model)
+        self._started = time.perf_counter()
+        return stack
+
+    def step(self, turn: Turn) -> bool:
+        """Takes a step, logs it, and does what is due after it; whether the run stops early."""
+        if turn.leg is not self._leg:
+            self._enter(turn.leg)
+        cache = None if self._trains_encoder() else self.cache
+        values = self.stepper.take(turn, cache)
+        self.clock.enter("logs and checkpoints")
+        seconds = time.perf_counter() - self._started  # with the wait for the items
+        done, stage = turn.step + 1, turn.leg.stage.name
+        if self._logs and self._reporter:
+            self._logs.step(done, turn.epoch + 1, stage, values, self.updater.rate(turn.step), seconds)
+            items = min(turn.leg.batch, turn.leg.visits)
+            self._reporter.step(stage, turn.epoch + 1, self.config.train.epochs, values, seconds, items)
+        if turn.ends_epoch:
+            self._end_epoch(turn)
+        if turn.ends_epoch or done % self.config.train.checkpoint_every == 0:
+            on_first(self.fabric, lambda: save_state(self.folder.state, self.config, done, self.updater))
+        self._started = time.perf_counter()
+        return turn.ends_epoch and self.validation is not None and self.validation.gives_up(turn.epoch + 1)
+
+    def _enter(self, leg: Leg) -> None:
+        stages.apply(leg.stage, self.model)
+        self._leg = leg
+        self.clock.stage = leg.stage.name
+        if self.cache is not None and self._trains_encoder():
+            self.cache.clear()
+
+    def _trains_encoder(self) -> bool:
+        return any(parameter.requires_grad for parameter in self.model.encoder.parameters())
+
+    def _end_epoch(self, turn: Turn) -> None:
+        epoch, every = turn.epoch + 1, self.config.train.keep_every
+        self._show_profile()
+        with self.updater.averaged():
+            self._save(self.folder.model, turn)
+            if every is not None and epoch % every == 0:
+                self._save(self.folder.kept(epoch), turn)
+            if self.validation is not None:
+                better = self.validation.run(self.fabric, self.model, epoch)
+                if self._logs:
+                    self._logs.scalars(turn.step + 1, self.validation.latest())
+                if better:
+                    self._save(self.folder.best, turn)
+                self._leg = None  # it left the model in eval mode
+
+    def _show_profile(self) -> None:
+        """Once, after the first epoch that this process saw the end of."""
+        self.clock.detach()
+        lines = self.clock.lines()
+        if lines and self._reporter:
+            write_files(self.folder.root, {self.folder.profile.name: self.clock.table().encode()})
+            for line in lines:
+                self._reporter.say(line)
+        self.clock.seconds.clear()
+
+    def _save(self, folder: Path, turn: Turn) -> None:
+        on_first(self.fabric, lambda: _save_model(self.model, folder, self.config, turn))
 
 
-def turns(plan: Sequence[Leg], pairs: Pairs, config: TrainConfig, done: int, workers: int) -> Iterator[Turn]:
-    """The steps of a run in order, without the first `done`."""
+def _next(fabric: Fabric, steps: Iterator[Turn], clock: Clock) -> Turn | None:
+    """The next step, None after the last.
+
+    Raises:
+        DataError: an item cannot be read, in this process or in another.
+    """
+    turn, error = None, None
+    clock.enter("data")
+    try:
+        turn = next(steps, None)
+    except SemanticCCError as raised:
+        error = raised
+    raise_together(fabric, error)
+    return turn
+
+
+def turns(
+    plan: Sequence[Leg], pairs: Pairs, config: TrainConfig, done: int, workers: int, share: Share
+) -> Iterator[Turn]:
+    """The steps of a run in order, without the first `done`, as far as they are of `share`."""
     per_epoch = sum(leg.steps for leg in plan)
     for epoch in range(done // per_epoch, config.epochs):
         step = epoch * per_epoch
@@ -161,8 +249,8 @@ def turns(plan: Sequence[Leg], pairs: Pairs, config: TrainConfig, done: int, wor
             step += first
             if first == leg.steps:
                 continue
-            for batch in samples(pairs, leg, config, epoch, first, workers):
-                yield Turn(step, epoch, leg, batch, step + 1 == (epoch + 1) * per_epoch)
+            for pieces in samples(pairs, leg, config, epoch, first, workers, share):
+                yield Turn(step, epoch, leg, pieces, step + 1 == (epoch + 1) * per_epoch)
                 step += 1
 
 
@@ -179,85 +267,10 @@ def trained_parameters(model: SemanticCCModel, plan: Sequence[Leg]) -> dict[str,
     return parameters
 
 
-def take_step(
-    fabric: Fabric, model: SemanticCCModel, optimizer: torch.optim.Optimizer, turn: Turn, config: Config
-) -> dict[str, float]:
-    """One optimiser step; the losses as numbers, the total first."""
-    batch = collate([sample.pair for sample in turn.samples]).to(fabric.device)
-    with fabric.autocast():
-        parts = _losses(model, turn, batch)
-    loss = _total(parts, config.train)
-    values = dict(zip(("loss", *parts), torch.stack([loss, *parts.values()]).tolist(), strict=True))
-    _require_finite("loss", values, turn, batch)
-    optimizer.zero_grad(set_to_none=True)
-    fabric.backward(loss)
-    if config.optim.max_grad_norm is not None:
-        norm = nn.utils.clip_grad_norm_(model.parameters(), config.optim.max_grad_norm)
-        _require_finite("gradient", {"norm": norm.item()}, turn, batch)
-    optimizer.step()
-    return values
-
-
-def _losses(model: SemanticCCModel, turn: Turn, batch: Batch) -> Parts:
-    """The stage's losses, unweighted."""
-    stage = turn.leg.stage
-    parts: Parts = {}
-    output = model(
-        batch.before,
-        batch.after,
-        change=stage.change,
-        sentences=_told(model, turn) if stage.caption else None,
-        instructions=[s.instruction for s in turn.samples] if stage.caption else None,
-    )
-    if stage.change:
-        if batch.label is None:
-            raise DataError(f"{batch.names[0]}: has no label, which stage {stage.name} learns from")
-        parts["change"] = change_loss(output.change_logits, batch.label)
-    if stage.caption:
-        if output.caption_logits is not None:
-            parts["caption"] = caption_loss(output.caption_logits, output.caption_targets)
-        if output.flag_logits is not None:
-            if batch.changed is None:
-                name = next(sample.pair.name for sample in turn.samples if sample.pair.changed is None)
-                raise DataError(
-                    f"{name}: has no change flag, which model.flag_head learns from; "
-                    "add the flags or turn the head off"
-                )
-            parts["flag"] = flag_loss(output.flag_logits, batch.changed)
-    return parts
-
-
-def _told(model: SemanticCCModel, turn: Turn) -> list[tuple[str, ...]]:
-    """The sentences the LLM learns from each pair.
-
-    With a flag head none from unchanged pairs: `predict` answers them without the LLM.
-    """
-    gated = model.caption_decoder.flag is not None
-    return [() if gated and not s.pair.changed else s.pair.sentences for s in turn.samples]
-
-
-def _total(parts: Parts, config: TrainConfig) -> Tensor:
-    """L_cd alone; L_cc; or L_cc + lambda L_cd (eq. 9); with the flag's loss beside L_cc."""
-    if parts.keys() == {"change"}:
-        return parts["change"]
-    weights = {"caption": 1.0, "change": config.change_weight, "flag": config.flag_weight}
-    return torch.stack([weights[name] * part for name, part in parts.items()]).sum()
-
-
-def _require_finite(what: str, values: dict[str, float], turn: Turn, batch: Batch) -> None:
-    if not all(math.isfinite(value) for value in values.values()):
-        shown = ", ".join(f"{name} {value}" for name, value in values.items())
-        raise TrainingError(
-            f"the {what} is not finite ({shown}) in stage {turn.leg.stage.name}, epoch "
-            f"{turn.epoch + 1}, step {turn.step + 1}, items {', '.join(batch.names)}; "
-            "lower optim.lr or set optim.max_grad_norm"
-        )
-
-
 def _save_model(model: SemanticCCModel, folder: Path, config: Config, turn: Turn) -> None:
     from semantic_cc.model.checkpoint import save_pretrained
 
-    training = {
+    training: dict[str, Any] = {
         "epoch": turn.epoch + 1,
         "epochs": config.train.epochs,
         "step": turn.step + 1,
@@ -265,4 +278,6 @@ def _save_model(model: SemanticCCModel, folder: Path, config: Config, turn: Turn
         "seed": config.train.seed,
         "data": config.data,
     }
+    if config.train.ema is not None:
+        training["ema"] = config.train.ema
     save_pretrained(model, folder, name=config.preset, training=training)

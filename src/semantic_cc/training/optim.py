@@ -1,11 +1,14 @@
-"""The one AdamW and the one schedule of a run (paper IV-C)."""
+"""The one AdamW and the one schedule of a run (paper IV-C), with gradient scaler and moving average."""
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Iterator
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from semantic_cc.config import OptimConfig
 
@@ -42,3 +45,102 @@ def learning_rate(step: int, total: int, config: OptimConfig) -> float:
     if step < warm:
         return config.lr * (step + 1) / warm
     return config.lr * (1 + math.cos(math.pi * (step - warm) / (total - warm))) / 2
+
+
+class Updater:
+    """Turns gradients into steps: AdamW on its schedule, the scaler of float16, the moving average.
+
+    Args:
+        parameters: every parameter that trains in some stage, by name, float32.
+        config: optimiser and schedule.
+        total: steps of the run.
+        scaled: whether gradients are scaled, as float16 needs it.
+        decay: of the moving average; None = no average.
+    """
+
+    def __init__(
+        self,
+        parameters: dict[str, nn.Parameter],
+        config: OptimConfig,
+        total: int,
+        scaled: bool = False,
+        decay: float | None = None,
+    ) -> None:
+        self.parameters, self.config, self.total, self.decay = parameters, config, total, decay
+        self.optimizer = optimizer_of(parameters, config)
+        device = next(iter(parameters.values())).device
+        self.scaler = torch.amp.GradScaler(device.type, enabled=scaled)
+        self.average = None if decay is None else {n: p.detach().clone() for n, p in parameters.items()}
+
+    def rate(self, step: int) -> float:
+        """The learning rate of step `step`, from 0."""
+        return learning_rate(step, self.total, self.config)
+
+    def backward(self, loss: Tensor) -> None:
+        """Adds the gradients of `loss` to those there are."""
+        self.scaler.scale(loss).backward()
+
+    def gradient_norm(self) -> float | None:
+        """Clips the gradients and returns their norm before that; None where none is asked for.
+
+        With scaled gradients it may be infinite: such a step is left out and the scale lowered.
+        """
+        if self.config.max_grad_norm is None:
+            return None
+        self.scaler.unscale_(self.optimizer)
+        return nn.utils.clip_grad_norm_(self.parameters.values(), self.config.max_grad_norm).item()
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Takes step `step`, from 0."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.rate(step)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        if self.average is not None and self.decay is not None:
+            decay = min(self.decay, (1 + step) / (10 + step))  # or the first weights would stay for long
+            torch._foreach_lerp_(list(self.average.values()), list(self.parameters.values()), 1 - decay)
+
+    @contextlib.contextmanager
+    def averaged(self) -> Iterator[None]:
+        """The model has the averaged weights meanwhile, where there is an average."""
+        self._exchange()
+        try:
+            yield
+        finally:
+            self._exchange()
+
+    @torch.no_grad()
+    def _exchange(self) -> None:
+        for name, average in (self.average or {}).items():
+            held = self.parameters[name].detach().clone()
+            self.parameters[name].copy_(average)
+            average.copy_(held)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Weights, moments, scale and average."""
+        return {
+            "parameters": {name: parameter.detach() for name, parameter in self.parameters.items()},
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "average": self.average,
+        }
+
+    @torch.no_grad()
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restores what `state_dict` gave.
+
+        Raises:
+            ValueError: it is of other parameters.
+        """
+        saved = state["parameters"]
+        if {name: value.shape for name, value in saved.items()} != {
+            name: parameter.shape for name, parameter in self.parameters.items()
+        }:
+            raise ValueError("it holds other parameters")
+        for name, parameter in self.parameters.items():
+            parameter.copy_(saved[name])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scaler.load_state_dict(state["scaler"])
+        for name, average in (self.average or {}).items():
+            average.copy_(state["average"][name])

@@ -22,7 +22,7 @@ from semantic_cc.data.world import COVERS
 from semantic_cc.errors import OutputError
 from semantic_cc.files import write_files
 from semantic_cc.model.build import build_encoder
-from semantic_cc.training.device import fabric_of
+from semantic_cc.training.devices import fabric_of
 from semantic_cc.training.minimise import minimise
 from semantic_cc.training.sampling import default_workers
 
@@ -51,7 +51,7 @@ def pretrain(config: Config, out: Path, epochs: int = 1, batch: int = 8, lr: flo
     images = CoverDataset(config.data, "train", config.train.seed)
     if not out.parent.is_dir():
         raise OutputError(f"{out}: its folder does not exist; make it first")
-    fabric = fabric_of(config.train)
+    fabric = fabric_of(config.train.precision)
     torch.manual_seed(config.train.seed)
     encoder = build_encoder(config.model.encoder).to(fabric.device)
     cells = (encoder.vision.config.patch_size // STRIDE) ** 2

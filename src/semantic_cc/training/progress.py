@@ -44,6 +44,13 @@ class Reporter:
         if self._bar:
             self._bar.stop()
 
+    def say(self, line: str) -> None:
+        """A line of its own, above the bar."""
+        if self._bar:
+            self._bar.console.print(line, markup=False, highlight=False)
+        else:
+            sys.stderr.write(line + "\n")
+
     def step(
         self, stage: str, epoch: int, epochs: int, losses: dict[str, float], seconds: float, items: int
     ) -> None:

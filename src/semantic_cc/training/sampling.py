@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -22,6 +23,8 @@ from semantic_cc.model.prompter import INSTRUCTIONS
 from semantic_cc.training.stages import Needs, Stage
 from semantic_cc.types import Pair
 
+SORTED_TOGETHER = 50
+"""Batches whose items are sorted by length together."""
 _ORDER, _VISIT = 0, 1  # keep the two kinds of draws apart: numpy pads short keys with zeros
 
 
@@ -48,11 +51,19 @@ class Pairs(Protocol):
 
 @dataclass(frozen=True)
 class Visit:
-    """One visit to one item: `index` in the dataset, `position` in the stage of that epoch."""
+    """One visit to one item.
+
+    Attributes:
+        index: of the item in the dataset.
+        epoch: from 0.
+        position: in the stage of that epoch, from 0.
+        counted: False for a stand-in, see `Share`.
+    """
 
     index: int
     epoch: int
     position: int
+    counted: bool = True
 
 
 @dataclass(frozen=True)
@@ -64,6 +75,34 @@ class Sample:
 
     pair: Pair
     instruction: str | None
+    visit: Visit
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one device reads of a step: a part of its items, cut into pieces whose gradients add up.
+
+    Every device takes as many pieces as the first, so that all of them pass through the model alike (a sharded
+    layer is gathered by all at once): where the items do not suffice, a stand-in is read and not counted.
+    """
+
+    rank: int = 0
+    devices: int = 1
+    pieces: int = 1
+
+    def of(self, batch: list[Visit]) -> list[list[Visit]]:
+        """The pieces of a step of this device; those that are empty on all devices are left out."""
+        shares = _cut(batch, self.devices)
+        own, most = _cut(shares[self.rank], self.pieces), _cut(shares[0], self.pieces)
+        stand_in = [replace(batch[0], counted=False)]
+        return [piece or stand_in for piece, first in zip(own, most, strict=True) if first]
+
+
+def _cut(visits: list[Visit], parts: int) -> list[list[Visit]]:
+    """`parts` runs of like length, the first ones longer by one where it does not come out even."""
+    size, more = divmod(len(visits), parts)
+    starts = [part * size + min(part, more) for part in range(parts + 1)]
+    return [visits[start:stop] for start, stop in pairwise(starts)]
 
 
 @dataclass(frozen=True)
@@ -76,6 +115,7 @@ class Leg:
         items: indices of its dataset: D_cd, D_cc or D_cd-cc.
         visits: how many of them it visits per epoch.
         batch: items per step.
+        lengths: words a sentence of each of the items has on average, to sort by; None = not sorted.
     """
 
     stage: Stage
@@ -83,6 +123,7 @@ class Leg:
     items: tuple[int, ...]
     visits: int
     batch: int
+    lengths: Mapping[int, float] | None = None
 
     @property
     def steps(self) -> int:
@@ -90,12 +131,28 @@ class Leg:
         return -(-self.visits // self.batch)
 
     def batches(self, seed: int, epoch: int) -> list[list[Visit]]:
-        """The visits of one epoch: the first `visits` of a seeded permutation of the items, in batches."""
-        order = np.random.default_rng([seed, _ORDER, epoch, self.number]).permutation(self.items)[
-            : self.visits
-        ]
+        """The visits of one epoch: the first `visits` of a seeded permutation of the items, in batches.
+
+        Sorted by length they stay random: what lies within `SORTED_TOGETHER` batches is sorted, and the batches
+        are shuffled.
+        """
+        rng = np.random.default_rng([seed, _ORDER, epoch, self.number])
+        order = rng.permutation(self.items)[: self.visits]
         visits = [Visit(int(index), epoch, position) for position, index in enumerate(order)]
-        return [visits[start : start + self.batch] for start in range(0, len(visits), self.batch)]
+        if self.lengths is None:
+            return _in_runs(visits, self.batch)
+        lengths = self.lengths
+        chunks = _in_runs(visits, self.batch * SORTED_TOGETHER)
+        batches = [
+            batch
+            for chunk in chunks
+            for batch in _in_runs(sorted(chunk, key=lambda visit: lengths[visit.index]), self.batch)
+        ]
+        return [batches[place] for place in rng.permutation(len(batches))]
+
+
+def _in_runs(visits: list[Visit], size: int) -> list[list[Visit]]:
+    return [visits[start : start + size] for start in range(0, len(visits), size)]
 
 
 def legs_of(stages: Sequence[Stage], pairs: Pairs, config: TrainConfig) -> tuple[Leg, ...]:
@@ -125,7 +182,8 @@ def legs_of(stages: Sequence[Stage], pairs: Pairs, config: TrainConfig) -> tuple
                 "choose another dataset or model.change_task off"
             )
         wanted_visits = len(items) if visits is None else min(len(items), visits)
-        legs.append(Leg(stage, number, items, wanted_visits, batch))
+        lengths = _lengths(items, pairs) if config.sort_by_length and stage.caption else None
+        legs.append(Leg(stage, number, items, wanted_visits, batch, lengths))
     if not legs:
         raise ConfigError("configuration: train.*_items leave no stage to run; give one of them items")
     return tuple(legs)
@@ -138,6 +196,12 @@ def _items_with(needs: Needs, pairs: Pairs) -> tuple[int, ...]:
         for index, (name, labelled) in enumerate(zip(pairs.names, pairs.labelled, strict=True))
         if (labelled or needs == "caption") and (references.get(name) or needs == "change")
     )
+
+
+def _lengths(items: Sequence[int], pairs: Pairs) -> dict[int, float]:
+    names, references = pairs.names, pairs.references
+    said = {index: references[names[index]] for index in items}
+    return {index: sum(len(text.split()) for text in texts) / len(texts) for index, texts in said.items()}
 
 
 class VisitedPairs(Dataset["Sample | SemanticCCError"]):
@@ -156,7 +220,7 @@ class VisitedPairs(Dataset["Sample | SemanticCCError"]):
         pair, stage = self.pairs[visit.index], self.leg.stage
         rng = np.random.default_rng([self.config.seed, _VISIT, visit.epoch, self.leg.number, visit.position])
         if not stage.caption:
-            return Sample(augment_change(pair, rng) if self.config.augment else pair, None)
+            return Sample(augment_change(pair, rng) if self.config.augment else pair, None, visit)
         # Alone, so that the other sentences cannot hold back a move that these can follow.
         drawn = rng.permutation(len(pair.sentences))[: self.config.sentences]
         pair = replace(pair, sentences=tuple(pair.sentences[i] for i in drawn))
@@ -165,34 +229,49 @@ class VisitedPairs(Dataset["Sample | SemanticCCError"]):
             pair = replace(pair, label=None)
         if self.config.augment:
             pair = augment_caption(pair, rng)
-        return Sample(pair, instruction)
+        return Sample(pair, instruction, visit)
 
 
 def samples(
-    pairs: Pairs, leg: Leg, config: TrainConfig, epoch: int, first: int, workers: int
-) -> Iterator[list[Sample]]:
-    """Batches of one epoch's stage from batch `first` on, read ahead by `workers` processes (0: none).
+    pairs: Pairs, leg: Leg, config: TrainConfig, epoch: int, first: int, workers: int, share: Share
+) -> Iterator[list[list[Sample]]]:
+    """The steps of one epoch's stage from step `first` on, each in the pieces of `share`.
+
+    Args:
+        pairs, leg, config: the dataset, the stage, and how it is visited.
+        epoch: from 0.
+        first: steps to leave out.
+        workers: processes that read ahead (0: none).
+        share: what of each step is read.
 
     Raises:
         DataError: if an item cannot be read.
     """
+    steps = [share.of(batch) for batch in leg.batches(config.seed, epoch)[first:]]
     loader: DataLoader[Sample | SemanticCCError] = DataLoader(
         VisitedPairs(pairs, leg, config),
-        batch_sampler=leg.batches(config.seed, epoch)[first:],
+        batch_sampler=[piece for step in steps for piece in step],
         num_workers=workers,
         # numpy arrays travel by pipe; tensors would need shared memory, which is scarce in containers
         collate_fn=list,
         # its own, or starting a loader would move the generator that dropout uses
         generator=torch.Generator(),
     )
-    for batch in loader:
-        for sample in batch:
-            if isinstance(sample, SemanticCCError):
-                raise sample
-        yield batch
+    pieces = map(_readable, loader)
+    for step in steps:
+        yield [next(pieces) for _ in step]
 
 
-def default_workers() -> int:
-    """Reading processes: one per spare core, eight at most."""
+def _readable(piece: list[Sample | SemanticCCError]) -> list[Sample]:
+    samples = []
+    for sample in piece:
+        if isinstance(sample, SemanticCCError):
+            raise sample
+        samples.append(sample)
+    return samples
+
+
+def default_workers(devices: int = 1) -> int:
+    """Reading processes for each of `devices` on this machine: one per spare core, eight at most."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(0, min(8, cores - 1))
+    return max(0, min(8, cores // devices - 1))

@@ -1,24 +1,27 @@
-"""What a run leaves on disk: its folder, the state for exact resume, the CSV log."""
+"""What a run leaves on disk, and the state from which it goes on exactly."""
 
 from __future__ import annotations
 
-import csv
 import os
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import torch
 import yaml
-from torch import nn
 
 from semantic_cc.config import Config, to_dict
 from semantic_cc.errors import CheckpointError, ConfigError, OutputError
+from semantic_cc.training.optim import Updater
 
-COLUMNS = ("step", "epoch", "stage", "loss", "change", "caption", "flag", "lr", "seconds")
-_MAY_DIFFER = {"data", "out", "train.checkpoint_every"}  # moving a run or saving more often changes no step
+_MAY_DIFFER = (
+    "data", "out", "hardware.", "train.checkpoint_every", "train.keep_every", "train.loggers", "train.val_pictures",
+)  # fmt: skip
+"""Fields and sections that change no step: a run may move, save and show more often, and change its hardware."""
+_HALF_DONE = (".model-*", ".best-*", "epochs/.*-*", ".*.csv.*.tmp", "pictures/.*-*", "state/*.partial")
+"""Temporary names in a run's folder."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,11 @@ class RunFolder:
     def log(self) -> Path:
         """One row per step."""
         return self.root / "log.csv"
+
+    @property
+    def profile(self) -> Path:
+        """Where the time of an epoch went."""
+        return self.root / "profile.csv"
 
     @property
     def state(self) -> Path:
@@ -57,9 +65,17 @@ class RunFolder:
         """The best model so far by validation."""
         return self.root / "best"
 
+    def kept(self, epoch: int) -> Path:
+        """The model of an epoch, counted from 1, that is kept for good."""
+        return self.root / "epochs" / f"{epoch:04d}"
+
+    def pictures(self, epoch: int) -> Path:
+        """The validated pairs that are drawn after an epoch."""
+        return self.root / "pictures" / f"{epoch:04d}"
+
 
 def open_run(config: Config, resume: bool) -> RunFolder:
-    """Makes the run's folder and writes the configuration into it.
+    """Makes the run's folder and writes the configuration into it; clears away what a killed process left half-done.
 
     Raises:
         OutputError: if the folder cannot be written, or holds a run and `resume` is off.
@@ -69,6 +85,8 @@ def open_run(config: Config, resume: bool) -> RunFolder:
         raise OutputError(f"{folder.root} already holds a run; resume it, remove it or choose another folder")
     try:
         folder.state.parent.mkdir(parents=True, exist_ok=True)
+        for left in (path for pattern in _HALF_DONE for path in folder.root.glob(pattern)):
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
         if not folder.state.exists():
             folder.config.write_text(yaml.safe_dump(to_dict(config), sort_keys=False))
     except OSError as error:
@@ -76,46 +94,33 @@ def open_run(config: Config, resume: bool) -> RunFolder:
     return folder
 
 
-def save_state(
-    path: Path,
-    config: Config,
-    step: int,
-    parameters: dict[str, nn.Parameter],
-    optimizer: torch.optim.Optimizer,
-) -> None:
+def save_state(path: Path, config: Config, step: int, updater: Updater) -> None:
     """Writes all that the next step depends on, under a temporary name first.
+
+    Nothing random is in it: every draw, of dropout too, is keyed by seed and step.
 
     Args:
         path: the file.
         config: the run's configuration; a resume must agree with it.
         step: steps done; epoch, stage and position follow from it.
-        parameters: every parameter that trains in some stage, by name.
-        optimizer: AdamW with its moments.
+        updater: weights, optimiser, scaler and average.
 
     Raises:
         OutputError: the file cannot be written; the one before it stays.
     """
-    device = next(iter(parameters.values())).device
-    state = {
-        "config": to_dict(config),
-        "step": step,
-        "parameters": {name: parameter.detach() for name, parameter in parameters.items()},
-        "optimizer": optimizer.state_dict(),
-        "rng": torch.get_rng_state(),
-        "cuda_rng": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
-    }
     temporary = path.with_suffix(".partial")
     try:
-        torch.save(state, temporary)
+        with temporary.open("wb") as file:
+            torch.save({"config": to_dict(config), "step": step, **updater.state_dict()}, file)
+            file.flush()
+            os.fsync(file.fileno())  # a power cut must not leave the new name on half a file
         os.replace(temporary, path)
     except (OSError, RuntimeError) as error:  # torch's zip writer reports a full disk as a RuntimeError
         temporary.unlink(missing_ok=True)
         raise OutputError(f"cannot write the training state {path}: {one_line(error)}") from error
 
 
-def load_state(
-    path: Path, config: Config, parameters: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer
-) -> int:
+def load_state(path: Path, config: Config, updater: Updater) -> int:
     """Restores what `save_state` wrote and returns the number of steps done.
 
     Raises:
@@ -127,17 +132,10 @@ def load_state(
     except Exception as error:  # torch.load has no narrower promise for a damaged file
         raise CheckpointError(f"cannot read the training state {path}: {one_line(error)}") from error
     _require_same(state["config"], to_dict(config))
-    saved = state["parameters"]
-    if saved.keys() != parameters.keys() or any(saved[n].shape != p.shape for n, p in parameters.items()):
-        raise CheckpointError(f"the training state {path} is of another model")
-    with torch.no_grad():
-        for name, parameter in parameters.items():
-            parameter.copy_(saved[name])
-    optimizer.load_state_dict(state["optimizer"])
-    torch.set_rng_state(state["rng"])
-    device = next(iter(parameters.values())).device
-    if device.type == "cuda" and state["cuda_rng"] is not None:
-        torch.cuda.set_rng_state(state["cuda_rng"], device)
+    try:
+        updater.load_state_dict(state)
+    except (ValueError, KeyError) as error:
+        raise CheckpointError(f"the training state {path} is of another model: {one_line(error)}") from error
     return int(state["step"])
 
 
@@ -149,7 +147,7 @@ def one_line(error: Exception) -> str:
 def _require_same(saved: dict[str, Any], given: dict[str, Any]) -> None:
     before, now = dict(_leaves(saved)), dict(_leaves(given))
     for key in sorted(before.keys() | now.keys()):
-        if key not in _MAY_DIFFER and before.get(key) != now.get(key):
+        if not key.startswith(_MAY_DIFFER) and before.get(key) != now.get(key):
             raise ConfigError(
                 f"cannot resume: {key} was {before.get(key)!r} when the run started "
                 f"and is {now.get(key)!r} now"
@@ -162,39 +160,3 @@ def _leaves(values: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, Any
             yield from _leaves(value, f"{prefix}{key}.")
         else:
             yield prefix + key, value
-
-
-class Log:
-    """The CSV log, one row per step, cut back to `step` rows when opened.
-
-    Args:
-        path: the file; made when missing.
-        step: steps done; later rows are of steps that will be taken again.
-    """
-
-    def __init__(self, path: Path, step: int) -> None:
-        rows = _rows_up_to(path, step)
-        self._file = path.open("w", newline="", buffering=1)  # line by line, for whoever follows it
-        self._writer = csv.DictWriter(self._file, COLUMNS, lineterminator="\n")
-        self._writer.writeheader()
-        self._writer.writerows(rows)
-
-    def write(self, **row: Any) -> None:
-        """Adds a row; columns without a value stay empty."""
-        self._writer.writerow(row)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._file.close()
-
-
-def _rows_up_to(path: Path, step: int) -> list[dict[str, str]]:
-    if step == 0 or not path.exists():
-        return []
-    with path.open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if (row["step"] or "").isdigit()]
-    return [row for row in rows if int(row["step"]) <= step]

@@ -14,6 +14,7 @@ from semantic_cc.data.items import ChangeDataset
 from semantic_cc.data.opening import open_dataset
 from semantic_cc.errors import DataError
 from semantic_cc.files import write_files
+from semantic_cc.training.devices import on_first
 from semantic_cc.training.evaluate import score
 from semantic_cc.training.state import RunFolder
 
@@ -67,7 +68,7 @@ class Validation:
             OutputError: the row cannot be written.
         """
         model.eval()
-        with torch.inference_mode(), fabric.autocast():
+        with torch.no_grad(), fabric.autocast():
             _, scores = score(model, self.pairs, self.config.val_items)
         row = {"epoch": str(epoch)}
         for name, path in METRICS.items():
@@ -75,6 +76,7 @@ class Validation:
             for key in path:
                 value = None if value is None else value.get(key)
             row[name] = "" if value is None else f"{value:.4f}"
+        row = fabric.broadcast(row)  # one verdict for all, whatever the last digits on other devices
         if not row[self.config.val_metric]:
             raise DataError(
                 f"validation cannot measure train.val_metric {self.config.val_metric}: the val split has no truth "
@@ -85,12 +87,19 @@ class Validation:
         ]  # a resumed epoch comes again
         better = all(self._value(row) > self._value(known) for known in self.rows)
         self.rows.append(row)
+        on_first(fabric, self._write)
+        return better
+
+    def latest(self) -> dict[str, float]:
+        """The last epoch's scores by name, for the curves."""
+        return {f"val/{name}": float(self.rows[-1][name]) for name in METRICS if self.rows[-1][name]}
+
+    def _write(self) -> None:
         text = io.StringIO()
         writer = csv.DictWriter(text, ("epoch", *METRICS), lineterminator="\n")
         writer.writeheader()
         writer.writerows(self.rows)
         write_files(self.folder.root, {self.folder.validation.name: text.getvalue().encode()})
-        return better
 
     def gives_up(self, epoch: int) -> bool:
         """Whether `train.patience` epochs up to `epoch` brought nothing better than the best before them."""

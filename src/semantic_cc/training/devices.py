@@ -1,0 +1,139 @@
+"""Devices and processes: what Fabric starts, and the few things the processes of a run say to each other.
+
+Whatever the strategy, what trains is held whole by every device and its gradients are added up once a step. So
+stages may freeze what they like, checkpoints are the same file, and only frozen layers are ever sharded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, TypeVar
+
+import torch
+from lightning.fabric import Fabric
+from torch import Tensor, distributed, nn
+
+from semantic_cc.config import HardwareConfig
+from semantic_cc.errors import ConfigError, InputError, SemanticCCError
+
+if TYPE_CHECKING:
+    from semantic_cc.model.semantic_cc import SemanticCCModel
+
+T = TypeVar("T")
+PRECISION = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}
+"""Fabric's name of each precision: autocast over float32 weights."""
+ONE_DEVICE = HardwareConfig()
+
+
+def fabric_of(precision: str, hardware: HardwareConfig = ONE_DEVICE) -> Fabric:
+    """Fabric for `hardware`; with several devices `launch` starts, or finds, the other processes.
+
+    Raises:
+        ConfigError: this machine has not these devices, or torchrun or SLURM started another number of processes.
+    """
+    accelerator = hardware.accelerator
+    if accelerator == "auto":
+        accelerator = "cuda" if torch.cuda.is_available() else "cpu"
+    devices = hardware.devices * hardware.nodes
+    started = int(os.environ.get("WORLD_SIZE", devices))
+    if started != devices:
+        raise ConfigError(
+            f"configuration: {started} processes were started, but hardware.devices x hardware.nodes is {devices}; "
+            "start as many processes as devices"
+        )
+    if hardware.strategy == "fsdp" and devices == 1:
+        raise ConfigError("configuration: hardware.strategy fsdp needs hardware.devices of at least 2")
+    try:
+        return Fabric(
+            accelerator=accelerator,
+            devices=hardware.devices,
+            num_nodes=hardware.nodes,
+            strategy="ddp" if devices > 1 else "auto",  # of which only the processes and their group are used
+            precision=PRECISION[precision],
+        )
+    except Exception as error:  # Lightning's refusals have no type of their own
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"configuration: hardware: {reason}") from error
+
+
+@contextlib.contextmanager
+def first_process_speaks() -> Iterator[None]:
+    """Errors that all processes raise are told by the first one; the others end with their exit code alone."""
+    try:
+        yield
+    except SemanticCCError as error:
+        if is_first():
+            raise
+        raise SystemExit(2 if isinstance(error, InputError) else 1) from None
+
+
+def is_first() -> bool:
+    """Whether this is the first process of the run, or the only one."""
+    return not distributed.is_initialized() or distributed.get_rank() == 0
+
+
+def raise_together(fabric: Fabric, error: SemanticCCError | None) -> None:
+    """Raises in every process what went wrong in one of them; without it the others would wait for ever.
+
+    Every process must call it, with None where all is well.
+    """
+    if fabric.world_size > 1:
+        failed = torch.tensor(float(error is not None), device=fabric.device)
+        if not distributed_sum(fabric, failed):
+            return
+        errors: list[SemanticCCError | None] = [None] * fabric.world_size
+        distributed.all_gather_object(errors, error)
+        error = next(known for known in errors if known is not None)
+    if error is not None:
+        raise error
+
+
+def on_first(fabric: Fabric, work: Callable[[], T]) -> T:
+    """The result of `work`, which the first process does for all.
+
+    Raises:
+        SemanticCCError: what `work` raised, in every process.
+    """
+    result: T | None = None
+    error: SemanticCCError | None = None
+    if fabric.is_global_zero:
+        try:
+            result = work()
+        except SemanticCCError as raised:
+            error = raised
+    result, error = fabric.broadcast((result, error))
+    if error is not None:
+        raise error
+    return result
+
+
+def distributed_sum(fabric: Fabric, values: Tensor) -> Tensor:
+    """The sum of `values` over all processes, in every one of them."""
+    return values if fabric.world_size == 1 else fabric.all_reduce(values, reduce_op="sum")
+
+
+@torch.no_grad()
+def add_gradients(fabric: Fabric, parameters: Iterable[nn.Parameter]) -> None:
+    """Adds up the gradients of all processes, in one message; each has gradients of the same parameters."""
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    if fabric.world_size == 1 or not gradients:
+        return
+    flat = distributed_sum(fabric, torch.cat([gradient.flatten() for gradient in gradients]))
+    for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+        gradient.copy_(part.view_as(gradient))
+
+
+def shard_llm(fabric: Fabric, model: SemanticCCModel) -> None:
+    """Spreads the LLM's frozen layers over the devices (FSDP2); each is gathered while it computes.
+
+    Adapters, embeddings and all else stay whole.
+    """
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
+    mesh = init_device_mesh(fabric.device.type, (fabric.world_size,))
+    for layer in model.caption_decoder.llm.get_decoder().layers:
+        adapters = {parameter for name, parameter in layer.named_parameters() if "lora_" in name}
+        fully_shard(layer, mesh=mesh, ignored_params=adapters)

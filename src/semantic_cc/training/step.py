@@ -1,0 +1,213 @@
+"""One optimiser step: the stage's losses over all pieces and devices, their gradients, the update."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import torch
+from lightning.fabric import Fabric
+from torch import Tensor
+
+from semantic_cc.config import TrainConfig
+from semantic_cc.data.collate import Batch, collate
+from semantic_cc.errors import DataError, SemanticCCError, TrainingError
+from semantic_cc.losses import caption_loss, change_loss, flag_loss
+from semantic_cc.training.devices import add_gradients, distributed_sum, raise_together
+from semantic_cc.training.optim import Updater
+from semantic_cc.training.profile import Clock
+from semantic_cc.training.sampling import Leg, Sample
+
+if TYPE_CHECKING:
+    from semantic_cc.model.semantic_cc import SemanticCCModel
+    from semantic_cc.training.features import FeatureCache
+
+PARTS: tuple[Literal["change", "caption", "flag"], ...] = ("change", "caption", "flag")
+"""The losses, unweighted: each the mean over all items (for captions: tokens) of the step."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One step to take.
+
+    Attributes:
+        step: its number over all stages and epochs, from 0.
+        epoch: from 0.
+        leg: the stage with its dataset.
+        pieces: this device's items with what was drawn for them, see `sampling.Share`.
+        ends_epoch: whether it is the epoch's last.
+    """
+
+    step: int
+    epoch: int
+    leg: Leg
+    pieces: list[list[Sample]]
+    ends_epoch: bool
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What goes through the model at once.
+
+    Attributes:
+        samples: the items.
+        batch: the same as tensors.
+        told: the sentences the LLM learns from each; None where the stage reads none.
+        counts: (3,) float64, what the means of `PARTS` are taken over: items, tokens, items.
+    """
+
+    samples: list[Sample]
+    batch: Batch
+    told: list[tuple[str, ...]] | None
+    counts: Tensor
+
+
+class Stepper:
+    """Takes steps.
+
+    Args:
+        fabric: devices and precision.
+        model: on this device.
+        updater: optimiser over what trains.
+        config: the training settings.
+        clock: told which part is at work.
+    """
+
+    def __init__(
+        self, fabric: Fabric, model: SemanticCCModel, updater: Updater, config: TrainConfig, clock: Clock
+    ) -> None:
+        self.fabric, self.model, self.updater, self.config, self.clock = fabric, model, updater, config, clock
+
+    def take(self, turn: Turn, cache: FeatureCache | None = None) -> dict[str, float]:
+        """One step; the losses as numbers, their weighted sum first, and the gradient's norm where it is clipped.
+
+        Args:
+            turn: the step; the model must be in its stage.
+            cache: what the frozen encoder said of items; None = the encoder runs.
+
+        Raises:
+            DataError: an item lacks what the stage learns from, or does not fit its batch.
+            TrainingError: a loss or the gradient is not finite.
+        """
+        torch.manual_seed(_key(self.config.seed, turn.step, self.fabric.global_rank))  # for dropout
+        pieces = self._prepared(turn)
+        self.updater.optimizer.zero_grad(set_to_none=True)
+        counts = distributed_sum(self.fabric, torch.stack([piece.counts for piece in pieces]))  # (pieces, 3)
+        totals = counts.sum(dim=0)
+        values = torch.zeros(len(PARTS), dtype=torch.float64, device=self.fabric.device)
+        for piece, everywhere in zip(pieces, counts, strict=True):
+            told = _with_stand_in(piece) if everywhere[1] > 0 else piece.told
+            with self.fabric.autocast():
+                parts = self._losses(turn, piece, told, cache)
+            shares = piece.counts / totals.clamp_min(1)
+            weighted = self._weights(turn) * shares
+            loss = torch.stack([weighted[PARTS.index(name)] * part for name, part in parts.items()]).sum()
+            self.clock.enter("losses")
+            self.updater.backward(loss.float())
+            for name, part in parts.items():
+                values[PARTS.index(name)] += part.detach() * shares[PARTS.index(name)]
+        self.clock.enter("optimiser")
+        values = distributed_sum(self.fabric, values)
+        shown = {"loss": float((self._weights(turn) * values).sum())}
+        shown |= {name: float(v) for name, v, n in zip(PARTS, values, totals, strict=True) if n > 0}
+        _require_finite("loss", shown, turn, pieces)
+        add_gradients(self.fabric, self.updater.parameters.values())
+        norm = self.updater.gradient_norm()
+        if norm is not None and self.config.precision != "float16":
+            _require_finite("gradient", {"norm": norm}, turn, pieces)
+        self.updater.update(turn.step)
+        return shown if norm is None else shown | {"norm": norm}
+
+    def _prepared(self, turn: Turn) -> list[Piece]:
+        pieces: list[Piece] = []
+        error: SemanticCCError | None = None
+        try:
+            pieces = list(self._pieces(turn))
+        except SemanticCCError as raised:
+            error = raised
+        raise_together(self.fabric, error)
+        return pieces
+
+    def _pieces(self, turn: Turn) -> Iterator[Piece]:
+        stage, decoder = turn.leg.stage, self.model.caption_decoder
+        for samples in turn.pieces:
+            batch = collate([sample.pair for sample in samples]).to(self.fabric.device)
+            told = None
+            tokens = flags = 0
+            if stage.change and batch.label is None:
+                raise DataError(f"{batch.names[0]}: has no label, which stage {stage.name} learns from")
+            if stage.caption:
+                told = [self._told(sample) for sample in samples]
+                tokens = sum(len(decoder.prompter.answer_ids(text)) for own in told for text in own)
+                flags = len(samples) if decoder.flag is not None else 0
+                if flags and batch.changed is None:
+                    name = next(sample.pair.name for sample in samples if sample.pair.changed is None)
+                    raise DataError(
+                        f"{name}: has no change flag, which model.flag_head learns from; "
+                        "add the flags or turn the head off"
+                    )
+            counts = torch.tensor([len(samples) if stage.change else 0, tokens, flags], dtype=torch.float64)
+            counted = float(samples[0].visit.counted)  # a stand-in is alone in its piece
+            yield Piece(samples, batch, told, (counts * counted).to(self.fabric.device))
+
+    def _told(self, sample: Sample) -> tuple[str, ...]:
+        """The sentences the LLM learns from a pair.
+
+        With a flag head none from unchanged pairs: `predict` answers them without the LLM.
+        """
+        gated = self.model.caption_decoder.flag is not None
+        return () if gated and not sample.pair.changed else sample.pair.sentences
+
+    def _losses(
+        self, turn: Turn, piece: Piece, told: list[tuple[str, ...]] | None, cache: FeatureCache | None
+    ) -> dict[str, Tensor]:
+        """The stage's losses over the piece, unweighted."""
+        batch, asked = piece.batch, [sample.instruction or "" for sample in piece.samples]
+        output = self.model(
+            batch.before,
+            batch.after,
+            change=turn.leg.stage.change,
+            sentences=told,
+            instructions=None if told is None else asked,
+            features=None if cache is None else cache.features(piece.samples, batch),
+        )
+        parts = {}
+        if turn.leg.stage.change and batch.label is not None:
+            parts["change"] = change_loss(output.change_logits, batch.label)
+        if output.caption_logits is not None:
+            parts["caption"] = caption_loss(output.caption_logits, output.caption_targets)
+        if output.flag_logits is not None and batch.changed is not None:
+            parts["flag"] = flag_loss(output.flag_logits, batch.changed)
+        return parts
+
+    def _weights(self, turn: Turn) -> Tensor:
+        """L_cd alone; L_cc; or L_cc + lambda L_cd (eq. 9); the flag's loss beside L_cc. As `PARTS`."""
+        change = self.config.change_weight if turn.leg.stage.caption else 1.0
+        weights = [change, 1.0, self.config.flag_weight]
+        return torch.tensor(weights, dtype=torch.float64, device=self.fabric.device)
+
+
+def _with_stand_in(piece: Piece) -> list[tuple[str, ...]] | None:
+    """What the LLM reads where it reads something on any device: a sharded layer needs all of them to come."""
+    if piece.told is None or any(piece.told):
+        return piece.told
+    return [piece.samples[0].pair.sentences, *piece.told[1:]]
+
+
+def _key(*numbers: int) -> int:
+    """A generator's seed that no other combination of numbers shares but by chance."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
+
+
+def _require_finite(what: str, values: dict[str, float], turn: Turn, pieces: list[Piece]) -> None:
+    if not all(math.isfinite(value) for value in values.values()):
+        shown = ", ".join(f"{name} {value}" for name, value in values.items())
+        names = ", ".join(name for piece in pieces for name in piece.batch.names)
+        raise TrainingError(
+            f"the {what} is not finite ({shown}) in stage {turn.leg.stage.name}, epoch "
+            f"{turn.epoch + 1}, step {turn.step + 1}, items {names}; "
+            "lower optim.lr or set optim.max_grad_norm"
+        )
