@@ -1,11 +1,13 @@
 """A dataset in memory, and models whose weights depend on their names alone."""
 
+import json
 import zlib
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from semantic_cc.config import Config, HardwareConfig, load_config, merge
 from semantic_cc.model.build import build_model
@@ -131,3 +133,26 @@ def bench(build):
         return Bench(config, build(config.model), pairs)
 
     return make
+
+
+@pytest.fixture
+def data(tmp_path, pairs):
+    """The pairs in the LEVIR-MCI layout, the same in each split."""
+    entries = []
+    for split in ("train", "val", "test"):
+        for pair in pairs.pairs:
+            for folder, image in (("A", pair.before), ("B", pair.after), ("label", pair.label)):
+                place = tmp_path / "data" / "images" / split / folder
+                place.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(np.asarray(image)).save(place / f"{split}_{pair.name}.png")
+            said = [{"raw": f"{sentence} ."} for sentence in pair.sentences]
+            entries.append(
+                {
+                    "filename": f"{split}_{pair.name}.png",
+                    "split": split,
+                    "sentences": said,
+                    "changeflag": int(pair.changed),
+                }
+            )
+    (tmp_path / "data" / "LevirCCcaptions.json").write_text(json.dumps({"images": entries}))
+    return tmp_path / "data"

@@ -6,10 +6,8 @@ import shutil
 from dataclasses import replace
 
 import layouts
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from semantic_cc.config import HardwareConfig, load_config
 from semantic_cc.errors import CheckpointError, ConfigError, DataError, OutputError, TrainingError
@@ -196,29 +194,6 @@ def test_plain_progress_lines(fit, capsys, monkeypatch):
 
 
 # --- from a YAML file to scores -------------------------------------------------------------------
-
-
-@pytest.fixture
-def data(tmp_path, pairs):
-    """The pairs in the LEVIR-MCI layout, the same in each split."""
-    entries = []
-    for split in ("train", "test"):
-        for pair in pairs.pairs:
-            for folder, image in (("A", pair.before), ("B", pair.after), ("label", pair.label)):
-                place = tmp_path / "data" / "images" / split / folder
-                place.mkdir(parents=True, exist_ok=True)
-                Image.fromarray(np.asarray(image)).save(place / f"{split}_{pair.name}.png")
-            said = [{"raw": f"{sentence} ."} for sentence in pair.sentences]
-            entries.append(
-                {
-                    "filename": f"{split}_{pair.name}.png",
-                    "split": split,
-                    "sentences": said,
-                    "changeflag": int(pair.changed),
-                }
-            )
-    (tmp_path / "data" / "LevirCCcaptions.json").write_text(json.dumps({"images": entries}))
-    return tmp_path / "data"
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])

@@ -7,6 +7,7 @@ over the file, the file over the preset it names.
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from semantic_cc.cli.config_flags import flags_help, parse_flags
 from semantic_cc.cli.console import add_data, positive, say, stdout_for_us
@@ -37,21 +38,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
-    from semantic_cc.config import load_config
+    from semantic_cc.config import load_config, merge
     from semantic_cc.files import check_folder
 
-    overrides = parse_flags(arguments.config_flags)
-    overrides |= {
-        key: getattr(arguments, key) for key in ("data", "out") if getattr(arguments, key) is not None
-    }
+    overrides = merge(parse_flags(arguments.config_flags), _own_flags(arguments))
     config = load_config(arguments.config, overrides)
     check_folder(config.out)
     with stdout_for_us():
+        from semantic_cc.training.devices import first_process_speaks, is_first
         from semantic_cc.training.loop import train
         from semantic_cc.training.state import RunFolder
 
-        folder = train(config, resume=arguments.resume == "auto")
-        best = RunFolder(folder.parent).best
+        with first_process_speaks():
+            folder = train(config, resume=arguments.resume == "auto")
+    if not is_first():
+        return
+    best = RunFolder(folder.parent).best
     if best.exists():
         say(f"the best model by validation is in {best}")
     say(f"the trained model is in {folder}; try: semantic-cc describe BEFORE AFTER --model {folder}")
+
+
+def _own_flags(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The configuration's fields that have flags of their own, as far as they are given."""
+    given = {name: getattr(arguments, name) for name in ("data", "out")}
+    given["hardware"] = _without_none({name: getattr(arguments, name) for name in ("devices", "strategy")})
+    return _without_none(given)
+
+
+def _without_none(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}

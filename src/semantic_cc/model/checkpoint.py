@@ -119,14 +119,27 @@ def save_pretrained(
         (work / "config.json").write_text(json.dumps(content, indent=2) + "\n")
         (work / "README.md").write_text(_model_card(content, sum(t.numel() for t in tensors.values())))
         work.chmod(0o755)
-        if folder.exists():
-            shutil.rmtree(folder)
-        work.rename(folder)
+        _replace(folder, work)
     except (OSError, SafetensorError) as error:
         raise OutputError(f"cannot write the model to {folder}: {error}") from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return folder
+
+
+def _replace(folder: Path, work: Path) -> None:
+    """Puts `work` in the place of `folder`, which is deleted only when the new one stands there."""
+    if not folder.exists():
+        work.rename(folder)
+        return
+    aside = work.with_name(f"{work.name}-replaced")
+    folder.rename(aside)
+    try:
+        work.rename(folder)
+    except OSError:
+        aside.rename(folder)
+        raise
+    shutil.rmtree(aside)
 
 
 def _foreign(folder: Path) -> Path | None:

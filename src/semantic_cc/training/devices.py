@@ -71,7 +71,9 @@ def first_process_speaks() -> Iterator[None]:
 
 def is_first() -> bool:
     """Whether this is the first process of the run, or the only one."""
-    return not distributed.is_initialized() or distributed.get_rank() == 0
+    if distributed.is_initialized():
+        return distributed.get_rank() == 0
+    return {os.environ.get(name, "0") for name in ("RANK", "LOCAL_RANK")} == {"0"}
 
 
 def raise_together(fabric: Fabric, error: SemanticCCError | None) -> None:

@@ -1,0 +1,119 @@
+"""Runs survive: processes killed at any moment, and a disk that is full while something is saved."""
+
+import csv
+import hashlib
+import random
+import resource
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+from processes import forked
+
+from semantic_cc.config import Config, load_config
+from semantic_cc.model.checkpoint import load_pretrained
+from semantic_cc.training.loop import train
+from semantic_cc.training.state import RunFolder
+
+KILLS = 20
+
+
+@pytest.fixture
+def config(data, tmp_path):
+    """Name -> a short run with everything that could be lost: augmentation, dropout, validation, an average."""
+
+    def make(name: str, checkpoint_every: int = 2) -> Config:
+        settings = {
+            "epochs": 2, "augment": True, "checkpoint_every": checkpoint_every, "val_items": 2, "ema": 0.9,
+            "keep_every": 1, "sort_by_length": True,
+        }  # fmt: skip
+        overrides = {"data": str(data), "out": str(tmp_path / name), "train": settings}
+        return load_config("tiny", {**overrides, "hardware": {"accelerator": "cpu"}})
+
+    return make
+
+
+def outcome(config: Config) -> dict[str, object]:
+    """All that a run leaves that must not depend on how often it was cut off."""
+    root = Path(config.out)
+    files = sorted(path for path in root.rglob("*") if path.suffix in (".safetensors", ".json"))
+    left: dict[str, object] = {
+        str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files
+    }
+    with (root / "log.csv").open(newline="") as file:
+        left["log"] = [{**row, "seconds": ""} for row in csv.DictReader(file)]
+    left["validation"] = (root / "validation.csv").read_text()
+    left["unfinished"] = [path.name for path in root.rglob(".*") if path.name != ".hidden"]
+    return left
+
+
+def test_twenty_random_kills_change_nothing(config):
+    whole = config("whole")
+    started = time.monotonic()
+    run = forked(lambda: train(whole))
+    run.join()
+    assert run.exitcode == 0
+    duration = time.monotonic() - started
+    expected = outcome(whole)
+    assert len(expected["log"]) == 18 and len(expected) == 3 + 2 * 4  # model, best and two kept ones
+    draw = random.Random(0)
+    again, kills = config("killed"), 0
+    while True:
+        run = forked(lambda: train(again, resume=True))
+        if kills < KILLS:
+            run.join(draw.uniform(0, duration))
+            kills += run.is_alive()
+            run.kill()
+        run.join()
+        if run.exitcode == 0:  # through; checked, and begun anew for the kills that are left
+            assert outcome(again) == expected
+            if kills == KILLS:
+                break
+            shutil.rmtree(again.out)
+
+
+@pytest.mark.parametrize("what", ["state", "model"])
+def test_a_full_disk_while_saving_leaves_what_was_there(what, config, capfd):
+    whole = config("whole")
+    train(whole)
+    expected = outcome(whole)
+
+    full = config("full", checkpoint_every=2 if what == "state" else 500)  # 500: the model is saved first
+    folder = RunFolder(Path(full.out))
+    kept = _first_epoch(full)
+    limit = folder.state.stat().st_size // (2 if what == "state" else 20)
+
+    def limited() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))  # a write beyond it fails as on a full disk
+        train(full, resume=True)
+
+    run = forked(limited)
+    run.join()
+    assert run.exitcode == 1
+    assert f"cannot write the {'training state' if what == 'state' else 'model'}" in capfd.readouterr().out
+    assert {path: path.read_bytes() for path in kept} == kept
+    load_pretrained(folder.model)
+    train(full, resume=True)
+    assert outcome(full) == expected
+
+
+def _first_epoch(config: Config) -> dict[Path, bytes]:
+    """Runs until the first epoch's end; the model and state it left."""
+    from semantic_cc.training.loop import Run
+
+    class Cut(Exception):
+        pass
+
+    step = Run.step
+
+    def cut(self, turn):
+        if turn.epoch == 1:
+            raise Cut
+        return step(self, turn)
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Cut):
+        patch.setattr(Run, "step", cut)
+        train(config)
+    folder = RunFolder(Path(config.out))
+    return {path: path.read_bytes() for path in (folder.state, folder.model / "model.safetensors")}
