@@ -17,7 +17,14 @@ from semantic_cc.training.loop import train
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs fork")
 
 # Batches that do not come out even over two devices with two pieces each: 4 + 2, 4 + 2 and 5 + 1 items.
-TRAIN = {"epochs": 4, "change_batch": 4, "caption_batch": 4, "joint_batch": 5, "augment": True, "val_items": 2}
+TRAIN = {
+    "epochs": 4,
+    "change_batch": 4,
+    "caption_batch": 4,
+    "joint_batch": 5,
+    "augment": True,
+    "val_items": 2,
+}
 
 
 @pytest.fixture
@@ -63,7 +70,9 @@ def test_two_processes_take_the_steps_of_one(more, config):
     for step, row in zip(found, expected, strict=True):
         assert step == pytest.approx(row, rel=1e-5, abs=1e-5)
     tensors = [load_file(f"{run.out}/model/model.safetensors") for run in (one, two)]
-    torch.testing.assert_close(*tensors, rtol=1e-3, atol=1e-5)  # one kind of file; AdamW magnifies last digits
+    torch.testing.assert_close(
+        *tensors, rtol=1e-3, atol=1e-5
+    )  # one kind of file; AdamW magnifies last digits
 
 
 def test_a_run_goes_on_with_other_devices(config, monkeypatch):
@@ -125,5 +134,5 @@ def test_hardware_that_is_not_there(hardware, message):
 
 def test_as_many_processes_as_devices(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "3")
-    with pytest.raises(ConfigError, match="3 processes were started, but .* is 2"):
+    with pytest.raises(ConfigError, match=r"3 processes were started, but .* is 2"):
         devices.fabric_of("float32", HardwareConfig(accelerator="cpu", devices=2))

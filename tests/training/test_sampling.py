@@ -4,13 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from semantic_cc.config import TrainConfig
 from semantic_cc.data.augment.exchange import exchange_dates
 from semantic_cc.data.augment.symmetry import SYMMETRIES
 from semantic_cc.data.collate import collate
 from semantic_cc.errors import ConfigError, DataError
-from semantic_cc.training.sampling import Share, legs_of, samples
+from semantic_cc.training.sampling import Share, Visit, legs_of, samples
 from semantic_cc.training.stages import ALONE, CAPTION, CHANGE, JOINT
 
 
@@ -156,3 +158,55 @@ def test_an_unreadable_item_stops_with_its_own_line(pairs, workers, monkeypatch)
     (leg,) = legs_of([CHANGE], pairs, TrainConfig())
     with pytest.raises(DataError, match=r"^p3\.png: truncated$"):
         list(batches_of(pairs, leg, TrainConfig(), 0, 0, workers))
+
+
+# --- sorting by length, and sharing a step --------------------------------------------------------
+
+
+@pytest.fixture
+def long_and_short(pairs):
+    rng = np.random.default_rng(0)
+    pairs.pairs = [
+        replace(pairs.pairs[0], name=f"n{i}", sentences=(" ".join(["word"] * int(rng.integers(3, 30))),))
+        for i in range(203)
+    ]
+    return pairs
+
+
+def padding(pairs, batches):
+    lengths = [[len(pairs.pairs[v.index].sentences[0].split()) for v in batch] for batch in batches]
+    return sum(max(batch) * len(batch) - sum(batch) for batch in lengths)
+
+
+def test_sorted_batches_hold_every_item_once_and_little_padding(long_and_short):
+    plain, by_length = (
+        legs_of([CAPTION], long_and_short, TrainConfig(caption_batch=4, sort_by_length=on))[0]
+        for on in (False, True)
+    )
+    batches = by_length.batches(3, 1)
+    assert sorted(visit.position for batch in batches for visit in batch) == list(range(203))
+    assert len(batches) == by_length.steps == plain.steps
+    assert padding(long_and_short, batches) < 0.2 * padding(long_and_short, plain.batches(3, 1))
+    order = [long_and_short.pairs[batch[0].index].sentences[0] for batch in batches]
+    assert order != sorted(order, key=len)  # the batches themselves come in random order
+    assert batches == by_length.batches(3, 1) != by_length.batches(3, 2)
+
+
+def test_stages_without_sentences_are_not_sorted(pairs):
+    plain = legs_of([CHANGE, JOINT], pairs, TrainConfig())
+    by_length = legs_of([CHANGE, JOINT], pairs, TrainConfig(sort_by_length=True))
+    assert by_length[0] == plain[0]
+    assert by_length[1].lengths is not None
+
+
+@given(st.integers(1, 40), st.integers(1, 6), st.integers(1, 5))
+def test_shares_hold_every_item_once_and_the_same_number_of_pieces(items, devices, pieces):
+    batch = [Visit(index, 0, index) for index in range(items)]
+    shares = [Share(rank, devices, pieces).of(batch) for rank in range(devices)]
+    read = [visit for share in shares for piece in share for visit in piece]
+    assert sorted(v.index for v in read if v.counted) == list(range(items))
+    assert len({len(share) for share in shares}) == 1
+    for piece in (piece for share in shares for piece in share):
+        assert len({visit.counted for visit in piece}) == 1  # a stand-in is alone
+    sizes = [sum(v.counted for piece in share for v in piece) for share in shares]
+    assert max(sizes) - min(sizes) <= 1

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from lightning.fabric import Fabric
+from lightning.fabric.plugins import MixedPrecision, Precision
 from torch import Tensor, distributed, nn
 
 from semantic_cc.config import HardwareConfig
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from semantic_cc.model.semantic_cc import SemanticCCModel
 
 T = TypeVar("T")
-PRECISION = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}
-"""Fabric's name of each precision: autocast over float32 weights."""
 ONE_DEVICE = HardwareConfig()
 
 
@@ -51,11 +50,18 @@ def fabric_of(precision: str, hardware: HardwareConfig = ONE_DEVICE) -> Fabric:
             devices=hardware.devices,
             num_nodes=hardware.nodes,
             strategy="ddp" if devices > 1 else "auto",  # of which only the processes and their group are used
-            precision=PRECISION[precision],
+            plugins=_precision(precision, accelerator),
         )
     except Exception as error:  # Lightning's refusals have no type of their own
         reason = " ".join(str(error).split())
         raise ConfigError(f"configuration: hardware: {reason}") from error
+
+
+def _precision(name: str, accelerator: str) -> Precision:
+    """Autocast over float32 weights. By name, Fabric would take bfloat16 for float16 on a CPU."""
+    if name == "float32":
+        return Precision()
+    return MixedPrecision("bf16-mixed" if name == "bfloat16" else "16-mixed", device=accelerator)
 
 
 @contextlib.contextmanager

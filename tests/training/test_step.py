@@ -1,0 +1,153 @@
+"""A step is the same in pieces, with layers run again, and as near as float16 can be."""
+
+import pytest
+import torch
+
+from semantic_cc.config import merge
+from semantic_cc.model.recompute import recompute_layers
+from semantic_cc.training.features import FeatureCache
+from semantic_cc.training.optim import Updater
+
+NO_DROPOUT = {"model": {"llm": {"lora": {"dropout": 0.0}}}}
+
+
+def run_all(made):
+    return [step for leg in made.plan for step in made.run(leg)]
+
+
+def weights_of(made):
+    return {name: parameter.detach().clone() for name, parameter in made.model.named_parameters()}
+
+
+@pytest.mark.parametrize("flag_head", [True, False])
+def test_a_step_in_pieces_is_the_same_step(flag_head, tiny, bench, pairs):
+    batches = {
+        "change_batch": 5,
+        "caption_batch": 5,
+        "joint_batch": 5,
+        "change_weight": 0.3,
+        "flag_weight": 2.0,
+    }
+    model = {"flag_head": flag_head}
+    whole = bench(tiny(**merge(NO_DROPOUT, {"train": batches, "model": model})), pairs)
+    cut = bench(tiny(**merge(NO_DROPOUT, {"train": {**batches, "accumulate": 3}, "model": model})), pairs)
+    for one, other in zip(run_all(whole), run_all(cut), strict=True):
+        assert one.keys() == other.keys()
+        assert other == pytest.approx(one, rel=1e-5)
+    for leg in cut.plan:
+        assert [len(batch) for batch in leg.batches(0, 0)] == [5, 1]
+
+
+def test_layers_run_again_give_the_same_gradients_and_hold_less(tiny, bench, pairs):
+    config = tiny(train={"caption_batch": 6, "strategy": "three_stage"})  # with dropout
+    results, held = [], []
+    for recompute in (False, True):
+        made = bench(config, pairs)
+        if recompute:
+            recompute_layers(made.model)
+        saved: list[int] = []
+        with torch.autograd.graph.saved_tensors_hooks(
+            lambda tensor, saved=saved: saved.append(tensor.nbytes) or tensor, lambda tensor: tensor
+        ):
+            losses = run_all(made)
+        results.append((losses, weights_of(made)))
+        held.append(sum(saved))
+    assert results[0][0] == results[1][0]
+    assert all(torch.equal(results[1][1][name], value) for name, value in results[0][1].items())
+    assert held[1] < 0.75 * held[0]
+
+
+def test_float16_follows_float32(tiny, bench, pairs):
+    exact = bench(tiny(**merge(NO_DROPOUT, {"train": {"precision": "float32"}})), pairs)
+    scaled = bench(tiny(**merge(NO_DROPOUT, {"train": {"precision": "float16"}})), pairs)
+    one, other = (
+        exact.run(exact.plan[0])[0],
+        scaled.run(scaled.plan[0])[0],
+    )  # later ones part: AdamW divides by size
+    assert other["loss"] == pytest.approx(one["loss"], rel=2e-3)
+    assert other["loss"] != one["loss"]
+    assert scaled.updater.scaler.get_scale() == 2.0**16
+
+
+def test_a_gradient_too_large_for_float16_lowers_the_scale_and_is_left_out(tiny, bench, pairs):
+    made = bench(tiny(optim={"max_grad_norm": 1.0}, train={"precision": "float16"}), pairs)
+    before, scale = weights_of(made), made.updater.scaler.get_scale()
+    handle = made.model.encoder.vision.pos_embed.register_hook(lambda gradient: gradient * torch.inf)
+    (norm, *_) = [step["norm"] for step in made.run(made.plan[0])]
+    handle.remove()
+    assert norm == float("inf")
+    assert made.updater.scaler.get_scale() < scale
+    assert all(torch.equal(value, before[name]) for name, value in weights_of(made).items())
+
+
+def test_the_average_follows_its_formula(tiny, bench, pairs):
+    made = bench(tiny(train={"ema": 0.6}), pairs)
+    name = "encoder.vision.pos_embed"
+    expected, seen = made.updater.parameters[name].detach().clone(), []
+    update = Updater.update
+
+    def watched(updater, step):
+        update(updater, step)
+        seen.append(updater.parameters[name].detach().clone())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Updater, "update", watched)
+        made.run(made.plan[0])
+    for step, value in enumerate(seen):
+        decay = min(0.6, (1 + step) / (10 + step))
+        expected = decay * expected + (1 - decay) * value
+    torch.testing.assert_close(made.updater.average[name], expected)
+    trained = made.updater.parameters[name].detach().clone()
+    with made.updater.averaged():
+        torch.testing.assert_close(made.model.encoder.vision.pos_embed, expected, check_stride=False)
+    assert torch.equal(made.updater.parameters[name], trained)
+
+
+# --- cached features ------------------------------------------------------------------------------
+
+
+def test_cached_features_change_no_loss_and_spare_the_encoder(tiny, bench, pairs, monkeypatch):
+    config = tiny(train={"caption_batch": 3, "joint_batch": 3})
+    results, passes = [], []
+    for cached in (False, True):
+        made = bench(config, pairs)
+        cache = FeatureCache(made.model) if cached else None
+        calls: list[int] = []
+        made.model.encoder.register_forward_hook(lambda *_, calls=calls: calls.append(1))
+        _, caption, joint = made.plan
+        take = made.stepper.take
+        made.stepper.take = lambda turn, take=take, cache=cache: take(turn, cache)
+        results.append(made.run(caption) + made.run(joint) + made.run(caption))
+        passes.append(len(calls))
+    for one, other in zip(*results, strict=True):
+        assert other == pytest.approx(one, rel=1e-5)
+    assert passes == [6, 6]  # six batches; six items, each once
+    cache.clear()
+    made.run(joint)
+    assert len(calls) == 12
+
+
+def test_the_loop_forgets_features_when_the_encoder_trains(tiny, build, pairs, tmp_path):
+    from semantic_cc.training import loop, stages
+    from semantic_cc.training.devices import fabric_of
+    from semantic_cc.training.sampling import legs_of
+    from semantic_cc.training.state import open_run
+
+    def losses(name, **train):
+        config = tiny(out=str(tmp_path / name), train={"epochs": 2, "loggers": [], **train})
+        model = build(config.model)
+        plan = legs_of(stages.stages_of("three_stage", config.model), pairs, config.train)
+        calls: list[int] = []
+        model.encoder.register_forward_hook(lambda *_: calls.append(1))
+        loop.fit(fabric_of("float32"), model, pairs, plan, config, open_run(config, False))
+        rows = (tmp_path / name / "log.csv").read_text().splitlines()[1:]
+        return len(calls), [float(row.split(",")[3]) for row in rows]
+
+    plain, cached = losses("plain"), losses("cached", cache_features=True)
+    assert cached[1] == pytest.approx(plain[1], rel=1e-4)
+    assert plain[0] == 2 * 9
+    assert cached[0] == 2 * (
+        3 + 6
+    )  # three batches of stage i, then each of the six items once for ii and iii
+    frozen = losses("frozen", cache_features=True, change_items=0)
+    assert frozen[0] == 6  # once for all epochs
