@@ -27,7 +27,7 @@ ONE_DEVICE = HardwareConfig()
 
 
 def fabric_of(precision: str, hardware: HardwareConfig = ONE_DEVICE) -> Fabric:
-    """Fabric for `hardware`; with several devices `launch` starts, or finds, the other processes.
+    """Fabric on `hardware`, launched: with several devices it has started, or found, the other processes.
 
     Raises:
         ConfigError: this machine has not these devices, or torchrun or SLURM started another number of processes.
@@ -36,7 +36,7 @@ def fabric_of(precision: str, hardware: HardwareConfig = ONE_DEVICE) -> Fabric:
     if accelerator == "auto":
         accelerator = "cuda" if torch.cuda.is_available() else "cpu"
     devices = hardware.devices * hardware.nodes
-    started = int(os.environ.get("WORLD_SIZE", devices))
+    started = int(os.environ.get("WORLD_SIZE", os.environ.get("SLURM_STEP_NUM_TASKS", devices)))
     if started != devices:
         raise ConfigError(
             f"configuration: {started} processes were started, but hardware.devices x hardware.nodes is {devices}; "
@@ -45,16 +45,18 @@ def fabric_of(precision: str, hardware: HardwareConfig = ONE_DEVICE) -> Fabric:
     if hardware.strategy == "fsdp" and devices == 1:
         raise ConfigError("configuration: hardware.strategy fsdp needs hardware.devices of at least 2")
     try:
-        return Fabric(
+        fabric = Fabric(
             accelerator=accelerator,
             devices=hardware.devices,
             num_nodes=hardware.nodes,
             strategy="ddp" if devices > 1 else "auto",  # of which only the processes and their group are used
             plugins=_precision(precision, accelerator),
         )
+        fabric.launch()
     except Exception as error:  # Lightning's refusals have no type of their own
         reason = " ".join(str(error).split())
         raise ConfigError(f"configuration: hardware: {reason}") from error
+    return fabric
 
 
 def _precision(name: str, accelerator: str) -> Precision:

@@ -59,7 +59,6 @@ def train(config: Config, resume: bool = False) -> Path:
         require_flags(pairs)
     val = validation_pairs(config)
     fabric = fabric_of(config.train.precision, config.hardware)
-    fabric.launch()
     folder = on_first(fabric, lambda: open_run(config, resume))
     validation = None if val is None else Validation(config.train, val, folder)
     workers = default_workers(config.hardware.devices)
@@ -79,7 +78,7 @@ def fit(
     """Runs the loop on a built model, from the state in `folder` where there is one.
 
     Args:
-        fabric: devices and precision, launched.
+        fabric: devices and precision.
         model: the model, the same in every process; trained in place.
         pairs: the dataset.
         plan: the stages of each epoch with their items.
