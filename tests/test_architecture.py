@@ -15,8 +15,8 @@ PACKAGE = Path(semantic_cc.__file__).parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 ORDER = (
-    "errors", "types", "config", "files", "sentences", "images", "model", "data", "losses", "metrics", "training",
-    "predictor", "figures", "cli", "__main__",
+    "errors", "types", "config", "files", "sentences", "images", "model", "data", "losses", "metrics", "figures",
+    "training", "predictor", "cli", "__main__",
 )  # fmt: skip
 """The way data flows; a room may import those before it alone."""
 

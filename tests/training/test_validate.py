@@ -4,6 +4,7 @@ import csv
 import shutil
 
 import pytest
+from PIL import Image
 
 from semantic_cc.config import load_config
 from semantic_cc.errors import DataError
@@ -40,6 +41,21 @@ def test_validation_changes_no_step(world_folder, tmp_path):
     logs = [list(csv.DictReader((tmp_path / name / "log.csv").open())) for name in ("with", "without")]
     assert [row["loss"] for row in logs[0]] == [row["loss"] for row in logs[1]]
     assert not (tmp_path / "without" / "best").exists()
+
+
+def test_the_same_pairs_are_drawn_and_told_after_each_epoch(world_folder, tmp_path):
+    loop.train(settings(world_folder, tmp_path / "run", val_pictures=1))
+    folders = sorted((tmp_path / "run" / "pictures").iterdir())
+    assert [folder.name for folder in folders] == ["0001", "0002"]
+    first, second = (sorted(path.name for path in folder.iterdir()) for folder in folders)
+    name, texts = sorted(first, reverse=True)
+    assert first == second and name.startswith("val_") and texts == "sentences.txt"
+    with Image.open(folders[0] / name) as strip:
+        assert strip.size == (4 * 256 + 3 * 4, 256)  # before, after, truth, ours
+    text = (folders[0] / "sentences.txt").read_text().splitlines()
+    assert text[0] == name and text[1].startswith("ours: ") and text[2].startswith("truth: ")
+    loop.train(settings(world_folder, tmp_path / "none", val_pictures=0))
+    assert not (tmp_path / "none" / "pictures").exists()
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from semantic_cc.training.sampling import Leg, Pairs, Share, default_workers, le
 from semantic_cc.training.start import refuse_untrained_foundations, require_flags, starting_model
 from semantic_cc.training.state import RunFolder, load_state, open_run, save_state
 from semantic_cc.training.step import Stepper, Turn
-from semantic_cc.training.validate import Validation, validation_pairs
+from semantic_cc.training.validate import Validation, validation_pairs, write_pictures
 
 if TYPE_CHECKING:
     from semantic_cc.model.semantic_cc import SemanticCCModel
@@ -200,11 +200,20 @@ class Run:
                 self._save(self.folder.kept(epoch), turn)
             if self.validation is not None:
                 better = self.validation.run(self.fabric, self.model, epoch)
-                if self._logs:
-                    self._logs.scalars(turn.step + 1, self.validation.latest())
                 if better:
                     self._save(self.folder.best, turn)
+                self._show(self.validation, turn)
                 self._leg = None  # it left the model in eval mode
+
+    def _show(self, validation: Validation, turn: Turn) -> None:
+        """Validation's scores, pictures and sentences, for people."""
+        shown = validation.pictures(self.fabric, self.model)
+        if self._logs:
+            self._logs.scalars(turn.step + 1, validation.latest())
+            for name, picture, text in shown:
+                self._logs.picture(turn.step + 1, f"val/{name}", picture, text)
+        if shown:
+            on_first(self.fabric, lambda: write_pictures(self.folder.pictures(turn.epoch + 1), shown))
 
     def _show_profile(self) -> None:
         """Once, after the first epoch that this process saw the end of."""

@@ -20,7 +20,7 @@ _MAY_DIFFER = (
     "data", "out", "hardware.", "train.checkpoint_every", "train.keep_every", "train.loggers", "train.val_pictures",
 )  # fmt: skip
 """Fields and sections that change no step: a run may move, save and show more often, and change its hardware."""
-_HALF_DONE = (".model-*", ".best-*", "epochs/.*-*", ".*.csv.*.tmp", "pictures/.*-*", "state/*.partial")
+_HALF_DONE = (".model-*", ".best-*", "epochs/.*-*", ".*.csv.*.tmp", "pictures/*/.*.tmp", "state/*.partial")
 """Temporary names in a run's folder."""
 
 

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from lightning.fabric import Fabric
+from PIL import Image
 
 from semantic_cc.config import Config, TrainConfig
+from semantic_cc.data.collate import collate
 from semantic_cc.data.items import ChangeDataset
 from semantic_cc.data.opening import open_dataset
 from semantic_cc.errors import DataError
+from semantic_cc.figures.strip import draw_strip
 from semantic_cc.files import write_files
 from semantic_cc.training.devices import on_first
-from semantic_cc.training.evaluate import score
+from semantic_cc.training.evaluate import class_indices, score
 from semantic_cc.training.state import RunFolder
+from semantic_cc.types import LABEL_VALUES, Pair
 
 if TYPE_CHECKING:
     from semantic_cc.model.semantic_cc import SemanticCCModel
@@ -90,6 +97,28 @@ class Validation:
         on_first(fabric, self._write)
         return better
 
+    def pictures(self, fabric: Fabric, model: SemanticCCModel) -> list[tuple[str, Image.Image, str]]:
+        """The first `train.val_pictures` validated pairs, the same after each epoch: name, strip, sentences.
+
+        Args:
+            fabric: precision.
+            model: in eval mode.
+        """
+        chosen = self.pairs.subset(self.config.val_items)
+        shown = [chosen[place] for place in range(min(self.config.val_pictures, len(chosen)))]
+        return [self._picture(fabric, model, pair) for pair in shown]
+
+    def _picture(self, fabric: Fabric, model: SemanticCCModel, pair: Pair) -> tuple[str, Image.Image, str]:
+        batch = collate([replace(pair, label=None)]).to(fabric.device)
+        with fabric.autocast():
+            prediction = model.predict(batch.before, batch.after)
+        mask = None
+        if prediction.class_probabilities is not None:
+            classes = class_indices(prediction.class_probabilities)[0].cpu().numpy()
+            mask = np.array(LABEL_VALUES, np.uint8)[classes]
+        truth = "; ".join(pair.sentences) or "no sentences in the dataset"
+        return pair.name, draw_strip(pair, mask), f"ours: {prediction.sentence[0]}\ntruth: {truth}"
+
     def latest(self) -> dict[str, float]:
         """The last epoch's scores by name, for the curves."""
         return {f"val/{name}": float(self.rows[-1][name]) for name in METRICS if self.rows[-1][name]}
@@ -111,3 +140,18 @@ class Validation:
 
     def _value(self, row: dict[str, str]) -> float:
         return float(row[self.config.val_metric])
+
+
+def write_pictures(folder: Path, shown: list[tuple[str, Image.Image, str]]) -> None:
+    """Writes what `Validation.pictures` gave: a PNG of each pair, and all sentences in sentences.txt.
+
+    Raises:
+        OutputError: `folder` cannot be written.
+    """
+    files = {}
+    for name, picture, _ in shown:
+        buffer = io.BytesIO()
+        picture.save(buffer, format="PNG")
+        files[f"{PurePath(name).stem}.png"] = buffer.getvalue()
+    files["sentences.txt"] = "\n\n".join(f"{name}\n{text}" for name, _, text in shown).encode()
+    write_files(folder, files)
