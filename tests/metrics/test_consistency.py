@@ -206,7 +206,7 @@ def test_own_precision_and_recall() -> None:
 @pytest.mark.slow
 def test_own_precision_and_recall_at_length() -> None:
     """`pytest tests/metrics/test_consistency.py -m slow -s` prints the table."""
-    merit = own_merit(5000, seed=13)
+    merit = own_merit(2000, seed=13)
     for kind, row in merit.items():
         print(
             f"\n{kind}: {row['lies']} lies, precision {row['precision']:.1f}, recall {row['recall']:.1f}",

@@ -86,7 +86,7 @@ class Consistency:
 
     Attributes:
         score: share of the checked pairs in which every check agrees, in percent; 0 without any.
-        pairs: how many there were.
+        pairs: how many sentences were held against a mask.
         unchecked: how many of them claim nothing that a mask can answer.
         by_kind: kind -> ``checked`` and ``agree``, counts of checks.
         cases: the checks that do not agree, each with the pair's ``name`` and ``sentence``.
@@ -104,21 +104,16 @@ class Consistency:
 
 
 class ConsistencyMetric:
-    """Gathers pairs of a sentence and a mask, one by one.
+    """Gathers pairs of a sentence and a mask, one by one."""
 
-    Args:
-        roads: as in `check_sentence`.
-    """
-
-    def __init__(self, roads: bool = True) -> None:
-        self.roads = roads
+    def __init__(self) -> None:
         self._pairs = self._unchecked = self._agree = 0
         self._by_kind = {kind: {"checked": 0, "agree": 0} for kind in KINDS}
         self._cases: list[dict[str, Any]] = []
 
-    def update(self, name: str, sentence: str, mask: np.ndarray) -> None:
-        """Adds one pair; `mask` as in `check_sentence`."""
-        checks = check_sentence(sentence, mask, self.roads)
+    def update(self, name: str, sentence: str, mask: np.ndarray, roads: bool = True) -> None:
+        """Adds one pair; the rest as in `check_sentence`."""
+        checks = check_sentence(sentence, mask, roads)
         self._pairs += 1
         self._unchecked += not checks
         self._agree += bool(checks) and all(check.agrees for check in checks)

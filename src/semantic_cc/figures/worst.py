@@ -1,0 +1,72 @@
+"""The worst cases of an evaluation as one page: before, after, the true mask, ours, and both sentences."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from semantic_cc.figures.overlay import paint_mask
+
+if TYPE_CHECKING:
+    from semantic_cc.training.study import Case
+
+_STYLE = """
+body { font: 15px/1.45 system-ui, sans-serif; margin: 2em auto; max-width: 1120px; padding: 0 1em; color: #1c1c1e }
+section { border-top: 1px solid #ccc; padding: 1em 0 }
+h2 { font-size: 1em; margin: 0 0 .5em; overflow-wrap: anywhere }
+.row { display: grid; grid-template-columns: repeat(4, 1fr); gap: 8px }
+figure { margin: 0 } img { width: 100%; image-rendering: pixelated } figcaption { color: #76767a }
+.building { color: #ff5420 } .road { color: #00b0f0 }
+"""
+
+
+def worst_page(cases: Sequence[Case], title: str) -> bytes:
+    """A page in HTML that holds its pictures itself; changes are painted over the later image.
+
+    Args:
+        cases: the worst first, each with a mask in its pair.
+        title: what was scored on what.
+    """
+    parts = [
+        f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(title)}</title>"
+        f"<style>{_STYLE}</style><h1>Worst cases</h1><p>{html.escape(title)}. By the share of wrong pixels. "
+        "Changed <b class=building>buildings</b> and <b class=road>roads</b> are painted over the later image.</p>",
+        *(_section(rank, case) for rank, case in enumerate(cases, 1)),
+        "</html>\n",
+    ]
+    return "\n".join(parts).encode()
+
+
+def _section(rank: int, case: Case) -> str:
+    pair = case.pair
+    assert pair.label is not None  # only pairs with a mask are ranked
+    later = Image.fromarray(pair.after)
+    pictures = {
+        "before": Image.fromarray(pair.before),
+        "after": later,
+        "truth": paint_mask(later, pair.label),
+        "ours": paint_mask(later, np.ascontiguousarray(case.mask)),
+    }
+    figures = "".join(
+        f'<figure><img alt="{name}" src="data:image/png;base64,{_png(picture)}">'
+        f"<figcaption>{name}</figcaption></figure>"
+        for name, picture in pictures.items()
+    )
+    references = "; ".join(html.escape(text) for text in pair.sentences) or "no sentences in the dataset"
+    return (
+        f"<section><h2>{rank}. {html.escape(pair.name)}: {case.wrong:.1%} of the pixels wrong</h2>"
+        f"<div class=row>{figures}</div>"
+        f"<p><b>ours:</b> {html.escape(case.sentence)}<br><b>truth:</b> {references}</p></section>"
+    )
+
+
+def _png(picture: Image.Image) -> str:
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
