@@ -63,6 +63,14 @@ def test_what_disagrees(sentence: str, mask: np.ndarray, wrong: list[str]) -> No
     assert [check.kind for check in checks if not check.agrees] == wrong
 
 
+def test_houses_that_a_mask_joins_count_either_way() -> None:
+    joined = drawn((255, 100, 100), (255, 130, 100))
+    joined[105:109, 120:130] = 255
+    for number, agrees in (("a house is", True), ("two houses are", True), ("three houses are", False)):
+        _, count = check_sentence(f"{number} built", joined)
+        assert count.agrees == agrees
+
+
 @pytest.mark.parametrize(
     "sentence",
     [

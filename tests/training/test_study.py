@@ -89,7 +89,7 @@ def test_the_page_holds_all_and_trusts_no_name() -> None:
     given = pair("<b>.png", label(BUILDING), "a <house>", "two & more")
     study.see(given, "nothing", probabilities(label(ROAD)))
     page = worst_page(study.worst, "tiny on <data>").decode()
-    assert page.count("data:image/png;base64,") == 4
+    assert page.count("data:image/jpeg;base64,") == 4
     for words in (
         "&lt;b&gt;.png: 6.2% of the pixels wrong",
         "a &lt;house&gt;; two &amp; more",

@@ -54,7 +54,7 @@ def _section(rank: int, case: Case) -> str:
         "ours": paint_mask(later, np.ascontiguousarray(case.mask)),
     }
     figures = "".join(
-        f'<figure><img alt="{name}" src="data:image/png;base64,{_png(picture)}">'
+        f'<figure><img alt="{name}" src="data:image/jpeg;base64,{_jpeg(picture)}">'
         f"<figcaption>{name}</figcaption></figure>"
         for name, picture in pictures.items()
     )
@@ -66,7 +66,7 @@ def _section(rank: int, case: Case) -> str:
     )
 
 
-def _png(picture: Image.Image) -> str:
+def _jpeg(picture: Image.Image) -> str:
     buffer = io.BytesIO()
-    picture.save(buffer, format="PNG")
+    picture.save(buffer, format="JPEG", quality=90)
     return base64.b64encode(buffer.getvalue()).decode()

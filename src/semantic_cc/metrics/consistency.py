@@ -25,6 +25,8 @@ SPECK = 1 / 4096
 """Share of the picture below which a connected part is no object: 16 pixels of 256 x 256."""
 SHARE = 0.1
 """Least share of a thing's pixels in the half or quarter of the picture where it is said to be."""
+BRIDGE = 17
+"""Width in pixels below which what joins two houses in a mask may be a blur between them."""
 MIDDLE = 0.2
 """The middle ends at this share of the sides."""
 KINDS = ("change", "count", "place")
@@ -53,7 +55,8 @@ def check_sentence(sentence: str, mask: np.ndarray, roads: bool = True) -> list[
       changed, with a mask that has them. What is said of things without a mask (trees, pools, parking lots) is not
       checked, nor a change that names nothing: the mask may be empty, or not.
     - A count of buildings agrees with at least as many objects, and if exact with no more: two for "two", from two on
-      for "some", "many" and a plural. What is counted are the buildings of all claims together.
+      for "some", "many" and a plural. What is counted are the buildings of all claims together. Houses that a mask
+      joins by less than `BRIDGE` pixels count singly or as one, whichever agrees.
     - A place agrees if a tenth of the thing's pixels lie in that half, quarter or middle of the picture.
 
     Args:
@@ -76,7 +79,8 @@ def check_sentence(sentence: str, mask: np.ndarray, roads: bool = True) -> list[
             checks += [_place(claim, place, where) for place in claim.places]
     buildings = [claim for claim in claims if claim.thing == BUILDING]
     if buildings and things[BUILDING][1]:
-        checks += _count(buildings, things[BUILDING][1])
+        where, count = things[BUILDING]
+        checks += _count(buildings, count, max(count, _pieces(where)))
     return checks
 
 
@@ -152,14 +156,29 @@ def _list(counts: dict[str, int]) -> str:
     )
 
 
-def _count(claims: Sequence[Claim], seen: int) -> list[Check]:
-    """Of "a new house replaces an old one" at least one must be seen and at most two."""
+def _pieces(where: np.ndarray) -> int:
+    """How many objects there are at most when narrow bridges are cut."""
+    from scipy import ndimage
+
+    counts, worn = [], where
+    for _ in range(BRIDGE // 2):
+        worn = ndimage.binary_erosion(worn)
+        counts.append(find_objects(worn)[1])
+    return max(counts)
+
+
+def _count(claims: Sequence[Claim], seen: int, pieces: int) -> list[Check]:
+    """Of "a new house replaces an old one" at least one must be seen and at most two.
+
+    Args:
+        seen, pieces: objects as they are, and at most when cut.
+    """
     least = max(claim.least for claim in claims)
     most = sum(claim.most for claim in claims if claim.most is not None)
     exact = all(claim.most is not None for claim in claims)
     if least == 1 and not exact:
         return []  # "a residential area" says no number
-    agrees = seen >= least and (not exact or seen <= most)
+    agrees = pieces >= least and (not exact or seen <= most)
     return [Check("count", agrees, ", ".join(claim.words for claim in claims), _list({BUILDING: seen}))]
 
 

@@ -1,4 +1,4 @@
-"""What is odd about an item's sentences; nothing here keeps a dataset from being read."""
+"""What is odd about the sentences of a caption file; nothing here keeps it from being read."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from semantic_cc.data.items import Item
+from semantic_cc.data.layouts.captions import Entry
 from semantic_cc.sentences import says_change
 
 SHORTEST, LONGEST = 2, 40
@@ -16,16 +16,16 @@ _DIGIT_INSIDE = re.compile(r"[^\W\d_]\d")
 _DOUBLED = re.compile(r"\b(\w+) \1\b", re.IGNORECASE)
 
 
-def usual_count(items: Sequence[Item]) -> int:
-    """The most frequent number of sentences of the items that have any, 0 where none has."""
-    counts = Counter(len(item.sentences) for item in items if item.sentences)
+def usual_count(entries: Sequence[Entry]) -> int:
+    """The most frequent number of sentences of the entries that have any, 0 where none has."""
+    counts = Counter(len(entry.sentences) for entry in entries if entry.sentences)
     return counts.most_common(1)[0][0] if counts else 0
 
 
-def oddities(item: Item, usual: int) -> Iterator[str]:
+def oddities(entry: Entry, usual: int) -> Iterator[str]:
     """What is odd: the number of sentences, repeats, length, characters, doubled words, the change flag."""
-    sentences = item.sentences
-    if sentences and len(sentences) != usual:
+    sentences = entry.sentences
+    if len(sentences) != usual:
         yield f"has {len(sentences)} sentences, most items have {usual}"
     yield from (f"repeats {text!r}" for text, count in Counter(sentences).items() if count > 1)
     for text in dict.fromkeys(sentences):
@@ -39,9 +39,9 @@ def oddities(item: Item, usual: int) -> Iterator[str]:
             yield f"has a digit within a word in {text!r}"
         if doubled := _DOUBLED.search(text):
             yield f"doubles a word: {doubled[0]!r} in {text!r}"
-    against = [text for text in sentences if item.changed is not None and says_change(text) != item.changed]
+    against = [text for text in sentences if entry.changed is not None and says_change(text) != entry.changed]
     if against:
-        yield f"is flagged {'changed' if item.changed else 'unchanged'}, but says {against[0]!r}"
+        yield f"is flagged {'changed' if entry.changed else 'unchanged'}, but says {against[0]!r}"
 
 
 def _is_plain(character: str) -> bool:

@@ -14,6 +14,8 @@ from PIL import Image
 from semantic_cc.data.audit.alike import FINE, Alike, find_alike, is_flat, shrink
 from semantic_cc.data.audit.captions import oddities, usual_count
 from semantic_cc.data.items import ChangeDataset, Item, item_label
+from semantic_cc.data.layouts.captions import read_captions
+from semantic_cc.data.layouts.own import caption_files
 from semantic_cc.data.layouts.recognise import index
 from semantic_cc.data.progress import Progress, counter
 from semantic_cc.errors import DataError
@@ -67,7 +69,9 @@ def audit(
     folders = [Path(root) for root in roots]
     if len({folder.resolve() for folder in folders}) < len(folders):
         raise DataError(f"{' '.join(map(str, folders))}: the same folder twice; name each once")
-    problems: dict[str, dict[str, Any]] = {}  # a caption file above the splits is read for each of them
+    problems: dict[
+        str, dict[str, Any]
+    ] = {}  # by text: a caption file above the splits is read for each of them
     parts = [
         _Part(str(folder), split, items)
         for folder in folders
@@ -76,7 +80,7 @@ def audit(
     ]
     if not parts:
         raise DataError(f"{' '.join(map(str, folders))}: no items; check the folders")
-    faults = list(problems.values())
+    faults = [*problems.values(), *(fault for folder in folders for fault in _odd_captions(folder))]
     sources, pictures, flat = _read(parts, faults, reading)
     groups = np.array([source.part for source in sources])
     alike = find_alike(pictures, groups, comparing) if len(pictures) else []
@@ -110,6 +114,19 @@ def _items(root: Path, split: str, problems: dict[str, dict[str, Any]]) -> list[
         return []
 
 
+def _odd_captions(root: Path) -> Iterator[dict[str, Any]]:
+    """Oddities in the caption files, also of entries whose images are missing."""
+    try:
+        entries = [(path, read_captions(path, report=lambda *_: None)) for path in caption_files(root)]
+    except DataError:
+        return  # the layout's own reader has said so
+    for path, own in entries:
+        usual = usual_count(own)
+        yield from (
+            _problem("caption", f"{path}: {e.filename}", what) for e in own for what in oddities(e, usual)
+        )
+
+
 def _problem(kind: str, where: str, what: str, names: Sequence[str] = ()) -> dict[str, Any]:
     return {"kind": kind, "where": where, "what": what, **({"names": list(names)} if names else {})}
 
@@ -124,11 +141,9 @@ def _read(
     flat = 0
     advance = counter(total, progress)
     for position, part in enumerate(parts):
-        usual = usual_count(part.items)
         sizes: dict[str, tuple[int, int]] = {}
         for item in part.items:
             where = f"{part.data}, {part.split}, {item.name}"
-            faults += [_problem("caption", where, what) for what in oddities(item, usual)]
             try:
                 pair = ChangeDataset([replace(item, label=None)])[0]
             except DataError as fault:
