@@ -124,7 +124,7 @@ def _audit(arguments: argparse.Namespace) -> None:
     _print_audit(report)
     if report["leaks"]:
         raise SemanticCCError(
-            f"{len(report['leaks'])} pairs of items in different splits show one place; keep each place in one split"
+            f"leaks found: {len(report['leaks'])}; items of different splits show one place, keep it in one of them"
         )
 
 

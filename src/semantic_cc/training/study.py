@@ -60,23 +60,35 @@ class Study:
     def see(self, pair: Pair, sentence: str, probabilities: Tensor | None) -> None:
         """Adds one pair; `probabilities` (2 or 3, H, W), the class "none" first, or None for a model without masks."""
         self._seen += 1
-        if pair.label is not None:
-            roads = true_classes(pair)[1]
+        truth = None if pair.label is None else true_classes(pair)
+        if pair.label is not None and truth is not None:
             for text in pair.sentences:
-                self._theirs.update(pair.name, text, pair.label, roads)
+                self._theirs.update(pair.name, text, pair.label, roads=truth[1])
         if probabilities is None:
             return
         classes = class_indices(probabilities[None])[0]
         mask = np.take(np.array(LABEL_VALUES, np.uint8), classes.numpy())
         self._ours.update(pair.name, sentence, mask, roads=len(probabilities) == len(LABEL_VALUES))
-        if pair.label is None:
-            return
+        if truth is not None:
+            self._hold(pair, sentence, mask, classes, probabilities[-1], *truth)
+
+    def _hold(
+        self,
+        pair: Pair,
+        sentence: str,
+        mask: np.ndarray,
+        classes: Tensor,
+        building: Tensor,
+        truth: Tensor,
+        roads: bool,
+    ) -> None:
+        """Holds a predicted mask against the true one, both also as class indices (H, W)."""
         self._masks += 1
-        truth, roads = true_classes(pair)
-        self._objects.update((classes == _BUILDING).numpy(), (truth == _BUILDING).numpy())
-        self._curve.update(probabilities[-1].clamp(0, 1), truth == _BUILDING)
+        ours, theirs = classes == _BUILDING, truth == _BUILDING
+        self._objects.update(ours.numpy(), theirs.numpy())
+        self._curve.update(building.clamp(0, 1), theirs)
         if self._count:
-            wrong = classes != truth if roads else (classes == _BUILDING) != (truth == _BUILDING)
+            wrong = classes != truth if roads else ours != theirs
             case = Case(pair, mask, sentence, float(wrong.float().mean()))
             heapq.heappush(self._worst, (case.wrong, -self._seen, case))
             if len(self._worst) > self._count:

@@ -115,7 +115,7 @@ def test_a_leak_is_one_place_in_two_splits(tmp_path: Path, scenes: list[np.ndarr
     outcome = cli("data", "audit", one, other, "--out", out)
     assert outcome.code == 1 and json.loads(out.read_text()) == report
     assert outcome.stderr == (
-        "semantic-cc: error: 1 pairs of items in different splits show one place; keep each place in one split\n"
+        "semantic-cc: error: leaks found: 1; items of different splits show one place, keep it in one of them\n"
     )
     assert "x.png" in outcome.stdout and "no faults" in outcome.stdout
 
@@ -176,6 +176,12 @@ def test_refusals(tmp_path: Path) -> None:
     layouts.write_own(tmp_path / "own")
     with pytest.raises(DataError, match="the same folder twice"):
         audit([tmp_path / "own", tmp_path / "own" / ".." / "own"])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="no dataset; looked for"):
+        audit([tmp_path / "own", tmp_path / "empty"])
+    (tmp_path / "own" / "captions.json").write_text("{")
+    with pytest.raises(DataError, match="not readable as JSON"):
+        audit([tmp_path / "own"])
 
 
 @pytest.mark.parametrize(

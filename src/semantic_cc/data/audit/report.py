@@ -16,7 +16,7 @@ from semantic_cc.data.audit.captions import oddities, usual_count
 from semantic_cc.data.items import ChangeDataset, Item, item_label
 from semantic_cc.data.layouts.captions import read_captions
 from semantic_cc.data.layouts.own import caption_files
-from semantic_cc.data.layouts.recognise import index
+from semantic_cc.data.layouts.recognise import index, recognise
 from semantic_cc.data.progress import Progress, counter
 from semantic_cc.errors import DataError
 from semantic_cc.types import SPLITS
@@ -50,7 +50,7 @@ def audit(
     Both dates of each item are held against both dates of the items in other splits and other datasets. Pictures
     are found that were recompressed, brightened, flipped, turned, or shifted by up to an eighth of a side, not such
     of another scale or of another date. Pictures that are flat all over, as of water, cannot be told apart and are
-    left out. Memory: 16 KiB for each picture.
+    left out. Memory: about 20 KiB for each picture.
 
     Args:
         roots: folders in layouts of docs/data.md.
@@ -64,14 +64,15 @@ def audit(
         missing, caption, image, size, mask), ``where``, ``what``, ``names`` where several items have it.
 
     Raises:
-        DataError: a folder twice, no such folder, no dataset, no items.
+        DataError: a folder twice, no such folder, no dataset; no items at all, with the first reason.
     """
     folders = [Path(root) for root in roots]
     if len({folder.resolve() for folder in folders}) < len(folders):
         raise DataError(f"{' '.join(map(str, folders))}: the same folder twice; name each once")
-    problems: dict[
-        str, dict[str, Any]
-    ] = {}  # by text: a caption file above the splits is read for each of them
+    for folder in folders:
+        recognise(folder)
+    # By text: a caption file above the splits is read for each of them.
+    problems: dict[str, dict[str, Any]] = {}
     parts = [
         _Part(str(folder), split, items)
         for folder in folders
@@ -79,7 +80,7 @@ def audit(
         if (items := _items(folder, split, problems))
     ]
     if not parts:
-        raise DataError(f"{' '.join(map(str, folders))}: no items; check the folders")
+        raise DataError(next(iter(problems), f"{' '.join(map(str, folders))}: no items; check the folders"))
     faults = [*problems.values(), *(fault for folder in folders for fault in _odd_captions(folder))]
     sources, pictures, flat = _read(parts, faults, reading)
     groups = np.array([source.part for source in sources])
@@ -105,8 +106,6 @@ def _items(root: Path, split: str, problems: dict[str, dict[str, Any]]) -> list[
         kind = "missing" if names else "caption"
         problems[str(fault)] = _problem(kind, f"{root}, {split}", str(fault), names)
 
-    if not root.is_dir():
-        raise DataError(f"{root}: no such folder; give the dataset's folder")
     try:
         return index(root, split, report=report)
     except DataError as fault:
