@@ -43,6 +43,8 @@ _CLASSES = tuple(
 _WINDOW = np.outer(*[np.hanning(SIDE + 2)[1:-1].astype(np.float32)] * 2)
 _WAVES = np.hypot(*np.meshgrid(np.fft.fftfreq(SIDE, 1 / SIDE), np.arange(SIDE // 2 + 1), indexing="ij"))
 _IN_BAND = (_WAVES >= _LOW) & (_WAVES <= _HIGH)
+_COUNT = 2 * _IN_BAND[:, 1:].sum() + _IN_BAND[:, 0].sum()  # an rfft leaves out what is there again
+_WEIGHT = (_IN_BAND / np.sqrt(_COUNT)).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -194,10 +196,7 @@ def _align(
 def _phases(structure: np.ndarray) -> np.ndarray:
     """(n, s, s) -> (n, s, s // 2 + 1) complex, of one size within the band, 0 outside; length 1 in all."""
     spectrum = fft.rfft2(structure * _WINDOW)
-    size = np.abs(spectrum)
-    twice = np.where(np.arange(SIDE // 2 + 1) == 0, 1, 2)  # rfft leaves out what is there again
-    count = (_IN_BAND * twice).sum()
-    return np.asarray(np.where(_IN_BAND, spectrum / np.maximum(size, 1e-6), 0) / np.sqrt(count))
+    return np.asarray(spectrum * (_WEIGHT / np.maximum(np.abs(spectrum), 1e-6)))
 
 
 def _agreement(first: np.ndarray, second: np.ndarray, shift: np.ndarray) -> float:
