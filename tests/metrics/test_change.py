@@ -29,6 +29,7 @@ def test_hand_counted():
     assert (score.road.precision, score.road.recall, score.road.iou) == pytest.approx((50, 50, 100 / 3))
     assert (score.change.precision, score.change.recall, score.change.iou) == pytest.approx((80, 80, 400 / 6))
     assert score.accuracy == pytest.approx(62.5)
+    assert score.mean_iou == pytest.approx((50 + 100 / 3 + 50) / 3)  # none: 2 right of 4 in either
 
 
 def test_all_pixels_of_a_split_count_alike():
@@ -59,6 +60,7 @@ def test_zero_denominator_is_zero():
         0,
     )
     assert score.building.accuracy == score.accuracy == 100
+    assert score.mean_iou == 100  # of the one class there is
 
 
 def test_reset_and_dict():

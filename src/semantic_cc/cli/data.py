@@ -1,4 +1,4 @@
-"""Look at a dataset, write it in another layout, find captioned pairs among change-detection tiles.
+"""Look at a dataset, write it in another layout, find captioned pairs among change-detection tiles, and leaks.
 
 docs/data.md names the layouts that are read; every command recognises them.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 NAME = "data"
-HELP = "count, convert and match datasets"
+HELP = "count, convert, match and audit datasets"
+
+_SHOWN = 5  # findings of a kind in the terminal; the file has all
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,6 +52,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     match.add_argument("masks", metavar="CD_DIR", help="a dataset with masks")
     match.add_argument("--out", metavar="FILE", required=True, help="the matches, itself a dataset (.json)")
     match.set_defaults(action=_match)
+
+    audit = actions.add_parser(
+        "audit",
+        help="find places that are in two splits, and faulty items; exit code 1 for a leak",
+        allow_abbrev=False,
+    )
+    audit.add_argument(
+        "folders", metavar="DIR", nargs="+", help="a dataset; several are held against each other"
+    )
+    audit.add_argument("--out", metavar="FILE.json", help="also write everything that was found there")
+    audit.set_defaults(action=_audit)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -93,6 +107,43 @@ def _match(arguments: argparse.Namespace) -> None:
     write_files(out.parent, {out.name: dump(captions, masks, matches, out)})
     lowest = min(match.correlation for match in matches)
     say(f"{len(matches)} captioned pairs found, lowest correlation of the pixels {lowest:.3f}; in {out}")
+
+
+def _audit(arguments: argparse.Namespace) -> None:
+    from semantic_cc.data.audit import audit
+    from semantic_cc.errors import SemanticCCError
+    from semantic_cc.files import check_file, write_files
+
+    out = None if arguments.out is None else check_file(arguments.out)
+    with progress_bar("items read") as reading, progress_bar("pictures compared") as comparing:
+        report = audit(arguments.folders, reading, comparing)
+    if out is not None:
+        write_files(
+            out.parent, {out.name: (json.dumps(report, indent=2, ensure_ascii=False) + "\n").encode()}
+        )
+    _print_audit(report)
+    if report["leaks"]:
+        raise SemanticCCError(
+            f"leaks found: {len(report['leaks'])}; items of different splits show one place, keep it in one of them"
+        )
+
+
+def _print_audit(report: dict[str, Any]) -> None:
+    say(
+        f"{report['items']} items, {report['pictures']} pictures, {report['flat']} of them too flat to compare"
+    )
+    for kind, meaning in (("leaks", "in different splits"), ("repeats", "in one split of two datasets")):
+        say(f"{len(report[kind])} pairs of items {meaning} show one place")
+        for pair in report[kind][:_SHOWN]:
+            sides = [" ".join(pair[side].values()) for side in ("first", "second")]
+            say(f"  {sides[0]} = {sides[1]} (likeness {pair['likeness']:.2f})")
+    kinds = Counter(problem["kind"] for problem in report["problems"])
+    for kind, count in kinds.items():
+        say(f"{count} faults: {kind}")
+        for problem in [problem for problem in report["problems"] if problem["kind"] == kind][:_SHOWN]:
+            say(f"  {problem['where']}: {problem['what']}")
+    if not kinds:
+        say("no faults in images, masks and captions")
 
 
 def _table(splits: dict[str, dict[str, Any]]) -> Table:

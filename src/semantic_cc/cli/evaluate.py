@@ -1,7 +1,8 @@
 """Score a model on one split of a dataset, or of several joined.
 
-Gives the change flag's accuracy, precision, recall, F1, IoU and OA of the mask over all pixels, and caption
-scores on all and on changed pairs, with the protocol and with answers that look at no image beside them.
+Gives the change flag's accuracy, precision, recall, F1, IoU and OA of the mask over all pixels and the buildings
+found, missed and false by size, how far sentences and masks fit together, and caption scores on all and on changed
+pairs, with the protocol and with answers that look at no image beside them.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 NAME = "evaluate"
 HELP = "score a model on a dataset"
+_WORST = 20
 
 _ROWS = {
     "always_same": "always 'the same as before'",
@@ -37,6 +39,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--batch", metavar="N", type=positive, default=8, help="pairs predicted at once [8]")
     parser.add_argument("--out", metavar="FILE.json", help="also write all figures there")
+    parser.add_argument(
+        "--worst",
+        metavar="PAGE.html",
+        help=f"also write the {_WORST} pairs with the worst masks there, side by side",
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -44,15 +51,25 @@ def run(arguments: argparse.Namespace) -> None:
     from semantic_cc.files import check_file, write_files
 
     out = None if arguments.out is None else check_file(arguments.out)
+    page = None if arguments.worst is None else check_file(arguments.worst)
     with stdout_for_us():
+        from semantic_cc.figures.worst import worst_page
         from semantic_cc.training.evaluate import evaluate
+        from semantic_cc.training.study import Study
 
+        study = Study(worst=0 if page is None else _WORST)
         with progress_bar("pairs") as advance:
             report = evaluate(
-                arguments.model, arguments.data, arguments.split, arguments.limit, arguments.batch, advance
-            )
+                arguments.model, arguments.data, arguments.split, arguments.limit, arguments.batch, advance,
+                study=study,
+            )  # fmt: skip
     if out is not None:
         write_files(out.parent, {out.name: (json.dumps(report, indent=2) + "\n").encode()})
+    if page is not None and not study.worst:
+        report["notes"].append(f"{page} is not written: no pair has both a true and a predicted mask")
+    elif page is not None:
+        title = f"{report['model']['name']} on {report['data']}, split {report['split']}"
+        write_files(page.parent, {page.name: worst_page(study.worst, title)})
     _print(report)
 
 
@@ -63,12 +80,44 @@ def _print(report: dict[str, Any]) -> None:
     if report["change"] is not None:
         say(f"mask, percent, {report['change']['pixels']:,} pixels in one confusion matrix:")
         show(_change_table(report["change"]))
+        _print_mean_iou(report["change"])
+    if report["objects"] is not None:
+        _print_objects(report["objects"], report["curve"])
+    if report["consistency"] is not None:
+        _print_consistency(report["consistency"], report["reference_consistency"])
     if report["captions"] is not None:
         say(f"change flag accuracy {report['captions']['flag_accuracy']:.1f} %")
         say(f"sentences, protocol '{report['captions']['protocol']}', {report['decoding']} decoding:")
         show(_caption_table(report["captions"]))
     for note in report["notes"]:
         say(f"note: {note}")
+
+
+def _print_mean_iou(change: dict[str, Any]) -> None:
+    if "mean_iou" in change:
+        say(f"mean IoU of none, road and building {change['mean_iou']:.1f} %")
+
+
+def _print_objects(objects: dict[str, Any], curve: dict[str, Any]) -> None:
+    say(f"buildings over all thresholds: average precision {curve['average_precision']:.1f} %, "
+        f"best F1 {curve['best_f1']:.1f} % from probability {curve['best_threshold']:.2f} on")  # fmt: skip
+    say(f"buildings as objects: precision {objects['precision']:.1f}, recall {objects['recall']:.1f}, "
+        f"F1 {objects['f1']:.1f} % (found or right from half of its pixels on)")  # fmt: skip
+    counts = ("found", "missed", "right", "false")
+    table = _table()
+    for column in ("pixels", *counts):
+        table.add_column(column, no_wrap=True)
+    for row in (*objects["by_size"], {"pixels": "all", **objects}):
+        table.add_row(row["pixels"], *(str(row[name]) for name in counts))
+    show(table)
+
+
+def _print_consistency(ours: dict[str, Any], reference: dict[str, Any] | None) -> None:
+    for whose, part in (("its sentences and masks", ours), ("the dataset's own", reference)):
+        if part is not None:
+            kinds = [f"{name} {kind['agree']} of {kind['checked']}" for name, kind in part["by_kind"].items()]
+            say(f"consistency of {whose}: {part['score']:.1f} % of {part['pairs'] - part['unchecked']} that can be "
+                f"checked, of {part['pairs']} ({', '.join(kinds)})")  # fmt: skip
 
 
 def _change_table(change: dict[str, Any]) -> Table:

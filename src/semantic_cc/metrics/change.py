@@ -48,6 +48,8 @@ class ChangeScore:
         road: the changed-road class (128).
         change: any change, road or building, against none; a road called a building counts as found.
         accuracy: share of pixels whose class of three is right, in percent.
+        mean_iou: mean IoU of none, road and building (LEVIR-MCI's MIoU), in percent; a class that is neither there
+            nor predicted is left out.
         pixels: how many pixels were seen.
         confusion: 3 x 3 counts, rows the truth and columns the prediction, in the order none, road, building.
     """
@@ -56,6 +58,7 @@ class ChangeScore:
     road: ClassScore
     change: ClassScore
     accuracy: float
+    mean_iou: float
     pixels: int
     confusion: tuple[tuple[int, ...], ...]
 
@@ -109,6 +112,7 @@ class ChangeMetric:
             road=_class_score(counts, {LABEL_VALUES.index(ROAD)}),
             change=_class_score(counts, {LABEL_VALUES.index(ROAD), LABEL_VALUES.index(BUILDING)}),
             accuracy=_percent(sum(row[index] for index, row in enumerate(counts)), pixels),
+            mean_iou=_mean_iou(counts),
             pixels=pixels,
             confusion=tuple(map(tuple, counts)),
         )
@@ -144,6 +148,11 @@ def _class_score(counts: list[list[int]], positive: set[int]) -> ClassScore:
         iou=_percent(tp, tp + fp + fn),
         accuracy=_percent(tp + tn, tp + fp + fn + tn),
     )
+
+
+def _mean_iou(counts: list[list[int]]) -> float:
+    seen = [index for index, row in enumerate(counts) if sum(row) or any(other[index] for other in counts)]
+    return sum(_class_score(counts, {index}).iou for index in seen) / len(seen)
 
 
 def _percent(part: int, whole: int) -> float:

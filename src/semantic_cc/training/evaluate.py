@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Subset
 
-from semantic_cc.data.collate import Batch, collate, label_to_classes
+from semantic_cc.data.collate import Batch, collate
 from semantic_cc.data.items import ChangeDataset
 from semantic_cc.data.opening import Data, open_dataset, roots_of
 from semantic_cc.data.progress import Progress
@@ -20,7 +20,9 @@ from semantic_cc.errors import DataError
 from semantic_cc.metrics import ChangeMetric
 from semantic_cc.metrics import report as caption_report
 from semantic_cc.model.checkpoint import load_pretrained
-from semantic_cc.types import BUILDING, LABEL_VALUES, NONE, Pair
+from semantic_cc.training.masks import class_indices, true_classes
+from semantic_cc.training.study import Study
+from semantic_cc.types import Pair
 
 if TYPE_CHECKING:
     from semantic_cc.model.semantic_cc import Prediction, SemanticCCModel
@@ -34,6 +36,7 @@ def evaluate(
     batch: int = 8,
     progress: Progress | None = None,
     predictions: bool = False,
+    study: Study | None = None,
 ) -> dict[str, Any]:
     """Scores a trained model on one split of a dataset.
 
@@ -48,13 +51,15 @@ def evaluate(
         batch: pairs predicted at once; their images must be of one size.
         progress: told after each batch.
         predictions: also return what was predicted, under ``predictions``.
+        study: what gathers the rest; give one to ask it for the worst cases afterwards.
 
     Returns:
         A dict for JSON: ``model`` (name, digest, training with its seed), ``data``, ``split``, ``pairs``,
         ``limit``, ``device``, ``tiles`` ("256x256"), ``decoding``, ``seconds_per_pair`` (prediction alone),
         ``notes``; ``change``: `ChangeScore` over all pixels, or for building alone its ``building`` and
         ``pixels``; ``captions``: `semantic_cc.metrics.report`, with protocol, change-flag accuracy and the
-        answers that need no image; all scores in percent. ``change`` and ``captions`` may be None.
+        answers that need no image; and what `Study.report` has; all scores in percent. ``change`` and
+        ``captions`` may be None.
 
     Raises:
         CheckpointError: no such model, or a corrupt one.
@@ -63,7 +68,8 @@ def evaluate(
     pairs = open_dataset(data, split)
     loaded, info = load_pretrained(model)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    result, scores = score(loaded.to(device), pairs, limit, batch, progress)
+    study = study or Study()
+    result, scores = score(loaded.to(device), pairs, limit, batch, progress, study.see)
     report: dict[str, Any] = {
         "model": {"name": info.name, "digest": info.digest, "training": info.training},
         "data": " ".join(map(str, roots_of(data))),
@@ -75,6 +81,7 @@ def evaluate(
         "decoding": info.config.decoding,
         "seconds_per_pair": result.seconds / len(result.sentences),
         **scores,
+        **study.report(),
     }
     if predictions:
         report["predictions"] = {
@@ -94,6 +101,7 @@ def score(
     limit: int | None = None,
     batch: int = 8,
     progress: Progress | None = None,
+    watch: Watch | None = None,
 ) -> tuple[Predicted, dict[str, Any]]:
     """What `model`, in eval mode, says of `pairs`, and its ``change``, ``captions`` and ``notes`` as in `evaluate`.
 
@@ -101,7 +109,7 @@ def score(
         DataError: fewer than `limit` pairs, images of several sizes, batch below 1.
     """
     chosen = pairs.subset(limit) if limit is not None else Subset(pairs, range(len(pairs)))
-    result = predict_all(model, chosen, batch, progress)
+    result = predict_all(model, chosen, batch, progress, watch)
     notes: list[str] = []
     change = _change_scores(result, binary=model.config.change_decoder.classes == 1, notes=notes)
     return result, {"change": change, "captions": _caption_scores(result, pairs, notes), "notes": notes}
@@ -132,8 +140,16 @@ class Predicted:
     seconds: float = 0.0
 
 
+Watch = Callable[[Pair, str, Tensor | None], None]
+"""Called with each pair, its sentence, and its class probabilities (2 or 3, H, W) on the CPU where there are."""
+
+
 def predict_all(
-    model: SemanticCCModel, pairs: Sequence[Pair] | Subset[Pair], batch: int, progress: Progress | None = None
+    model: SemanticCCModel,
+    pairs: Sequence[Pair] | Subset[Pair],
+    batch: int,
+    progress: Progress | None = None,
+    watch: Watch | None = None,
 ) -> Predicted:
     """Runs `model`, in eval mode, over `pairs` in batches of `batch`; masks are scored as they come.
 
@@ -154,9 +170,18 @@ def predict_all(
         _gather(result, given, prediction)
         if prediction.class_probabilities is not None:
             _score_masks(result, chosen, class_indices(prediction.class_probabilities).cpu())
+        if watch:
+            _show(watch, chosen, prediction)
         if progress:
             progress(stop, len(pairs))
     return result
+
+
+def _show(watch: Watch, pairs: Sequence[Pair], prediction: Prediction) -> None:
+    planes = prediction.class_probabilities
+    planes = None if planes is None else planes.float().cpu()
+    for place, pair in enumerate(pairs):
+        watch(pair, prediction.sentence[place], None if planes is None else planes[place])
 
 
 def _gather(result: Predicted, given: Batch, prediction: Prediction) -> None:
@@ -173,20 +198,10 @@ def _score_masks(result: Predicted, pairs: Sequence[Pair], classes: Tensor) -> N
     for pair, predicted in zip(pairs, classes, strict=True):
         if pair.label is None:
             continue
-        truth = torch.from_numpy(label_to_classes(pair))
-        unsaid = truth == len(LABEL_VALUES)  # none or road: neither is a building
-        result.mask.update(predicted[None], truth.masked_fill(unsaid, LABEL_VALUES.index(NONE))[None])
+        truth, roads = true_classes(pair)
+        result.mask.update(predicted[None], truth[None])
         result.masks += 1
-        result.roads = result.roads and not bool(unsaid.any())
-
-
-def class_indices(probabilities: Tensor) -> Tensor:
-    """The likeliest class: (b, 2 or 3, H, W) -> (b, H, W) int64 of 0 none, 1 road, 2 building.
-
-    A binary model knows none and building alone.
-    """
-    classes = probabilities.argmax(dim=1)
-    return classes * LABEL_VALUES.index(BUILDING) if probabilities.shape[1] == 2 else classes
+        result.roads = result.roads and roads
 
 
 def _change_scores(result: Predicted, binary: bool, notes: list[str]) -> dict[str, Any] | None:

@@ -42,6 +42,12 @@ _PARTS = re.compile(r"(?:area|half|halve|part|room|road|building|house|field|spa
 _NOUNS = re.compile(rf"{_PARTS.pattern}|(?:side|edge|corner)s?|middle")
 _FRAME = re.compile(r" the (?:scene|picture|image|screen|area)$")
 
+_THINGS = re.compile(r"(?:room|road|building|house|villa|field|space|tree|wood)s?")
+"""After a word of place: "the upper road" says which road, not where something happened."""
+_OF_THING = re.compile(
+    rf"(?: (?:{_NOUNS.pattern}))? of (?!(?:the |this )?(?:scene|picture|image|screen|area|photo|map)\b)"
+)
+
 _NO_PLACE = re.compile(r"\bright[ -]angles?\b|\bvertical(?:ly)? to\b|\bunder construction\b")
 """Words of place that say no place; annotators write "vertical to" for "at a right angle with"."""
 _UNREAD: tuple[tuple[re.Pattern[str], tuple[Direction, ...]], ...] = (
@@ -69,6 +75,24 @@ def mentions_place(sentence: str) -> bool:
     """Whether the sentence has a word that could be one of place: whether some symmetry could make it false."""
     text = _NO_PLACE.sub("", sentence.lower())
     return any(words.search(text) for words, _ in _UNREAD) or bool(_AXES.search(text))
+
+
+def named_places(sentence: str) -> list[tuple[int, int, tuple[Direction, ...]]]:
+    """The places in the picture that a sentence names, as (start, end, directions); in lower case.
+
+    "at the top left corner and on the right" names (-1, -1), and then (1, 0); "on the left and right" names two at
+    once. Left out is what is not surely said of the whole picture: "to the left of", "on the left side of the road",
+    "on top of", "the upper road", "above".
+    """
+    places = []
+    for found in _PLACE.finditer(sentence):
+        follower = found["next"] or ""
+        relative = found["relative"] or found["preposition"] == "to" or _OF_THING.match(sentence, found.end())
+        if relative or _THINGS.fullmatch(follower):
+            continue
+        directions = tuple(_direction(term) for term in found["terms"].split(" and "))
+        places.append((found.start(), found.end(), directions))
+    return places
 
 
 def move_places(sentence: str, symmetry: Symmetry) -> str | None:
@@ -131,6 +155,12 @@ def _move_place(found: re.Match[str], symmetry: Symmetry) -> str | None:
     return f"{preposition + ' ' if preposition else ''}the {found['middle']}{moved}"
 
 
+def _direction(term: str) -> Direction:
+    """The direction of "left" or "lower-right"."""
+    words = [_DIRECTIONS[word] for word in _WORDS.findall(term)]
+    return sum(x for x, _ in words), sum(y for _, y in words)
+
+
 def _move_term(term: str, symmetry: Symmetry, down: dict[int, str]) -> str:
     """One term such as "left" or "lower-right" in the manner it was written.
 
@@ -138,9 +168,7 @@ def _move_term(term: str, symmetry: Symmetry, down: dict[int, str]) -> str:
         down: the words for up (-1) and down (1) where the term has none of its own.
     """
     words = _WORDS.findall(term)
-    x, y = symmetry.of_direction(
-        (sum(_DIRECTIONS[word][0] for word in words), sum(_DIRECTIONS[word][1] for word in words))
-    )
+    x, y = symmetry.of_direction(_direction(term))
     if {"upper", "lower"} & set(words):
         down = _DOWN_UPPER
     elif {"top", "bottom"} & set(words):

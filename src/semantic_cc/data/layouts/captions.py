@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from semantic_cc.data.layouts.refusal import Report, refuse
 from semantic_cc.errors import DataError
 from semantic_cc.types import SPLITS
 
@@ -57,20 +58,26 @@ def find_captions(folder: Path) -> Path | None:
     return found[0] if found else None
 
 
-def read_captions(path: Path) -> list[Entry]:
+def read_captions(path: Path, report: Report = refuse) -> list[Entry]:
     """Every entry of a caption file, in its order.
+
+    Args:
+        path: the file.
+        report: takes each fault of a single entry, which is left out if that returns.
 
     Raises:
         DataError: unreadable, not UTF-8, another form, an entry without name or with a path for a name, an
             empty sentence, a wrong split or flag, or a name that occurs twice in a split; naming the item.
     """
-    entries = [_entry(row, where) for where, row in _ROWS[path.suffix](_text(path), str(path))]
-    seen: set[tuple[str | None, str]] = set()
-    for entry in entries:
-        if (entry.split, entry.filename) in seen:
-            raise DataError(f"{path}: {entry.filename} occurs twice; make the names unique")
-        seen.add((entry.split, entry.filename))
-    return entries
+    entries: dict[tuple[str | None, str], Entry] = {}
+    for where, row in _ROWS[path.suffix](_text(path), str(path)):
+        try:
+            entry = _entry(row, where)
+            if entries.setdefault((entry.split, entry.filename), entry) is not entry:
+                raise DataError(f"{path}: {entry.filename} occurs twice; make the names unique")
+        except DataError as fault:
+            report(fault)
+    return list(entries.values())
 
 
 def levir_entry(

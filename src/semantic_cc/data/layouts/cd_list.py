@@ -13,6 +13,7 @@ from pathlib import Path
 from semantic_cc.data.items import Item
 from semantic_cc.data.layouts.captions import Entry
 from semantic_cc.data.layouts.folders import items_of, scan
+from semantic_cc.data.layouts.refusal import Report, refuse
 from semantic_cc.errors import DataError
 
 NAME = "pre-cut with lists"
@@ -24,7 +25,7 @@ def fits(root: Path) -> bool:
     return (root / "list").is_dir() and (root / "A").is_dir()
 
 
-def index(root: Path, split: str, skip_missing: bool = False) -> list[Item]:
+def index(root: Path, split: str, skip_missing: bool = False, report: Report = refuse) -> list[Item]:
     """The items of one split, in its list's order; none where it has no list.
 
     Raises:
@@ -44,4 +45,5 @@ def index(root: Path, split: str, skip_missing: bool = False) -> list[Item]:
         if name in seen:
             raise DataError(f"{path}: {name} occurs twice; make the names unique")
         seen.add(name)
-    return items_of(scan(root), [Entry(name) for name in names], masked=True, skip_missing=skip_missing)
+    entries = [Entry(name) for name in names]
+    return items_of(scan(root), entries, masked=True, skip_missing=skip_missing, report=report)

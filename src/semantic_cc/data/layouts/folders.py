@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from semantic_cc.data.items import Item
 from semantic_cc.data.layouts.captions import Entry
+from semantic_cc.data.layouts.refusal import Report, refuse
 from semantic_cc.errors import DataError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
@@ -57,6 +58,7 @@ def items_of(
     masked: bool | None,
     roads: bool = False,
     skip_missing: bool = False,
+    report: Report = refuse,
 ) -> list[Item]:
     """The items that `entries` name.
 
@@ -66,6 +68,8 @@ def items_of(
         masked: what holds where an entry does not say: every one has a mask, none has, or None: as it is found.
         roads: as in `Item`.
         skip_missing: leave out entries whose images are not there, instead of refusing them.
+        report: takes missing images and masks; if it returns, items without images are left out, and those
+            without masks have none.
 
     Raises:
         DataError: a missing image, or a missing mask of an entry that must have one; naming the first.
@@ -74,9 +78,10 @@ def items_of(
         entries = [e for e in entries if stem_of(e.filename) in folder.before.keys() & folder.after.keys()]
     # Now, not in the middle of an epoch.
     for part, files in (("A", folder.before), ("B", folder.after)):
-        _check_complete(entries, files, folder.root / part, "read what is there with skip_missing=True")
+        otherwise = "read what is there with skip_missing=True"
+        entries = _complete(entries, files, folder.root / part, otherwise, report)
     must = [entry for entry in entries if _masked(entry, masked)]
-    _check_complete(must, folder.label, folder.root / "label", "leave these items out")
+    _complete(must, folder.label, folder.root / "label", "leave these items out", report)
     return [_item(folder, entry, _masked(entry, masked), roads) for entry in entries]
 
 
@@ -110,11 +115,12 @@ def _images(folder: Path) -> dict[str, str]:
     return files
 
 
-def _check_complete(entries: Iterable[Entry], files: dict[str, str], folder: Path, otherwise: str) -> None:
-    names = [entry.filename for entry in entries]
-    missing = [name for name in names if stem_of(name) not in files]
+def _complete(
+    entries: Sequence[Entry], files: dict[str, str], folder: Path, otherwise: str, report: Report
+) -> list[Entry]:
+    """The entries whose file is there; the others are reported."""
+    missing = [entry.filename for entry in entries if stem_of(entry.filename) not in files]
     if missing:
-        raise DataError(
-            f"{folder}: {len(missing)} of {len(names)} images are missing, first {missing[0]}; "
-            f"complete the dataset, or {otherwise}"
-        )
+        what = f"{len(missing)} of {len(entries)} images are missing, first {missing[0]}"
+        report(DataError(f"{folder}: {what}; complete the dataset, or {otherwise}"), missing)
+    return [entry for entry in entries if stem_of(entry.filename) in files]

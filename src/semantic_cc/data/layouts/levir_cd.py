@@ -17,6 +17,8 @@ from pathlib import Path
 from semantic_cc.data.items import Item, image_size
 from semantic_cc.data.layouts import own
 from semantic_cc.data.layouts.folders import items_of, scan
+from semantic_cc.data.layouts.refusal import Report, refuse
+from semantic_cc.errors import DataError
 from semantic_cc.types import SPLITS
 
 NAME = "LEVIR-CD"
@@ -30,7 +32,7 @@ def fits(root: Path) -> bool:
     return any((root / split / "A").is_dir() for split in SPLITS) and not own.caption_files(root)
 
 
-def index(root: Path, split: str, skip_missing: bool = False) -> list[Item]:
+def index(root: Path, split: str, skip_missing: bool = False, report: Report = refuse) -> list[Item]:
     """The tiles of one split, scene by scene, left to right in rows from the top.
 
     A scene whose sides are both multiples of `TILE` is cut, and a tile is called ``NAME_Y_X.png`` after its
@@ -40,12 +42,16 @@ def index(root: Path, split: str, skip_missing: bool = False) -> list[Item]:
         DataError: missing images or labels, a file that is no image.
     """
     folder = scan(root / split)
-    scenes = items_of(folder, folder.entries, masked=True, skip_missing=skip_missing)
-    return [tile for scene in scenes for tile in _tiles(scene)]
+    scenes = items_of(folder, folder.entries, masked=True, skip_missing=skip_missing, report=report)
+    return [tile for scene in scenes for tile in _tiles(scene, report)]
 
 
-def _tiles(scene: Item) -> Iterator[Item]:
-    width, height = image_size(scene.before)
+def _tiles(scene: Item, report: Report) -> Iterator[Item]:
+    try:
+        width, height = image_size(scene.before)
+    except DataError as fault:
+        report(fault, [scene.name])
+        return
     if width % TILE or height % TILE or width == height == TILE:
         yield scene
         return

@@ -16,6 +16,7 @@ from pathlib import Path
 from semantic_cc.data.items import Item
 from semantic_cc.data.layouts.captions import find_captions, read_captions
 from semantic_cc.data.layouts.folders import items_of, scan
+from semantic_cc.data.layouts.refusal import Report, refuse
 from semantic_cc.errors import DataError
 
 NAME = "LEVIR-CC or LEVIR-MCI"
@@ -27,7 +28,7 @@ def fits(root: Path) -> bool:
     return (root / "images").is_dir()
 
 
-def index(root: Path, split: str, skip_missing: bool = False) -> list[Item]:
+def index(root: Path, split: str, skip_missing: bool = False, report: Report = refuse) -> list[Item]:
     """The items of one split, in the caption file's order; none where it has none.
 
     Where a split has a label folder each of its items must have a label, unless its entry says ``"label": 0``.
@@ -41,10 +42,11 @@ def index(root: Path, split: str, skip_missing: bool = False) -> list[Item]:
     if captions is None:
         if folder.before and not folder.label:
             raise DataError(f"{root}: neither LevirCCcaptions.json nor images/{split}/label; add one of them")
-        return items_of(folder, folder.entries, masked=True, roads=True)
-    entries = read_captions(captions)
+        return items_of(folder, folder.entries, masked=True, roads=True, report=report)
+    entries = read_captions(captions, report)
     without = next((entry for entry in entries if entry.split is None), None)
     if without is not None:
         raise DataError(f"{captions}: {without.filename} has no split; this layout needs one for each entry")
     own = [entry for entry in entries if entry.split == split]
-    return items_of(folder, own, masked=bool(folder.label), roads=True, skip_missing=skip_missing)
+    masked = bool(folder.label)
+    return items_of(folder, own, masked=masked, roads=True, skip_missing=skip_missing, report=report)

@@ -14,6 +14,7 @@ from pathlib import Path
 from semantic_cc.data.items import Item
 from semantic_cc.data.layouts.captions import Entry, find_captions, read_captions
 from semantic_cc.data.layouts.folders import items_of, scan, stem_of
+from semantic_cc.data.layouts.refusal import Report, refuse
 from semantic_cc.errors import DataError
 from semantic_cc.types import SPLITS
 
@@ -35,7 +36,7 @@ def caption_files(root: Path) -> list[Path]:
     return [path for folder in (root, *(root / split for split in SPLITS)) if (path := find_captions(folder))]
 
 
-def index(root: Path, split: str, skip_missing: bool = False) -> list[Item]:
+def index(root: Path, split: str, skip_missing: bool = False, report: Report = refuse) -> list[Item]:
     """The items of one split: the captioned ones in the file's order, then those with a mask alone.
 
     Without folders for the splits an item is of the split that its entry names, by default of train. Pairs
@@ -50,19 +51,18 @@ def index(root: Path, split: str, skip_missing: bool = False) -> list[Item]:
         entry
         for path in dict.fromkeys((root, folder.root))
         if (file := find_captions(path)) is not None
-        for entry in _of_splits(file, known=path == root and not flat)
+        for entry in _of_splits(file, known=path == root and not flat, report=report)
     ]
     own = [entry for entry in captions if (entry.split or ("train" if flat else split)) == split]
     captioned = {stem_of(entry.filename) for entry in captions}
     alone = [entry for entry in folder.entries if stem_of(entry.filename) not in captioned]
-    items = items_of(
-        folder, own + (alone if not flat or split == "train" else []), masked=None, skip_missing=skip_missing
-    )
+    chosen = own + (alone if not flat or split == "train" else [])
+    items = items_of(folder, chosen, masked=None, skip_missing=skip_missing, report=report)
     return [item for item in items if item.label is not None or item.sentences]
 
 
-def _of_splits(file: Path, known: bool) -> list[Entry]:
-    entries = read_captions(file)
+def _of_splits(file: Path, known: bool, report: Report) -> list[Entry]:
+    entries = read_captions(file, report)
     without = next((entry for entry in entries if known and entry.split is None), None)
     if without is not None:
         raise DataError(

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from semantic_cc.data.items import Item
 from semantic_cc.data.layouts import cd_list, levir_cd, levir_mci, own
+from semantic_cc.data.layouts.refusal import Report, refuse
 from semantic_cc.errors import DataError
 from semantic_cc.types import SPLITS
 
@@ -21,7 +22,9 @@ class Layout(Protocol):
         """Whether `root` has this layout."""
         ...
 
-    def index(self, root: Path, split: str, skip_missing: bool = False) -> list[Item]:
+    def index(
+        self, root: Path, split: str, skip_missing: bool = False, report: Report = refuse
+    ) -> list[Item]:
         """The items of one split, none where it has none."""
         ...
 
@@ -45,12 +48,12 @@ def recognise(root: Path) -> Layout:
     raise DataError(f"{root}: no dataset; looked for {looked_for}; see docs/data.md")
 
 
-def index(root: Path, split: str, skip_missing: bool = False) -> list[Item]:
-    """The items of one split of a folder in any layout, none where the split has none.
+def index(root: Path, split: str, skip_missing: bool = False, report: Report = refuse) -> list[Item]:
+    """The items of one split of a folder in any layout, none where the split has none; `report` takes faults of items.
 
     Raises:
         DataError: unknown split, and as `recognise` and the layout's own `index`.
     """
     if split not in SPLITS:
         raise DataError(f"unknown split {split!r}; choose one of {', '.join(SPLITS)}")
-    return recognise(root).index(root, split, skip_missing)
+    return recognise(root).index(root, split, skip_missing, report)

@@ -1,0 +1,202 @@
+"""Sentence and mask against each other: do they speak of the same change?
+
+Neither need be right for this: the score says whether a model's two answers fit together, and needs no truth. Run
+on a dataset's own sentences and masks it says how far its annotators' two answers do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from semantic_cc.metrics.claims import BUILDING, ROAD, Claim, read_claims
+from semantic_cc.metrics.objects import find_objects
+from semantic_cc.sentences import says_change
+from semantic_cc.types import BUILDING as BUILDING_VALUE
+from semantic_cc.types import ROAD as ROAD_VALUE
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from semantic_cc.data.augment.symmetry import Direction
+
+SPECK = 1 / 4096
+"""Share of the picture below which a connected part is no object: 16 pixels of 256 x 256."""
+SHARE = 0.1
+"""Least share of a thing's pixels in the half or quarter of the picture where it is said to be."""
+BRIDGE = 17
+"""Width in pixels below which what joins two houses in a mask may be a blur between them."""
+MIDDLE = 0.2
+"""The middle ends at this share of the sides."""
+KINDS = ("change", "count", "place")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One claim held against the mask.
+
+    Attributes:
+        kind: "change" (is there such a change at all), "count" or "place".
+        agrees: whether the mask bears it out.
+        said, seen: both in words.
+    """
+
+    kind: str
+    agrees: bool
+    said: str
+    seen: str
+
+
+def check_sentence(sentence: str, mask: np.ndarray, roads: bool = True) -> list[Check]:
+    """Holds what a sentence claims of buildings and roads against a mask; empty where nothing can be checked.
+
+    - A sentence that says no change agrees with a mask without objects; one that names buildings or roads as
+      changed, with a mask that has them. What is said of things without a mask (trees, pools, parking lots) is not
+      checked, nor a change that names nothing: the mask may be empty, or not.
+    - A count of buildings agrees with at least as many objects, and if exact with no more: two for "two", from two on
+      for "some", "many" and a plural. What is counted are the buildings of all claims together. Houses that a mask
+      joins by less than `BRIDGE` pixels count singly or as one, whichever agrees.
+    - A place agrees if a tenth of the thing's pixels lie in that half, quarter or middle of the picture.
+
+    Args:
+        sentence: one sentence.
+        mask: ``(H, W)`` uint8 of `LABEL_VALUES`.
+        roads: whether the mask tells changed roads; where it does not they are not checked.
+    """
+    things = _things(mask, roads)
+    if not says_change(sentence):
+        seen = {name: count for name, (_, count) in things.items() if count}
+        return [Check("change", not seen, "no change", _list(seen))]
+    claims = [claim for claim in read_claims(sentence) if claim.thing in things]
+    checks = []
+    for claim in claims:
+        where, count = things[str(claim.thing)]
+        checks.append(
+            Check("change", count > 0, claim.words, _list({str(claim.thing): count} if count else {}))
+        )
+        if count:
+            checks += [_place(claim, place, where) for place in claim.places]
+    buildings = [claim for claim in claims if claim.thing == BUILDING]
+    if buildings and things[BUILDING][1]:
+        where, count = things[BUILDING]
+        checks += _count(buildings, count, max(count, _pieces(where)))
+    return checks
+
+
+@dataclass(frozen=True)
+class Consistency:
+    """How far sentences and masks fit together.
+
+    Attributes:
+        score: share of the checked pairs in which every check agrees, in percent; 0 without any.
+        pairs: how many sentences were held against a mask.
+        unchecked: how many of them claim nothing that a mask can answer.
+        by_kind: kind -> ``checked`` and ``agree``, counts of checks.
+        cases: the checks that do not agree, each with the pair's ``name`` and ``sentence``.
+    """
+
+    score: float
+    pairs: int
+    unchecked: int
+    by_kind: dict[str, dict[str, int]]
+    cases: tuple[dict[str, Any], ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain values, for JSON."""
+        return asdict(self)
+
+
+class ConsistencyMetric:
+    """Gathers pairs of a sentence and a mask, one by one."""
+
+    def __init__(self) -> None:
+        self._pairs = self._unchecked = self._agree = 0
+        self._by_kind = {kind: {"checked": 0, "agree": 0} for kind in KINDS}
+        self._cases: list[dict[str, Any]] = []
+
+    def update(self, name: str, sentence: str, mask: np.ndarray, roads: bool = True) -> None:
+        """Adds one pair; the rest as in `check_sentence`."""
+        checks = check_sentence(sentence, mask, roads)
+        self._pairs += 1
+        self._unchecked += not checks
+        self._agree += bool(checks) and all(check.agrees for check in checks)
+        for check in checks:
+            self._by_kind[check.kind]["checked"] += 1
+            self._by_kind[check.kind]["agree"] += check.agrees
+            if not check.agrees:
+                case = {"name": name, "sentence": sentence, **asdict(check)}
+                del case["agrees"]
+                self._cases.append(case)
+
+    def compute(self) -> Consistency:
+        """The score of all pairs so far."""
+        checked = self._pairs - self._unchecked
+        score = 100 * self._agree / checked if checked else 0.0
+        return Consistency(score, self._pairs, self._unchecked, self._by_kind, tuple(self._cases))
+
+
+def _things(mask: np.ndarray, roads: bool) -> dict[str, tuple[np.ndarray, int]]:
+    """Name of a thing -> where it changed, ``(H, W)`` bool without specks, and how many objects of it."""
+    import numpy as np
+
+    things = {}
+    for name, value in ((BUILDING, BUILDING_VALUE), (ROAD, ROAD_VALUE)):
+        if name == BUILDING or roads:
+            objects, count = find_objects(mask == value)
+            large = np.bincount(objects.ravel(), minlength=count + 1) >= SPECK * mask.size
+            large[0] = False
+            things[name] = (large[objects], int(large.sum()))
+    return things
+
+
+def _list(counts: dict[str, int]) -> str:
+    return (
+        ", ".join(f"{count} {name}{'s' if count > 1 else ''}" for name, count in counts.items()) or "nothing"
+    )
+
+
+def _pieces(where: np.ndarray) -> int:
+    """How many objects there are at most when narrow bridges are cut."""
+    from scipy import ndimage
+
+    counts, worn = [], where
+    for _ in range(BRIDGE // 2):
+        worn = ndimage.binary_erosion(worn)
+        counts.append(find_objects(worn)[1])
+    return max(counts)
+
+
+def _count(claims: Sequence[Claim], seen: int, pieces: int) -> list[Check]:
+    """Of "a new house replaces an old one" at least one must be seen and at most two.
+
+    Args:
+        seen, pieces: objects as they are, and at most when cut.
+    """
+    least = max(claim.least for claim in claims)
+    most = sum(claim.most for claim in claims if claim.most is not None)
+    exact = all(claim.most is not None for claim in claims)
+    if least == 1 and not exact:
+        return []  # "a residential area" says no number
+    agrees = pieces >= least and (not exact or seen <= most)
+    return [Check("count", agrees, ", ".join(claim.words for claim in claims), _list({BUILDING: seen}))]
+
+
+def _place(claim: Claim, place: Direction, where: np.ndarray) -> Check:
+    import numpy as np
+
+    height, width = where.shape
+    y, x = np.nonzero(where)
+    across, down = (x + 0.5) / width, (y + 0.5) / height
+    if place == (0, 0):
+        inside = (np.abs(across - 0.5) < 0.5 - MIDDLE) & (np.abs(down - 0.5) < 0.5 - MIDDLE)
+    else:
+        inside = ((across - 0.5) * place[0] >= 0) & ((down - 0.5) * place[1] >= 0)
+    said = " ".join(word for word in (_DOWN[place[1]], _ACROSS[place[0]]) if word) or "middle"
+    return Check(
+        "place", bool(inside.mean() >= SHARE), f"{claim.words}: {said}", f"{inside.mean():.0%} of it there"
+    )
+
+
+_ACROSS = {-1: "left", 0: "", 1: "right"}
+_DOWN = {-1: "top", 0: "", 1: "bottom"}
