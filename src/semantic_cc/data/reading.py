@@ -59,7 +59,9 @@ def parse_json(text: str, where: str) -> Any:
     return content
 
 
-def parse_csv(text: str, where: str, columns: Sequence[Sequence[str]]) -> Iterator[tuple[str, dict[str, str]]]:
+def parse_csv(
+    text: str, where: str, columns: Sequence[Sequence[str]]
+) -> Iterator[tuple[str, dict[str, str]]]:
     """The rows of a table whose first line names its columns, each with its place for messages.
 
     Args:
@@ -79,7 +81,9 @@ def parse_csv(text: str, where: str, columns: Sequence[Sequence[str]]) -> Iterat
             place = f"{where}: line {reader.line_num}"
             if None in row or None in row.values():
                 raise DataError(f"{place}: not as many fields as the header; quote sentences with commas")
-            found = {names[0]: row[name] for names, name in zip(columns, used, strict=True) if name is not None}
+            found = {
+                names[0]: row[name] for names, name in zip(columns, used, strict=True) if name is not None
+            }
             yield place, row | found
     except csv.Error as error:
         raise DataError(

