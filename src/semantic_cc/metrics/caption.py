@@ -172,7 +172,7 @@ class _Split:
         ciders = {part: ConstantCider(truth, self._changed) for part, truth in self._parts.items() if truth}
         candidates = frequent(self._words.values())
         best = best_of(candidates, ciders["all"], self._encode)
-        known = fixed_baselines(train) | {"best_constant": Baseline(best, best)}
+        known = fixed_baselines(train) | {"best_constant": Baseline(best, best), "best_true_flag": None}
         if "changed" in ciders:
             of_changed = frequent(said for name, said in self._words.items() if self._changed[name])
             known["best_true_flag"] = Baseline(

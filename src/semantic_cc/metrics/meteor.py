@@ -74,13 +74,15 @@ class Meteor:
         except OSError as error:
             self._stderr.close()
             raise ScoringError(f"METEOR: {self._java} cannot be started ({error.strerror})") from error
+        assert self._process.stdin is not None and self._process.stdout is not None  # both are pipes
+        self._stdin, self._stdout = self._process.stdin, self._process.stdout
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._process.kill()
-        for pipe in (self._process.stdin, self._process.stdout, self._stderr):
+        for pipe in (self._stdin, self._stdout, self._stderr):
             with suppress(OSError):  # what was not yet sent has nowhere to go
                 pipe.close()
         self._process.wait()
@@ -156,13 +158,11 @@ class Meteor:
             timer.cancel()
 
     def _tell(self, line: str) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(f"{line}\n".encode())
-        self._process.stdin.flush()
+        self._stdin.write(f"{line}\n".encode())
+        self._stdin.flush()
 
     def _hear(self) -> str:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
+        line = self._stdout.readline()
         if not line.endswith(b"\n"):
             raise BrokenPipeError
         return line.decode().strip()
@@ -170,7 +170,7 @@ class Meteor:
     def _last_words(self) -> str:
         """How Java ended, and the last line it complained with."""
         try:
-            code = f"ended with code {self._process.wait(timeout=5)}"
+            code = f"ended with code {self._process.wait(timeout=1)}"
         except subprocess.TimeoutExpired:
             code = "gave no score"
         self._stderr.seek(0)

@@ -14,7 +14,7 @@ from torch.utils.data import Subset
 
 from semantic_cc.data.collate import Batch, collate, label_to_classes
 from semantic_cc.data.items import ChangeDataset
-from semantic_cc.data.opening import Data, open_dataset, roots_of
+from semantic_cc.data.opening import Data, index, open_dataset, roots_of
 from semantic_cc.data.progress import Progress
 from semantic_cc.errors import DataError
 from semantic_cc.metrics import ChangeMetric
@@ -55,7 +55,8 @@ def evaluate(
         A dict for JSON: ``model`` (name, digest, training with its seed), ``data``, ``split``, ``pairs``,
         ``limit``, ``device``, ``tiles`` ("256x256"), ``decoding``, ``seconds_per_pair`` (prediction alone),
         ``notes``; ``change``: `ChangeScore` over all pixels, or for building alone its ``building`` and
-        ``pixels``; ``captions``: `semantic_cc.metrics.report` in the `word` protocol; all scores in percent. ``change`` and ``captions`` may be None.
+        ``pixels``; ``captions``: `semantic_cc.metrics.report` in the `word` protocol; all scores
+        in percent. ``change`` and ``captions`` may be None.
 
     Raises:
         CheckpointError: no such model, or a corrupt one.
@@ -65,7 +66,9 @@ def evaluate(
     pairs = open_dataset(data, split)
     loaded, info = load_pretrained(model)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    result, scores = score(loaded.to(device), pairs, limit, batch, progress, meteor)
+    known = [item for root in roots_of(data) for item in index(root, "train", skip_missing=True)]
+    train = [sentence for item in known for sentence in item.sentences]
+    result, scores = score(loaded.to(device), pairs, limit, batch, progress, train=train, meteor=meteor)
     report: dict[str, Any] = {
         "model": {"name": info.name, "digest": info.digest, "training": info.training},
         "data": " ".join(map(str, roots_of(data))),
@@ -96,9 +99,12 @@ def score(
     limit: int | None = None,
     batch: int = 8,
     progress: Progress | None = None,
+    train: Sequence[str] = (),
     meteor: bool = False,
 ) -> tuple[Predicted, dict[str, Any]]:
     """What `model`, in eval mode, says of `pairs`, and its ``change``, ``captions`` and ``notes`` as in `evaluate`.
+
+    `train` holds the training sentences, of which the most frequent one is a baseline.
 
     Raises:
         DataError: fewer than `limit` pairs, images of several sizes, batch below 1.
@@ -208,7 +214,7 @@ def _change_scores(result: Predicted, binary: bool, notes: list[str]) -> dict[st
 
 
 def _caption_scores(
-    result: Predicted, pairs: ChangeDataset, notes: list[str], meteor: bool
+    result: Predicted, pairs: ChangeDataset, notes: list[str], train: Sequence[str], meteor: bool
 ) -> dict[str, Any] | None:
     references = pairs.references
     names = [name for name in result.sentences if references[name]]
@@ -228,5 +234,6 @@ def _caption_scores(
         {name: references[name] for name in names},
         changed={name: flags[name] for name in names} if known else None,
         flags={name: result.changed[name] for name in names},
+        train=train,
         meteor=meteor,
     )
