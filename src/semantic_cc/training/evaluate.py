@@ -113,11 +113,8 @@ def score(
     result = predict_all(model, chosen, batch, progress)
     notes: list[str] = []
     change = _change_scores(result, binary=model.config.change_decoder.classes == 1, notes=notes)
-    return result, {
-        "change": change,
-        "captions": _caption_scores(result, pairs, notes, meteor),
-        "notes": notes,
-    }
+    captions = _caption_scores(result, pairs, notes, train, meteor)
+    return result, {"change": change, "captions": captions, "notes": notes}
 
 
 @dataclass
