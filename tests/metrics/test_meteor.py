@@ -65,7 +65,7 @@ def test_a_killed_java(java):
         Meteor(path) as process,
         pytest.raises(ScoringError, match="METEOR: Java ended with code -9; run it again"),
     ):
-        process.compute_score(TRUTH, GIVEN)
+        process.counts(TRUTH, GIVEN)
     assert process._process.returncode == -9
 
 
@@ -75,21 +75,21 @@ def test_a_java_that_complains(java):
         Meteor(path) as process,
         pytest.raises(ScoringError, match=r"Java ended with code 1 \(Could not reserve enough space\)"),
     ):
-        process.compute_score(TRUTH, GIVEN)
+        process.counts(TRUTH, GIVEN)
 
 
 def test_a_java_that_never_answers_is_ended(java, monkeypatch):
     monkeypatch.setattr(meteor, "START_SECONDS", 0.2)
     path = java("exec /usr/bin/tail -f /dev/null")
     with Meteor(path) as process, pytest.raises(ScoringError, match="Java gave no answer within 0 s"):
-        process.compute_score(TRUTH, GIVEN)
+        process.counts(TRUTH, GIVEN)
     assert process._process.returncode is not None
 
 
 def test_an_answer_that_is_no_number(java):
-    path = java("read line; echo counts; read line; echo nonsense; read line")
+    path = java("read line; echo nonsense; read line")
     with Meteor(path) as process, pytest.raises(ScoringError, match=r"Java (gave no score|ended)"):
-        process.compute_score(TRUTH, GIVEN)
+        process.counts(TRUTH, GIVEN)
 
 
 def test_java_ends_however_the_block_ends(java):

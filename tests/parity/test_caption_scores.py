@@ -79,9 +79,9 @@ def test_meteor():
             truth = {name: [say(1) for _ in range(rng.integers(1, 6))] for name in names}
             answers = {name: [say(0)] for name in names}
             answers["0"] = [["", "road", truth["0"][0], "a ||| road", "房子"][number % 5]]
-            expected = reference.compute_score(truth, answers)
-            assert process.compute_score(truth, answers) == expected
-            assert process.compute_score(truth, answers) == expected  # from memory
-            sums = np.sum(process.counts(truth, answers), axis=0)
-            assert process.of_counts([sums, sums]) == [expected[0]] * 2
-            assert Scorer(process).score(answers, truth)[0]["METEOR"] == 100 * expected[0]
+            expected, by_image = reference.compute_score(truth, answers)
+            counts = process.counts(truth, answers)
+            assert process.of_counts(counts) == by_image
+            assert process.of_counts([np.sum(counts, axis=0)]) == [expected]
+            assert process.counts(truth, answers) == counts  # from memory
+            assert Scorer(process).score(answers, truth)[0]["METEOR"] == 100 * expected

@@ -12,7 +12,7 @@ The id may be called `filename` or `image_id`, the sentence `caption` (COCO's re
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -128,7 +128,7 @@ def _prediction(row: Any, where: str) -> tuple[str, str]:
     """Name and sentence of one row; a list of one sentence is that sentence, as pycocoevalcap has it."""
     if not isinstance(row, dict):
         raise DataError(f"{where}: is no object with id and sentence; see docs/scoring.md")
-    name, sentence = _first(row, _IDS), _first(row, _SENTENCES)
+    name, sentence = _first(row, reversed(_IDS)), _first(row, _SENTENCES)  # an `id` may be the row's own
     if isinstance(name, bool) or not isinstance(name, str | int) or name == "":
         raise DataError(f"{where}: has no id; give the image's name under one of {', '.join(_IDS)}")
     if isinstance(sentence, list) and len(sentence) == 1:
@@ -138,7 +138,7 @@ def _prediction(row: Any, where: str) -> tuple[str, str]:
     return str(name), sentence
 
 
-def _first(row: dict[str, Any], keys: tuple[str, ...]) -> Any:
+def _first(row: dict[str, Any], keys: Iterable[str]) -> Any:
     return next((row[key] for key in keys if key in row), None)
 
 
@@ -153,17 +153,10 @@ def _coco_entries(path: Path) -> list[Entry]:
         return []
     said: dict[str, list[str]] = {}
     for number, annotation in enumerate(annotations):
-        name, sentence = _prediction(_without_id(annotation), f"{path}: annotation {number}")
+        name, sentence = _prediction(annotation, f"{path}: annotation {number}")
         said.setdefault(name, []).append(sentence)
     return [Entry(name, tuple(sentences)) for name, sentences in said.items()]
 
 
-def _without_id(annotation: Any) -> Any:
-    """COCO's annotations have an `id` of their own beside the image's."""
-    if not isinstance(annotation, dict):
-        return annotation
-    return {key: value for key, value in annotation.items() if key != "id"}
-
-
-def _endings(known: Any) -> str:
+def _endings(known: Iterable[str]) -> str:
     return ", ".join(sorted(known))

@@ -53,7 +53,7 @@ def intervals(
     bleu, means, counts = np.split(sums, np.cumsum([block.shape[1] for block in blocks[:2]]), axis=1)
     scores = {f"BLEU-{order}": values for order, values in enumerate(_bleu(bleu).T, start=1)}
     if meteor is not None and images.meteor is not None:
-        scores["METEOR"] = 100 * np.array(meteor.of_counts(counts))
+        scores["METEOR"] = 100 * np.array(meteor.of_counts(counts.astype(int).tolist()))
     names = ("flag_accuracy", "ROUGE-L", "CIDEr")
     scores |= dict(zip(names, (means / len(flags)).T, strict=True))
     return {name: _bounds(values, level) for name, values in scores.items()}

@@ -80,10 +80,11 @@ def report(
         ``flag_accuracy``, ``flag_rule`` and ``flag_truth``: how predicted and true flags are known;
         ``all``, ``changed``, ``unchanged``, each a set of its own: ``count``, ``flag_accuracy``, the scores of
         `score_captions`, ``CIDEr-D`` (pycocoevalcap's CIDEr by its full name), ``CIDEr_frequencies_of_all`` (with the
-        document frequencies of all pairs), ``METEOR_sentence_mean`` where METEOR was run, and ``intervals``, name of
-        a score -> [low, high] at 95 %; ``count`` alone where it is 0;
-        ``baselines``: those of `baselines`, each None, or its ``sentences`` for ``unchanged`` and ``changed`` pairs
-        and its scores under ``all``, ``changed``, ``unchanged`` without intervals;
+        document frequencies of all pairs), and ``intervals``, name of a score -> [low, high] at 95 %; ``count``
+        alone where it is 0;
+        ``baselines``: those of `fixed_baselines`, *best_constant* and *best_true_flag* (the same with the reference
+        sentence of the highest CIDEr), each None, or its ``sentences`` for ``unchanged`` and ``changed`` pairs and
+        its scores under ``all``, ``changed``, ``unchanged``;
         ``statistics``: `text_statistics` of ``predictions`` and ``references``.
 
     Raises:
@@ -105,9 +106,7 @@ def report(
         "meteor": "run" if process else NOT_RUN if meteor else "not run: left out",
         "flag_accuracy": parts["all"]["flag_accuracy"],
         "flag_rule": FLAG_RULE if flags is None else "the model's own flag",
-        "flag_truth": "what most references say, by the same rule"
-        if changed is None
-        else "the dataset's flag",
+        "flag_truth": "what most references say" if changed is None else "the dataset's flag",
         **parts,
         "baselines": lines,
         "statistics": {

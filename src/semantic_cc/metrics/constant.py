@@ -74,9 +74,7 @@ class ConstantCider:
         from pycocoevalcap.cider.cider_scorer import CiderScorer
 
         scorer = CiderScorer(n=_ORDERS)
-        weights: dict[str, list[float]] = defaultdict(
-            lambda: [0.0, 0.0]
-        )  # of unchanged and of changed images
+        weights: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])  # in unchanged, in changed images
         for name, sentences in truth.items():
             scorer.cook_append("", sentences)
             flag = changed is not None and changed[name]

@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -49,7 +49,7 @@ class Meteor:
     """METEOR's process. Use it in a `with` block, which ends the process however the block ends.
 
     Loading takes Java some seconds; it begins at once and is waited for when the first score is asked for. Should
-    this process die, Java sees its input end and leaves too.
+    Python be killed, Java sees its input end and leaves too, as soon as it has loaded.
 
     Args:
         java: path of the Java program, from `find_java`.
@@ -87,38 +87,29 @@ class Meteor:
                 pipe.close()
         self._process.wait()
 
-    def compute_score(
-        self, truth: dict[str, list[str]], given: dict[str, list[str]]
-    ) -> tuple[float, list[float]]:
-        """METEOR of a set and of each of its images, in [0, 1]; arguments and result as pycocoevalcap's.
+    def counts(self, truth: dict[str, list[str]], given: dict[str, list[str]]) -> list[list[int]]:
+        """What METEOR counts in each image, in the order of `truth`; arguments as pycocoevalcap's.
 
-        The score of the set is not the mean of the others: it comes from the summed counts.
+        The score of a set comes from the sums of its images' counts (`of_counts`), not from the images' scores.
 
         Raises:
             ScoringError: Java ended, or took longer than it may.
         """
         with self._watched(len(truth)):
-            *scores, whole = self._evaluate(self._lines(truth, given))
-        return whole, scores
-
-    def counts(self, truth: dict[str, list[str]], given: dict[str, list[str]]) -> list[list[int]]:
-        """What METEOR counts in each image; `of_counts` makes scores of sums.
-
-        Raises:
-            ScoringError: as in `compute_score`.
-        """
-        with self._watched(len(truth)):
             return [_summable(line) for line in self._lines(truth, given)]
 
-    def of_counts(self, sums: Iterable[Sequence[int]]) -> list[float]:
+    def of_counts(self, sums: Sequence[Sequence[int]]) -> list[float]:
         """METEOR, in [0, 1], of each set whose images' counts have these sums.
 
         Raises:
-            ScoringError: as in `compute_score`.
+            ScoringError: as in `counts`.
         """
         lines = [" ".join(str(int(count)) for count in row) for row in sums]
         with self._watched(len(lines)):
-            return self._evaluate(lines)[:-1]
+            self._tell(" ||| ".join(["EVAL", *lines]))
+            scores = [float(self._hear()) for _ in lines]
+            self._hear()  # all together
+            return scores
 
     def _lines(self, truth: dict[str, list[str]], given: dict[str, list[str]]) -> list[str]:
         """Java's line of counts for each image; a pair that comes again is not asked again."""
@@ -131,13 +122,8 @@ class Meteor:
             lines.append(self._counts[pair])
         return lines
 
-    def _evaluate(self, lines: list[str]) -> list[float]:
-        """The score of each line of counts and, last, of all together."""
-        self._tell(" ||| ".join(["EVAL", *lines]))
-        return [float(self._hear()) for _ in range(len(lines) + 1)]
-
     @contextmanager
-    def _watched(self, pairs: int) -> Iterator[None]:
+    def _watched(self, count: int) -> Iterator[None]:
         """Ends Java if what is asked inside takes too long, and says in one line what went wrong."""
         late = threading.Event()
 
@@ -145,7 +131,7 @@ class Meteor:
             late.set()
             self._process.kill()
 
-        seconds = START_SECONDS + PAIR_SECONDS * pairs
+        seconds = START_SECONDS + PAIR_SECONDS * count
         timer = threading.Timer(seconds, stop)
         timer.daemon = True
         timer.start()

@@ -85,7 +85,7 @@ class Scorer:
         bleu, _ = scorer.compute_score(option="closest", verbose=0)  # verbose=1 prints
         return {
             **{f"BLEU-{order}": 100 * float(value) for order, value in enumerate(bleu, start=1)},
-            "METEOR": None if self.meteor is None else 100 * self.meteor.compute_score(truth, given)[0],
+            "METEOR": None if self.meteor is None else _meteor(self.meteor, given, truth),
             "ROUGE-L": 100 * float(np.mean(rouge)),
         }
 
@@ -104,6 +104,12 @@ class Scorer:
             counts = cook_test(sentence, self._references[references], n=ORDERS)
             self._pairs[sentence, references] = counts, Rouge().calc_score([sentence], references)
         return self._pairs[sentence, references]
+
+
+def _meteor(process: Meteor, given: Texts, truth: Texts) -> float:
+    """METEOR of a set in percent."""
+    sums = [sum(column) for column in zip(*process.counts(truth, given), strict=True)]
+    return 100 * process.of_counts([sums])[0]
 
 
 def _closest(counts: dict[str, Any]) -> int:
