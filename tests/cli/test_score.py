@@ -38,7 +38,7 @@ def test_score(cli: Callable, files: tuple[Path, Path], tmp_path: Path) -> None:
         "protocol 'word': plain words",
         "always 'the same as before'",
         "true flag, one fixed sentence",
-        "baseline 'most frequent training sentence': \"a road is built\"",
+        'most frequent training sentence: "a road is built"',
         "95 % intervals over the images",
         "that is CIDEr-D",
         "METEOR not run: left out",

@@ -51,10 +51,10 @@ def print_captions(report: dict[str, Any], answer: str) -> None:
     for name, line in report["baselines"].items():
         if line is None:
             missing = "training sentences" if name == "train_frequent" else "changed pairs"
-            say(f"baseline '{_BASELINES[name]}': not available, there are no {missing}")
+            say(f"{_BASELINES[name]}: not available, there are no {missing}")
         else:
             said = dict.fromkeys(line["sentences"].values())  # in order, each once
-            say(f"baseline '{_BASELINES[name]}': " + " / ".join(f'"{sentence}"' for sentence in said))
+            say(f"{_BASELINES[name]}: " + " / ".join(f'"{sentence}"' for sentence in said))
     for whose, facts in report["statistics"].items():
         unknown = f", {facts['unknown_words']} of them in no reference" if "unknown_words" in facts else ""
         say(f"{whose}: {facts['sentences']:,} sentences, {facts['distinct_sentences']:,} distinct, {facts['empty']} "
