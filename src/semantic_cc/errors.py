@@ -41,3 +41,7 @@ class FoundationWeightsError(SemanticCCError, FileNotFoundError):
 
 class TrainingError(SemanticCCError, RuntimeError):
     """Training cannot go on, for example because the loss is no longer finite."""
+
+
+class ScoringError(SemanticCCError, RuntimeError):
+    """An outside program that a score needs has failed."""

@@ -20,6 +20,13 @@ _NO_CHANGE = re.compile(
 )
 _BUT = re.compile(r"\b(?:but|except|besides|however|although|apart from|other than)\b")
 
+FLAG_RULE = (
+    "a sentence says no change if it is empty, or says of the whole scene that nothing changed ('no change', 'no "
+    "difference', 'nothing has changed', 'identical', 'the same', 'unchanged') and makes no exception ('but', "
+    "'except', 'besides', 'however', 'although', 'apart from', 'other than'); every other sentence says change"
+)
+"""The rule of `says_change`, to be shown beside a number that comes from it."""
+
 
 def says_change(sentence: str) -> bool:
     """Whether a sentence says that something changed; the one rule for models without a flag head.

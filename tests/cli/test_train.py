@@ -81,7 +81,7 @@ def test_train_then_evaluate_then_describe(
     model = run / "model"
     assert str(model) in trained.stdout
 
-    scored = cli("evaluate", "--model", model, "--data", world_folder, "--split", "test", "--out", scores)
+    scored = cli("evaluate", "--model", model, "--data", world_folder, "--out", scores, "--no-meteor")
     assert scored.code == 0
     report = json.loads(scores.read_text())
     assert report["pairs"] == 2
@@ -118,6 +118,7 @@ def test_evaluate_takes_some_pairs_of_a_split(cli: Callable, tiny_folder: Path, 
         3,
         "--batch",
         2,
+        "--no-meteor",
     )
     assert (outcome.code, outcome.stderr) == (0, "")
     assert "3 pairs" in outcome.stdout
@@ -127,6 +128,8 @@ def test_evaluate_takes_some_pairs_of_a_split(cli: Callable, tiny_folder: Path, 
 def test_evaluate_without_masks_says_so(
     cli: Callable, captions_only_folder: Path, world_folder: Path
 ) -> None:
-    outcome = cli("evaluate", "--model", captions_only_folder, "--data", world_folder, "--limit", 2)
+    outcome = cli(
+        "evaluate", "--model", captions_only_folder, "--data", world_folder, "--limit", 2, "--no-meteor"
+    )
     assert outcome.code == 0
     assert "note: change detection is not scored" in outcome.stdout

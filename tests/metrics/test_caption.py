@@ -6,7 +6,8 @@ import pytest
 from pycocoevalcap.cider.cider import Cider
 
 from semantic_cc.errors import DataError
-from semantic_cc.metrics import best_constant_sentence, cider_interval, report, score_captions
+from semantic_cc.metrics import best_constant_sentence, report, score_captions
+from semantic_cc.metrics.scorer import METRICS
 
 SAME = ["there is no difference", "the scene is the same as before", "no change has occurred"]
 REFERENCES = {
@@ -29,7 +30,8 @@ PREDICTIONS = {
 
 def test_perfect_sentences_score_full_marks():
     scores = score_captions({name: given[0] for name, given in REFERENCES.items()}, REFERENCES)
-    assert list(scores) == ["BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr"]
+    assert set(scores) == set(METRICS)
+    assert scores["METEOR"] is None
     for name in ("BLEU-1", "BLEU-4", "ROUGE-L"):
         assert scores[name] == pytest.approx(100, abs=1e-6)
     one_each = {name: [str(name) + " " + given[0]] for name, given in REFERENCES.items()}
@@ -54,13 +56,13 @@ def test_word_protocol_ignores_case_blanks_and_the_full_stop():
 def test_order_of_the_images_does_not_matter_and_nothing_is_printed(capfd):
     turned = dict(reversed(PREDICTIONS.items()))
     assert score_captions(turned, REFERENCES) == score_captions(PREDICTIONS, REFERENCES)
-    report(PREDICTIONS, REFERENCES)
+    report(PREDICTIONS, REFERENCES, meteor=False)
     assert capfd.readouterr() == ("", "")
 
 
 def test_an_empty_sentence_scores_zero():
     scores = score_captions(dict.fromkeys(REFERENCES, ""), REFERENCES)
-    assert max(scores.values()) == pytest.approx(0, abs=1e-6)
+    assert max(value for value in scores.values() if value is not None) == pytest.approx(0, abs=1e-6)
 
 
 def test_best_constant_is_what_pycocoevalcap_finds():
@@ -79,42 +81,76 @@ def test_best_constant_is_what_pycocoevalcap_finds():
         assert best_constant_sentence(alone, candidates=1) == (candidate, pytest.approx(expected, rel=1e-9))
 
 
-def test_interval_holds_the_mean_repeats_and_widens():
-    mean = score_captions(PREDICTIONS, REFERENCES)["CIDEr"]
-    low, high = cider_interval(PREDICTIONS, REFERENCES, samples=200)
-    assert low < mean < high
-    assert (low, high) == cider_interval(PREDICTIONS, REFERENCES, samples=200)
-    narrow_low, narrow_high = cider_interval(PREDICTIONS, REFERENCES, samples=200, level=0.5)
-    assert low < narrow_low < narrow_high < high
-
-
 def test_report():
-    result = json.loads(json.dumps(report(PREDICTIONS, REFERENCES)))
-    assert result["protocol"] == "word"
+    result = json.loads(json.dumps(report(PREDICTIONS, REFERENCES, meteor=False)))
+    assert (result["protocol"], result["meteor"]) == ("word", "not run: left out")
     assert result["flag_accuracy"] == 75  # "d" says change where there is none
-    assert result["all"]["count"] == 4
-    assert result["changed"]["count"] == 2
-    names = ("b", "c")
-    alone = score_captions({n: PREDICTIONS[n] for n in names}, {n: REFERENCES[n] for n in names})
-    assert {key: result["changed"][key] for key in alone} == alone
-    assert set(result["baselines"]) == {"always_same", "true_flag", "best_constant", "best_true_flag"}
-    always = score_captions(dict.fromkeys(REFERENCES, "the scene is the same as before"), REFERENCES)
-    assert result["baselines"]["always_same"]["all"] == always
-    flagged = result["baselines"]["true_flag"]
-    assert flagged["sentences"]["changed"] == "many houses are built along the road"
-    assert flagged["all"]["BLEU-4"] > always["BLEU-4"]
-    best = result["baselines"]["best_constant"]["all"]["CIDEr"]
-    assert best == pytest.approx(best_constant_sentence(REFERENCES)[1])
+    assert "every other sentence says change" in result["flag_rule"]
+    assert [result[part]["count"] for part in ("all", "changed", "unchanged")] == [4, 2, 2]
+    assert [result[part]["flag_accuracy"] for part in ("all", "changed", "unchanged")] == [75, 100, 50]
+    for part, names in (("all", "abcd"), ("changed", "bc"), ("unchanged", "ad")):
+        alone = score_captions({n: PREDICTIONS[n] for n in names}, {n: REFERENCES[n] for n in names})
+        assert {key: result[part][key] for key in alone} == alone
+        assert result[part]["CIDEr-D"] == alone["CIDEr"]
+        for name, (low, high) in result[part]["intervals"].items():
+            assert low - 1e-9 <= result[part][name] <= high + 1e-9
+    both = [result[part]["CIDEr_frequencies_of_all"] for part in ("changed", "unchanged")]
+    assert sum(both) / 2 == pytest.approx(result["all"]["CIDEr"])
+
+
+def test_report_has_the_answers_that_need_no_image():
+    train = ["a road is built", "no change has occurred.", "A road is  built"]
+    lines = report(PREDICTIONS, REFERENCES, train=train, meteor=False)["baselines"]
+    assert lines.keys() == {"always_same", "true_flag", "best_constant", "best_true_flag", "train_frequent"}
+    changed = {"a": False, "b": True, "c": True, "d": False}
+    for line in lines.values():
+        answers = {
+            name: line["sentences"]["changed" if flag else "unchanged"] for name, flag in changed.items()
+        }
+        for part, names in (("all", "abcd"), ("changed", "bc"), ("unchanged", "ad")):
+            alone = score_captions({n: answers[n] for n in names}, {n: REFERENCES[n] for n in names})
+            assert line[part]["METEOR"] is alone.pop("METEOR") is None
+            assert {key: line[part][key] for key in alone} == pytest.approx(alone, rel=1e-12, abs=1e-12)
+    assert lines["always_same"]["sentences"]["changed"] == "the scene is the same as before"
+    assert lines["always_same"]["all"]["flag_accuracy"] == 50
+    assert lines["true_flag"]["sentences"]["changed"] == "many houses are built along the road"
+    assert lines["train_frequent"]["sentences"]["changed"] == "a road is built"
+    best = best_constant_sentence(REFERENCES)
+    assert lines["best_constant"]["sentences"]["changed"] == best[0]
+    assert lines["best_constant"]["all"]["CIDEr"] == pytest.approx(best[1])
+    assert report(PREDICTIONS, REFERENCES, meteor=False)["baselines"]["train_frequent"] is None
+
+
+def test_report_counts_words():
+    facts = report({**PREDICTIONS, "a": "", "d": "a cottage is built"}, REFERENCES, meteor=False)[
+        "statistics"
+    ]
+    assert facts["predictions"] == {
+        "sentences": 4,
+        "distinct_sentences": 4,
+        "empty": 1,
+        "words_per_sentence": (0 + 7 + 3 + 4) / 4,
+        "shortest": 0,
+        "longest": 7,
+        "distinct_words": 12,
+        "unknown_words": 1,
+    }
+    assert facts["references"]["sentences"] == 12
+    assert facts["references"]["distinct_sentences"] == 9
 
 
 def test_report_takes_given_flags():
     truth = dict.fromkeys(REFERENCES, False)
-    result = report(PREDICTIONS, REFERENCES, changed=truth, flags=truth)
+    result = report(PREDICTIONS, REFERENCES, changed=truth, flags=truth, meteor=False)
     assert result["flag_accuracy"] == 100
+    assert (result["flag_rule"], result["flag_truth"]) == ("the model's own flag", "the dataset's flag")
     assert result["changed"] == {"count": 0}
-    assert result["baselines"]["true_flag"]["changed"] == {}
+    assert result["baselines"]["true_flag"]["changed"] == {"count": 0}
+    assert result["baselines"]["best_true_flag"] is None
     with pytest.raises(DataError, match="changed: does not name the images"):
-        report(PREDICTIONS, REFERENCES, changed={"a": True})
+        report(PREDICTIONS, REFERENCES, changed={"a": True}, meteor=False)
+    with pytest.raises(DataError, match="names must be the same"):
+        report(PREDICTIONS, REFERENCES, flags={"a": True}, meteor=False)
 
 
 @pytest.mark.parametrize(
@@ -124,8 +160,12 @@ def test_report_takes_given_flags():
         ({"a": "x"}, {"a": []}, "a: references must be a list of at least one"),
         ({"a": "x"}, {"a": "one string"}, "a: references must be a list"),
         ({"a": "x"}, {"a": [" . "]}, "a: has an empty reference"),
-        ({"a": "x"}, {"a": ["x"], "b": ["y"]}, r"b: has no prediction \(1 images differ\)"),
-        ({"a": "x", "z": "x"}, {"a": ["x"]}, "z: has no reference"),
+        ({"a": "x"}, {"a": ["x"], "b": ["y"]}, r"b: has no prediction \(1 of 2 images have none\)"),
+        (
+            {"a": "x", "z": "x"},
+            {"a": ["x"]},
+            r"z: has no reference \(1 predictions have none\); .* names like a: check names and split",
+        ),
     ],
 )
 def test_bad_input(predictions, references, message):
@@ -134,9 +174,7 @@ def test_bad_input(predictions, references, message):
 
 
 def test_bad_options():
-    with pytest.raises(DataError, match="samples is 0"):
-        cider_interval(PREDICTIONS, REFERENCES, samples=0)
-    with pytest.raises(DataError, match="level 1"):
-        cider_interval(PREDICTIONS, REFERENCES, level=1)
     with pytest.raises(DataError, match="candidates is 0"):
         best_constant_sentence(REFERENCES, candidates=0)
+    with pytest.raises(DataError, match=r"unknown protocol 'words'; give one of word, vocab-id, gpt2-id"):
+        report(PREDICTIONS, REFERENCES, protocol="words", meteor=False)

@@ -6,8 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from semantic_cc.metrics import best_constant_sentence, says_change, score_captions
-from semantic_cc.metrics.caption import MANY_HOUSES, SAME
+from semantic_cc.data.scoring import read_references
+from semantic_cc.metrics import best_constant_sentence, report, says_change, score_captions
+from semantic_cc.metrics.baselines import MANY_HOUSES, Baseline
+from semantic_cc.metrics.meteor import find_java
+from semantic_cc.metrics.protocols import protocol_of
+from semantic_cc.sentences import UNCHANGED
 
 SHARED = Path(os.environ.get("SEMANTIC_CC_SHARED", Path(__file__).parents[2].parent / "shared"))
 CAPTIONS = SHARED / "data/levir_cc/captions.json"
@@ -36,23 +40,57 @@ def test_the_flag_rule_is_right_on_every_sentence(entries, split):
 
 
 @pytest.fixture(scope="module")
-def references(entries):
-    chosen = [entry for entry in entries if entry["split"] == "test"]
-    return {entry["filename"]: [sentence["raw"] for sentence in entry["sentences"]] for entry in chosen}
+def references():
+    return read_references(CAPTIONS, "test")
+
+
+def flagged(references):
+    return Baseline(UNCHANGED, MANY_HOUSES).answers(references.changed)
 
 
 @pytest.mark.parametrize(
     ("for_changed", "known"),
-    [(SAME, [64.6, 51.5, 60.6, 101.9]), (MANY_HOUSES, [80.0, 63.2, 72.1, 124.1])],
+    [(UNCHANGED, [64.6, 51.5, 60.6, 101.9]), (MANY_HOUSES, [80.0, 63.2, 72.1, 124.1])],
 )
 def test_known_baselines(references, for_changed, known):
-    answers = {name: for_changed if says_change(given[0]) else SAME for name, given in references.items()}
-    scores = score_captions(answers, references)
+    answers = Baseline(UNCHANGED, for_changed).answers(references.changed)
+    scores = score_captions(answers, references.sentences)
     assert [round(scores[name], 1) for name in ("BLEU-1", "BLEU-4", "ROUGE-L", "CIDEr")] == known
 
 
+@pytest.mark.parametrize(
+    ("protocol", "bleu"), [("word", 63.2), ("vocab-id", 63.2), ("gpt2-id", 61.4), ("gpt2-id-blank", 62.3)]
+)
+def test_the_same_sentences_in_each_protocol(references, protocol, bleu):
+    scores = score_captions(flagged(references), references.sentences, protocol, references.corpus)
+    assert round(scores["BLEU-4"], 1) == bleu
+
+
+def test_vocab_id_has_the_published_vocabulary(references):
+    published = json.loads((CAPTIONS.parent / "vocab.json").read_text())
+    encode = protocol_of("vocab-id", references.corpus).encode
+    assert {word: encode(word) for word in published if not word.startswith("<")} == {
+        word: str(number) for word, number in published.items() if not word.startswith("<")
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_java() is None, reason="METEOR needs Java 8+")
+def test_meteor_of_the_known_baselines(references):
+    result = report(flagged(references), references.sentences, references.changed, train=references.train)
+    assert round(result["all"]["METEOR"], 1) == 40.0
+    assert round(result["baselines"]["always_same"]["all"]["METEOR"], 1) == 27.8
+    low, high = result["all"]["intervals"]["METEOR"]
+    assert low < result["all"]["METEOR"] < high
+    numbers = score_captions(
+        flagged(references), references.sentences, "vocab-id", references.corpus, meteor=True
+    )
+    assert round(numbers["METEOR"], 1) == 37.9
+
+
 def test_the_best_constant_is_not_the_usual_one(references):
-    sentence, cider = best_constant_sentence(references)
+    sentence, cider = best_constant_sentence(references.sentences)
     assert sentence == "no change has occurred"
-    assert cider == pytest.approx(score_captions(dict.fromkeys(references, sentence), references)["CIDEr"])
+    alone = score_captions(dict.fromkeys(references.sentences, sentence), references.sentences)
+    assert cider == pytest.approx(alone["CIDEr"])
     assert cider == pytest.approx(110.4, abs=0.05)

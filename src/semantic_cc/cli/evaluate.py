@@ -11,6 +11,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
+from semantic_cc.cli.captions import add_meteor, print_captions
 from semantic_cc.cli.console import add_data, positive, progress_bar, say, show, stdout_for_us
 from semantic_cc.types import SPLITS
 
@@ -20,13 +21,6 @@ if TYPE_CHECKING:
 NAME = "evaluate"
 HELP = "score a model on a dataset"
 _WORST = 20
-
-_ROWS = {
-    "always_same": "always 'the same as before'",
-    "true_flag": "true flag, one fixed sentence",
-    "best_constant": "best single sentence",
-    "best_true_flag": "true flag, best single sentence",
-}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--limit", metavar="N", type=positive, help="score only so many pairs, drawn with seed 0"
     )
     parser.add_argument("--batch", metavar="N", type=positive, default=8, help="pairs predicted at once [8]")
+    add_meteor(parser)
     parser.add_argument("--out", metavar="FILE.json", help="also write all figures there")
     parser.add_argument(
         "--worst",
@@ -61,7 +56,7 @@ def run(arguments: argparse.Namespace) -> None:
         with progress_bar("pairs") as advance:
             report = evaluate(
                 arguments.model, arguments.data, arguments.split, arguments.limit, arguments.batch, advance,
-                study=study,
+                study=study, meteor=arguments.meteor,
             )  # fmt: skip
     if out is not None:
         write_files(out.parent, {out.name: (json.dumps(report, indent=2) + "\n").encode()})
@@ -86,9 +81,7 @@ def _print(report: dict[str, Any]) -> None:
     if report["consistency"] is not None:
         _print_consistency(report["consistency"], report["reference_consistency"])
     if report["captions"] is not None:
-        say(f"change flag accuracy {report['captions']['flag_accuracy']:.1f} %")
-        say(f"sentences, protocol '{report['captions']['protocol']}', {report['decoding']} decoding:")
-        show(_caption_table(report["captions"]))
+        print_captions(report["captions"], f"the model, {report['decoding']} decoding")
     for note in report["notes"]:
         say(f"note: {note}")
 
@@ -129,29 +122,6 @@ def _change_table(change: dict[str, Any]) -> Table:
     for name in classes:
         table.add_row(name, *(f"{change[name][column]:.1f}" for column in columns))
     return table
-
-
-def _caption_table(captions: dict[str, Any]) -> Table:
-    metrics = [name for name, value in captions["all"].items() if isinstance(value, float)]
-    table = _table()
-    for column in ("pairs", "answer", *metrics, "CIDEr 95 %"):
-        table.add_column(column, no_wrap=True)
-    answers = {
-        "the model": captions,
-        **{_ROWS.get(key, key): part for key, part in captions["baselines"].items()},
-    }
-    for pairs in ("all", "changed"):
-        for answer, part in answers.items():
-            if part[pairs].get("count", 1):
-                table.add_row(f"{pairs} {captions[pairs]['count']}", answer, *_cells(part[pairs], metrics))
-        table.add_section()
-    return table
-
-
-def _cells(scores: dict[str, Any], metrics: list[str]) -> list[str]:
-    interval = scores.get("CIDEr_interval")
-    shown = [f"{scores[name]:.1f}" if name in scores else "" for name in metrics]
-    return [*shown, f"{interval[0]:.1f}..{interval[1]:.1f}" if interval else ""]
 
 
 def _table() -> Table:

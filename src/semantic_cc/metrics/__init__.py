@@ -1,22 +1,19 @@
-"""What the numbers mean: change-detection scores by pixel, caption scores by the `word` protocol."""
+"""What the numbers mean: change-detection scores by pixel, caption scores by a protocol that is named."""
 
-from semantic_cc.metrics.caption import (
-    best_constant_sentence,
-    change_flag_accuracy,
-    cider_interval,
-    report,
-    says_change,
-    score_captions,
-)
+from semantic_cc.metrics.caption import report, score_captions
 from semantic_cc.metrics.change import ChangeMetric, ChangeScore, ClassScore
+from semantic_cc.metrics.constant import best_constant_sentence
+from semantic_cc.metrics.flag import change_flag_accuracy
+from semantic_cc.metrics.protocols import PROTOCOLS
+from semantic_cc.sentences import says_change
 
 __all__ = [
+    "PROTOCOLS",
     "ChangeMetric",
     "ChangeScore",
     "ClassScore",
     "best_constant_sentence",
     "change_flag_accuracy",
-    "cider_interval",
     "report",
     "says_change",
     "score_captions",

@@ -1,98 +1,59 @@
-"""Caption scores by pycocoevalcap, the code behind all published LEVIR-CC numbers, in the `word` protocol.
+"""Caption scores with all that they need beside them to mean something.
 
-Half of LEVIR-CC's test set is unchanged pairs that share five sentences, so a number alone says little:
-`report` gives it beside the changed pairs alone and beside the answers that need no image.
+Half of LEVIR-CC's test set is unchanged pairs that share five sentences, so a number alone says little: `report`
+gives it with its protocol, on changed and unchanged pairs alone, and beside the answers that need no image.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 from semantic_cc.errors import DataError
-from semantic_cc.metrics.constant import best_constant_sentence
+from semantic_cc.metrics.baselines import Baseline, fixed_baselines
+from semantic_cc.metrics.bootstrap import intervals
+from semantic_cc.metrics.constant import ConstantCider, best_of, frequent
 from semantic_cc.metrics.flag import change_flag_accuracy
-from semantic_cc.metrics.words import PROTOCOL, prepare, reference_words
-from semantic_cc.sentences import UNCHANGED, says_change
-
-if TYPE_CHECKING:
-    import numpy as np
-
-__all__ = [
-    "best_constant_sentence",
-    "change_flag_accuracy",
-    "cider_interval",
-    "report",
-    "says_change",
-    "score_captions",
-]
-
-SAME = UNCHANGED
-MANY_HOUSES = "many houses are built along the road"
-"""The two sentences of the known LEVIR-CC baselines."""
+from semantic_cc.metrics.meteor import NOT_RUN, Meteor, find_java
+from semantic_cc.metrics.protocols import Protocol, protocol_of
+from semantic_cc.metrics.scorer import Scorer, Texts
+from semantic_cc.metrics.words import prepare, text_statistics
+from semantic_cc.sentences import FLAG_RULE, UNCHANGED, says_change
 
 
 def score_captions(
-    predictions: Mapping[str, str], references: Mapping[str, Sequence[str]]
-) -> dict[str, float]:
-    """BLEU-1 to BLEU-4, ROUGE-L and CIDEr of a set of sentences.
-
-    BLEU is of the whole set with the closest reference length; ROUGE-L and CIDEr (which is CIDEr-D) are means
-    over the images. CIDEr's document frequencies are those of the given references: a subset is on another
-    scale than the whole, and one image alone scores 0.
+    predictions: Mapping[str, str],
+    references: Mapping[str, Sequence[str]],
+    protocol: str = "word",
+    corpus: Iterable[str] | None = None,
+    meteor: bool = False,
+) -> dict[str, float | None]:
+    """BLEU-1 to BLEU-4, METEOR, ROUGE-L and CIDEr of a set of sentences; see `Scorer.score`.
 
     Args:
         predictions: name -> sentence; an empty one scores 0.
         references: name -> reference sentences, of the same names.
+        protocol: one of `PROTOCOLS`.
+        corpus: the dataset's sentences for `vocab-id`'s vocabulary; by default the references.
+        meteor: whether to run METEOR, which needs Java 8 or newer.
 
     Returns:
-        "BLEU-1" ... "BLEU-4", "ROUGE-L", "CIDEr", in percent as published (CIDEr goes up to 1000).
+        The scores in percent as published (CIDEr goes up to 1000); METEOR None where it was not run.
 
     Raises:
-        DataError: the names differ, there are none, or an image has no reference.
+        DataError: the names differ, there are none, an image has no reference, or there is no such protocol.
+        ScoringError: a program or distribution that is needed is missing or failed.
     """
-    from pycocoevalcap.bleu.bleu import Bleu
-    from pycocoevalcap.rouge.rouge import Rouge
-
     given, truth = prepare(predictions, references)
-    bleu, _ = Bleu(4).compute_score(truth, given, verbose=0)  # verbose=1 prints
-    rouge, _ = Rouge().compute_score(truth, given)
-    scores = {f"BLEU-{order}": 100 * float(value) for order, value in enumerate(bleu, start=1)}
-    return scores | {"ROUGE-L": 100 * float(rouge), "CIDEr": float(_cider_by_image(given, truth).mean())}
-
-
-def cider_interval(
-    predictions: Mapping[str, str],
-    references: Mapping[str, Sequence[str]],
-    samples: int = 1000,
-    seed: int = 0,
-    level: float = 0.95,
-) -> tuple[float, float]:
-    """Bootstrap interval of CIDEr over the images: how much the choice of test images moves the number.
-
-    The images' own scores are drawn anew, not the references: document frequencies stay those of the whole
-    set. It says nothing of the spread over training seeds.
-
-    Args:
-        samples: how many bootstrap sets.
-        seed: of the draw.
-        level: share of the bootstrap means inside, in (0, 1).
-
-    Returns:
-        Low and high, in percent.
-
-    Raises:
-        DataError: as in `score_captions`, or samples or level are out of range.
-    """
-    import numpy as np
-
-    if samples < 1 or not 0 < level < 1:
-        raise DataError(f"samples is {samples} and level {level}; give 1 or more, and a share of 0..1")
-    scores = _cider_by_image(*prepare(predictions, references))
-    rng = np.random.default_rng(seed)
-    means = [scores[rng.integers(len(scores), size=len(scores))].mean() for _ in range(samples)]
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    chosen = protocol_of(protocol, _all(truth) if corpus is None else corpus)
+    with _meteor(meteor) as process:
+        encoded = (
+            {name: [chosen.encode(sentence) for sentence in sentences] for name, sentences in texts.items()}
+            for texts in (given, truth)
+        )
+        return Scorer(process).score(*encoded)[0]
 
 
 def report(
@@ -100,90 +61,157 @@ def report(
     references: Mapping[str, Sequence[str]],
     changed: Mapping[str, bool] | None = None,
     flags: Mapping[str, bool] | None = None,
+    *,
+    protocol: str = "word",
+    corpus: Iterable[str] | None = None,
+    train: Sequence[str] | None = None,
+    meteor: bool = True,
 ) -> dict[str, Any]:
-    """All that a caption result needs beside it to mean something, as a plain dict for JSON.
+    """The scores of a set of sentences, as a plain dict for JSON; all in percent.
 
     Args:
-        predictions: name -> sentence.
-        references: name -> reference sentences.
+        predictions, references, protocol, corpus, meteor: as in `score_captions`; without Java METEOR is left out.
         changed: name -> true change flag; by default what most of the references say (`says_change`).
         flags: name -> predicted change flag; by default what the prediction says (`says_change`).
+        train: training sentences, for the baseline *train_frequent*.
 
     Returns:
-        ``protocol``: "word"; ``flag_accuracy``: percent;
-        ``all``: ``count``, the scores of `score_captions`, and ``CIDEr_interval`` [low, high] at 95%;
-        ``changed``: the same for the changed pairs scored as a set of their own (``count`` alone if none);
-        ``baselines``: answers that look at no image, each with its ``sentences`` (for unchanged, for changed
-        pairs) and its scores under ``all`` and ``changed``: *always_same*; *true_flag* (told the true flag);
-        *best_constant* (the best single reference sentence); *best_true_flag* (told the true flag, the best
-        single sentence for the changed pairs).
+        ``protocol``, ``protocol_note``; ``meteor``: "run", or why not;
+        ``flag_accuracy``, ``flag_rule`` and ``flag_truth``: how predicted and true flags are known;
+        ``all``, ``changed``, ``unchanged``, each a set of its own: ``count``, ``flag_accuracy``, the scores of
+        `score_captions`, ``CIDEr-D`` (pycocoevalcap's CIDEr by its full name), ``CIDEr_frequencies_of_all`` (with the
+        document frequencies of all pairs), and ``intervals``, name of a score -> [low, high] at 95 %; ``count``
+        alone where it is 0;
+        ``baselines``: those of `fixed_baselines`, *best_constant* and *best_true_flag* (the same with the reference
+        sentence of the highest CIDEr), each None, or its ``sentences`` for ``unchanged`` and ``changed`` pairs and
+        its scores under ``all``, ``changed``, ``unchanged``;
+        ``statistics``: `text_statistics` of ``predictions`` and ``references``.
 
     Raises:
         DataError: as in `score_captions`, or `changed` or `flags` name other images.
+        ScoringError: as in `score_captions`.
     """
-    reference_words(references)
+    given, truth = prepare(predictions, references)
     if changed is not None and changed.keys() != references.keys():
         raise DataError("changed: does not name the images of the references; give one flag for each")
-    if changed is None:
-        changed = {name: _mostly_change(given) for name, given in references.items()}
-    if flags is None:
-        flags = {name: says_change(sentence) for name, sentence in predictions.items()}
+    true = {name: _mostly_change(said) if changed is None else changed[name] for name, said in truth.items()}
+    chosen = protocol_of(protocol, _all(truth) if corpus is None else corpus)
+    with _meteor(meteor) as process:
+        split = _Split(Scorer(process), chosen, truth, true)
+        lines = split.baselines(train)
+        parts = split.scored({name: said[0] for name, said in given.items()}, flags)
     return {
-        "protocol": PROTOCOL,
-        "flag_accuracy": change_flag_accuracy(flags, changed),
-        "all": _scored(predictions, references),
-        "changed": _scored(*_changed_only(predictions, references, changed)),
-        "baselines": _baselines(references, changed),
+        "protocol": chosen.name,
+        "protocol_note": chosen.note,
+        "meteor": "run" if process else NOT_RUN if meteor else "not run: left out",
+        "flag_accuracy": parts["all"]["flag_accuracy"],
+        "flag_rule": FLAG_RULE if flags is None else "the model's own flag",
+        "flag_truth": "what most references say" if changed is None else "the dataset's flag",
+        **parts,
+        "baselines": lines,
+        "statistics": {
+            "predictions": text_statistics(_all(given), known=_all(truth)),
+            "references": text_statistics(_all(truth)),
+        },
     }
 
 
-def _cider_by_image(given: dict[str, list[str]], truth: dict[str, list[str]]) -> np.ndarray:
-    """CIDEr of each image in percent, ``(images,)``."""
-    from pycocoevalcap.cider.cider import Cider
+class _Split:
+    """The references of a split, against which several sets of answers are scored.
 
-    scores: np.ndarray
-    _, scores = Cider().compute_score(truth, given)
-    return 100 * scores
+    Args:
+        scorer: scores them.
+        protocol: what is compared.
+        truth: name -> references in words.
+        changed: name -> true change flag, of the same names.
+    """
+
+    def __init__(self, scorer: Scorer, protocol: Protocol, truth: Texts, changed: dict[str, bool]) -> None:
+        self._scorer, self._words, self._changed = scorer, truth, changed
+        self._encode = functools.cache(protocol.encode)
+        encoded = {name: [self._encode(said) for said in sentences] for name, sentences in truth.items()}
+        flags = {"all": (True, False), "changed": (True,), "unchanged": (False,)}
+        self._parts = {
+            part: {name: sentences for name, sentences in encoded.items() if changed[name] in chosen}
+            for part, chosen in flags.items()
+        }
+
+    def scored(self, answers: Mapping[str, str], flags: Mapping[str, bool] | None) -> dict[str, Any]:
+        """The scores in each part with intervals, of `answers`: name -> sentence in words.
+
+        Raises:
+            DataError: `flags` name other images.
+        """
+        import numpy as np
+
+        said = {name: says_change(answers[name]) for name in self._words} if flags is None else flags
+        change_flag_accuracy(said, self._changed)  # refuses other names
+        by_name: dict[str, float] = {}  # CIDEr with the document frequencies of all pairs
+        result: dict[str, Any] = {}
+        for part, truth in self._parts.items():
+            result[part] = {"count": len(truth)}
+            if not truth:
+                continue
+            scores, images = self._scorer.score(
+                {name: [self._encode(answers[name])] for name in truth}, truth
+            )
+            by_name = by_name or dict(zip(truth, images.cider.tolist(), strict=True))
+            right = np.array([bool(said[name]) == self._changed[name] for name in truth])
+            result[part] |= {
+                "flag_accuracy": 100 * float(right.mean()),
+                **scores,
+                "CIDEr-D": scores["CIDEr"],
+                "CIDEr_frequencies_of_all": sum(by_name[name] for name in truth) / len(truth),
+                "intervals": intervals(images, right, self._scorer.meteor),
+            }
+        return result
+
+    def baselines(self, train: Sequence[str] | None) -> dict[str, Any]:
+        """The baselines of the split, each with its sentences and scores, or None; as in `report`."""
+        ciders = {part: ConstantCider(truth, self._changed) for part, truth in self._parts.items() if truth}
+        candidates = frequent(self._words.values())
+        best = best_of(candidates, ciders["all"], self._encode)
+        known = fixed_baselines(train) | {"best_constant": Baseline(best, best), "best_true_flag": None}
+        if "changed" in ciders:
+            of_changed = frequent(said for name, said in self._words.items() if self._changed[name])
+            known["best_true_flag"] = Baseline(
+                UNCHANGED, best_of(of_changed, ciders["changed"], self._encode)
+            )
+        return {
+            name: None if answer is None else self._baseline(answer, ciders) for name, answer in known.items()
+        }
+
+    def _baseline(self, answer: Baseline, ciders: Mapping[str, ConstantCider]) -> dict[str, Any]:
+        answers = answer.answers(self._changed)
+        result: dict[str, Any] = {"sentences": {"unchanged": answer.unchanged, "changed": answer.changed}}
+        for part, truth in self._parts.items():
+            result[part] = {"count": len(truth)}
+            if not truth:
+                continue
+            given = {name: [self._encode(answers[name])] for name in truth}
+            right = [says_change(answers[name]) == self._changed[name] for name in truth]
+            cider = (
+                ciders[part].shares(self._encode(answer.unchanged))[0]
+                + ciders[part].shares(self._encode(answer.changed))[1]
+            )
+            result[part] |= {
+                "flag_accuracy": 100 * sum(right) / len(right),
+                **self._scorer.score_without_cider(given, truth),
+                "CIDEr": cider,
+                "CIDEr-D": cider,
+            }
+        return result
+
+
+def _meteor(wanted: bool) -> AbstractContextManager[Meteor | None]:
+    """METEOR's process, or nothing where it is not wanted or cannot run."""
+    java = find_java() if wanted else None
+    return Meteor(java) if java else nullcontext()
 
 
 def _mostly_change(sentences: Sequence[str]) -> bool:
     return 2 * sum(map(says_change, sentences)) > len(sentences)
 
 
-def _changed_only(
-    predictions: Mapping[str, str], references: Mapping[str, Sequence[str]], truth: Mapping[str, bool]
-) -> tuple[dict[str, str], dict[str, Sequence[str]]]:
-    names = [name for name in references if truth[name]]
-    return {name: predictions[name] for name in names}, {name: references[name] for name in names}
-
-
-def _scored(predictions: Mapping[str, str], references: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    if not references:
-        return {"count": 0}
-    interval = list(cider_interval(predictions, references))
-    return {"count": len(references), **score_captions(predictions, references), "CIDEr_interval": interval}
-
-
-def _baselines(references: Mapping[str, Sequence[str]], truth: Mapping[str, bool]) -> dict[str, Any]:
-    best = best_constant_sentence(references)[0]
-    changed = {name: given for name, given in references.items() if truth[name]}
-    best_changed = best_constant_sentence(changed)[0] if changed else SAME
-    answers = {
-        "always_same": (SAME, SAME),
-        "true_flag": (SAME, MANY_HOUSES),
-        "best_constant": (best, best),
-        "best_true_flag": (SAME, best_changed),
-    }
-    return {name: _baseline(*sentences, references, truth) for name, sentences in answers.items()}
-
-
-def _baseline(
-    for_unchanged: str, for_changed: str, references: Mapping[str, Sequence[str]], truth: Mapping[str, bool]
-) -> dict[str, Any]:
-    answers = {name: for_changed if truth[name] else for_unchanged for name in references}
-    changed_answers, changed_references = _changed_only(answers, references, truth)
-    return {
-        "sentences": {"unchanged": for_unchanged, "changed": for_changed},
-        "all": score_captions(answers, references),
-        "changed": score_captions(changed_answers, changed_references) if changed_answers else {},
-    }
+def _all(texts: Mapping[str, Sequence[str]]) -> list[str]:
+    return [sentence for sentences in texts.values() for sentence in sentences]

@@ -1,13 +1,11 @@
-"""The `word` protocol: how a sentence is cut into words before it is scored."""
+"""How a sentence is cut into words, which every protocol begins with."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from semantic_cc.errors import DataError
-
-PROTOCOL = "word"
-"""Name to print beside each number."""
 
 
 def words(sentence: str) -> str:
@@ -20,7 +18,7 @@ def words(sentence: str) -> str:
 
 
 def reference_words(references: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """All references in the `word` protocol.
+    """All references in words.
 
     Raises:
         DataError: there are no images, an image has no reference or an empty one, or a string for a list.
@@ -40,14 +38,49 @@ def reference_words(references: Mapping[str, Sequence[str]]) -> dict[str, list[s
 def prepare(
     predictions: Mapping[str, str], references: Mapping[str, Sequence[str]]
 ) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-    """Predictions and references as pycocoevalcap wants them, in one order.
+    """Predictions and references in words, in the form that pycocoevalcap wants and in one order.
 
     Raises:
         DataError: as in `reference_words`, or the two do not name the same images.
     """
     truth = reference_words(references)
-    odd = sorted(predictions.keys() ^ truth.keys())
-    if odd:
-        side = "prediction" if odd[0] in truth else "reference"
-        raise DataError(f"{odd[0]}: has no {side} ({len(odd)} images differ); name the same on both sides")
+    strange = [name for name in predictions if name not in truth]
+    if strange:
+        raise DataError(
+            f"{strange[0]}: has no reference ({len(strange)} predictions have none); the references have names like "
+            f"{next(iter(truth))}: check names and split"
+        )
+    missing = [name for name in truth if name not in predictions]
+    if missing:
+        raise DataError(
+            f"{missing[0]}: has no prediction ({len(missing)} of {len(truth)} images have none); predict every image"
+        )
     return {name: [words(predictions[name])] for name in truth}, truth
+
+
+def text_statistics(sentences: Sequence[str], known: Iterable[str] | None = None) -> dict[str, Any]:
+    """Length and vocabulary of sentences in words.
+
+    Args:
+        known: sentences whose words are known.
+
+    Returns:
+        A dict for JSON: ``sentences``, ``distinct_sentences``, ``empty``; ``words_per_sentence``, ``shortest`` and
+        ``longest``, in words; ``distinct_words``; with `known` also ``unknown_words``, distinct ones not in it.
+    """
+    lengths = [len(sentence.split()) for sentence in sentences]
+    vocabulary = {word for sentence in sentences for word in sentence.split()}
+    statistics = {
+        "sentences": len(lengths),
+        "distinct_sentences": len(set(sentences)),
+        "empty": lengths.count(0),
+        "words_per_sentence": sum(lengths) / len(lengths),
+        "shortest": min(lengths),
+        "longest": max(lengths),
+        "distinct_words": len(vocabulary),
+    }
+    if known is not None:
+        statistics["unknown_words"] = len(
+            vocabulary - {word for sentence in known for word in sentence.split()}
+        )
+    return statistics

@@ -14,7 +14,7 @@ from torch.utils.data import Subset
 
 from semantic_cc.data.collate import Batch, collate
 from semantic_cc.data.items import ChangeDataset
-from semantic_cc.data.opening import Data, open_dataset, roots_of
+from semantic_cc.data.opening import Data, index, open_dataset, roots_of
 from semantic_cc.data.progress import Progress
 from semantic_cc.errors import DataError
 from semantic_cc.metrics import ChangeMetric
@@ -37,6 +37,7 @@ def evaluate(
     progress: Progress | None = None,
     predictions: bool = False,
     study: Study | None = None,
+    meteor: bool = True,
 ) -> dict[str, Any]:
     """Scores a trained model on one split of a dataset.
 
@@ -52,24 +53,27 @@ def evaluate(
         progress: told after each batch.
         predictions: also return what was predicted, under ``predictions``.
         study: what gathers the rest; give one to ask it for the worst cases afterwards.
+        meteor: score METEOR too, where there is Java.
 
     Returns:
         A dict for JSON: ``model`` (name, digest, training with its seed), ``data``, ``split``, ``pairs``,
         ``limit``, ``device``, ``tiles`` ("256x256"), ``decoding``, ``seconds_per_pair`` (prediction alone),
         ``notes``; ``change``: `ChangeScore` over all pixels, or for building alone its ``building`` and
-        ``pixels``; ``captions``: `semantic_cc.metrics.report`, with protocol, change-flag accuracy and the
-        answers that need no image; and what `Study.report` has; all scores in percent. ``change`` and
-        ``captions`` may be None.
+        ``pixels``; ``captions``: `semantic_cc.metrics.report` in the `word` protocol; and what `Study.report`
+        has; all scores in percent. ``change`` and ``captions`` may be None.
 
     Raises:
         CheckpointError: no such model, or a corrupt one.
         DataError: no such dataset, fewer than `limit` pairs, images of several sizes, batch below 1.
+        ScoringError: METEOR's process has failed.
     """
     pairs = open_dataset(data, split)
     loaded, info = load_pretrained(model)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    known = [item for root in roots_of(data) for item in index(root, "train", skip_missing=True)]
+    train = [sentence for item in known for sentence in item.sentences]
     study = study or Study()
-    result, scores = score(loaded.to(device), pairs, limit, batch, progress, study.see)
+    result, scores = score(loaded.to(device), pairs, limit, batch, progress, study.see, train, meteor)
     report: dict[str, Any] = {
         "model": {"name": info.name, "digest": info.digest, "training": info.training},
         "data": " ".join(map(str, roots_of(data))),
@@ -102,8 +106,12 @@ def score(
     batch: int = 8,
     progress: Progress | None = None,
     watch: Watch | None = None,
+    train: Sequence[str] = (),
+    meteor: bool = False,
 ) -> tuple[Predicted, dict[str, Any]]:
     """What `model`, in eval mode, says of `pairs`, and its ``change``, ``captions`` and ``notes`` as in `evaluate`.
+
+    `train` holds the training sentences, of which the most frequent one is a baseline.
 
     Raises:
         DataError: fewer than `limit` pairs, images of several sizes, batch below 1.
@@ -112,7 +120,8 @@ def score(
     result = predict_all(model, chosen, batch, progress, watch)
     notes: list[str] = []
     change = _change_scores(result, binary=model.config.change_decoder.classes == 1, notes=notes)
-    return result, {"change": change, "captions": _caption_scores(result, pairs, notes), "notes": notes}
+    captions = _caption_scores(result, pairs, notes, train, meteor)
+    return result, {"change": change, "captions": captions, "notes": notes}
 
 
 @dataclass
@@ -215,7 +224,9 @@ def _change_scores(result: Predicted, binary: bool, notes: list[str]) -> dict[st
     return {name: scores[name] for name in ("building", "pixels")} if binary else scores
 
 
-def _caption_scores(result: Predicted, pairs: ChangeDataset, notes: list[str]) -> dict[str, Any] | None:
+def _caption_scores(
+    result: Predicted, pairs: ChangeDataset, notes: list[str], train: Sequence[str], meteor: bool
+) -> dict[str, Any] | None:
     references = pairs.references
     names = [name for name in result.sentences if references[name]]
     if len(names) < len(result.sentences):
@@ -234,4 +245,6 @@ def _caption_scores(result: Predicted, pairs: ChangeDataset, notes: list[str]) -
         {name: references[name] for name in names},
         changed={name: flags[name] for name in names} if known else None,
         flags={name: result.changed[name] for name in names},
+        train=train,
+        meteor=meteor,
     )

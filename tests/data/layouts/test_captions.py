@@ -100,7 +100,7 @@ def levir(*entries: object) -> str:
         ("c.json", '{"x.png": [""]}', r"x\.png: has an empty sentence"),
         ("c.jsonl", '{"filename": "x.png", "sentences": ["a"]}\n{', "line 2: not readable as JSON"),
         ("c.jsonl", '{"filename": "x.png", "sentences": [3]}', r"line 1: x\.png: a sentence is no text"),
-        ("c.csv", "", "the first line must name the columns filename and sentence"),
+        ("c.csv", "", "is empty"),
         ("c.csv", "image,text\nx.png,a", "the first line must name the columns filename and sentence"),
         ("c.csv", "filename,sentence\nx.png,", r"line 2: x\.png: has an empty sentence"),
         ("c.csv", "filename,sentence\nx.png,a, b", "line 2: not as many fields as the header; quote"),

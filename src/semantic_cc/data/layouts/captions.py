@@ -8,22 +8,23 @@
     filename,sentence                                                     one row a sentence
 
 In LEVIR's JSON and JSON lines, `sentences` holds strings or LEVIR's objects; beside it may stand `split`,
-`changeflag` (0 or 1) and `label` (whether the item has a mask). In CSV the same are columns.
+`changeflag` (0 or 1) and `label` (whether the item has a mask). In CSV the same are columns, and `filename` may be
+called `id`.
 """
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from semantic_cc.data.layouts.refusal import Report, refuse
+from semantic_cc.data.reading import parse_csv, parse_json, read_text
 from semantic_cc.errors import DataError
 from semantic_cc.types import SPLITS
 
+CAPTION_ENDINGS = (".json", ".jsonl", ".csv")
 CAPTION_FILES = ("LevirCCcaptions.json", "captions.json", "captions.jsonl", "captions.csv")
 
 
@@ -70,7 +71,7 @@ def read_captions(path: Path, report: Report = refuse) -> list[Entry]:
             empty sentence, a wrong split or flag, or a name that occurs twice in a split; naming the item.
     """
     entries: dict[tuple[str | None, str], Entry] = {}
-    for where, row in _ROWS[path.suffix](_text(path), str(path)):
+    for where, row in _ROWS[path.suffix](read_text(path), str(path)):
         try:
             entry = _entry(row, where)
             if entries.setdefault((entry.split, entry.filename), entry) is not entry:
@@ -99,20 +100,11 @@ def levir_entry(
     }
 
 
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")  # with or without the mark that spreadsheets put first
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from error
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); check its rights") from error
-
-
 _Rows = Iterator[tuple[str, Any]]
 
 
 def _json_rows(text: str, where: str) -> _Rows:
-    content = _parse(text, where)
+    content = parse_json(text, where)
     if not isinstance(content, dict):
         raise DataError(f"{where}: neither LEVIR's layout nor name -> sentences; see docs/data.md")
     if "images" in content:
@@ -126,50 +118,22 @@ def _json_rows(text: str, where: str) -> _Rows:
 def _jsonl_rows(text: str, where: str) -> _Rows:
     for number, line in enumerate(text.splitlines(), 1):
         if line.strip():
-            yield f"{where}: line {number}", _parse(line, f"{where}: line {number}")
+            yield f"{where}: line {number}", parse_json(line, f"{where}: line {number}")
 
 
 def _csv_rows(text: str, where: str) -> _Rows:
     rows: dict[tuple[str, str], dict[str, Any]] = {}
-    reader = csv.DictReader(text.splitlines(keepends=True), strict=True)
-    try:
-        if not {"filename", "sentence"} <= set(reader.fieldnames or ()):
-            raise DataError(f"{where}: the first line must name the columns filename and sentence; add it")
-        for row in reader:
-            place = f"{where}: line {reader.line_num}"
-            if None in row or None in row.values():
-                raise DataError(f"{place}: not as many fields as the header; quote sentences with commas")
-            facts = {key: row.get(key) or None for key in ("filename", "split", "changeflag", "label")}
-            key = (str(facts["filename"]), str(facts["split"]))
-            known = rows.setdefault(key, {**facts, "where": place, "sentences": []})
-            if any(known[name] != fact for name, fact in facts.items()):
-                raise DataError(f"{place}: {key[0]} has another changeflag or label above; make them agree")
-            known["sentences"].append(row["sentence"])
-    except csv.Error as error:
-        raise DataError(
-            f"{where}: not readable as CSV after line {reader.line_num} ({error}); correct it"
-        ) from error
+    for place, row in parse_csv(text, where, (("filename", "id"), ("sentence",))):
+        facts = {key: row.get(key) or None for key in ("filename", "split", "changeflag", "label")}
+        key = (str(facts["filename"]), str(facts["split"]))
+        known = rows.setdefault(key, {**facts, "where": place, "sentences": []})
+        if any(known[name] != fact for name, fact in facts.items()):
+            raise DataError(f"{place}: {key[0]} has another changeflag or label above; make them agree")
+        known["sentences"].append(row["sentence"])
     yield from ((row["where"], row) for row in rows.values())
 
 
 _ROWS = {".json": _json_rows, ".jsonl": _jsonl_rows, ".csv": _csv_rows}
-
-
-def _parse(text: str, where: str) -> Any:
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        content = dict(pairs)
-        if len(content) < len(pairs):  # Python would keep the last without a word
-            keys = [key for key, _ in pairs]
-            twice = next(key for position, key in enumerate(keys) if key in keys[:position])
-            raise DataError(f"{where}: {twice} occurs twice; make the names unique")
-        return content
-
-    try:
-        return json.loads(text, object_pairs_hook=unique)
-    except DataError:
-        raise
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{where}: not readable as JSON ({error}); correct it or fetch it again") from error
 
 
 def _entry(row: Any, where: str) -> Entry:
