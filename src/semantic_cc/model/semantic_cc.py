@@ -87,6 +87,8 @@ class SemanticCCModel(nn.Module):
         self.neck = neck
         self.change_decoder = change_decoder
         self.caption_decoder = caption_decoder
+        self.foundation: dict[str, str] = {}
+        """Part -> digest of the foundation weights that it started from; `build_model` fills it."""
 
     def tokens(self, before: Tensor, after: Tensor) -> tuple[Tensor | None, Tensor]:
         """Images (b, 3, H, W) in [0, 1] -> change tokens (2b, h, w, e) or None, caption tokens (2b, h, w, c)."""

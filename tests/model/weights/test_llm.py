@@ -1,4 +1,4 @@
-"""Foundation weights: SAM's layout and resampling, the LLM's four places, digests, the cache."""
+"""The language model: its four places, the cache, digests, and every way in which a folder can be wrong."""
 
 import hashlib
 import json
@@ -6,93 +6,19 @@ from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
+import foundations as files
 import huggingface_hub
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch.testing import assert_close
 
-from semantic_cc.config import LLMConfig, load_config
+from semantic_cc.config import LLMConfig
 from semantic_cc.errors import CheckpointError, FoundationWeightsError
-from semantic_cc.model import weights
-from semantic_cc.model.build import build_encoder
-from semantic_cc.model.encoder import BitemporalEncoder, resample_positions
-from semantic_cc.model.weights import load_llm, load_sam
+from semantic_cc.model.weights import FOUNDATIONS, cache_folder, digest_of, load_llm
+from semantic_cc.model.weights import llm as weights
 
 SMOLLM = "smollm2-135m-instruct"
-
-
-def encoder_of(shake: Callable, image_size: int = 64, **options: object) -> BitemporalEncoder:
-    sizes = {"image_size": image_size, "bcsf": False, "window": 3, "global_layers": [1, 3], **options}
-    encoder = build_encoder(load_config("tiny", {"model": {"encoder": sizes}}).model.encoder)
-    shake(encoder)
-    return encoder
-
-
-@pytest.fixture
-def sam(shake: Callable, tmp_path: Path) -> tuple[BitemporalEncoder, Path]:
-    """A SAM made for 128 px, saved as the hub has it: with a prefix, among other parts."""
-    encoder, path = encoder_of(shake, image_size=128), tmp_path / "sam.safetensors"
-    state = {f"vision_encoder.{key}": value for key, value in encoder.vision.state_dict().items()}
-    save_file({**state, "mask_decoder.iou_token.weight": torch.zeros(1, 4)}, path)
-    return encoder, path
-
-
-def test_sam_loads_as_it_is(sam: tuple[BitemporalEncoder, Path], shake: Callable, tmp_path: Path) -> None:
-    source, path = sam
-    for file in (path, tmp_path / "plain.safetensors"):
-        if file != path:
-            save_file(source.vision.state_dict(), file)
-        target = encoder_of(shake, image_size=128)
-        target.vision.pos_embed.data.zero_()
-        load_sam(target.vision, file)
-        for key, value in source.vision.state_dict().items():
-            assert torch.equal(target.vision.state_dict()[key], value)
-
-
-def test_sam_of_a_larger_size_is_resampled(sam: tuple[BitemporalEncoder, Path], shake: Callable) -> None:
-    """The same as transformers' own resampling of rel_pos while running."""
-    source, path = sam
-    target = encoder_of(shake, image_size=64)
-    load_sam(target.vision, path)
-    assert_close(target.vision.pos_embed, resample_positions(source.vision.pos_embed, 4, 4))
-    large, small = source.vision.layers[1].attn, target.vision.layers[1].attn
-    assert (len(large.rel_pos_h), len(small.rel_pos_h)) == (15, 7)
-    assert_close(small.get_rel_pos(4, 4, small.rel_pos_h), large.get_rel_pos(4, 4, large.rel_pos_h))
-    before, after = torch.rand(2, 1, 3, 64, 64)
-    assert_close(target(before, after).caption, source(before, after).caption)
-    assert_close(target(before, after).change, source(before, after).change)
-
-
-def test_sam_is_loaded_before_the_adapters(sam: tuple[BitemporalEncoder, Path]) -> None:
-    source, path = sam
-    sizes = {"image_size": 128, "window": 3, "global_layers": [1, 3], "adapt": "lora", "weights": str(path)}
-    encoder = build_encoder(load_config("tiny", {"model": {"encoder": sizes}}).model.encoder)
-    before, after = torch.rand(2, 1, 3, 64, 48)
-    assert_close(encoder(before, after).caption, source(before, after).caption)
-
-
-def test_sam_without_a_key_or_of_another_width(
-    sam: tuple[BitemporalEncoder, Path], shake: Callable, tmp_path: Path
-) -> None:
-    source, path = sam
-    state = source.vision.state_dict()
-    del state["layers.2.mlp.lin1.weight"]
-    save_file(state, tmp_path / "less.safetensors")
-    with pytest.raises(CheckpointError, match=r"less\.safetensors: layers\.2\.mlp\.lin1\.weight is missing"):
-        load_sam(encoder_of(shake, image_size=128).vision, tmp_path / "less.safetensors")
-    with pytest.raises(
-        CheckpointError, match=r"neck\.conv1\.weight is \(16, 32, 1, 1\), the model needs \(8, 32"
-    ):
-        load_sam(encoder_of(shake, image_size=128, change_width=8).vision, path)
-
-
-def test_sam_that_cannot_be_read(shake: Callable, tmp_path: Path) -> None:
-    (tmp_path / "bad.safetensors").write_bytes(b"not weights")
-    for name in ("bad.safetensors", "none.safetensors"):
-        with pytest.raises(CheckpointError, match=rf"cannot read SAM weights .*{name}") as caught:
-            load_sam(encoder_of(shake).vision, tmp_path / name)
-        assert "\n" not in str(caught.value)
 
 
 def test_the_random_llm_is_seeded_and_reads_any_text() -> None:
@@ -109,13 +35,13 @@ def test_the_random_llm_is_seeded_and_reads_any_text() -> None:
 
 def test_the_cache_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SEMANTIC_CC_CACHE", str(tmp_path / "own"))
-    assert weights.cache_folder() == tmp_path / "own"
+    assert cache_folder() == tmp_path / "own"
     monkeypatch.delenv("SEMANTIC_CC_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert weights.cache_folder() == tmp_path / "semantic-cc"
+    assert cache_folder() == tmp_path / "semantic-cc"
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert weights.cache_folder() == tmp_path / ".cache" / "semantic-cc"
+    assert cache_folder() == tmp_path / ".cache" / "semantic-cc"
 
 
 def test_digests(tmp_path: Path) -> None:
@@ -123,40 +49,111 @@ def test_digests(tmp_path: Path) -> None:
     one.write_bytes(b"one")
     two.write_bytes(b"two")
     digests = [hashlib.sha256(text).hexdigest() for text in (b"one", b"two")]
-    assert weights.digest_of([one]) == digests[0]
-    assert weights.digest_of([one, two]) == hashlib.sha256("".join(digests).encode()).hexdigest()
+    assert digest_of([one]) == digests[0]
+    assert digest_of([one, two]) == hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def llm_folder(folder: Path, seed: int = 0) -> Path:
+    """A tiny LLaMA with a tokenizer, as the hub has them."""
+    model = files.shaken(files.llama(), seed)
+    model.save_pretrained(folder)
+    weights.byte_tokenizer().save_pretrained(folder)
+    return folder
+
+
+def file_digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def test_where_the_llm_is_looked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Path, cache, distribution, hub: each place is taken away in turn."""
-    cache, hub, gguf = tmp_path / "cache", tmp_path / "hub", tmp_path / "shipped.gguf"
+    cache, gguf = tmp_path / "cache", tmp_path / "shipped.gguf"
     monkeypatch.setenv("SEMANTIC_CC_CACHE", str(cache))
-    hub.mkdir()
-    (hub / "model.safetensors").write_bytes(b"hub")
+    hub = llm_folder(tmp_path / "hub", seed=1)
     gguf.write_bytes(b"gguf")
     asked: list[str] = []
     monkeypatch.setattr(
         huggingface_hub, "snapshot_download", lambda name, **_: asked.append(name) or str(hub)
     )
     monkeypatch.setattr(weights, "_shipped_gguf", lambda distribution: gguf)
-    monkeypatch.setattr(weights, "_converted", lambda source, target: (target, f"from {source.name}"))
+    monkeypatch.setattr(
+        weights, "_converted", lambda given, files, name: (cache / name, f"from {given.name}")
+    )
 
-    given = tmp_path / SMOLLM
-    given.mkdir()
-    (given / "model.safetensors").write_bytes(b"given")
-    assert weights._find(str(given)) == (given, hashlib.sha256(b"given").hexdigest())
+    given = llm_folder(tmp_path / SMOLLM)
+    assert weights._find(str(given)) == (given, file_digest(given / "model.safetensors"))
     (cache / SMOLLM).mkdir(parents=True)
     marker = cache / SMOLLM / "source.json"
     marker.write_text(json.dumps({"sha256": "cached"}))
     assert weights._find(SMOLLM) == (cache / SMOLLM, "cached")
+    weights.remember(given, "remembered", SMOLLM)
+    assert weights._find(SMOLLM) == (given, "remembered")
+    marker.write_text(json.dumps({"sha256": "cached", "folder": str(tmp_path / "gone")}))
+    assert weights._find(SMOLLM) == (cache / SMOLLM, "from shipped.gguf")
     marker.unlink()
     assert weights._find(SMOLLM) == (cache / SMOLLM, "from shipped.gguf")
     assert weights._find(str(gguf)) == (cache / "shipped", "from shipped.gguf")
     assert asked == []
     monkeypatch.setattr(weights, "_shipped_gguf", lambda distribution: None)
-    assert weights._find(SMOLLM) == (hub, hashlib.sha256(b"hub").hexdigest())
+    assert weights._find(SMOLLM) == (hub, file_digest(hub / "model.safetensors"))
     assert weights._find("someone/other-llm")[0] == hub
     assert asked == ["HuggingFaceTB/SmolLM2-135M-Instruct", "someone/other-llm"]
+
+
+@pytest.mark.parametrize("layout", ["file", "shards", "pickle", "pickled shards"])
+def test_a_folder_in_every_layout(layout: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The same logits as the model that wrote it; pickles go into the cache once, as safetensors."""
+    monkeypatch.setenv("SEMANTIC_CC_CACHE", str(tmp_path / "cache"))
+    model = files.llama()
+    folder = llm_folder(tmp_path / "llm")
+    if layout == "shards":
+        model.save_pretrained(folder, max_shard_size="10KB")
+        (folder / "model.safetensors").unlink(missing_ok=True)
+    if "pickle" in layout:
+        files.as_pickles(folder, shards=2 if "shards" in layout else 1)
+    config = LLMConfig(name=str(folder), dtype="float32")
+    ids = torch.tensor([[5, 6, 7, 8]])
+    for _ in range(2):
+        assert_close(load_llm(config).model(ids).logits, model(ids).logits)
+    kept = [path.name for path in (tmp_path / "cache").iterdir()] if "pickle" in layout else []
+    assert kept == (["llm"] if "pickle" in layout else [])
+
+
+def edited(folder: Path, edit: Callable[[dict[str, torch.Tensor]], None]) -> None:
+    state = load_file(folder / "model.safetensors")
+    edit(state)
+    save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+Q = "model.layers.1.self_attn.q_proj.weight"
+SPOILS: dict[str, tuple[Callable[[dict[str, torch.Tensor]], object], str]] = {
+    "missing": (lambda state: state.pop(Q), rf"{Q} is missing"),
+    "unknown": (lambda state: state.update(extra=torch.zeros(1)), r"extra is unknown"),
+    "swapped shapes": (
+        lambda state: state.update({"lm_head.weight": state["lm_head.weight"].T.contiguous()}),
+        r"lm_head\.weight is \(32, 259\), the model needs \(259, 32\)",
+    ),
+    "no numbers": (lambda state: state[Q].fill_(float("nan")), rf"{Q} holds values that are no numbers"),
+}
+
+
+@pytest.mark.parametrize("name", SPOILS)
+def test_a_spoilt_folder_is_refused(name: str, tmp_path: Path) -> None:
+    spoil, message = SPOILS[name]
+    folder = llm_folder(tmp_path / "llm")
+    edited(folder, spoil)
+    with pytest.raises(CheckpointError, match=message) as caught:
+        load_llm(LLMConfig(name=str(folder), dtype="float32"))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_constant_that_old_checkpoints_carry_is_no_stranger(tmp_path: Path) -> None:
+    """Vicuna's own files have the rotary frequencies, which the code computes."""
+    folder = llm_folder(tmp_path / "llm")
+    edited(
+        folder, lambda state: state.update({"model.layers.0.self_attn.rotary_emb.inv_freq": torch.ones(8)})
+    )
+    load_llm(LLMConfig(name=str(folder), dtype="float32"))
 
 
 def test_a_distribution_that_is_not_there() -> None:
@@ -199,7 +196,7 @@ def test_smollm2_from_its_distribution(monkeypatch: pytest.MonkeyPatch, tmp_path
     monkeypatch.setenv("SEMANTIC_CC_CACHE", str(tmp_path))
     config = LLMConfig(name=SMOLLM, template="chatml", dtype="float32")
     llm = load_llm(config)
-    assert llm.digest in weights.FOUNDATIONS[SMOLLM].digests
+    assert llm.digest in FOUNDATIONS[SMOLLM].digests
     assert [path.name for path in tmp_path.iterdir()] == [SMOLLM]  # converted once, nothing left over
     monkeypatch.setattr(weights, "_shipped_gguf", None)  # from now on the cache answers
     again = load_llm(config)
