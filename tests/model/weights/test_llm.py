@@ -81,22 +81,22 @@ def test_where_the_llm_is_looked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     )
 
     given = llm_folder(tmp_path / SMOLLM)
-    assert weights._find(str(given)) == (given, file_digest(given / "model.safetensors"))
+    assert weights.find(str(given)) == (given, file_digest(given / "model.safetensors"))
     (cache / SMOLLM).mkdir(parents=True)
     marker = cache / SMOLLM / "source.json"
     marker.write_text(json.dumps({"sha256": "cached"}))
-    assert weights._find(SMOLLM) == (cache / SMOLLM, "cached")
+    assert weights.find(SMOLLM) == (cache / SMOLLM, "cached")
     weights.remember(given, "remembered", SMOLLM)
-    assert weights._find(SMOLLM) == (given, "remembered")
+    assert weights.find(SMOLLM) == (given, "remembered")
     marker.write_text(json.dumps({"sha256": "cached", "folder": str(tmp_path / "gone")}))
-    assert weights._find(SMOLLM) == (cache / SMOLLM, "from shipped.gguf")
+    assert weights.find(SMOLLM) == (cache / SMOLLM, "from shipped.gguf")
     marker.unlink()
-    assert weights._find(SMOLLM) == (cache / SMOLLM, "from shipped.gguf")
-    assert weights._find(str(gguf)) == (cache / "shipped", "from shipped.gguf")
+    assert weights.find(SMOLLM) == (cache / SMOLLM, "from shipped.gguf")
+    assert weights.find(str(gguf)) == (cache / "shipped", "from shipped.gguf")
     assert asked == []
     monkeypatch.setattr(weights, "_shipped_gguf", lambda distribution: None)
-    assert weights._find(SMOLLM) == (hub, file_digest(hub / "model.safetensors"))
-    assert weights._find("someone/other-llm")[0] == hub
+    assert weights.find(SMOLLM) == (hub, file_digest(hub / "model.safetensors"))
+    assert weights.find("someone/other-llm")[0] == hub
     assert asked == ["HuggingFaceTB/SmolLM2-135M-Instruct", "someone/other-llm"]
 
 

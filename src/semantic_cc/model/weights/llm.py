@@ -51,10 +51,10 @@ def load_llm(config: LLMConfig) -> LanguageModel:
     """
     if config.name == "random":
         return _random_llm(config)
-    folder, digest = _find(config.name)
+    folder, digest = find(config.name)
     # short sequences on a CPU: a training step takes half the time with eager attention
     attention = "sdpa" if torch.cuda.is_available() else "eager"
-    model = _model(folder, dtype=getattr(torch, config.dtype), attn_implementation=attention)
+    model = whole_model(folder, dtype=getattr(torch, config.dtype), attn_implementation=attention)
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder)
     except (OSError, ValueError) as error:
@@ -97,19 +97,26 @@ def byte_tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def _find(name: str) -> tuple[Path, str]:
-    """Folder in the Hugging Face layout, and the digest of the weights behind it."""
+def find(name: str) -> tuple[Path, str]:
+    """Folder in the Hugging Face layout, and the digest of the weights behind it.
+
+    Args:
+        name: a folder, a GGUF file, a name in the cache, a known name, or a hub id.
+
+    Raises:
+        FoundationWeightsError, CheckpointError: see `load_llm`.
+    """
     given = Path(name).expanduser()
     if given.is_dir() or (given.suffix == ".gguf" and given.is_file()):
         return prepared(given, given.stem)
     known = FOUNDATIONS.get(name)
     cached = cache_folder() / name
-    if known and (source := _source(cached)):
+    if source := _source(cached):
         return Path(source.get("folder", cached)), source["sha256"]
     shipped = known and known.distribution and _shipped_gguf(known.distribution)
     if shipped:
         return prepared(shipped, name)
-    return prepared(_from_hub(known.hub or name if known else name, known), name)
+    return prepared(from_hub(known.hub or name if known else name, known), name)
 
 
 def prepared(given: Path, name: str) -> tuple[Path, str]:
@@ -135,6 +142,33 @@ def prepared(given: Path, name: str) -> tuple[Path, str]:
     if any(is_pickle(file) for file in files):
         return _converted(given, files, name)
     return given, digest_of(files)
+
+
+def is_cached(name: str) -> bool:
+    """Whether the cache holds a language model of that name."""
+    return _source(cache_folder() / name) is not None
+
+
+def stated_digest(folder: Path, digest: str) -> str:
+    """Recomputes the digest behind a folder that `find` gave, and says how it stands.
+
+    Raises:
+        CheckpointError: the folder's files are not those that the cache remembers.
+    """
+    source = _source(folder)
+    if source and "folder" not in source:
+        found = digest_of(sorted(folder.glob("*.safetensors")))
+        if found != source.get("content", found):
+            raise CheckpointError(
+                f"{folder}: has sha256 {found}, but was written with {source['content']}; convert it again"
+            )
+        return f"that of {source.get('file')}, which it was converted from"
+    found = digest_of(Source(folder, pickles=True).checked())
+    if found != digest:
+        raise CheckpointError(
+            f"{folder}: has sha256 {found}, but the cache remembers {digest}; convert it again"
+        )
+    return "recomputed"
 
 
 def remember(folder: Path, digest: str, name: str) -> None:
@@ -189,7 +223,9 @@ def _converted(given: Path, files: list[Path], name: str) -> tuple[Path, str]:
         work = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-"))
         try:
             _convert(given, work)
-            (work / "source.json").write_text(json.dumps({"file": given.name, "sha256": digest}))
+            content = digest_of(sorted(work.glob("*.safetensors")))
+            source = {"file": given.name, "sha256": digest, "content": content}
+            (work / "source.json").write_text(json.dumps(source))
             if not done():  # else another process was first: its folder stays
                 shutil.rmtree(target, ignore_errors=True)
                 work.rename(target)
@@ -208,7 +244,7 @@ def _converted(given: Path, files: list[Path], name: str) -> tuple[Path, str]:
 def _convert(given: Path, folder: Path) -> None:
     place = {"gguf_file": given.name} if given.is_file() else {}
     home = given.parent if given.is_file() else given
-    model = _model(home, dtype="auto", **place)
+    model = whole_model(home, dtype="auto", **place)
     if place:
         model.hf_quantizer = None  # transformers still calls it quantised after dequantising
         del model.config.quantization_config
@@ -218,7 +254,7 @@ def _convert(given: Path, folder: Path) -> None:
     AutoTokenizer.from_pretrained(home, **place).save_pretrained(folder)
 
 
-def _model(folder: Path, **options: Any) -> PreTrainedModel:
+def whole_model(folder: Path, **options: Any) -> PreTrainedModel:
     """A whole causal LM, every tensor of it from the files and finite.
 
     Raises:
@@ -250,7 +286,12 @@ def _model(folder: Path, **options: Any) -> PreTrainedModel:
     return model
 
 
-def _from_hub(hub: str, known: Foundation | None) -> Path:
+def from_hub(hub: str, known: Foundation | None) -> Path:
+    """The folder of a language model on the hub, fetched once.
+
+    Raises:
+        FoundationWeightsError: not to be had; the message says what to put where.
+    """
     from huggingface_hub import snapshot_download
 
     try:
