@@ -33,6 +33,7 @@ class Part:
         name: encoder, qformer or enhancer.
         layout: where they came from, for people.
         file: the file or folder.
+        files: those that hold the tensors; shards of a folder that hold other things are not among them.
         tensors: by our names, relative to the part.
         digest: sha256 of the content.
         dropped: their keys that were left out -> why.
@@ -41,6 +42,7 @@ class Part:
     name: PartName
     layout: str
     file: Path
+    files: tuple[Path, ...]
     tensors: dict[str, Tensor]
     digest: str
     dropped: dict[str, str] = field(default_factory=dict)
@@ -88,7 +90,8 @@ def read_part(path: Path, name: PartName | None = None, pickles: bool = False) -
     for key, value in tensors.items():
         if not value.is_floating_point() or not is_finite(value):
             raise CheckpointError(f"{path}: {table.theirs(key)} holds values that are no numbers")
-    part = Part(table.part, table.layout, path, tensors, content_digest(tensors), dropped)
+    files = tuple(sorted({source.place[key] for key in kept.values()}))
+    part = Part(table.part, table.layout, path, files, tensors, content_digest(tensors), dropped)
     written = facts_of(path).get("content")
     if written not in (None, part.digest):
         raise CheckpointError(
@@ -131,7 +134,7 @@ def content_digest(tensors: Mapping[str, Tensor]) -> str:
 
 
 def facts_of(path: Path) -> dict[str, str]:
-    """What `write_part` wrote beside the tensors: part, layout, file, sha256 (of that file), content."""
+    """What `write_part` wrote beside the tensors: part, layout, file, sha256 (of that file, or its shards), content."""
     if path.suffix != ".safetensors":
         return {}
     with safe_open(path, "pt") as stream:
@@ -144,12 +147,11 @@ def write_part(part: Part, out: Path) -> dict[str, str]:
     Raises:
         OutputError: the place cannot be written.
     """
-    files = Source(part.file, pickles=True).files
     facts = {
         "part": part.name,
         "layout": part.layout,
         "file": part.file.name,
-        "sha256": digest_of(files),
+        "sha256": digest_of(list(part.files)),
         "content": part.digest,
     }
     tensors = {key: value.contiguous() for key, value in part.tensors.items()}

@@ -156,8 +156,11 @@ def _unpickled(file: Path) -> Mapping[str, Any]:
         content = torch.load(file, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(file))
     except pickle.UnpicklingError as error:
         asked = re.search(r"GLOBAL ([\w.]+)", str(error))
-        what = f"its pickle asks for {asked[1]}" if asked else one_line(error)
-        raise CheckpointError(f"{file} is refused: {what}; only files of plain tensors are read") from error
+        if asked is None:  # torch's own text advises to read it unsafely
+            raise CheckpointError(f"cannot read {file}: it is no pickle of tensors") from error
+        raise CheckpointError(
+            f"{file} is refused: its pickle asks for {asked[1]}; only files of plain tensors are read"
+        ) from error
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, IndexError, TypeError) as error:
         raise CheckpointError(
             f"cannot read {file}: {one_line(error)}; it may be truncated, fetch it again"

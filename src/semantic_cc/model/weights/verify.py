@@ -55,10 +55,10 @@ def verify(name: str, source: Path | None = None) -> Iterator[str]:
         yield f"it comes from {facts['file']}, sha256 {facts['sha256']}, {_standing(facts['sha256'])}"
     if source is None:
         return
-    digest = digest_of(Source(source, pickles=True).files)
+    original = read_part(source, part.name, pickles=True)
+    digest = digest_of(list(original.files))
     if facts.get("sha256") not in (None, digest):
         raise CheckpointError(f"{source}: has sha256 {digest}, but {path} comes from {facts['sha256']}")
-    original = read_part(source, part.name, pickles=True)
     if original.digest != part.digest:
         raise CheckpointError(
             f"{path}: its tensors are not those of {source} (content sha256 {original.digest})"
