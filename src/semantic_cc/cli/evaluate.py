@@ -10,7 +10,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
-from semantic_cc.cli.console import add_data, positive, progress_bar, say, show, stdout_for_us
+from semantic_cc.cli.console import add_data, add_mismatch, positive, progress_bar, say, show, stdout_for_us
 from semantic_cc.types import SPLITS
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--batch", metavar="N", type=positive, default=8, help="pairs predicted at once [8]")
     parser.add_argument("--out", metavar="FILE.json", help="also write all figures there")
+    add_mismatch(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -49,8 +50,9 @@ def run(arguments: argparse.Namespace) -> None:
 
         with progress_bar("pairs") as advance:
             report = evaluate(
-                arguments.model, arguments.data, arguments.split, arguments.limit, arguments.batch, advance
-            )
+                arguments.model, arguments.data, arguments.split, arguments.limit, arguments.batch, advance,
+                allow_foundation_mismatch=arguments.allow_foundation_mismatch,
+            )  # fmt: skip
     if out is not None:
         write_files(out.parent, {out.name: (json.dumps(report, indent=2) + "\n").encode()})
     _print(report)

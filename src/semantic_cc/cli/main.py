@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from semantic_cc import __version__
-from semantic_cc.cli import align, data, demo, describe, evaluate, pretrain, synth, train, weights
+from semantic_cc.cli import align, data, demo, describe, evaluate, pretrain, publish, synth, train, weights
 from semantic_cc.errors import InputError, SemanticCCError
 
-COMMANDS = (describe, demo, synth, data, pretrain, align, train, evaluate, weights)
+COMMANDS = (describe, demo, synth, data, pretrain, align, train, evaluate, publish, weights)
 """Modules with NAME, HELP, `add_arguments(parser)` and `run(arguments) -> None`."""
 
 

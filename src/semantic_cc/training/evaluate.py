@@ -34,6 +34,7 @@ def evaluate(
     batch: int = 8,
     progress: Progress | None = None,
     predictions: bool = False,
+    allow_foundation_mismatch: bool = False,
 ) -> dict[str, Any]:
     """Scores a trained model on one split of a dataset.
 
@@ -48,6 +49,7 @@ def evaluate(
         batch: pairs predicted at once; their images must be of one size.
         progress: told after each batch.
         predictions: also return what was predicted, under ``predictions``.
+        allow_foundation_mismatch: score on other foundation weights than the accepted, with a note.
 
     Returns:
         A dict for JSON: ``model`` (name, digest, training with its seed), ``data``, ``split``, ``pairs``,
@@ -61,7 +63,7 @@ def evaluate(
         DataError: no such dataset, fewer than `limit` pairs, images of several sizes, batch below 1.
     """
     pairs = open_dataset(data, split)
-    loaded, info = load_pretrained(model)
+    loaded, info = load_pretrained(model, allow_foundation_mismatch=allow_foundation_mismatch)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     result, scores = score(loaded.to(device), pairs, limit, batch, progress)
     report: dict[str, Any] = {
@@ -75,6 +77,7 @@ def evaluate(
         "decoding": info.config.decoding,
         "seconds_per_pair": result.seconds / len(result.sentences),
         **scores,
+        "notes": [*info.notes, *scores["notes"]],
     }
     if predictions:
         report["predictions"] = {
