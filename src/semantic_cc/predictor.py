@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from semantic_cc.model.checkpoint import ModelInfo
     from semantic_cc.model.semantic_cc import Prediction, SemanticCCModel
+    from semantic_cc.model.weights.llm import LLMType
 
 
 class SemanticCC:
@@ -41,6 +42,7 @@ class SemanticCC:
         *,
         merge: bool = True,
         allow_foundation_mismatch: bool = False,
+        llm_dtype: LLMType | None = None,
     ) -> SemanticCC:
         """Loads a model.
 
@@ -51,17 +53,22 @@ class SemanticCC:
                 `save_pretrained`.
             allow_foundation_mismatch: go on with other foundation weights than the accepted, with a note in
                 every description.
+            llm_dtype: type of the language model's weights, instead of its own; int8 and int4 need the extra
+                `quantised` (bitsandbytes).
 
         Raises:
             CheckpointError: unknown name, missing or damaged folder, foundation weights that are not the accepted.
             FoundationWeightsError: the language model is nowhere to be found.
-            InputError: this machine has no such device.
+            InputError: this machine has no such device, or lacks bitsandbytes.
         """
         from semantic_cc.model.checkpoint import load_pretrained
 
         chosen = _device(device)  # before the slow part
         model, info = load_pretrained(
-            name_or_dir, merge=merge, allow_foundation_mismatch=allow_foundation_mismatch
+            name_or_dir,
+            merge=merge,
+            allow_foundation_mismatch=allow_foundation_mismatch,
+            llm_dtype=llm_dtype,
         )
         return cls(model, info, chosen)
 

@@ -27,6 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", metavar="NAME|DIR", default="small", help="a shipped model, a folder or a hub id [small]"
     )
+    parser.add_argument(
+        "--llm-dtype",
+        choices=("float32", "bfloat16", "int8", "int4"),
+        help="type of the language model's weights [its own]; int8 and int4 need semantic-cc[quantised]",
+    )
     add_mismatch(parser)
     parser.add_argument("--instruction", metavar="TEXT", help="ask this one text instead of the model's own")
 

@@ -142,8 +142,8 @@ class LLMConfig:
     """The language model that writes the sentence.
 
     Args:
-        name: vicuna-7b, smollm2-135m-instruct, random (a seeded LLaMA of a few layers, for tests), a local
-            directory in the Hugging Face layout, or a hub id.
+        name: vicuna-7b, smollm2-135m-instruct or another name in the cache (semantic-cc weights), random (a seeded
+            LLaMA of a few layers, for tests), a local directory in the Hugging Face layout, a GGUF file, or a hub id.
         template: prompt template and end mark: minigpt4 (Vicuna) or chatml (SmolLM2).
         lora: the adapters.
         lora_targets: names of the linear layers that get adapters.

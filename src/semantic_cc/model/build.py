@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from peft import LoraConfig as PeftLora
 from peft import inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
 from torch import nn
+from transformers.initialization import no_init_weights
 
 from semantic_cc.config import EncoderConfig, LoraConfig, ModelConfig, NeckConfig
 from semantic_cc.model.bcsf import BCSF
@@ -75,8 +77,9 @@ def build_encoder(
     config: EncoderConfig, weights: Part | None = None, adapters: bool = True
 ) -> BitemporalEncoder:
     """SAM's ViT (pretrained where weights are given), LoRA where asked for, and the filters."""
-    vision = sam_vision(config)
-    nn.init.trunc_normal_(vision.pos_embed, std=0.02)
+    with unfilled(weights is not None):
+        vision = sam_vision(config)
+        nn.init.trunc_normal_(vision.pos_embed, std=0.02)
     if weights:
         load_part(vision, weights)
     if config.adapt == "lora" and adapters:
@@ -86,6 +89,11 @@ def build_encoder(
     }
     layers = [i for i, wanted in has_filter.items() if wanted and config.bcsf]
     return BitemporalEncoder(vision, {i: BCSF(config.width, config.image_size // PATCH) for i in layers})
+
+
+def unfilled(wanted: bool = True) -> AbstractContextManager[None]:
+    """Modules built inside draw no random weights, which takes seconds at full size, since all are loaded after."""
+    return no_init_weights() if wanted else nullcontext()
 
 
 def add_lora(module: nn.Module, config: LoraConfig, targets: tuple[str, ...]) -> None:
@@ -104,9 +112,9 @@ def add_lora(module: nn.Module, config: LoraConfig, targets: tuple[str, ...]) ->
 
 
 def merge_lora(model: nn.Module) -> None:
-    """Folds every adapter into its base layer (W + scaled BA) and removes it."""
+    """Folds every adapter into its base layer (W + scaled BA) and removes it; quantised layers keep theirs."""
     for name, module in list(model.named_modules()):
-        if isinstance(module, LoraLayer):
+        if isinstance(module, LoraLayer) and module.get_base_layer().weight.is_floating_point():
             module.merge()
             parent, _, child = name.rpartition(".")
             setattr(model.get_submodule(parent), child, module.get_base_layer())
@@ -156,7 +164,8 @@ def build_caption_decoder(
     llm.model.requires_grad_(False)
     if adapters:
         add_lora(llm.model, config.llm.lora, config.llm.lora_targets)
-    reader = QFormer(qformer, vocabulary=len(llm.tokenizer))
+    with unfilled("qformer" in parts):
+        reader = QFormer(qformer, vocabulary=len(llm.tokenizer))
     queries = nn.Parameter(0.02 * torch.randn(1, qformer.queries, qformer.width))
     if qformer.positions:
         start_on_grid(reader, queries)

@@ -20,14 +20,15 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from semantic_cc.config import ModelConfig, parse, to_dict
-from semantic_cc.errors import CheckpointError, ConfigError, OutputError
-from semantic_cc.model.build import build_model, merge_lora
+from semantic_cc.errors import CheckpointError, ConfigError, InputError, OutputError
+from semantic_cc.model.build import build_model, merge_lora, unfilled
 from semantic_cc.model.card import model_card
 from semantic_cc.model.hub import download_model, is_hub_id
 from semantic_cc.model.migrate import FORMAT, migrated
 from semantic_cc.model.semantic_cc import SemanticCCModel
 from semantic_cc.model.weights import digest_of, load_llm
 from semantic_cc.model.weights.catalogue import official
+from semantic_cc.model.weights.llm import LLMType
 
 LLM = "llm"
 """Folder of a merged model's language model."""
@@ -108,6 +109,7 @@ def save_pretrained(
 
     Raises:
         OutputError: the place cannot be written, or holds something else than a model.
+        InputError: `merge`, and the language model is quantised.
         ValueError: the adapters were merged, and without `merge` they would be lost.
     """
     folder = Path(folder)
@@ -118,6 +120,10 @@ def save_pretrained(
         )
     if merge:
         merge_lora(model)
+        if any("lora_" in key for key in model.state_dict()):
+            raise InputError(
+                "adapters cannot be merged into int8 or int4 weights; load the model without llm_dtype"
+            )
     config = as_stored(model.config)
     belongs = _not_llm if merge else own_parameter(config)
     tensors = {
@@ -188,7 +194,11 @@ def _foreign(folder: Path) -> Path | None:
 
 
 def load_pretrained(
-    name: str | Path, *, merge: bool = True, allow_foundation_mismatch: bool = False
+    name: str | Path,
+    *,
+    merge: bool = True,
+    allow_foundation_mismatch: bool = False,
+    llm_dtype: LLMType | None = None,
 ) -> tuple[SemanticCCModel, ModelInfo]:
     """A shipped model by name, one in a folder, or one on the hub; in eval mode.
 
@@ -196,6 +206,8 @@ def load_pretrained(
         name: small, a folder that `save_pretrained` wrote, or a hub id such as someone/model.
         merge: fold the adapters into their base layers, for faster inference; a merged model is so already.
         allow_foundation_mismatch: go on with other foundation weights than the accepted, with a note.
+        llm_dtype: type of the language model's weights, instead of its own: less memory with int8 or int4, whose
+            adapters stay apart.
 
     Raises:
         CheckpointError: missing, corrupt, of another shape, or foundation weights that are not the accepted.
@@ -225,8 +237,9 @@ def load_pretrained(
         ) from error
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{folder}/model.safetensors is missing or corrupt: {error}") from error
-    llm = load_llm(replace(config.llm, name=str(folder / LLM)) if merged else config.llm)
-    model = build_model(config, llm=llm, adapters=not merged)
+    llm = load_llm(replace(config.llm, name=str(folder / LLM)) if merged else config.llm, llm_dtype)
+    with unfilled():
+        model = build_model(config, llm=llm, adapters=not merged)
     if not merged:
         strange = _strange_foundations(model, info, accepted)
         if strange and not allow_foundation_mismatch:

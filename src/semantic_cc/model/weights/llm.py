@@ -6,13 +6,14 @@ the file, the Hugging Face hub.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
 import tempfile
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
@@ -27,10 +28,13 @@ from transformers import (
 )
 
 from semantic_cc.config import LLMConfig
-from semantic_cc.errors import CheckpointError, FoundationWeightsError
+from semantic_cc.errors import CheckpointError, FoundationWeightsError, InputError
 from semantic_cc.files import write_files
 from semantic_cc.model.weights.catalogue import FOUNDATIONS, Foundation, cache_folder
 from semantic_cc.model.weights.reading import Source, digest_of, is_finite, is_pickle, one_line
+
+LLMType = Literal["float32", "bfloat16", "int8", "int4"]
+"""Types that a language model's weights can be loaded in; int4 is NF4."""
 
 
 @dataclass(frozen=True)
@@ -42,24 +46,47 @@ class LanguageModel:
     digest: str
 
 
-def load_llm(config: LLMConfig) -> LanguageModel:
+def load_llm(config: LLMConfig, dtype: LLMType | None = None) -> LanguageModel:
     """The base language model that `config.name` names, without adapters, in eval mode.
+
+    Args:
+        config: which.
+        dtype: type of its weights, instead of `config.dtype`; the random LLM keeps its own.
 
     Raises:
         FoundationWeightsError: found nowhere; the message says what to put where.
         CheckpointError: the folder found does not hold a causal LM.
+        InputError: `dtype` needs a library that is not installed.
     """
     if config.name == "random":
         return _random_llm(config)
     folder, digest = find(config.name)
     # short sequences on a CPU: a training step takes half the time with eager attention
     attention = "sdpa" if torch.cuda.is_available() else "eager"
-    model = whole_model(folder, dtype=getattr(torch, config.dtype), attn_implementation=attention)
+    model = whole_model(folder, attn_implementation=attention, **_types(dtype or config.dtype))
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder)
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{folder} holds no tokenizer: {one_line(error)}") from error
     return LanguageModel(model.eval(), tokenizer, digest)
+
+
+def _types(dtype: str) -> dict[str, Any]:
+    """The options of transformers' `from_pretrained` that a type of weights stands for."""
+    if not dtype.startswith("int"):
+        return {"dtype": getattr(torch, dtype)}
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise InputError(
+            f"{dtype} weights of the language model need bitsandbytes; pip install semantic-cc[quantised], or take "
+            "bfloat16"
+        )
+    from transformers import BitsAndBytesConfig
+
+    eight = BitsAndBytesConfig(load_in_8bit=True)
+    four = BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16
+    )
+    return {"dtype": torch.bfloat16, "quantization_config": eight if dtype == "int8" else four}
 
 
 def _random_llm(config: LLMConfig) -> LanguageModel:
@@ -108,7 +135,7 @@ def find(name: str) -> tuple[Path, str]:
     """
     given = Path(name).expanduser()
     if given.is_dir() or (given.suffix == ".gguf" and given.is_file()):
-        return prepared(given, given.stem)
+        return prepared(given, given.name if given.is_dir() else given.stem)
     known = FOUNDATIONS.get(name)
     cached = cache_folder() / name
     if source := _source(cached):
@@ -231,9 +258,9 @@ def _converted(given: Path, files: list[Path], name: str) -> tuple[Path, str]:
                 work.rename(target)
         finally:
             shutil.rmtree(work, ignore_errors=True)
+    except FoundationWeightsError:
+        raise
     except OSError as error:
-        if isinstance(error, FoundationWeightsError):
-            raise
         raise FoundationWeightsError(
             f"cannot write the converted language model to {target}: {one_line(error)}; "
             "name another folder as $SEMANTIC_CC_CACHE"
@@ -264,8 +291,8 @@ def whole_model(folder: Path, **options: Any) -> PreTrainedModel:
         model, told = AutoModelForCausalLM.from_pretrained(
             folder,
             output_loading_info=True,
-            ignore_mismatched_sizes=True,
-            **options,  # refused below, by name
+            ignore_mismatched_sizes=True,  # they are refused below, by name
+            **options,
         )
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         raise CheckpointError(f"{folder} does not hold a language model: {one_line(error)}") from error
