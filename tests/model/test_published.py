@@ -15,8 +15,8 @@ from torch.testing import assert_close
 
 from semantic_cc import SemanticCC
 from semantic_cc.config import load_config
-from semantic_cc.errors import CheckpointError, FoundationWeightsError, InputError, SemanticCCError
-from semantic_cc.model import migrate
+from semantic_cc.errors import CheckpointError, FoundationWeightsError, InputError
+from semantic_cc.model import checkpoint, migrate
 from semantic_cc.model.build import build_model
 from semantic_cc.model.checkpoint import load_pretrained, save_pretrained
 from semantic_cc.model.semantic_cc import SemanticCCModel
@@ -346,14 +346,33 @@ def test_publishing(folder: Path, tmp_path: Path, cli: Callable, monkeypatch: py
     assert outcome.code == 0 and "llm/model.safetensors" in api.files
 
 
+def test_another_type_for_the_language_model(
+    tiny_folder: Path,
+    tmp_path: Path,
+    cli: Callable,
+    image_paths: tuple[Path, Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = []
+    load = checkpoint.load_llm
+    monkeypatch.setattr(
+        checkpoint, "load_llm", lambda config, dtype: asked.append(dtype) or load(config, dtype)
+    )
+    for flags, dtype in (([], None), (["--llm-dtype", "bfloat16"], "bfloat16")):
+        assert cli("describe", *image_paths, "--model", tiny_folder, *flags).code == 0
+        assert asked.pop() == dtype
+
+
 def test_publishing_that_cannot_be(folder: Path, cli: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(huggingface_hub, "HfApi", lambda: Api(PermissionError("no\nrights")))
     for argv, code, words in [
         ([], 2, "give --out DIR, or --push OWNER/NAME"),
-        (["--push", "model"], 2, "no place on the hub"),
+        (["--push", "model", "--out", folder.parent / "no"], 2, "--push model: is no place on the hub"),
         (["--push", "someone/model"], 1, "as someone/model: no rights; log in with 'hf auth login'"),
     ]:
         outcome = cli("publish", folder, *argv)
         assert (outcome.code, outcome.stdout) == (code, "")
         assert outcome.stderr.count("\n") == 1 and words in outcome.stderr
-    assert issubclass(CheckpointError, SemanticCCError)
+    assert not (folder.parent / "no").exists()
+    with pytest.raises(InputError, match="'model' is no place on the hub"):
+        SemanticCC.from_pretrained(folder, merge=False).push_to_hub("model")

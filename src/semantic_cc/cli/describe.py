@@ -46,7 +46,11 @@ def run(arguments: argparse.Namespace) -> None:
         check_folder(arguments.out)
     before, after, notes = read_pair(arguments.before, arguments.after)
     with stdout_for_us():
-        model = load_model(arguments.model, allow_foundation_mismatch=arguments.allow_foundation_mismatch)
+        model = load_model(
+            arguments.model,
+            allow_foundation_mismatch=arguments.allow_foundation_mismatch,
+            llm_dtype=arguments.llm_dtype,
+        )
         description = model.describe(before, after, instruction=arguments.instruction)
         description = dataclasses.replace(description, notes=notes + description.notes)
 

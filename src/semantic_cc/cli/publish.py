@@ -31,11 +31,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
     from semantic_cc.files import check_folder
+    from semantic_cc.model.hub import is_hub_id
 
     if arguments.out is None and arguments.push is None:
         raise InputError("where to? give --out DIR, or --push OWNER/NAME")
     if arguments.out is not None:
         check_folder(arguments.out)
+    if arguments.push is not None and not is_hub_id(arguments.push):
+        raise InputError(f"--push {arguments.push}: is no place on the hub; give owner/name")
     with stdout_for_us():
         model = load_model(arguments.model, merge=False)
         how = {"merge": arguments.merge, "dtype": arguments.dtype}
