@@ -17,7 +17,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from semantic_cc.config import load_config
 from semantic_cc.losses import caption_loss, change_loss
 from semantic_cc.model.build import build_model
-from semantic_cc.model.checkpoint import without_weights
+from semantic_cc.model.foundation import without_weights
 from semantic_cc.model.prompter import INSTRUCTIONS
 from semantic_cc.model.semantic_cc import SemanticCCModel
 from semantic_cc.model.weights import FOUNDATIONS, LanguageModel

@@ -13,6 +13,7 @@ from semantic_cc.errors import CheckpointError, OutputError
 from semantic_cc.model import checkpoint
 from semantic_cc.model.build import build_model
 from semantic_cc.model.checkpoint import load_pretrained, save_pretrained
+from semantic_cc.model.foundation import own_parameter
 from semantic_cc.model.semantic_cc import SemanticCCModel
 from semantic_cc.model.weights import FOUNDATIONS
 
@@ -24,7 +25,7 @@ Images = Callable[..., tuple[torch.Tensor, torch.Tensor]]
 def model(build: Build) -> SemanticCCModel:
     """A tiny model whose own tensors are shaken, while the LLM's base is what it loads."""
     shaken, fresh = build(), build(shaken=False)
-    own = checkpoint.own_parameter(fresh.config)
+    own = own_parameter(fresh.config)
     state = {key: value for key, value in shaken.state_dict().items() if own(key)}
     fresh.load_state_dict(state, strict=False)
     return fresh

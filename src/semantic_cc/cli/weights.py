@@ -98,7 +98,7 @@ def _list(arguments: argparse.Namespace) -> None:
         return
     from semantic_cc.model.weights import FOUNDATIONS, cache_folder
     from semantic_cc.model.weights.convert import FIELDS
-    from semantic_cc.model.weights.llm import is_cached
+    from semantic_cc.model.weights.llm_files import is_cached
 
     for name, known in FOUNDATIONS.items():
         there = is_cached(name) or (cache_folder() / f"{name}.safetensors").is_file()

@@ -23,6 +23,7 @@ from semantic_cc.config import ModelConfig, parse, to_dict
 from semantic_cc.errors import CheckpointError, ConfigError, InputError, OutputError
 from semantic_cc.model.build import build_model, merge_lora, unfilled
 from semantic_cc.model.card import model_card
+from semantic_cc.model.foundation import FROZEN, as_stored, foundation_parts, own_parameter, without_weights
 from semantic_cc.model.hub import download_model, is_hub_id
 from semantic_cc.model.migrate import FORMAT, migrated
 from semantic_cc.model.semantic_cc import SemanticCCModel
@@ -53,38 +54,6 @@ class ModelInfo:
     foundation: dict[str, Any]
     training: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-
-
-def as_stored(config: ModelConfig) -> ModelConfig:
-    """The configuration that a checkpoint keeps: without weights that were only a start of what trained."""
-    encoder, qformer = config.encoder, config.qformer
-    return replace(
-        config,
-        encoder=encoder if encoder.adapt == "lora" else replace(encoder, weights=None),
-        qformer=qformer if qformer.frozen else replace(qformer, weights=None),
-        enhancer=replace(config.enhancer, weights=None),
-    )
-
-
-def foundation_parts(config: ModelConfig) -> dict[str, str]:
-    """The parts whose frozen tensors foundation weights give -> the name of those weights."""
-    kept = as_stored(config)
-    names = {"encoder": kept.encoder.weights, "qformer": kept.qformer.weights, "llm": kept.llm.name}
-    return {part: name for part, name in names.items() if name}
-
-
-FROZEN = {
-    "encoder": ("encoder.vision.",),
-    "qformer": ("caption_decoder.qformer.", "caption_decoder.queries", "caption_decoder.ln_vision."),
-    "llm": ("caption_decoder.llm.",),
-}
-"""Part -> beginnings of the names of its tensors."""
-
-
-def own_parameter(config: ModelConfig) -> Callable[[str], bool]:
-    """Whether a tensor of that name belongs in the checkpoint: all but what foundation weights give."""
-    given = tuple(start for part in foundation_parts(config) for start in FROZEN[part])
-    return lambda name: "lora_" in name or not name.startswith(given)
 
 
 def save_pretrained(
@@ -169,16 +138,6 @@ def save_pretrained(
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return folder
-
-
-def without_weights(config: ModelConfig) -> ModelConfig:
-    """`config` that reads no foundation weights but the language model's: a merged model has its own."""
-    return replace(
-        config,
-        encoder=replace(config.encoder, weights=None),
-        qformer=replace(config.qformer, weights=None),
-        enhancer=replace(config.enhancer, weights=None),
-    )
 
 
 def _not_llm(name: str) -> bool:

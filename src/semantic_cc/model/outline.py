@@ -8,7 +8,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, LlamaFor
 from semantic_cc.config import LLMConfig, ModelConfig
 from semantic_cc.errors import FoundationWeightsError
 from semantic_cc.model.build import build_model
-from semantic_cc.model.checkpoint import without_weights
+from semantic_cc.model.foundation import without_weights
 from semantic_cc.model.semantic_cc import SemanticCCModel
 from semantic_cc.model.weights import FOUNDATIONS, LanguageModel, load_llm
 from semantic_cc.model.weights.llm import byte_tokenizer

@@ -21,7 +21,8 @@ def starting_model(config: Config) -> SemanticCCModel:
         FoundationWeightsError: SAM's, BLIP-2's, MiniGPT-4's or the LLM's weights are not to be found.
     """
     from semantic_cc.model.build import build_model
-    from semantic_cc.model.checkpoint import as_stored, load_pretrained
+    from semantic_cc.model.checkpoint import load_pretrained
+    from semantic_cc.model.foundation import as_stored
 
     if config.train.init is None:
         return build_model(config.model, seed=config.train.seed)

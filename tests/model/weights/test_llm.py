@@ -17,8 +17,9 @@ from semantic_cc.config import LLMConfig, load_config
 from semantic_cc.errors import CheckpointError, FoundationWeightsError, InputError
 from semantic_cc.model.build import build_model
 from semantic_cc.model.checkpoint import load_pretrained, save_pretrained
-from semantic_cc.model.weights import FOUNDATIONS, cache_folder, digest_of, load_llm
+from semantic_cc.model.weights import FOUNDATIONS, cache_folder, digest_of, llm_files, load_llm
 from semantic_cc.model.weights import llm as weights
+from semantic_cc.model.weights.fetch import fetch
 from semantic_cc.model.weights.llm import LLMType
 
 SMOLLM = "smollm2-135m-instruct"
@@ -78,28 +79,28 @@ def test_where_the_llm_is_looked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.setattr(
         huggingface_hub, "snapshot_download", lambda name, **_: asked.append(name) or str(hub)
     )
-    monkeypatch.setattr(weights, "_shipped_gguf", lambda distribution: gguf)
+    monkeypatch.setattr(llm_files, "_shipped_gguf", lambda distribution: gguf)
     monkeypatch.setattr(
-        weights, "_converted", lambda given, files, name: (cache / name, f"from {given.name}")
+        llm_files, "_converted", lambda given, files, name: (cache / name, f"from {given.name}")
     )
 
     given = llm_folder(tmp_path / SMOLLM)
-    assert weights.find(str(given)) == (given, file_digest(given / "model.safetensors"))
+    assert llm_files.find(str(given)) == (given, file_digest(given / "model.safetensors"))
     (cache / SMOLLM).mkdir(parents=True)
     marker = cache / SMOLLM / "source.json"
     marker.write_text(json.dumps({"sha256": "cached"}))
-    assert weights.find(SMOLLM) == (cache / SMOLLM, "cached")
-    weights.remember(given, "remembered", SMOLLM)
-    assert weights.find(SMOLLM) == (given, "remembered")
+    assert llm_files.find(SMOLLM) == (cache / SMOLLM, "cached")
+    llm_files.remember(given, "remembered", SMOLLM)
+    assert llm_files.find(SMOLLM) == (given, "remembered")
     marker.write_text(json.dumps({"sha256": "cached", "folder": str(tmp_path / "gone")}))
-    assert weights.find(SMOLLM) == (cache / SMOLLM, "from shipped.gguf")
+    assert llm_files.find(SMOLLM) == (cache / SMOLLM, "from shipped.gguf")
     marker.unlink()
-    assert weights.find(SMOLLM) == (cache / SMOLLM, "from shipped.gguf")
-    assert weights.find(str(gguf)) == (cache / "shipped", "from shipped.gguf")
+    assert llm_files.find(SMOLLM) == (cache / SMOLLM, "from shipped.gguf")
+    assert llm_files.find(str(gguf)) == (cache / "shipped", "from shipped.gguf")
     assert asked == []
-    monkeypatch.setattr(weights, "_shipped_gguf", lambda distribution: None)
-    assert weights.find(SMOLLM) == (hub, file_digest(hub / "model.safetensors"))
-    assert weights.find("someone/other-llm")[0] == hub
+    monkeypatch.setattr(llm_files, "_shipped_gguf", lambda distribution: None)
+    assert llm_files.find(SMOLLM) == (hub, file_digest(hub / "model.safetensors"))
+    assert llm_files.find("someone/other-llm")[0] == hub
     assert asked == ["HuggingFaceTB/SmolLM2-135M-Instruct", "someone/other-llm"]
 
 
@@ -194,13 +195,13 @@ def test_whole_number_weights_without_the_library(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_distribution_that_is_not_there() -> None:
-    assert weights._shipped_gguf("semantic-cc-no-such-distribution") is None
-    assert weights._shipped_gguf("pytest") is None  # installed, but ships no such file
+    assert llm_files._shipped_gguf("semantic-cc-no-such-distribution") is None
+    assert llm_files._shipped_gguf("pytest") is None  # installed, but ships no such file
 
 
 def test_found_nowhere_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SEMANTIC_CC_CACHE", str(tmp_path))
-    monkeypatch.setattr(weights, "_shipped_gguf", lambda distribution: None)
+    monkeypatch.setattr(llm_files, "_shipped_gguf", lambda distribution: None)
 
     def offline(*args: object, **options: object) -> None:
         raise ConnectionError("no\nnetwork")
@@ -235,7 +236,7 @@ def test_smollm2_from_its_distribution(monkeypatch: pytest.MonkeyPatch, tmp_path
     llm = load_llm(config)
     assert llm.digest in FOUNDATIONS[SMOLLM].digests
     assert [path.name for path in tmp_path.iterdir()] == [SMOLLM]  # converted once, nothing left over
-    monkeypatch.setattr(weights, "_shipped_gguf", None)  # from now on the cache answers
+    monkeypatch.setattr(llm_files, "_shipped_gguf", None)  # from now on the cache answers
     again = load_llm(config)
     assert again.digest == llm.digest
     ids = llm.tokenizer(
@@ -251,3 +252,14 @@ def test_smollm2_from_its_distribution(monkeypatch: pytest.MonkeyPatch, tmp_path
         sum(letter.isascii() and (letter.isalnum() or letter in " .,'") for letter in answer)
         >= len(answer) - 2
     )
+
+
+@pytest.mark.slow
+def test_smollm2_from_the_hub() -> None:
+    """Where the hub is within reach; its digest is one of the two that are accepted."""
+    try:
+        folder = fetch("smollm2-135m")
+    except FoundationWeightsError as error:
+        pytest.skip(f"the hub is not within reach: {error}")
+    llm = load_llm(LLMConfig(name=str(folder), template="chatml"))
+    assert llm.digest in FOUNDATIONS[SMOLLM].digests

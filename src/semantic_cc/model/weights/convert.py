@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from semantic_cc.errors import CheckpointError, InputError
-from semantic_cc.model.weights import llm
+from semantic_cc.model.weights import llm_files
 from semantic_cc.model.weights.catalogue import FOUNDATIONS, cache_folder
 from semantic_cc.model.weights.parts import Part, read_part, write_part
 from semantic_cc.model.weights.reading import Source
@@ -109,9 +109,9 @@ def _convert_llm(source: str, name: str | None, out: Path | None) -> Converted:
         )
     path = Path(source).expanduser()
     name = name or (path.stem if path.is_file() else path.name)
-    given = path if path.exists() else llm.from_hub(source, None)
-    folder, digest = llm.prepared(given, name)
-    llm.whole_model(folder, dtype="auto")
+    given = path if path.exists() else llm_files.from_hub(source, None)
+    folder, digest = llm_files.prepared(given, name)
+    llm_files.whole_model(folder, dtype="auto")
     if folder == given:
-        llm.remember(folder, digest, name)
+        llm_files.remember(folder, digest, name)
     return Converted("llm", folder, name, digest)

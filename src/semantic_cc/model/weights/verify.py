@@ -17,7 +17,7 @@ from semantic_cc.errors import CheckpointError
 from semantic_cc.model.encoder import BitemporalEncoder
 from semantic_cc.model.enhancer import Enhancer
 from semantic_cc.model.qformer import QFormer
-from semantic_cc.model.weights import llm, tables
+from semantic_cc.model.weights import llm_files, tables
 from semantic_cc.model.weights.catalogue import FOUNDATIONS
 from semantic_cc.model.weights.parts import Part, facts_of, find_part, load_part, read_part
 from semantic_cc.model.weights.reading import Source, digest_of
@@ -41,7 +41,7 @@ def verify(name: str, source: Path | None = None) -> Iterator[str]:
         Path(name).is_dir()
         or Path(name).suffix == ".gguf"
         or (known and known.part == "llm")
-        or llm.is_cached(name)
+        or llm_files.is_cached(name)
     ):
         yield from _verify_llm(name, source)
         return
@@ -95,7 +95,8 @@ def _beside_theirs(part: Part, source: Path) -> str:
 
 def _same(theirs: Tensor, ours: Tensor) -> str:
     difference = float((theirs - ours).abs().max())
-    if not torch.allclose(theirs, ours, rtol=1.3e-6, atol=1e-5):
+    # float32 sums in another order: 1e-5 at most over the 12 layers of a full-size SAM ViT-B with random weights
+    if difference > 1e-4 * float(theirs.abs().max()):
         raise CheckpointError(f"a fixed input gives another output than theirs: up to {difference:.2g} apart")
     return f"a fixed input gives the same output through theirs and ours (at most {difference:.2g} apart)"
 
@@ -189,10 +190,10 @@ def _minigpt4(part: Part, source: Path) -> tuple[Tensor, Tensor]:
 
 
 def _verify_llm(name: str, source: Path | None) -> Iterator[str]:
-    folder, digest = llm.find(name)
-    stated = llm.stated_digest(folder, digest)
+    folder, digest = llm_files.find(name)
+    stated = llm_files.stated_digest(folder, digest)
     yield f"{folder}: sha256 {digest}, {stated}; {_standing(digest)}"
-    ours = llm.whole_model(folder, dtype="auto").eval()
+    ours = llm_files.whole_model(folder, dtype="auto").eval()
     yield f"it is whole: {sum(value.numel() for value in ours.parameters()):,} parameters, all of them numbers"
     if source is None:
         return
@@ -201,8 +202,10 @@ def _verify_llm(name: str, source: Path | None) -> Iterator[str]:
     if digest_of(files) != digest:
         raise CheckpointError(f"{source}: has sha256 {digest_of(files)}, but {folder} comes from {digest}")
     theirs = AutoModelForCausalLM.from_pretrained(
-        source.parent if place else source, dtype=ours.dtype, **place
-    )
+        source.parent if place else source, dtype=torch.float32, **place
+    ).eval()
+    for parameter in theirs.parameters():  # not .to(dtype): that would round the rotary frequencies too
+        parameter.data = parameter.data.to(ours.dtype)
     ids = torch.arange(3, 35)[None]
     with torch.inference_mode():
-        yield _same(theirs.to(ours.dtype).eval()(ids).logits.float(), ours(ids).logits.float())
+        yield _same(theirs(ids).logits.float(), ours(ids).logits.float())
