@@ -173,8 +173,9 @@ def load_pretrained(
         FoundationWeightsError: foundation weights are nowhere to be found.
     """
     folder = _folder(name)
-    content, notes = migrated(_read_config(folder))
+    content = _read_config(folder)
     try:
+        content, notes = migrated(content)
         merged = content["merged"]
         config = parse(ModelConfig, content["model"])
         info = ModelInfo(
@@ -186,7 +187,8 @@ def load_pretrained(
             notes=notes,
         )
         accepted = {part: list(entry["accepted_digests"]) for part, entry in info.foundation.items()}
-        _ = accepted["llm"]
+        if "llm" not in accepted:
+            raise KeyError("llm")
         tensors = load_file(folder / "model.safetensors")
     except ConfigError as error:
         raise CheckpointError(f"{folder}/config.json is not a Semantic-CC configuration: {error}") from error
