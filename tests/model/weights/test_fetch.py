@@ -26,19 +26,27 @@ class Hub:
 
     def model_info(self, hub: str, files_metadata: bool) -> SimpleNamespace:
         assert files_metadata
-        return SimpleNamespace(siblings=[self._sibling(path) for path in sorted(self.served.iterdir())])
+        return SimpleNamespace(
+            sha="r1", siblings=[self._sibling(path) for path in sorted(self.served.iterdir())]
+        )
 
     def _sibling(self, path: Path) -> SimpleNamespace:
         digest = "0" * 64 if path.name in self.wrong else hashlib.sha256(path.read_bytes()).hexdigest()
         large = path.suffix in (".safetensors", ".bin")
         return SimpleNamespace(rfilename=path.name, lfs=SimpleNamespace(sha256=digest) if large else None)
 
-    def file(self, hub: str, name: str) -> str:
+    def file(self, hub: str, name: str, revision: str) -> str:
+        assert revision == "r1"
         return str(self.served / name)
 
     def snapshot(
-        self, hub: str, allow_patterns: list[str] | None = None, local_files_only: bool = False
+        self,
+        hub: str,
+        revision: str | None = None,
+        allow_patterns: list[str] | None = None,
+        local_files_only: bool = False,
     ) -> str:
+        assert local_files_only or revision == "r1"
         if not local_files_only:
             self.asked += allow_patterns or []
             self.cache.mkdir(exist_ok=True)
@@ -109,13 +117,15 @@ def test_another_digest_than_the_hub_announces(hub: Callable[[Path], Hub], tmp_p
         fetch("sam-vit-large")
 
 
-def test_offline(hub: Callable[[Path], Hub], tmp_path: Path) -> None:
+def test_offline(hub: Callable[[Path], Hub], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = hub(served_sam(tmp_path / "served"))
     with pytest.raises(FoundationWeightsError, match="not in the hub's cache on this machine"):
         fetch("sam-vit-large", offline=True)
     folder = fetch("sam-vit-large")
     made.asked.clear()
     assert fetch("sam-vit-large", offline=True) == folder and made.asked == []
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    assert fetch("sam-vit-large") == folder and made.asked == []
 
 
 def test_no_hub(monkeypatch: pytest.MonkeyPatch) -> None:

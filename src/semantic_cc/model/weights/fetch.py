@@ -33,7 +33,7 @@ def fetch(name: str, offline: bool = False) -> Path:
 
     Args:
         name: a known name.
-        offline: take it from the hub's own cache on this machine, ask no network.
+        offline: take it from the hub's own cache on this machine, ask no network; so too under $HF_HUB_OFFLINE.
 
     Returns:
         The folder, in the Hugging Face layout.
@@ -42,22 +42,21 @@ def fetch(name: str, offline: bool = False) -> Path:
         FoundationWeightsError: not to be had; the message says which file to put where.
         CheckpointError: a file is not what the hub says it is.
     """
-    from huggingface_hub import HfApi, hf_hub_download, snapshot_download
+    from huggingface_hub import HfApi, constants, hf_hub_download, snapshot_download
 
     name, known = fetchable(name)
-    hub = str(known.hub)
+    hub, offline = str(known.hub), offline or constants.HF_HUB_OFFLINE
     try:
         if offline:
             return Path(snapshot_download(hub, local_files_only=True))
-        listed = _listed(HfApi().model_info(hub, files_metadata=True).siblings or [])
+        info = HfApi().model_info(hub, files_metadata=True)
+        listed = _listed(info.siblings or [])
         index = next((file for file in INDEXES if file in listed), None)
         shards = None
         if index and SINGLES[INDEXES.index(index)] not in listed:
-            shards = _shards(Path(hf_hub_download(hub, index)), known.part)
+            shards = _shards(Path(hf_hub_download(hub, index, revision=info.sha)), known.part)
         wanted = _wanted(listed, shards)
-        folder = Path(snapshot_download(hub, allow_patterns=wanted))
-    except CheckpointError:
-        raise
+        folder = Path(snapshot_download(hub, revision=info.sha, allow_patterns=wanted))
     except Exception as error:  # the hub's client raises many kinds; all mean "not to be had"
         where = "in the hub's cache on this machine" if offline else "to be had from the hub"
         raise FoundationWeightsError(
