@@ -37,6 +37,7 @@ PAPER: dict[str, Any] = {
     "encoder.bcsf": True,
     "encoder.bcsf_after": "global",
     "encoder.adapt": "lora",
+    "encoder.weights": "sam-vit-large",
     "encoder.lora": LoraConfig(rank=16, alpha=32, dropout=0.05),
     "change_task": True,
     "neck": NeckConfig(
@@ -56,7 +57,8 @@ PAPER: dict[str, Any] = {
     "qformer.encoder_width": 1408,
     "qformer.text": False,
     "qformer.frozen": True,
-    "enhancer": EnhancerConfig(position="after", activation=True, subtraction=True),
+    "qformer.weights": "blip2",
+    "enhancer": EnhancerConfig(position="after", activation=True, subtraction=True, weights="minigpt4-7b"),
     "llm.name": "vicuna-7b",
     "llm.template": "minigpt4",
     "llm.lora": LoraConfig(rank=16, alpha=32, dropout=0.05),

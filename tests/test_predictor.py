@@ -15,7 +15,7 @@ from semantic_cc.model.semantic_cc import Prediction
 from semantic_cc.predictor import class_mask
 from semantic_cc.types import BUILDING, NONE, ROAD, ChangeDescription
 
-INFO = SimpleNamespace(name="fake", digest="d1")
+INFO = SimpleNamespace(name="fake", digest="d1", notes=())
 
 
 class FakeModel(nn.Module):

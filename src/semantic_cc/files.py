@@ -71,6 +71,28 @@ def new_folder(out: str | Path) -> Iterator[Path]:
         shutil.rmtree(work, ignore_errors=True)
 
 
+@contextmanager
+def new_file(out: str | Path) -> Iterator[Path]:
+    """A path to write to, which becomes the file `out` when the block ends well, and else nothing.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    out = check_file(out)
+    work = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        yield work
+        work.chmod(0o666 & ~_umask())  # some writers make a private file, this is to be an ordinary one
+        work.replace(out)
+    except OSError as error:
+        raise OutputError(
+            f"{out}: cannot be written ({error.strerror or error}); free space or choose another place"
+        ) from error
+    finally:
+        work.unlink(missing_ok=True)
+
+
 def write_files(folder: str | Path, files: Mapping[str, bytes]) -> list[Path]:
     """Writes `files` (name -> content), all or none: under temporary names first, then renamed.
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from semantic_cc.model.checkpoint import ModelInfo
     from semantic_cc.model.semantic_cc import Prediction, SemanticCCModel
+    from semantic_cc.model.weights.llm import LLMType
 
 
 class SemanticCC:
@@ -33,23 +35,114 @@ class SemanticCC:
         self.device = device
 
     @classmethod
-    def from_pretrained(cls, name_or_dir: str = "small", device: str | None = None) -> SemanticCC:
+    def from_pretrained(
+        cls,
+        name_or_dir: str | Path = "small",
+        device: str | None = None,
+        *,
+        merge: bool = True,
+        allow_foundation_mismatch: bool = False,
+        llm_dtype: LLMType | None = None,
+    ) -> SemanticCC:
         """Loads a model.
 
         Args:
-            name_or_dir: a shipped model's name, or a folder with config.json and model.safetensors.
+            name_or_dir: a shipped model's name, a folder with config.json and model.safetensors, or a hub id.
             device: for example cpu or cuda:1; by default cuda where there is one, else cpu.
+            merge: fold the adapters into the base weights, which is faster; False keeps them apart for
+                `save_pretrained`.
+            allow_foundation_mismatch: go on with other foundation weights than the accepted, with a note in
+                every description.
+            llm_dtype: type of the language model's weights, instead of its own; int8 and int4 need the extra
+                `quantised` (bitsandbytes).
 
         Raises:
-            CheckpointError: unknown name, missing or damaged folder.
+            CheckpointError: unknown name, missing or damaged folder, foundation weights that are not the accepted.
             FoundationWeightsError: the language model is nowhere to be found.
-            InputError: this machine has no such device.
+            InputError: this machine has no such device, or lacks bitsandbytes.
         """
         from semantic_cc.model.checkpoint import load_pretrained
 
         chosen = _device(device)  # before the slow part
-        model, info = load_pretrained(name_or_dir)
+        model, info = load_pretrained(
+            name_or_dir,
+            merge=merge,
+            allow_foundation_mismatch=allow_foundation_mismatch,
+            llm_dtype=llm_dtype,
+        )
         return cls(model, info, chosen)
+
+    def save_pretrained(
+        self,
+        folder: str | Path,
+        *,
+        name: str | None = None,
+        merge: bool = False,
+        dtype: Literal["float32", "bfloat16"] = "float32",
+    ) -> Path:
+        """Writes the model, with its card: what was trained alone, or with `merge` everything.
+
+        Args:
+            folder: where to; a model that is there is replaced.
+            name: its name; by default the one it has.
+            merge: fold the adapters into the base weights (of this object too) and write those, so that no
+                foundation weights are needed.
+            dtype: type of the stored weights, but for a merged language model's, which keeps its own.
+
+        Raises:
+            InputError: the adapters are merged already, and `merge` is off.
+            OutputError: the place cannot be written, or holds something else than a model.
+        """
+        import torch
+
+        from semantic_cc.model.checkpoint import save_pretrained
+
+        adapted = any("lora_" in key for key in self.model.state_dict())
+        if not merge and not adapted:
+            raise InputError(
+                "the adapters are merged into the base weights: load the model with merge=False, or save all of it "
+                "with merge=True"
+            )
+        return save_pretrained(
+            self.model,
+            folder,
+            name=name or self.info.name,
+            training=self.info.training,
+            dtype=getattr(torch, dtype),
+            merge=merge,
+        )
+
+    def push_to_hub(
+        self,
+        repository: str,
+        *,
+        private: bool = False,
+        merge: bool = False,
+        dtype: Literal["float32", "bfloat16"] = "float32",
+    ) -> str:
+        """Publishes the model on the Hugging Face hub, with its card.
+
+        Args:
+            repository: owner/name; made if need be.
+            private: whether a new repository is private.
+            merge, dtype: as `save_pretrained`'s.
+
+        Returns:
+            The model's address.
+
+        Raises:
+            InputError: as `save_pretrained`, or `repository` is no owner/name.
+            SemanticCCError: the hub refuses or cannot be reached.
+        """
+        import tempfile
+
+        from semantic_cc.model.hub import is_hub_id, upload_model
+
+        if not is_hub_id(repository):
+            raise InputError(f"{repository!r} is no place on the hub; give owner/name")
+        with tempfile.TemporaryDirectory() as work:
+            folder = self.save_pretrained(Path(work) / "model", name=repository, merge=merge, dtype=dtype)
+            return upload_model(folder, repository, private)
 
     def describe(
         self, before: ImageSource, after: ImageSource, instruction: str | None = None
@@ -69,6 +162,7 @@ class SemanticCC:
             raise InputError("the instruction is empty; give a text, or leave it out for the model's own")
         start = time.perf_counter()
         earlier, later, notes = read_pair(before, after)
+        notes += self.info.notes
         read = time.perf_counter() - start
         prediction = self._predict(earlier, later, None if instruction is None else [instruction])
         return _description(prediction, notes, self._model(), {"read": read}, start)

@@ -55,7 +55,7 @@ class ChangeDescription:
         heatmap: ``(H, W)`` float32 in [0, 1], size of the differential features after the neck
             (the paper's Fig. 8).
         classes: label value -> name of each class the mask can hold, "no change" left out; empty without a mask.
-        notes: what was converted in the input, for people.
+        notes: what was converted in the input, and what is to be known of the model, for people.
         model: name and digest of the model.
         timings: seconds by step.
     """

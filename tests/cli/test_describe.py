@@ -66,7 +66,7 @@ def test_what_a_library_prints_does_not_reach_stdout(
 ) -> None:
     load = predictor.SemanticCC.from_pretrained
 
-    def noisy(name: str) -> predictor.SemanticCC:
+    def noisy(name: str, **options: object) -> predictor.SemanticCC:
         print("loading shards: 100%")
         return load(name)
 

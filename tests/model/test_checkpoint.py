@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,9 @@ from semantic_cc.errors import CheckpointError, OutputError
 from semantic_cc.model import checkpoint
 from semantic_cc.model.build import build_model
 from semantic_cc.model.checkpoint import load_pretrained, save_pretrained
+from semantic_cc.model.foundation import own_parameter
 from semantic_cc.model.semantic_cc import SemanticCCModel
+from semantic_cc.model.weights import FOUNDATIONS
 
 Build = Callable[..., SemanticCCModel]
 Images = Callable[..., tuple[torch.Tensor, torch.Tensor]]
@@ -22,7 +25,7 @@ Images = Callable[..., tuple[torch.Tensor, torch.Tensor]]
 def model(build: Build) -> SemanticCCModel:
     """A tiny model whose own tensors are shaken, while the LLM's base is what it loads."""
     shaken, fresh = build(), build(shaken=False)
-    own = checkpoint.own_parameter(fresh.config)
+    own = own_parameter(fresh.config)
     state = {key: value for key, value in shaken.state_dict().items() if own(key)}
     fresh.load_state_dict(state, strict=False)
     return fresh
@@ -182,9 +185,11 @@ def test_a_missing_file(folder: Path, name: str, message: str) -> None:
     [
         ("{", "is not valid JSON"),
         ("", "is not valid JSON"),
-        ("[1]", "is not a Semantic-CC configuration of format 1"),
-        ('{"format": 99}', "is not a Semantic-CC configuration of format 1"),
+        ("[1]", "is not a Semantic-CC configuration$"),
+        ('{"format": 99}', "is of format 99, this version reads formats 1 to 2; update semantic-cc"),
         ('{"format": 1}', "'model' is missing or wrong"),
+        ('{"format": 1, "model": [1]}', "is missing or wrong"),
+        ('{"format": 2, "name": "x", "model": {}}', "'merged' is missing or wrong"),
         ('{"format": 1, "name": "x", "model": {"widht": 3}, "foundation": {}}', "'widht' is not accepted"),
         ('{"format": 1, "name": "x", "model": {}, "foundation": {}}', "'llm' is missing or wrong"),
     ],
@@ -206,20 +211,24 @@ def test_an_unknown_name(name: str) -> None:
 def test_another_language_model_than_the_accepted(folder: Path) -> None:
     edit(folder, lambda content: content["foundation"]["llm"].update(accepted_digests=["aaa"]))
     with pytest.raises(
-        CheckpointError, match=r"trained on a random with sha256 \['aaa'\], here is random-32x2-0"
+        CheckpointError,
+        match=r"trained on a random with sha256 aaa, here is random-32x2-0; --allow-foundation",
     ):
         load_pretrained(folder)
 
 
-def test_a_known_language_model_is_named_with_its_digests(
+def test_a_known_language_model_is_named_with_all_its_digests(
     build: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(checkpoint.FOUNDATIONS, "random", checkpoint.FOUNDATIONS["smollm2-135m-instruct"])
+    known = replace(FOUNDATIONS["smollm2-135m-instruct"], digests=("from the hub", "random-32x2-0"))
+    monkeypatch.setitem(FOUNDATIONS, "random", known)
     folder = save_pretrained(build(shaken=False), tmp_path / "saved", name="mine")
     named = json.loads((folder / "config.json").read_text())["foundation"]["llm"]
-    assert named["name"] == "random"
-    assert tuple(named["accepted_digests"]) == checkpoint.FOUNDATIONS["random"].digests
-    assert len(named["accepted_digests"]) == 2  # the GGUF file's and the hub's
+    assert named == {"name": "random", "accepted_digests": ["from the hub", "random-32x2-0"]}
+    monkeypatch.setitem(FOUNDATIONS, "random", replace(known, digests=("from the hub",)))
+    folder = save_pretrained(build(shaken=False), tmp_path / "saved", name="mine")
+    named = json.loads((folder / "config.json").read_text())["foundation"]["llm"]
+    assert named["accepted_digests"] == ["random-32x2-0"]  # what was used, and that alone
 
 
 def test_building_needs_no_checkpoint(folder: Path, pair: Images) -> None:

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from semantic_cc.config import load_config
 from semantic_cc.errors import DataError, OutputError
 from semantic_cc.model.build import build_encoder
+from semantic_cc.model.weights.parts import read_named
 from semantic_cc.training.pretrain import cover_loss, pretrain
 
 
@@ -38,7 +39,7 @@ def test_the_encoder_learns_and_training_starts_from_it(world_folder: Path, tmp_
     assert sum(losses[-4:]) < 0.9 * sum(losses[:4])
     written = load_file(out)
     sizes = load_config("tiny", {"model": {"encoder": {"weights": str(out)}}}).model.encoder
-    started = build_encoder(sizes).vision.state_dict()
+    started = build_encoder(sizes, read_named("encoder", sizes.weights)).vision.state_dict()
     assert written.keys() == started.keys()
     for name, value in written.items():
         assert torch.equal(started[name], value), name

@@ -4,11 +4,9 @@ import re
 
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
 
-from semantic_cc.config import LLMConfig, load_config, merge, preset_names
-from semantic_cc.model.build import build_model
-from semantic_cc.model.weights import LanguageModel, load_llm
+from semantic_cc.config import load_config, merge, preset_names
+from semantic_cc.model.outline import outline
 from semantic_cc.training import stages
 from semantic_cc.training.stages import apply, stages_of, trainable_names
 
@@ -160,17 +158,7 @@ def test_what_a_stage_needs_and_loses(tiny):
 def test_every_preset_has_its_stages(preset):
     """Full size, on the meta device: no memory, no foundation weights."""
     config = load_config(preset)
-    tokenizer = load_llm(LLMConfig(name="random")).tokenizer
-    sizes = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=64,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-    )
-    with torch.device("meta"):
-        llm = LanguageModel(LlamaForCausalLM(sizes), tokenizer, "none")
-        model = build_model(config.model, llm=llm)
+    model = outline(config.model)
     plan = stages_of(config.train.strategy, config.model)
     trained = set().union(*(trainable_names(stage, model) for stage in plan))
     base = LORA if config.model.encoder.adapt == "lora" else FULL

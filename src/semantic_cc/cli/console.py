@@ -77,8 +77,21 @@ def stdout_for_us() -> Iterator[None]:
         yield
 
 
-def load_model(name: str) -> SemanticCC:
+def add_mismatch(parser: argparse.ArgumentParser) -> None:
+    """Declares ``--allow-foundation-mismatch``."""
+    parser.add_argument(
+        "--allow-foundation-mismatch",
+        action="store_true",
+        help="go on with other foundation weights than the model was trained on, with a note in the report",
+    )
+
+
+def load_model(name: str, **options: Any) -> SemanticCC:
     """The model `name`, with a line in the terminal while it loads.
+
+    Args:
+        name: a shipped name, a folder or a hub id.
+        options: as those of `SemanticCC.from_pretrained`.
 
     Raises:
         As `SemanticCC.from_pretrained`.
@@ -90,7 +103,7 @@ def load_model(name: str) -> SemanticCC:
     ):
         from semantic_cc.predictor import SemanticCC
 
-        return SemanticCC.from_pretrained(name)
+        return SemanticCC.from_pretrained(name, **options)
 
 
 def change_line(description: ChangeDescription) -> str:

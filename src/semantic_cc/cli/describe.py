@@ -10,7 +10,7 @@ import argparse
 import dataclasses
 import json
 
-from semantic_cc.cli.console import change_line, load_model, say, stdout_for_us
+from semantic_cc.cli.console import add_mismatch, change_line, load_model, say, stdout_for_us
 
 NAME = "describe"
 HELP = "say what changed between two images, and where"
@@ -25,8 +25,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--json", action="store_true", help="print the report as one JSON object and nothing else"
     )
     parser.add_argument(
-        "--model", metavar="NAME|DIR", default="small", help="a shipped model or a folder [small]"
+        "--model", metavar="NAME|DIR", default="small", help="a shipped model, a folder or a hub id [small]"
     )
+    parser.add_argument(
+        "--llm-dtype",
+        choices=("float32", "bfloat16", "int8", "int4"),
+        help="type of the language model's weights [its own]; int8 and int4 need semantic-cc[quantised]",
+    )
+    add_mismatch(parser)
     parser.add_argument("--instruction", metavar="TEXT", help="ask this one text instead of the model's own")
 
 
@@ -40,7 +46,11 @@ def run(arguments: argparse.Namespace) -> None:
         check_folder(arguments.out)
     before, after, notes = read_pair(arguments.before, arguments.after)
     with stdout_for_us():
-        model = load_model(arguments.model)
+        model = load_model(
+            arguments.model,
+            allow_foundation_mismatch=arguments.allow_foundation_mismatch,
+            llm_dtype=arguments.llm_dtype,
+        )
         description = model.describe(before, after, instruction=arguments.instruction)
         description = dataclasses.replace(description, notes=notes + description.notes)
 
@@ -56,7 +66,7 @@ def run(arguments: argparse.Namespace) -> None:
         return
     say(description.sentence, style="bold")
     say(change_line(description))
-    for note in notes:
+    for note in description.notes:
         say(f"note: {note}")
     if paths:
         say(f"outputs: {', '.join(path.name for path in paths)} in {arguments.out}")

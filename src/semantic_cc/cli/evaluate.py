@@ -12,7 +12,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from semantic_cc.cli.captions import add_meteor, print_captions
-from semantic_cc.cli.console import add_data, positive, progress_bar, say, show, stdout_for_us
+from semantic_cc.cli.console import add_data, add_mismatch, positive, progress_bar, say, show, stdout_for_us
 from semantic_cc.types import SPLITS
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PAGE.html",
         help=f"also write the {_WORST} pairs with the worst masks there, side by side",
     )
+    add_mismatch(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -57,6 +58,7 @@ def run(arguments: argparse.Namespace) -> None:
             report = evaluate(
                 arguments.model, arguments.data, arguments.split, arguments.limit, arguments.batch, advance,
                 study=study, meteor=arguments.meteor,
+                allow_foundation_mismatch=arguments.allow_foundation_mismatch,
             )  # fmt: skip
     if out is not None:
         write_files(out.parent, {out.name: (json.dumps(report, indent=2) + "\n").encode()})

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 import warnings
@@ -13,10 +14,22 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from semantic_cc import __version__
-from semantic_cc.cli import align, data, demo, describe, evaluate, pretrain, score, synth, train
+from semantic_cc.cli import (
+    align,
+    data,
+    demo,
+    describe,
+    evaluate,
+    pretrain,
+    publish,
+    score,
+    synth,
+    train,
+    weights,
+)
 from semantic_cc.errors import InputError, SemanticCCError
 
-COMMANDS = (describe, demo, synth, data, pretrain, align, train, evaluate, score)
+COMMANDS = (describe, demo, synth, data, pretrain, align, train, evaluate, score, publish, weights)
 """Modules with NAME, HELP, `add_arguments(parser)` and `run(arguments) -> None`."""
 
 
@@ -82,6 +95,7 @@ def _quiet_libraries() -> None:
     """Keeps the libraries' warnings and bars off the terminal, unless the user asked for them."""
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TQDM_DISABLE", "1")

@@ -47,6 +47,10 @@ def check(config: Config | ModelConfig) -> None:
             and (model.qformer.width != model.qformer.encoder_width or model.qformer.width % 4 != 0),
             "qformer.positions needs qformer.encoder_width equal to qformer.width, a multiple of 4",
         ),
+        (
+            model.qformer.weights is not None and (model.qformer.text or model.qformer.positions),
+            "qformer.weights fits neither qformer.text (BLIP-2's reads no text) nor qformer.positions",
+        ),
     ]
     for lora in (encoder.lora, model.llm.lora):
         problems += [

@@ -37,8 +37,8 @@ class EncoderConfig:
         bcsf_after: the layers they follow: the four global ones (paper) or every window layer.
         adapt: what of SAM trains: LoRA on every layer's qkv, or all weights (no pretrained encoder).
         lora: the adapters, read when adapt is lora.
-        weights: SAM vision weights in the Hugging Face layout (a .safetensors file), or null for a random
-            start; position tables of another size are resampled.
+        weights: SAM's weights: sam-vit-base, sam-vit-large or sam-vit-huge once converted (semantic-cc weights),
+            or a .safetensors file; null for a random start; position tables of another size are resampled.
     """
 
     width: int = 1024
@@ -104,6 +104,8 @@ class QFormerConfig:
             what a Q-Former without pretraining needs to learn places from few pairs.
         text: whether it also reads the instruction (InstructBLIP's form; eq. 7 can be read so).
         frozen: whether Q-Former and queries keep their weights (pretrained) or train.
+        weights: BLIP-2's weights for Q-Former, queries and ln_vision: blip2 once converted (semantic-cc weights),
+            or a .safetensors file; null for a random start.
     """
 
     queries: int = 32
@@ -114,6 +116,7 @@ class QFormerConfig:
     positions: bool = False
     text: bool = False
     frozen: bool = True
+    weights: str | None = None
 
 
 @dataclass(frozen=True)
@@ -124,11 +127,14 @@ class EnhancerConfig:
         position: after the Q-Former (paper), before it (at encoder width), or off (dates only joined).
         activation: the gates of the first two formulas; off = gates 1.
         subtraction: the third block, the difference of the dates.
+        weights: MiniGPT-4's projection to start from: minigpt4-7b once converted (semantic-cc weights), or a
+            .safetensors file; null starts from the dates' difference.
     """
 
     position: Literal["after", "before", "off"] = "after"
     activation: bool = True
     subtraction: bool = True
+    weights: str | None = None
 
 
 @dataclass(frozen=True)
@@ -136,8 +142,8 @@ class LLMConfig:
     """The language model that writes the sentence.
 
     Args:
-        name: vicuna-7b, smollm2-135m-instruct, random (a seeded LLaMA of a few layers, for tests), a local
-            directory in the Hugging Face layout, or a hub id.
+        name: vicuna-7b, smollm2-135m-instruct or another name in the cache (semantic-cc weights), random (a seeded
+            LLaMA of a few layers, for tests), a local directory in the Hugging Face layout, a GGUF file, or a hub id.
         template: prompt template and end mark: minigpt4 (Vicuna) or chatml (SmolLM2).
         lora: the adapters.
         lora_targets: names of the linear layers that get adapters.

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from peft import LoraConfig as PeftLora
 from peft import inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
 from torch import nn
-from transformers import SamVisionConfig
-from transformers.models.sam.modeling_sam import SamVisionEncoder
+from transformers.initialization import no_init_weights
 
 from semantic_cc.config import EncoderConfig, LoraConfig, ModelConfig, NeckConfig
 from semantic_cc.model.bcsf import BCSF
@@ -28,57 +28,72 @@ from semantic_cc.model.neck import (
 from semantic_cc.model.prompter import TEMPLATES, Prompter
 from semantic_cc.model.qformer import QFormer, start_on_grid
 from semantic_cc.model.semantic_cc import SemanticCCModel
-from semantic_cc.model.weights import LanguageModel, load_llm, load_sam
+from semantic_cc.model.weights import LanguageModel, load_llm
+from semantic_cc.model.weights.parts import Part, load_part, read_named
+from semantic_cc.model.weights.shapes import qformer_part, sam_vision
 
 
-def build_model(config: ModelConfig, seed: int = 0, llm: LanguageModel | None = None) -> SemanticCCModel:
+def build_model(
+    config: ModelConfig, seed: int = 0, llm: LanguageModel | None = None, adapters: bool = True
+) -> SemanticCCModel:
     """The model at its starting weights.
 
     Args:
-        config: all sizes.
+        config: all sizes, and the foundation weights to start from.
         seed: seed of every weight that is not loaded.
         llm: a language model already at hand; None loads the one that `config.llm` names.
+        adapters: whether LoRA is there; off for weights that it was merged into.
 
     Raises:
-        FoundationWeightsError, CheckpointError: see `load_llm` and `load_sam`.
+        FoundationWeightsError, CheckpointError: see `load_llm` and `read_named`.
     """
+    parts = read_parts(config)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return SemanticCCModel(
+        model = SemanticCCModel(
             config,
-            encoder=build_encoder(config.encoder),
+            encoder=build_encoder(config.encoder, parts.get("encoder"), adapters),
             neck=build_neck(config.neck, config.encoder) if config.change_task else None,
             change_decoder=build_change_decoder(config) if config.change_task else None,
-            caption_decoder=build_caption_decoder(config, llm or load_llm(config.llm)),
+            caption_decoder=build_caption_decoder(
+                config, llm := llm or load_llm(config.llm), parts, adapters
+            ),
         )
+    model.foundation = {"llm": llm.digest, **{name: part.digest for name, part in parts.items()}}
+    return model
 
 
-def build_encoder(config: EncoderConfig) -> BitemporalEncoder:
-    """SAM's ViT (pretrained where weights are named), LoRA where asked for, and the filters."""
-    vision = SamVisionEncoder(
-        SamVisionConfig(
-            hidden_size=config.width,
-            num_hidden_layers=config.depth,
-            num_attention_heads=config.heads,
-            mlp_dim=4 * config.width,
-            window_size=config.window,
-            global_attn_indexes=list(config.global_layers),
-            image_size=config.image_size,
-            patch_size=PATCH,
-            output_channels=config.change_width,
-            initializer_range=0.02,  # transformers' 1e-10 is of no use from scratch
-        )
+def read_parts(config: ModelConfig) -> dict[str, Part]:
+    """The foundation weights that `config` names: encoder, qformer, enhancer; those without a name are left out."""
+    parts = (
+        read_named("encoder", config.encoder.weights),
+        read_named("qformer", config.qformer.weights),
+        read_named("enhancer", config.enhancer.weights),
     )
-    nn.init.trunc_normal_(vision.pos_embed, std=0.02)
-    if config.weights:
-        load_sam(vision, Path(config.weights))
-    if config.adapt == "lora":
+    return {part.name: part for part in parts if part}
+
+
+def build_encoder(
+    config: EncoderConfig, weights: Part | None = None, adapters: bool = True
+) -> BitemporalEncoder:
+    """SAM's ViT (pretrained where weights are given), LoRA where asked for, and the filters."""
+    with unfilled(weights is not None):
+        vision = sam_vision(config)
+        nn.init.trunc_normal_(vision.pos_embed, std=0.02)
+    if weights:
+        load_part(vision, weights)
+    if config.adapt == "lora" and adapters:
         add_lora(vision, config.lora, ("qkv",))
     has_filter = {
         i: (i in config.global_layers) == (config.bcsf_after == "global") for i in range(config.depth)
     }
     layers = [i for i, wanted in has_filter.items() if wanted and config.bcsf]
     return BitemporalEncoder(vision, {i: BCSF(config.width, config.image_size // PATCH) for i in layers})
+
+
+def unfilled(wanted: bool = True) -> AbstractContextManager[None]:
+    """Modules built inside draw no random weights, which takes seconds at full size, since all are loaded after."""
+    return no_init_weights() if wanted else nullcontext()
 
 
 def add_lora(module: nn.Module, config: LoraConfig, targets: tuple[str, ...]) -> None:
@@ -97,9 +112,9 @@ def add_lora(module: nn.Module, config: LoraConfig, targets: tuple[str, ...]) ->
 
 
 def merge_lora(model: nn.Module) -> None:
-    """Folds every adapter into its base layer (W + scaled BA) and removes it."""
+    """Folds every adapter into its base layer (W + scaled BA) and removes it; quantised layers keep theirs."""
     for name, module in list(model.named_modules()):
-        if isinstance(module, LoraLayer):
+        if isinstance(module, LoraLayer) and module.get_base_layer().weight.is_floating_point():
             module.merge()
             parent, _, child = name.rpartition(".")
             setattr(model.get_submodule(parent), child, module.get_base_layer())
@@ -136,20 +151,25 @@ def build_change_decoder(config: ModelConfig) -> ChangeDecoder:
     )
 
 
-def build_caption_decoder(config: ModelConfig, llm: LanguageModel) -> CaptionDecoder:
+def build_caption_decoder(
+    config: ModelConfig, llm: LanguageModel, parts: Mapping[str, Part] | None = None, adapters: bool = True
+) -> CaptionDecoder:
     """Q-Former, enhancer in its place, optional flag head, and the LLM with its adapters."""
+    parts = parts or {}
     qformer, enhancer, width = config.qformer, config.enhancer, config.encoder.width
     llm_width = llm.model.config.get_text_config().hidden_size
     before = enhancer.position == "before"
     # enhancer off: the dates are joined and projected, which is eq. 8 without gates and difference
     active = enhancer.position != "off"
     llm.model.requires_grad_(False)
-    add_lora(llm.model, config.llm.lora, config.llm.lora_targets)
-    reader = QFormer(qformer, vocabulary=len(llm.tokenizer))
+    if adapters:
+        add_lora(llm.model, config.llm.lora, config.llm.lora_targets)
+    with unfilled("qformer" in parts):
+        reader = QFormer(qformer, vocabulary=len(llm.tokenizer))
     queries = nn.Parameter(0.02 * torch.randn(1, qformer.queries, qformer.width))
     if qformer.positions:
         start_on_grid(reader, queries)
-    return CaptionDecoder(
+    decoder = CaptionDecoder(
         project=None if before else nn.Linear(width, qformer.encoder_width),
         ln_vision=nn.LayerNorm(qformer.encoder_width),
         queries=queries,
@@ -166,3 +186,18 @@ def build_caption_decoder(config: ModelConfig, llm: LanguageModel) -> CaptionDec
         prompter=Prompter(llm.tokenizer, TEMPLATES[config.llm.template]),
         max_new_tokens=config.llm.max_new_tokens,
     )
+    if "qformer" in parts:
+        load_part(qformer_part(decoder.queries, decoder.ln_vision, decoder.qformer), parts["qformer"])
+    if "enhancer" in parts:
+        start_from_projection(decoder, parts["enhancer"])
+    return decoder
+
+
+def start_from_projection(decoder: CaptionDecoder, weights: Part) -> None:
+    """MiniGPT-4's projection, where the decoder goes from Q-Former to LLM."""
+    projection = nn.Linear(decoder.queries.shape[-1], decoder.llm_width)
+    load_part(nn.ModuleDict({"llama_proj": projection}), weights)
+    if decoder.to_llm is None:
+        decoder.enhancer.start_from(projection)
+    else:
+        decoder.to_llm.load_state_dict(projection.state_dict())

@@ -63,6 +63,11 @@ class CaptionDecoder(nn.Module):
         # generate() hands over a strided slice, for which torch copies the vocabulary matrix once per row
         llm.get_output_embeddings().register_forward_pre_hook(lambda _, given: (given[0].contiguous(),))
 
+    @property
+    def llm_width(self) -> int:
+        """m."""
+        return self.llm.config.get_text_config().hidden_size
+
     def visual_tokens(self, tokens: Tensor, instructions: list[str] | None = None) -> Tensor:
         """Difference tokens for the LLM.
 

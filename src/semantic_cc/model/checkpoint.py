@@ -1,6 +1,7 @@
 """Checkpoints in the Hugging Face layout: config.json, model.safetensors, README.md (the model card).
 
-They hold only what we trained; the configuration names the foundation weights with accepted digests.
+They hold only what we trained; the configuration names the foundation weights with accepted digests. A merged
+one holds everything: the folder llm is its language model, in the same layout.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -19,13 +20,19 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from semantic_cc.config import ModelConfig, parse, to_dict
-from semantic_cc.errors import CheckpointError, ConfigError, OutputError
-from semantic_cc.model.build import build_model, merge_lora
+from semantic_cc.errors import CheckpointError, ConfigError, InputError, OutputError
+from semantic_cc.model.build import build_model, merge_lora, unfilled
+from semantic_cc.model.card import model_card
+from semantic_cc.model.foundation import FROZEN, as_stored, foundation_parts, own_parameter, without_weights
+from semantic_cc.model.hub import download_model, is_hub_id
+from semantic_cc.model.migrate import FORMAT, migrated
 from semantic_cc.model.semantic_cc import SemanticCCModel
-from semantic_cc.model.weights import FOUNDATIONS, digest_of, load_llm
+from semantic_cc.model.weights import digest_of, load_llm
+from semantic_cc.model.weights.catalogue import official
+from semantic_cc.model.weights.llm import LLMType
 
-FORMAT = 1
-"""Version of config.json."""
+LLM = "llm"
+"""Folder of a merged model's language model."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +41,11 @@ class ModelInfo:
 
     Attributes:
         name: its name, for example small.
-        digest: sha256 of model.safetensors.
+        digest: sha256 of model.safetensors; of a merged model, of that and its language model's files.
         config: sizes.
         foundation: the foundation weights it was trained against.
         training: how it was trained.
+        notes: what was migrated, and foundation weights that are not the accepted ones, for people.
     """
 
     name: str
@@ -45,20 +53,7 @@ class ModelInfo:
     config: ModelConfig
     foundation: dict[str, Any]
     training: dict[str, Any] = field(default_factory=dict)
-
-
-def own_parameter(config: ModelConfig) -> Callable[[str], bool]:
-    """Whether a tensor of that name belongs in the checkpoint: all but what foundation weights give."""
-
-    def own(name: str) -> bool:
-        if "lora_" in name:
-            return True
-        if name.startswith("caption_decoder.llm."):
-            return False
-        given_sam = config.encoder.weights is not None and config.encoder.adapt == "lora"
-        return not (name.startswith("encoder.vision.") and given_sam)
-
-    return own
+    notes: tuple[str, ...] = ()
 
 
 def save_pretrained(
@@ -68,6 +63,7 @@ def save_pretrained(
     name: str,
     training: dict[str, Any] | None = None,
     dtype: torch.dtype = torch.float32,
+    merge: bool = False,
 ) -> Path:
     """Writes the checkpoint; the folder appears, or changes, whole or not at all.
 
@@ -77,10 +73,13 @@ def save_pretrained(
         name: the model's name.
         training: facts of the training run, for config.json and the model card.
         dtype: type of the stored weights.
+        merge: write everything, the adapters merged into the base weights, foundation weights included. `model`
+            may be merged already; else it is now. The language model keeps its own type.
 
     Raises:
         OutputError: the place cannot be written, or holds something else than a model.
-        ValueError: the adapters were merged: they would be lost.
+        InputError: `merge`, and the language model is quantised.
+        ValueError: the adapters were merged, and without `merge` they would be lost.
     """
     folder = Path(folder)
     foreign = _foreign(folder)
@@ -88,26 +87,33 @@ def save_pretrained(
         raise OutputError(
             f"cannot write the model to {folder}: it would replace {foreign}; name a new folder"
         )
-    own = own_parameter(model.config)
+    if merge:
+        merge_lora(model)
+        if any("lora_" in key for key in model.state_dict()):
+            raise InputError(
+                "adapters cannot be merged into int8 or int4 weights; load the model without llm_dtype"
+            )
+    config = as_stored(model.config)
+    belongs = _not_llm if merge else own_parameter(config)
     tensors = {
         key: value.detach().to("cpu", dtype).contiguous()
         for key, value in model.state_dict().items()
-        if own(key)
+        if belongs(key)
     }
-    if not any("lora_" in key for key in tensors):
+    if not merge and not any("lora_" in key for key in tensors):
         raise ValueError("the adapters are merged into the base weights; save the model before merging")
-    llm = model.config.llm.name
-    known = FOUNDATIONS.get(llm)
-    config = to_dict(model.config)
-    if model.config.encoder.adapt == "full":
-        config["encoder"]["weights"] = None  # only a start: all of the encoder is in the checkpoint
     content = {
         "format": FORMAT,
         "name": name,
-        "model": config,
-        "foundation": {"llm": {"name": llm, "accepted_digests": list(known.digests) if known else []}},
+        "merged": merge,
+        "model": to_dict(without_weights(config) if merge else config),
+        "foundation": {
+            part: {"name": named, "accepted_digests": list(official(model.foundation[part]))}
+            for part, named in foundation_parts(config).items()
+        },
         "training": training or {},
     }
+    parameters = sum(value.numel() for value in tensors.values())
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
@@ -116,8 +122,13 @@ def save_pretrained(
     try:
         save_file(tensors, work / "model.safetensors", metadata={"format": "pt"})
         (work / "model.safetensors").chmod(0o644)  # safetensors makes a private file
+        if merge:
+            llm = model.caption_decoder.llm
+            parameters += llm.num_parameters()
+            llm.save_pretrained(work / LLM)
+            model.caption_decoder.prompter.tokenizer.save_pretrained(work / LLM)
         (work / "config.json").write_text(json.dumps(content, indent=2) + "\n")
-        (work / "README.md").write_text(_model_card(content, sum(t.numel() for t in tensors.values())))
+        (work / "README.md").write_text(model_card(content, parameters))
         work.chmod(0o755)
         _replace(folder, work)
     except (OSError, SafetensorError) as error:
@@ -142,55 +153,91 @@ def _replace(folder: Path, work: Path) -> None:
     shutil.rmtree(aside)
 
 
+def _not_llm(name: str) -> bool:
+    return not name.startswith(FROZEN["llm"])
+
+
 def _foreign(folder: Path) -> Path | None:
     """Something at `folder` that is not of our making, None where there is nothing of the kind."""
     if not folder.is_dir():
         return folder if folder.exists() else None
-    ours = ("config.json", "model.safetensors", "README.md")
+    ours = ("config.json", "model.safetensors", "README.md", LLM)
     return next((path for path in sorted(folder.iterdir()) if path.name not in ours), None)
 
 
-def load_pretrained(name: str | Path, *, merge: bool = True) -> tuple[SemanticCCModel, ModelInfo]:
-    """A shipped model by name, or one in a folder; in eval mode.
+def load_pretrained(
+    name: str | Path,
+    *,
+    merge: bool = True,
+    allow_foundation_mismatch: bool = False,
+    llm_dtype: LLMType | None = None,
+) -> tuple[SemanticCCModel, ModelInfo]:
+    """A shipped model by name, one in a folder, or one on the hub; in eval mode.
 
     Args:
-        name: small, or a folder that `save_pretrained` wrote.
-        merge: fold the adapters into their base layers, for faster inference.
+        name: small, a folder that `save_pretrained` wrote, or a hub id such as someone/model.
+        merge: fold the adapters into their base layers, for faster inference; a merged model is so already.
+        allow_foundation_mismatch: go on with other foundation weights than the accepted, with a note.
+        llm_dtype: type of the language model's weights, instead of its own: less memory with int8 or int4, whose
+            adapters stay apart.
 
     Raises:
         CheckpointError: missing, corrupt, of another shape, or foundation weights that are not the accepted.
+        FoundationWeightsError: foundation weights are nowhere to be found.
     """
     folder = _folder(name)
     content = _read_config(folder)
     try:
+        content, notes = migrated(content)
+        merged = content["merged"]
         config = parse(ModelConfig, content["model"])
         info = ModelInfo(
             name=content["name"],
-            digest=digest_of([folder / "model.safetensors"]),
+            digest=digest_of([folder / "model.safetensors", *_llm_files(folder, merged)]),
             config=config,
             foundation=content["foundation"],
             training=content.get("training", {}),
+            notes=notes,
         )
-        accepted = info.foundation["llm"]["accepted_digests"]
+        accepted = {part: list(entry["accepted_digests"]) for part, entry in info.foundation.items()}
+        if "llm" not in accepted:
+            raise KeyError("llm")
         tensors = load_file(folder / "model.safetensors")
     except ConfigError as error:
         raise CheckpointError(f"{folder}/config.json is not a Semantic-CC configuration: {error}") from error
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(
             f"{folder}/config.json is not a Semantic-CC configuration: {error} is missing or wrong"
         ) from error
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{folder}/model.safetensors is missing or corrupt: {error}") from error
-    llm = load_llm(config.llm)
-    if accepted and llm.digest not in accepted:
-        raise CheckpointError(
-            f"{folder} was trained on a {config.llm.name} with sha256 {accepted}, here is {llm.digest}"
-        )
-    model = build_model(config, llm=llm)
-    _load(model, tensors, folder)
-    if merge:
+    llm = load_llm(replace(config.llm, name=str(folder / LLM)) if merged else config.llm, llm_dtype)
+    with unfilled():
+        model = build_model(config, llm=llm, adapters=not merged)
+    if not merged:
+        strange = _strange_foundations(model, info, accepted)
+        if strange and not allow_foundation_mismatch:
+            raise CheckpointError(f"{folder} {strange[0]}; --allow-foundation-mismatch goes on all the same")
+        info = replace(info, notes=(*notes, *(f"{info.name} {text}" for text in strange)))
+    _load(model, tensors, folder, _not_llm if merged else own_parameter(config))
+    if merge and not merged:
         merge_lora(model)
     return model.eval(), info
+
+
+def _strange_foundations(
+    model: SemanticCCModel, info: ModelInfo, accepted: dict[str, list[str]]
+) -> list[str]:
+    return [
+        f"was trained on a {info.foundation[part]['name']} with sha256 {' or '.join(digests)}, "
+        f"here is {model.foundation.get(part)}"
+        for part, digests in accepted.items()
+        if digests and model.foundation.get(part) not in digests
+    ]
+
+
+def _llm_files(folder: Path, merged: bool) -> list[Path]:
+    return sorted((folder / LLM).glob("*.safetensors")) if merged else []
 
 
 def _folder(name: str | Path) -> Path:
@@ -201,8 +248,10 @@ def _folder(name: str | Path) -> Path:
     if given.name == str(name) and (shipped / given.name).is_dir():
         return shipped / given.name
     names = sorted(p.name for p in shipped.iterdir() if p.is_dir()) if shipped.is_dir() else []
+    if is_hub_id(str(name)):
+        return download_model(str(name))
     raise CheckpointError(
-        f"no model {str(name)!r}: give a model folder or one of the shipped names ({', '.join(names)})"
+        f"no model {str(name)!r}: give a model folder, a hub id, or one of the shipped names ({', '.join(names)})"
     )
 
 
@@ -214,13 +263,18 @@ def _read_config(folder: Path) -> dict[str, Any]:
         raise CheckpointError(f"{folder} is not a model folder: config.json: {error.strerror}") from error
     except ValueError as error:
         raise CheckpointError(f"{path} is not valid JSON: {error}") from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise CheckpointError(f"{path} is not a Semantic-CC configuration of format {FORMAT}")
+    if not isinstance(content, dict) or not isinstance(content.get("format"), int):
+        raise CheckpointError(f"{path} is not a Semantic-CC configuration")
+    if not 1 <= content["format"] <= FORMAT:
+        raise CheckpointError(
+            f"{path} is of format {content['format']}, this version reads formats 1 to {FORMAT}; update semantic-cc"
+        )
     return content
 
 
-def _load(model: SemanticCCModel, tensors: dict[str, torch.Tensor], folder: Path) -> None:
-    own = own_parameter(model.config)
+def _load(
+    model: SemanticCCModel, tensors: dict[str, torch.Tensor], folder: Path, own: Callable[[str], bool]
+) -> None:
     state = model.state_dict()
     wanted = {key for key in state if own(key)}
     problems = [f"{key} is missing" for key in sorted(wanted - set(tensors))]
@@ -234,29 +288,3 @@ def _load(model: SemanticCCModel, tensors: dict[str, torch.Tensor], folder: Path
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise CheckpointError(f"{folder} does not fit its configuration: {problems[0]}{more}")
     model.load_state_dict(tensors, strict=False)
-
-
-def _model_card(content: dict[str, Any], parameters: int) -> str:
-    training = content["training"]
-    facts = "\n".join(f"- {key}: {value}" for key, value in training.items()) or "- not recorded"
-    return f"""---
-license: apache-2.0
-tags: [remote-sensing, change-captioning, change-detection]
----
-# Semantic-CC {content["name"]}
-
-Two images of one place in; a sentence that says what changed and a mask of where out.
-{parameters:,} weights of its own; the language model is {content["foundation"]["llm"]["name"]}, not included.
-
-## Training
-
-{facts}
-
-## Use
-
-```python
-from semantic_cc import SemanticCC
-
-print(SemanticCC.from_pretrained("{content["name"]}").describe("before.png", "after.png").sentence)
-```
-"""

@@ -33,6 +33,14 @@ class Enhancer(nn.Module):
         nn.init.orthogonal_(self.project.weight[:, 2 * width :])
         nn.init.zeros_(self.project.bias)
 
+    @torch.no_grad()
+    def start_from(self, projection: nn.Linear) -> None:
+        """[P/2, P/2, 0], with P the weight of a projection d -> m: what Q-Former and LLM already share is kept."""
+        width = projection.in_features
+        self.project.weight.zero_()
+        self.project.weight[:, :width] = self.project.weight[:, width : 2 * width] = projection.weight / 2
+        self.project.bias.copy_(projection.bias)
+
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
         """(b, q, d) twice -> (b, q, m)."""
         if self.gates is not None:

@@ -87,6 +87,8 @@ class SemanticCCModel(nn.Module):
         self.neck = neck
         self.change_decoder = change_decoder
         self.caption_decoder = caption_decoder
+        self.foundation: dict[str, str] = {}
+        """Part -> digest of the foundation weights that it started from; `build_model` fills it."""
 
     def encode(self, before: Tensor, after: Tensor) -> Features:
         """Images (b, 3, H, W) in [0, 1] -> the encoder's tiers that this model reads."""

@@ -38,6 +38,7 @@ def evaluate(
     predictions: bool = False,
     study: Study | None = None,
     meteor: bool = True,
+    allow_foundation_mismatch: bool = False,
 ) -> dict[str, Any]:
     """Scores a trained model on one split of a dataset.
 
@@ -54,6 +55,7 @@ def evaluate(
         predictions: also return what was predicted, under ``predictions``.
         study: what gathers the rest; give one to ask it for the worst cases afterwards.
         meteor: score METEOR too, where there is Java.
+        allow_foundation_mismatch: score on other foundation weights than the accepted, with a note.
 
     Returns:
         A dict for JSON: ``model`` (name, digest, training with its seed), ``data``, ``split``, ``pairs``,
@@ -68,7 +70,7 @@ def evaluate(
         ScoringError: METEOR's process has failed.
     """
     pairs = open_dataset(data, split)
-    loaded, info = load_pretrained(model)
+    loaded, info = load_pretrained(model, allow_foundation_mismatch=allow_foundation_mismatch)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     known = [item for root in roots_of(data) for item in index(root, "train", skip_missing=True)]
     train = [sentence for item in known for sentence in item.sentences]
@@ -86,6 +88,7 @@ def evaluate(
         "seconds_per_pair": result.seconds / len(result.sentences),
         **scores,
         **study.report(),
+        "notes": [*info.notes, *scores["notes"]],
     }
     if predictions:
         report["predictions"] = {

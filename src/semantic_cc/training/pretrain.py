@@ -22,6 +22,7 @@ from semantic_cc.data.world import COVERS
 from semantic_cc.errors import OutputError
 from semantic_cc.files import write_files
 from semantic_cc.model.build import build_encoder
+from semantic_cc.model.weights.parts import read_named
 from semantic_cc.training.devices import fabric_of
 from semantic_cc.training.minimise import minimise
 from semantic_cc.training.sampling import default_workers
@@ -53,7 +54,8 @@ def pretrain(config: Config, out: Path, epochs: int = 1, batch: int = 8, lr: flo
         raise OutputError(f"{out}: its folder does not exist; make it first")
     fabric = fabric_of(config.train.precision)
     torch.manual_seed(config.train.seed)
-    encoder = build_encoder(config.model.encoder).to(fabric.device)
+    sizes = config.model.encoder
+    encoder = build_encoder(sizes, read_named("encoder", sizes.weights)).to(fabric.device)
     cells = (encoder.vision.config.patch_size // STRIDE) ** 2
     head = nn.Linear(config.model.encoder.change_width, len(COVERS) * cells).to(fabric.device)
     encoder.filters = nn.ModuleDict()  # single images: there is no other date to filter by

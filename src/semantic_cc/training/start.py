@@ -18,18 +18,19 @@ def starting_model(config: Config) -> SemanticCCModel:
     Raises:
         ConfigError: that model is another than `config.model`.
         CheckpointError: that folder holds no whole model.
-        FoundationWeightsError: SAM's or the LLM's weights are not to be found.
+        FoundationWeightsError: SAM's, BLIP-2's, MiniGPT-4's or the LLM's weights are not to be found.
     """
     from semantic_cc.model.build import build_model
     from semantic_cc.model.checkpoint import load_pretrained
+    from semantic_cc.model.foundation import as_stored
 
     if config.train.init is None:
         return build_model(config.model, seed=config.train.seed)
     model, info = load_pretrained(config.train.init, merge=False)
-    if info.config != config.model:
+    if info.config != as_stored(config.model):
         raise ConfigError(
             f"configuration: train.init {config.train.init} is another model than the configuration describes; "
-            "give the same model fields (model.encoder.weights null), or another folder"
+            "give the same model fields, or another folder"
         )
     return model
 
@@ -48,10 +49,11 @@ def refuse_untrained_foundations(config: Config) -> None:
             "configuration: model.encoder.adapt lora freezes SAM; name its weights as model.encoder.weights, "
             "or train all of it with model.encoder.adapt full"
         )
-    if model.qformer.frozen and (train.caption_items, train.joint_items) != (0, 0):
+    reads_sentences = (train.caption_items, train.joint_items) != (0, 0)
+    if model.qformer.frozen and model.qformer.weights is None and reads_sentences:
         raise ConfigError(
-            "configuration: model.qformer.frozen keeps a Q-Former at its random start, since BLIP-2's weights "
-            "cannot be read yet; set model.qformer.frozen false"
+            "configuration: model.qformer.frozen keeps a Q-Former at its random start; name BLIP-2's weights as "
+            "model.qformer.weights, or train it with model.qformer.frozen false"
         )
 
 

@@ -1,0 +1,145 @@
+"""Foundation weights: SAM, BLIP-2's Q-Former, MiniGPT-4's projection, the language model.
+
+Official files are converted once into the cache ($SEMANTIC_CC_CACHE, else the user's cache folder), under
+short names that configurations use; `list` shows the names and what is there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from semantic_cc.cli.console import say, show, stdout_for_us
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from semantic_cc.model.weights.convert import Converted
+
+NAME = "weights"
+HELP = "convert, verify, list and fetch foundation weights"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the command's arguments."""
+    actions = parser.add_subparsers(metavar="WHAT", required=True)
+
+    convert = actions.add_parser("convert", help="official files into the cache", allow_abbrev=False)
+    convert.add_argument(
+        "source", metavar="SOURCE",
+        help="a .pth or .safetensors file, a folder in the Hugging Face layout, a GGUF file, an LLM's hub id",
+    )  # fmt: skip
+    convert.add_argument("--name", metavar="NAME", help="its name in the cache [told from its sizes]")
+    convert.add_argument("--out", metavar="FILE.safetensors", type=Path, help="write this file instead")
+    convert.set_defaults(action=_convert)
+
+    verify = actions.add_parser(
+        "verify", help="digests, and a fixed input through theirs and ours", allow_abbrev=False
+    )
+    verify.add_argument("weights", metavar="NAME|FILE", help="converted weights")
+    verify.add_argument("--source", metavar="PATH", type=Path, help="the original that they come from")
+    verify.set_defaults(action=_verify)
+
+    listing = actions.add_parser("list", help="known names, or the sizes of a preset", allow_abbrev=False)
+    listing.add_argument(
+        "--preset", metavar="NAME", help="parameters of this preset, part by part, and what each stage trains"
+    )
+    listing.set_defaults(action=_list)
+
+    fetch = actions.add_parser(
+        "fetch", help="download from the Hugging Face hub and convert", allow_abbrev=False
+    )
+    fetch.add_argument("name", metavar="NAME", help="sam-vit-large, blip2, vicuna-7b, smollm2-135m, ...")
+    fetch.add_argument("--offline", action="store_true", help="only what the hub's cache on this machine has")
+    fetch.set_defaults(action=_fetch)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Runs the command."""
+    arguments.action(arguments)
+
+
+def _convert(arguments: argparse.Namespace) -> None:
+    with stdout_for_us():
+        from semantic_cc.model.weights.convert import convert
+
+        done = convert(arguments.source, arguments.name, arguments.out)
+    _report(done)
+
+
+def _report(done: Converted) -> None:
+    from semantic_cc.model.weights.convert import FIELDS
+
+    say(f"{done.path}: the {done.part}'s weights; use them as {FIELDS[done.part]} {done.value}")
+    if done.sizes:
+        say("sizes: " + ", ".join(f"{key} {value}" for key, value in done.sizes.items()))
+        say(f"{done.loaded} tensors are taken")
+    for why, number in done.dropped.items():
+        say(f"{number} left out: {why}")
+    say(
+        f"sha256 of the source {done.sha256}"
+        + ("" if done.is_official else ", none of the official that are known")
+    )
+
+
+def _verify(arguments: argparse.Namespace) -> None:
+    from semantic_cc.model.weights.verify import verify
+
+    for line in verify(arguments.weights, arguments.source):
+        say(line)
+
+
+def _list(arguments: argparse.Namespace) -> None:
+    if arguments.preset is not None:
+        show(_sizes(arguments.preset))
+        return
+    from semantic_cc.model.weights import FOUNDATIONS, cache_folder
+    from semantic_cc.model.weights.convert import FIELDS
+    from semantic_cc.model.weights.llm_files import is_cached
+
+    for name, known in FOUNDATIONS.items():
+        there = is_cached(name) or (cache_folder() / f"{name}.safetensors").is_file()
+        say(f"{name}  ({FIELDS[known.part]})  {'in the cache' if there else 'not in the cache'}")
+        say(f"    licence: {known.licence}")
+        if not there:
+            say(f"    get {known.original}" + (f", or fetch it from {known.hub}" if known.hub else ""))
+
+
+def _sizes(preset: str) -> Table:
+    from rich.box import SIMPLE
+    from rich.table import Table
+
+    from semantic_cc.config import load_config
+    from semantic_cc.model.outline import outline
+    from semantic_cc.training.counts import count
+    from semantic_cc.training.stages import stages_of
+
+    config = load_config(preset)
+    stages = stages_of(config.train.strategy, config.model)
+    table = Table("part", box=SIMPLE)
+    for column in ("parameters", *(f"trained in {stage.name}" for stage in stages)):
+        table.add_column(column, justify="right", no_wrap=True)
+    for row in count(outline(config.model), stages):
+        if row.part == "all":
+            table.add_section()
+        trained = (f"{row.trained[stage.name]:,}" if row.trained[stage.name] else "" for stage in stages)
+        table.add_row(row.part, f"{row.total:,}", *trained)
+    return table
+
+
+def _fetch(arguments: argparse.Namespace) -> None:
+    if sys.stderr.isatty():  # the hub's bars, which other commands keep away
+        os.environ.pop("HF_HUB_DISABLE_PROGRESS_BARS", None)
+        os.environ.pop("TQDM_DISABLE", None)
+    from semantic_cc.model.weights.convert import convert
+    from semantic_cc.model.weights.fetch import fetch, fetchable
+
+    name, known = fetchable(arguments.name)
+    say(f"{name} comes from {known.hub}; licence: {known.licence}")
+    with stdout_for_us():
+        folder = fetch(name, offline=arguments.offline)
+        done = convert(str(folder), name)
+    _report(done)

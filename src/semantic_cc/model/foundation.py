@@ -1,0 +1,50 @@
+"""What of a model foundation weights give, and what is its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from semantic_cc.config import ModelConfig
+
+
+def as_stored(config: ModelConfig) -> ModelConfig:
+    """The configuration that a checkpoint keeps: without weights that were only a start of what trained."""
+    encoder, qformer = config.encoder, config.qformer
+    return replace(
+        config,
+        encoder=encoder if encoder.adapt == "lora" else replace(encoder, weights=None),
+        qformer=qformer if qformer.frozen else replace(qformer, weights=None),
+        enhancer=replace(config.enhancer, weights=None),
+    )
+
+
+def foundation_parts(config: ModelConfig) -> dict[str, str]:
+    """The parts whose frozen tensors foundation weights give -> the name of those weights."""
+    kept = as_stored(config)
+    names = {"encoder": kept.encoder.weights, "qformer": kept.qformer.weights, "llm": kept.llm.name}
+    return {part: name for part, name in names.items() if name}
+
+
+FROZEN = {
+    "encoder": ("encoder.vision.",),
+    "qformer": ("caption_decoder.qformer.", "caption_decoder.queries", "caption_decoder.ln_vision."),
+    "llm": ("caption_decoder.llm.",),
+}
+"""Part -> beginnings of the names of its tensors."""
+
+
+def own_parameter(config: ModelConfig) -> Callable[[str], bool]:
+    """Whether a tensor of that name belongs in the checkpoint: all but what foundation weights give."""
+    given = tuple(start for part in foundation_parts(config) for start in FROZEN[part])
+    return lambda name: "lora_" in name or not name.startswith(given)
+
+
+def without_weights(config: ModelConfig) -> ModelConfig:
+    """`config` that reads no foundation weights but the language model's: a merged model has its own."""
+    return replace(
+        config,
+        encoder=replace(config.encoder, weights=None),
+        qformer=replace(config.qformer, weights=None),
+        enhancer=replace(config.enhancer, weights=None),
+    )

@@ -1,0 +1,38 @@
+"""A model without values, on the meta device: what has which size, without any file of weights."""
+
+from __future__ import annotations
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
+
+from semantic_cc.config import LLMConfig, ModelConfig
+from semantic_cc.errors import FoundationWeightsError
+from semantic_cc.model.build import build_model
+from semantic_cc.model.foundation import without_weights
+from semantic_cc.model.semantic_cc import SemanticCCModel
+from semantic_cc.model.weights import FOUNDATIONS, LanguageModel, load_llm
+from semantic_cc.model.weights.llm import byte_tokenizer
+
+
+def outline(config: ModelConfig) -> SemanticCCModel:
+    """The model of `config` on the meta device; its prompter has a stand-in for the LLM's tokenizer.
+
+    Raises:
+        FoundationWeightsError: the LLM's sizes are not known: it is neither a known name nor a folder.
+    """
+    llm = load_llm(config.llm) if config.llm.name == "random" else _llm(config.llm)
+    with torch.device("meta"):
+        return build_model(without_weights(config), llm=llm).to("meta")
+
+
+def _llm(config: LLMConfig) -> LanguageModel:
+    known = FOUNDATIONS.get(config.name)
+    try:
+        sizes = LlamaConfig(**known.sizes) if known else AutoConfig.from_pretrained(config.name)
+    except (OSError, ValueError) as error:
+        raise FoundationWeightsError(
+            f"the sizes of the language model {config.name} are not known: give its folder as model.llm.name"
+        ) from error
+    with torch.device("meta"):
+        model = LlamaForCausalLM(sizes) if known else AutoModelForCausalLM.from_config(sizes)
+    return LanguageModel(model.to(getattr(torch, config.dtype)), byte_tokenizer(), "none")

@@ -1,0 +1,178 @@
+"""Files of tensors, read one tensor at a time: safetensors, sharded or not, and pickles that hold tensors alone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+import re
+import zipfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from semantic_cc.errors import CheckpointError
+
+INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
+SINGLES = ("model.safetensors", "pytorch_model.bin")
+
+
+class Source:
+    """Tensors by name, in one file or in the shards of a folder; nothing is read before it is asked for.
+
+    Args:
+        path: a .safetensors file, a pickle (.pth, .pt, .bin), or a folder in the Hugging Face layout.
+        pickles: whether pickles may be read; only converters do.
+
+    Raises:
+        CheckpointError: nothing of the kind, unreadable, an index and its shards that disagree.
+    """
+
+    def __init__(self, path: Path, pickles: bool = False) -> None:
+        self.path = path
+        self.pickles = pickles
+        self._pickled: dict[Path, Mapping[str, Any]] = {}
+        self.place = self._places(path)
+        """Name -> the file that holds it."""
+
+    @property
+    def files(self) -> list[Path]:
+        """The files that hold the tensors, sorted."""
+        return sorted(set(self.place.values()))
+
+    def tensors(self, names: Iterable[str]) -> dict[str, Tensor]:
+        """The tensors of those names, as they are stored.
+
+        Raises:
+            CheckpointError: a shard is missing, cannot be read, or lacks what the index says it has.
+        """
+        result: dict[str, Tensor] = {}
+        by_file: dict[Path, list[str]] = {}
+        for name in names:
+            by_file.setdefault(self.place[name], []).append(name)
+        for file, own in by_file.items():
+            self._check(file, own)
+            if is_pickle(file):
+                result |= {name: _tensor(file, name, self._pickle(file)[name]) for name in own}
+                continue
+            with _opened(file) as stream:
+                result |= {name: stream.get_tensor(name) for name in own}
+        return result
+
+    def checked(self) -> list[Path]:
+        """The files, after a look that each is there, readable, and has what the index says; reads no tensor.
+
+        Raises:
+            CheckpointError: one is not.
+        """
+        for file in self.files:
+            self._check(file, [name for name, place in self.place.items() if place == file])
+        return self.files
+
+    def _check(self, file: Path, names: list[str]) -> None:
+        lacking = set(names) - set(self._names(file))
+        if lacking:
+            raise CheckpointError(f"{file}: lacks {min(lacking)}, which the index says it holds")
+
+    def _places(self, path: Path) -> dict[str, Path]:
+        if not path.is_dir():
+            return dict.fromkeys(self._names(path), path)
+        for name in SINGLES:
+            if (path / name).is_file():
+                return self._places(path / name)
+        for name in INDEXES:
+            if (path / name).is_file():
+                return _index(path / name)
+        raise CheckpointError(f"{path}: holds none of {', '.join((*SINGLES, *INDEXES))}")
+
+    def _names(self, file: Path) -> list[str]:
+        if not file.is_file():
+            raise CheckpointError(f"{file}: no such file; every shard that the index names must be there")
+        if is_pickle(file):
+            return list(self._pickle(file))
+        with _opened(file) as stream:
+            return list(stream.keys())
+
+    def _pickle(self, file: Path) -> Mapping[str, Any]:
+        if not self.pickles:
+            raise CheckpointError(
+                f"{file}: is a pickle, which only the converter reads; run semantic-cc weights convert {file}"
+            )
+        if file not in self._pickled:
+            self._pickled[file] = _unpickled(file)
+        return self._pickled[file]
+
+
+def is_pickle(file: Path) -> bool:
+    """Whether a file is read as a pickle: everything that is not named .safetensors."""
+    return file.suffix != ".safetensors"
+
+
+def digest_of(files: list[Path]) -> str:
+    """sha256 of one file; of several, sha256 of their digests in the given order."""
+    digests = []
+    for path in files:
+        with path.open("rb") as stream:
+            digests.append(hashlib.file_digest(stream, "sha256").hexdigest())
+    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def is_finite(value: Tensor) -> bool:
+    """Whether all values are finite: their float32 sum is, short of an overflow that no weights reach."""
+    return bool(torch.isfinite(value.sum(dtype=torch.float32)))
+
+
+def one_line(error: Exception) -> str:
+    """An error's text in one line of at most 200 characters."""
+    return " ".join(str(error).split())[:200]
+
+
+def _index(path: Path) -> dict[str, Path]:
+    try:
+        places = json.loads(path.read_text())["weight_map"]
+        if any(Path(file).name != file for file in places.values()):
+            raise ValueError("a shard lies outside the folder")
+        return {name: path.parent / file for name, file in places.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{path}: is no index of shards ({one_line(error)})") from error
+
+
+def _opened(file: Path) -> Any:
+    try:
+        return safe_open(file, "pt")
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(
+            f"cannot read {file}: {one_line(error)}; it may be truncated, fetch it again"
+        ) from error
+
+
+def _unpickled(file: Path) -> Mapping[str, Any]:
+    """The state dict in a pickle, itself or under "model"; torch's weights_only reader runs no code of the file."""
+    try:
+        content = torch.load(file, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(file))
+    except pickle.UnpicklingError as error:
+        asked = re.search(r"GLOBAL ([\w.]+)", str(error))
+        if asked is None:  # torch's own text advises to read it unsafely
+            raise CheckpointError(f"cannot read {file}: it is no pickle of tensors") from error
+        raise CheckpointError(
+            f"{file} is refused: its pickle asks for {asked[1]}; only files of plain tensors are read"
+        ) from error
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, IndexError, TypeError) as error:
+        raise CheckpointError(
+            f"cannot read {file}: {one_line(error)}; it may be truncated, fetch it again"
+        ) from error
+    if isinstance(content, Mapping) and isinstance(content.get("model"), Mapping):
+        content = content["model"]
+    if not isinstance(content, Mapping) or not all(isinstance(key, str) for key in content):
+        raise CheckpointError(f"{file} holds no tensors by name")
+    return content
+
+
+def _tensor(file: Path, name: str, value: Any) -> Tensor:
+    if not isinstance(value, Tensor):
+        raise CheckpointError(f"{file}: {name} is no tensor")
+    return value

@@ -1,0 +1,150 @@
+"""Sizes and shapes of a foundation part, told from its tensors, and position tables at another size."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import SamVisionConfig
+from transformers.models.sam.modeling_sam import SamVisionEncoder
+
+from semantic_cc.config import EncoderConfig, QFormerConfig
+from semantic_cc.model.encoder import PATCH, resample_positions
+from semantic_cc.model.qformer import QFormer
+
+
+def sam_vision(config: EncoderConfig) -> SamVisionEncoder:
+    """Transformers' SAM vision encoder at our sizes, with random weights."""
+    return SamVisionEncoder(
+        SamVisionConfig(
+            hidden_size=config.width,
+            num_hidden_layers=config.depth,
+            num_attention_heads=config.heads,
+            mlp_dim=4 * config.width,
+            window_size=config.window,
+            global_attn_indexes=list(config.global_layers),
+            image_size=config.image_size,
+            patch_size=PATCH,
+            output_channels=config.change_width,
+            initializer_range=0.02,  # transformers' 1e-10 is of no use from scratch
+        )
+    )
+
+
+class UntoldSizeError(Exception):
+    """A tensor that tells a size is missing or has another number of dimensions.
+
+    Args:
+        key: its name, ours.
+        why: what is wrong with it.
+    """
+
+    def __init__(self, key: str, why: str) -> None:
+        super().__init__(key, why)
+        self.key, self.why = key, why
+
+
+def sizes_of(part: str, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Sizes of a part, as the configuration names them.
+
+    Raises:
+        UntoldSizeError: a tensor that tells one is missing or has another number of dimensions.
+    """
+    if part == "encoder":
+        return _sam_sizes(tensors)
+    if part == "qformer":
+        _, queries, width = _dims(tensors, "queries", 3)
+        return {
+            "queries": queries,
+            "width": width,
+            "layers": _layers(tensors, r"qformer\.body\.encoder\.layer\.(\d+)\."),
+            "encoder_width": _dims(tensors, "ln_vision.weight", 1)[0],
+        }
+    llm_width, width = _dims(tensors, "llama_proj.weight", 2)
+    return {"width": width, "llm_width": llm_width}
+
+
+def _sam_sizes(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    """SAM's; its layers with global attention are those whose position tables reach over the whole image."""
+    _, side, _, width = _dims(tensors, "pos_embed", 4)
+    depth = _layers(tensors, r"layers\.(\d+)\.")
+    tables = [_dims(tensors, f"layers.{i}.attn.rel_pos_h", 2) for i in range(depth)]
+    head = _usual([columns for _, columns in tables], width)
+    rows = [count for count, _ in tables]
+    return {
+        "width": width,
+        "depth": depth,
+        "heads": max(1, width // head),
+        "window": (_usual([count for count in rows if count != 2 * side - 1], 2 * side - 1) + 1) // 2,
+        "global_layers": [i for i, count in enumerate(rows) if count == 2 * side - 1],
+        "image_size": side * PATCH,
+        "change_width": _dims(tensors, "neck.conv1.weight", 4)[0],
+    }
+
+
+def shapes_of(part: str, tensors: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    """The keys and shapes that a part of these sizes has: those of the reference implementation.
+
+    Raises:
+        UntoldSizeError: see `sizes_of`.
+    """
+    sizes = sizes_of(part, tensors)
+    if part == "enhancer":
+        weight = (sizes["llm_width"], sizes["width"])
+        return {"llama_proj.weight": torch.Size(weight), "llama_proj.bias": torch.Size(weight[:1])}
+    with torch.device("meta"):
+        if part == "encoder":
+            module: nn.Module = sam_vision(EncoderConfig(**sizes))
+        else:  # how many heads there are shows in no shape
+            module = qformer_part(
+                nn.Parameter(torch.empty(1, sizes["queries"], sizes["width"])),
+                nn.LayerNorm(sizes["encoder_width"]),
+                QFormer(QFormerConfig(heads=1, **sizes), vocabulary=1),
+            )
+    return {key: value.shape for key, value in module.state_dict().items()}
+
+
+def qformer_part(queries: nn.Parameter, ln_vision: nn.Module, qformer: QFormer) -> nn.Module:
+    """What BLIP-2 fills, under the names that it has in our caption decoder."""
+    part = nn.Module()
+    part.queries, part.ln_vision, part.qformer = queries, ln_vision, qformer
+    return part
+
+
+def resampled(key: str, value: Tensor, ours: Tensor) -> Tensor:
+    """A position table of SAM at another size: `pos_embed` bicubic, `rel_pos` linear; anything else as it is.
+
+    Args:
+        key: its name in SAM's vision encoder.
+        value: (1, h, w, c), or (positions, head width).
+        ours: the tensor it is to fill.
+    """
+    if key == "pos_embed" and value.ndim == ours.ndim == 4:
+        return resample_positions(value, *ours.shape[1:3])
+    if key.endswith(("rel_pos_h", "rel_pos_w")) and value.ndim == 2 and len(value) != len(ours):
+        rows = value.T[None].float()  # (1, head width, positions)
+        return nn.functional.interpolate(rows, len(ours), mode="linear")[0].T.to(value.dtype)
+    return value
+
+
+def _dims(tensors: Mapping[str, Tensor], key: str, count: int) -> tuple[int, ...]:
+    if key not in tensors:
+        raise UntoldSizeError(key, "is missing")
+    shape = tuple(tensors[key].shape)
+    if len(shape) != count or 0 in shape:
+        raise UntoldSizeError(key, f"is {shape}, which has not the {count} dimensions that it needs")
+    return shape
+
+
+def _layers(tensors: Mapping[str, Tensor], pattern: str) -> int:
+    found = (re.match(pattern, key) for key in tensors)
+    return 1 + max((int(match[1]) for match in found if match), default=-1)
+
+
+def _usual(values: list[int], otherwise: int) -> int:
+    """The most frequent value: one misshaped tensor does not decide."""
+    return Counter(values).most_common(1)[0][0] if values else otherwise
