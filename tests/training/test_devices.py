@@ -68,11 +68,10 @@ def test_two_processes_take_the_steps_of_one(more, config):
     assert len(expected) == 24
     assert [len(row) for row in found] == [len(row) for row in expected]
     for step, row in zip(found, expected, strict=True):
-        assert step == pytest.approx(row, rel=1e-5, abs=1e-5)
+        assert step == pytest.approx(row, rel=0, abs=1e-5)
     tensors = [load_file(f"{run.out}/model/model.safetensors") for run in (one, two)]
-    torch.testing.assert_close(
-        *tensors, rtol=1e-3, atol=1e-5
-    )  # one kind of file; AdamW magnifies last digits
+    # one kind of file; AdamW makes whole steps (1e-3) of gradients that are all rounding
+    torch.testing.assert_close(*tensors, rtol=0, atol=1e-3)
 
 
 def test_a_run_goes_on_with_other_devices(config, monkeypatch):
@@ -85,7 +84,7 @@ def test_a_run_goes_on_with_other_devices(config, monkeypatch):
     monkeypatch.undo()
     train(again, resume=True)
     for step, row in zip(losses(again), losses(whole), strict=True):
-        assert step == pytest.approx(row, rel=1e-5, abs=1e-5)
+        assert step == pytest.approx(row, rel=0, abs=1e-5)
 
 
 def _stops_at(step: int):

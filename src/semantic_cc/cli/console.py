@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from semantic_cc.predictor import SemanticCC
+    from semantic_cc.training.counts import Count
     from semantic_cc.types import ChangeDescription
 
 
@@ -49,6 +50,22 @@ def show(table: Table) -> None:
         console.width, console.measure(table, options=console.options.update(width=200)).maximum
     )
     console.print(table)
+
+
+def sizes_table(counts: Sequence[Count]) -> Table:
+    """Parameters of each part, and how many of them each stage trains; the last row is the sum."""
+    from rich.box import SIMPLE
+    from rich.table import Table
+
+    table = Table("part", box=SIMPLE)
+    for column in ("parameters", *(f"trained in {stage}" for stage in counts[0].trained)):
+        table.add_column(column, justify="right", no_wrap=True)
+    for row in counts:
+        if row is counts[-1]:
+            table.add_section()
+        trained = (f"{number:,}" if number else "" for number in row.trained.values())
+        table.add_row(row.part, f"{row.total:,}", *trained)
+    return table
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from typing import Any
 
 from semantic_cc.cli.config_flags import flags_help, parse_flags
 from semantic_cc.cli.console import add_data, positive, say, stdout_for_us
+from semantic_cc.cli.plan import show_plan
 
 NAME = "train"
 HELP = "train a model from a configuration"
@@ -31,6 +32,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--strategy", metavar="ddp|fsdp", help="how they share the model, `hardware.strategy`"
     )
     parser.add_argument(
+        "--plan", metavar="DEVICE", nargs="?", const="here",
+        help="print parameters, memory, operations, steps and hours, and start nothing; alone: on this machine, "
+        "by a few real steps; with a name (a100-80gb, h100-80gb, ...): reckoned for that device, without weights",
+    )  # fmt: skip
+    parser.add_argument(
         "--resume", choices=("auto", "never"), default="never",
         help="auto = go on from the run in the folder, if there is one; never = refuse such a folder [never]",
     )  # fmt: skip
@@ -43,6 +49,9 @@ def run(arguments: argparse.Namespace) -> None:
 
     overrides = merge(parse_flags(arguments.config_flags), _own_flags(arguments))
     config = load_config(arguments.config, overrides)
+    if arguments.plan is not None:
+        show_plan(config, arguments.plan)
+        return
     check_folder(config.out)
     with stdout_for_us():
         from semantic_cc.training.devices import first_process_speaks, is_first

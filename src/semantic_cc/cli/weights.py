@@ -12,11 +12,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from semantic_cc.cli.console import say, show, stdout_for_us
+from semantic_cc.cli.console import say, show, sizes_table, stdout_for_us
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from semantic_cc.model.weights.convert import Converted
 
 NAME = "weights"
@@ -94,7 +92,7 @@ def _verify(arguments: argparse.Namespace) -> None:
 
 def _list(arguments: argparse.Namespace) -> None:
     if arguments.preset is not None:
-        show(_sizes(arguments.preset))
+        _list_sizes(arguments.preset)
         return
     from semantic_cc.model.weights import FOUNDATIONS, cache_folder
     from semantic_cc.model.weights.convert import FIELDS
@@ -108,10 +106,7 @@ def _list(arguments: argparse.Namespace) -> None:
             say(f"    get {known.original}" + (f", or fetch it from {known.hub}" if known.hub else ""))
 
 
-def _sizes(preset: str) -> Table:
-    from rich.box import SIMPLE
-    from rich.table import Table
-
+def _list_sizes(preset: str) -> None:
     from semantic_cc.config import load_config
     from semantic_cc.model.outline import outline
     from semantic_cc.training.counts import count
@@ -119,15 +114,7 @@ def _sizes(preset: str) -> Table:
 
     config = load_config(preset)
     stages = stages_of(config.train.strategy, config.model)
-    table = Table("part", box=SIMPLE)
-    for column in ("parameters", *(f"trained in {stage.name}" for stage in stages)):
-        table.add_column(column, justify="right", no_wrap=True)
-    for row in count(outline(config.model), stages):
-        if row.part == "all":
-            table.add_section()
-        trained = (f"{row.trained[stage.name]:,}" if row.trained[stage.name] else "" for stage in stages)
-        table.add_row(row.part, f"{row.total:,}", *trained)
-    return table
+    show(sizes_table(count(outline(config.model), stages)))
 
 
 def _fetch(arguments: argparse.Namespace) -> None:

@@ -22,7 +22,9 @@ def outline(config: ModelConfig) -> SemanticCCModel:
     """
     llm = load_llm(config.llm) if config.llm.name == "random" else _llm(config.llm)
     with torch.device("meta"):
-        return build_model(without_weights(config), llm=llm).to("meta")
+        model = build_model(without_weights(config), llm=llm).to("meta")
+    model.caption_decoder.llm.tie_weights()  # on the way to another device they part
+    return model
 
 
 def _llm(config: LLMConfig) -> LanguageModel:

@@ -14,6 +14,7 @@ import yaml
 
 from semantic_cc.config import Config, to_dict
 from semantic_cc.errors import CheckpointError, ConfigError, OutputError
+from semantic_cc.model.weights.reading import one_line
 from semantic_cc.training.optim import Updater
 
 _MAY_DIFFER = (
@@ -137,11 +138,6 @@ def load_state(path: Path, config: Config, updater: Updater) -> int:
     except (ValueError, KeyError) as error:
         raise CheckpointError(f"the training state {path} is of another model: {one_line(error)}") from error
     return int(state["step"])
-
-
-def one_line(error: Exception) -> str:
-    """An error's message on one line, cut to 200 characters."""
-    return " ".join(str(error).split())[:200]
 
 
 def _require_same(saved: dict[str, Any], given: dict[str, Any]) -> None:

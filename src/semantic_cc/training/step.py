@@ -20,8 +20,10 @@ from semantic_cc.training.devices import add_gradients, distributed_sum, raise_t
 from semantic_cc.training.optim import Updater
 from semantic_cc.training.profile import Clock
 from semantic_cc.training.sampling import Leg, Sample
+from semantic_cc.training.stages import Stage
 
 if TYPE_CHECKING:
+    from semantic_cc.model.encoder import Features
     from semantic_cc.model.semantic_cc import SemanticCCModel
     from semantic_cc.training.features import FeatureCache
 
@@ -101,7 +103,8 @@ class Stepper:
         for piece, everywhere in zip(pieces, counts, strict=True):
             told = _with_stand_in(piece) if everywhere[1] > 0 else piece.told
             with self.fabric.autocast():
-                parts = self._losses(turn, piece, told, cache)
+                features = None if cache is None else cache.features(piece.samples, piece.batch)
+                parts = losses_of(self.model, turn.leg.stage, piece, told, features)
             shares = piece.counts / totals.clamp_min(1)
             weighted = self._weights(turn) * shares
             loss = torch.stack([weighted[PARTS.index(name)] * part for name, part in parts.items()]).sum()
@@ -125,69 +128,88 @@ class Stepper:
         pieces: list[Piece] = []
         error: SemanticCCError | None = None
         try:
-            pieces = list(self._pieces(turn))
+            pieces = list(pieces_of(self.model, turn, self.fabric.device))
         except SemanticCCError as raised:
             error = raised
         raise_together(self.fabric, error)
         return pieces
-
-    def _pieces(self, turn: Turn) -> Iterator[Piece]:
-        stage, decoder = turn.leg.stage, self.model.caption_decoder
-        for samples in turn.pieces:
-            batch = collate([sample.pair for sample in samples]).to(self.fabric.device)
-            told = None
-            tokens = flags = 0
-            if stage.change and batch.label is None:
-                raise DataError(f"{batch.names[0]}: has no label, which stage {stage.name} learns from")
-            if stage.caption:
-                told = [self._told(sample) for sample in samples]
-                tokens = sum(len(decoder.prompter.answer_ids(text)) for own in told for text in own)
-                flags = len(samples) if decoder.flag is not None else 0
-                if flags and batch.changed is None:
-                    name = next(sample.pair.name for sample in samples if sample.pair.changed is None)
-                    raise DataError(
-                        f"{name}: has no change flag, which model.flag_head learns from; "
-                        "add the flags or turn the head off"
-                    )
-            counts = torch.tensor([len(samples) if stage.change else 0, tokens, flags], dtype=torch.float64)
-            counted = float(samples[0].visit.counted)  # a stand-in is alone in its piece
-            yield Piece(samples, batch, told, (counts * counted).to(self.fabric.device))
-
-    def _told(self, sample: Sample) -> tuple[str, ...]:
-        """The sentences the LLM learns from a pair.
-
-        With a flag head none from unchanged pairs: `predict` answers them without the LLM.
-        """
-        gated = self.model.caption_decoder.flag is not None
-        return () if gated and not sample.pair.changed else sample.pair.sentences
-
-    def _losses(
-        self, turn: Turn, piece: Piece, told: list[tuple[str, ...]] | None, cache: FeatureCache | None
-    ) -> dict[str, Tensor]:
-        """The stage's losses over the piece, unweighted."""
-        batch, asked = piece.batch, [sample.instruction or "" for sample in piece.samples]
-        output = self.model(
-            batch.before,
-            batch.after,
-            change=turn.leg.stage.change,
-            sentences=told,
-            instructions=None if told is None else asked,
-            features=None if cache is None else cache.features(piece.samples, batch),
-        )
-        parts = {}
-        if turn.leg.stage.change and batch.label is not None:
-            parts["change"] = change_loss(output.change_logits, batch.label)
-        if output.caption_logits is not None:
-            parts["caption"] = caption_loss(output.caption_logits, output.caption_targets)
-        if output.flag_logits is not None and batch.changed is not None:
-            parts["flag"] = flag_loss(output.flag_logits, batch.changed)
-        return parts
 
     def _weights(self, turn: Turn) -> Tensor:
         """L_cd alone; L_cc; or L_cc + lambda L_cd (eq. 9); the flag's loss beside L_cc. As `PARTS`."""
         change = self.config.change_weight if turn.leg.stage.caption else 1.0
         weights = [change, 1.0, self.config.flag_weight]
         return torch.tensor(weights, dtype=torch.float64, device=self.fabric.device)
+
+
+def pieces_of(model: SemanticCCModel, turn: Turn, device: torch.device) -> Iterator[Piece]:
+    """The pieces of a step on `device`.
+
+    Raises:
+        DataError: an item lacks what the stage learns from, or does not fit its batch.
+    """
+    stage, decoder = turn.leg.stage, model.caption_decoder
+    for samples in turn.pieces:
+        batch = collate([sample.pair for sample in samples]).to(device)
+        told = None
+        tokens = flags = 0
+        if stage.change and batch.label is None:
+            raise DataError(f"{batch.names[0]}: has no label, which stage {stage.name} learns from")
+        if stage.caption:
+            told = [_told(model, sample) for sample in samples]
+            tokens = sum(len(decoder.prompter.answer_ids(text)) for own in told for text in own)
+            flags = len(samples) if decoder.flag is not None else 0
+            if flags and batch.changed is None:
+                name = next(sample.pair.name for sample in samples if sample.pair.changed is None)
+                raise DataError(
+                    f"{name}: has no change flag, which model.flag_head learns from; "
+                    "add the flags or turn the head off"
+                )
+        counts = torch.tensor([len(samples) if stage.change else 0, tokens, flags], dtype=torch.float64)
+        counted = float(samples[0].visit.counted)  # a stand-in is alone in its piece
+        yield Piece(samples, batch, told, (counts * counted).to(device))
+
+
+def _told(model: SemanticCCModel, sample: Sample) -> tuple[str, ...]:
+    """The sentences the LLM learns from a pair.
+
+    With a flag head none from unchanged pairs: `predict` answers them without the LLM.
+    """
+    gated = model.caption_decoder.flag is not None
+    return () if gated and not sample.pair.changed else sample.pair.sentences
+
+
+def losses_of(
+    model: SemanticCCModel,
+    stage: Stage,
+    piece: Piece,
+    told: list[tuple[str, ...]] | None,
+    features: Features | None,
+) -> dict[str, Tensor]:
+    """The stage's losses over a piece, by their names in `PARTS`, unweighted.
+
+    Args:
+        model, stage: the model, in its stage.
+        piece: what goes in.
+        told: the sentences the LLM reads of each pair, None where the stage reads none.
+        features: what the frozen encoder said of the piece, None = it runs.
+    """
+    batch, asked = piece.batch, [sample.instruction or "" for sample in piece.samples]
+    output = model(
+        batch.before,
+        batch.after,
+        change=stage.change,
+        sentences=told,
+        instructions=None if told is None else asked,
+        features=features,
+    )
+    parts = {}
+    if stage.change and batch.label is not None:
+        parts["change"] = change_loss(output.change_logits, batch.label)
+    if output.caption_logits is not None:
+        parts["caption"] = caption_loss(output.caption_logits, output.caption_targets)
+    if output.flag_logits is not None and batch.changed is not None:
+        parts["flag"] = flag_loss(output.flag_logits, batch.changed)
+    return parts
 
 
 def _with_stand_in(piece: Piece) -> list[tuple[str, ...]] | None:
