@@ -22,10 +22,10 @@ demo: venv
 	$(BIN)/semantic-cc demo
 
 test: venv
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto
 
 test-all: venv
-	$(BIN)/pytest -m "slow or not slow"
+	$(BIN)/pytest -n auto -m "slow or not slow"
 
 lint: venv
 	$(BIN)/ruff check .

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import torch
 
     from semantic_cc.model.checkpoint import ModelInfo
+    from semantic_cc.model.placement import DeviceMap
     from semantic_cc.model.semantic_cc import Prediction, SemanticCCModel
     from semantic_cc.model.weights.llm import LLMType
 
@@ -29,8 +30,20 @@ class SemanticCC:
         print(description.sentence, description.changed_share)
     """
 
-    def __init__(self, model: SemanticCCModel, info: ModelInfo, device: torch.device) -> None:
-        self.model = model.to(device).eval()
+    def __init__(
+        self,
+        model: SemanticCCModel,
+        info: ModelInfo,
+        device: torch.device,
+        llm_device_map: DeviceMap | None = None,
+    ) -> None:
+        if llm_device_map is None:
+            model.to(device)
+        else:
+            from semantic_cc.model.placement import spread_llm
+
+            spread_llm(model, device, llm_device_map)
+        self.model = model.eval()
         self.info = info
         self.device = device
 
@@ -43,6 +56,7 @@ class SemanticCC:
         merge: bool = True,
         allow_foundation_mismatch: bool = False,
         llm_dtype: LLMType | None = None,
+        llm_device_map: DeviceMap | None = None,
     ) -> SemanticCC:
         """Loads a model.
 
@@ -55,11 +69,13 @@ class SemanticCC:
                 every description.
             llm_dtype: type of the language model's weights, instead of its own; int8 and int4 need the extra
                 `quantised` (bitsandbytes).
+            llm_device_map: spreads the language model over GPUs, CPU and disk: "auto", or its modules -> devices in
+                accelerate's form; None = it is where all else is. Its adapters must be merged.
 
         Raises:
             CheckpointError: unknown name, missing or damaged folder, foundation weights that are not the accepted.
             FoundationWeightsError: the language model is nowhere to be found.
-            InputError: this machine has no such device, or lacks bitsandbytes.
+            InputError: this machine has no such device, or lacks bitsandbytes; a device map that does not fit.
         """
         from semantic_cc.model.checkpoint import load_pretrained
 
@@ -70,7 +86,7 @@ class SemanticCC:
             allow_foundation_mismatch=allow_foundation_mismatch,
             llm_dtype=llm_dtype,
         )
-        return cls(model, info, chosen)
+        return cls(model, info, chosen, llm_device_map)
 
     def save_pretrained(
         self,

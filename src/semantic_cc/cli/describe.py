@@ -32,6 +32,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("float32", "bfloat16", "int8", "int4"),
         help="type of the language model's weights [its own]; int8 and int4 need semantic-cc[quantised]",
     )
+    parser.add_argument(
+        "--llm-device-map",
+        choices=("auto",),
+        help="spread the language model over all GPUs, and the CPU if need be",
+    )
     add_mismatch(parser)
     parser.add_argument("--instruction", metavar="TEXT", help="ask this one text instead of the model's own")
 
@@ -50,6 +55,7 @@ def run(arguments: argparse.Namespace) -> None:
             arguments.model,
             allow_foundation_mismatch=arguments.allow_foundation_mismatch,
             llm_dtype=arguments.llm_dtype,
+            llm_device_map=arguments.llm_device_map,
         )
         description = model.describe(before, after, instruction=arguments.instruction)
         description = dataclasses.replace(description, notes=notes + description.notes)

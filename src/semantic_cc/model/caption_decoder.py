@@ -118,7 +118,7 @@ class CaptionDecoder(nn.Module):
             ids = torch.tensor(self.prompter.start_ids + rest, device=visual.device)
             words = embed(ids)
             cut = len(self.prompter.start_ids)
-            rows.append(torch.cat([words[:cut], image.to(words.dtype), words[cut:]]))
+            rows.append(torch.cat([words[:cut], image.to(words), words[cut:]]))
         return rows
 
     def teach(
