@@ -35,8 +35,8 @@ def run(arguments: argparse.Namespace) -> None:
     out = check_file(arguments.out)
     out.parent.mkdir(parents=True, exist_ok=True)
     with stdout_for_us():
-        from semantic_cc.training.distil import distil
-        from semantic_cc.training.pretrain import pretrain
+        from semantic_cc.training.pretraining.cover import pretrain
+        from semantic_cc.training.pretraining.distil import distil
 
         losses = (distil if arguments.teacher else pretrain)(config, out, arguments.epochs)
     say(f"{mean_of_last(losses)}; the weights are in {out}")

@@ -12,8 +12,8 @@ from semantic_cc.data.views import ViewsDataset
 from semantic_cc.errors import ConfigError, DataError, OutputError
 from semantic_cc.model.build import build_encoder
 from semantic_cc.model.weights.parts import read_named
-from semantic_cc.training.distil import Teacher, distil, distillation_loss
-from semantic_cc.training.pretrain import starting_encoder
+from semantic_cc.training.pretraining.cover import starting_encoder
+from semantic_cc.training.pretraining.distil import Teacher, distil, distillation_loss
 
 CHANNELS = [24 * 16, 40 * 4, 112, 320]
 

@@ -25,7 +25,7 @@ from semantic_cc.model.build import build_encoder
 from semantic_cc.model.encoder import BitemporalEncoder
 from semantic_cc.model.weights.parts import read_named
 from semantic_cc.training.devices import fabric_of
-from semantic_cc.training.minimise import minimise
+from semantic_cc.training.pretraining.minimise import minimise
 from semantic_cc.training.sampling import default_workers
 
 STRIDE = 4

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from semantic_cc.evaluation.masks import class_indices, true_classes
 from semantic_cc.figures.worst import Case
 from semantic_cc.metrics.consistency import ConsistencyMetric
 from semantic_cc.metrics.curve import CurveMetric
 from semantic_cc.metrics.objects import ObjectMetric
-from semantic_cc.training.masks import class_indices, true_classes
 from semantic_cc.types import BUILDING, LABEL_VALUES, Pair
 
 if TYPE_CHECKING:

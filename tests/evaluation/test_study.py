@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+from semantic_cc.evaluation.study import Study
 from semantic_cc.figures.worst import worst_page
-from semantic_cc.training.study import Study
 from semantic_cc.types import BUILDING, NOT_BUILDING, ROAD, Pair
 
 
@@ -129,6 +129,6 @@ def test_without_masks_the_page_is_not_written(cli: Callable, tiny_folder: Path,
 def test_a_page_that_cannot_be_written_is_refused_first(
     cli: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("semantic_cc.training.evaluate.evaluate", lambda *_, **__: pytest.fail("worked"))
+    monkeypatch.setattr("semantic_cc.evaluation.evaluate.evaluate", lambda *_, **__: pytest.fail("worked"))
     outcome = cli("evaluate", "--model", "small", "--data", tmp_path, "--worst", tmp_path)
     assert (outcome.code, outcome.stdout) == (2, "") and "is a directory" in outcome.stderr

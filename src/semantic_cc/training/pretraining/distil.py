@@ -22,8 +22,8 @@ from semantic_cc.config import Config
 from semantic_cc.data.views import ViewsDataset
 from semantic_cc.errors import ConfigError
 from semantic_cc.training.devices import fabric_of
-from semantic_cc.training.minimise import minimise
-from semantic_cc.training.pretrain import check_out, starting_encoder, write_encoder
+from semantic_cc.training.pretraining.cover import check_out, starting_encoder, write_encoder
+from semantic_cc.training.pretraining.minimise import minimise
 from semantic_cc.training.sampling import default_workers
 
 BLOCKS = (2, 4, 10, 15)
