@@ -132,7 +132,7 @@ def change_look(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     if rng.random() < BLURRED:
         image = np.array(Image.fromarray(image).filter(ImageFilter.GaussianBlur(rng.uniform(0, BLUR))))
     if rng.random() < COMPRESSED:
-        image = _through_jpeg(image, int(rng.integers(QUALITY[0], QUALITY[1] + 1)))
+        image = through_jpeg(image, int(rng.integers(QUALITY[0], QUALITY[1] + 1)))
     return image
 
 
@@ -168,7 +168,8 @@ def _augment(pair: Pair, exchanged: float, rng: np.random.Generator) -> Pair:
     )
 
 
-def _through_jpeg(image: np.ndarray, quality: int) -> np.ndarray:
+def through_jpeg(image: np.ndarray, quality: int) -> np.ndarray:
+    """An image (H, W, 3) uint8 after compression; the same bytes from the same library alone."""
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "JPEG", quality=quality)
     return np.array(Image.open(buffer))
