@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from semantic_cc.data.engine.folders import Source
 from semantic_cc.data.engine.roofs import AREA, Roof, Stamp, find_roofs, make_stamp
 from semantic_cc.data.engine.scene import LEAST_PIXELS, Pool, Scene, place_of_area
 from semantic_cc.data.engine.streets import (
@@ -43,36 +44,56 @@ WIDEST = 62.0
 
 
 @dataclass(frozen=True)
+class _Site:
+    """Where is built, and what with.
+
+    Attributes:
+        roofs: of one image, so that they have one sun.
+        scale, turn: by which all of them are resized, and turned in radians.
+        street: the street, or None; street_new: it comes with the buildings.
+        pitch: from one building of a row to the next, in pixels.
+    """
+
+    roofs: Sequence[Roof]
+    scale: float
+    turn: float
+    street: Street | None
+    street_new: bool
+    pitch: float
+
+
+@dataclass(frozen=True)
 class _Standing:
-    """A building that found its place: its spot, its stamp and where that lies."""
+    """A building that found its place.
+
+    Attributes:
+        spot, stamp: the place and what is pasted there.
+        left, top: where the stamp lies.
+        roof: (SIDE, SIDE) bool.
+    """
 
     spot: Spot
     stamp: Stamp
-    roof: np.ndarray
     left: int
     top: int
+    roof: np.ndarray
 
 
 def pasted(pool: Pool, rng: np.random.Generator, exchanged: bool) -> Scene | None:
     """Buildings appear on a ground, or disappear from it; None where no roof could be cut out or placed."""
     source = draw(pool.built, rng)[0]
-    scale = float(rng.uniform(*source.folder.roof_scale))
-    roofs = [roof for roof in find_roofs(source) if AREA[0] <= roof.roof.sum() * scale**2 <= AREA[1]]
-    if not roofs:
+    site = _survey(source, rng, new_street=not exchanged)
+    if site is None:
         return None
     tile = cut_tile(pool.grounds, rng)
-    turn = float(rng.normal(0, 0.35))  # of all roofs alike, so that they keep one sun
-    angle = turn + roofs[0].angle
-    street = draw_street(rng, angle + float(rng.choice([0, math.pi / 2]))) if rng.random() < ALONG else None
-    street_new = street is not None and not exchanged and rng.random() < NEW_STREET
-    new, old, pitch = _settle(roofs, street, street_new, scale, turn, rng)
+    new, old = _settle(site, rng)
     if not new:
         return None
     before = after = tile.image
-    if street is not None:
-        after = lay(tile.image, street, rng)
-        before = tile.image if street_new else after
-    builder = _Builder(street, pitch, rng)
+    if site.street is not None:
+        after = lay(tile.image, site.street, rng)
+        before = tile.image if site.street_new else after
+    builder = _Builder(site, rng)
     for building in old:
         # The same draws for both dates: what stands at both looks the same.
         state = rng.bit_generator.state
@@ -83,47 +104,51 @@ def pasted(pool: Pool, rng: np.random.Generator, exchanged: bool) -> Scene | Non
         after = builder.built(after, building)
     came = np.logical_or.reduce([building.roof for building in new])
     label = np.full((SIDE, SIDE), NONE, np.uint8)
-    if street is not None and street_new:
-        label[street.area >= 0.5] = ROAD
+    if site.street is not None and site.street_new:
+        label[site.street.area >= 0.5] = ROAD
     label[came] = BUILDING
-    events = _events(new, came, street, street_new, tile.source.ground, source.houses, exchanged, pitch)
+    events = _events(site, new, came, tile.source.ground, source.houses, gone=exchanged)
     if exchanged:
         before, after = after, before
-    standing = np.logical_or.reduce([came, *(building.roof for building in old)])
-    return Scene(before, after, label, events, standing)
+    return Scene(before, after, label, events, np.logical_or.reduce([came, *(b.roof for b in old)]))
 
 
-def _settle(
-    roofs: Sequence[Roof],
-    street: Street | None,
-    street_new: bool,
-    scale: float,
-    turn: float,
-    rng: np.random.Generator,
-) -> tuple[list[_Standing], list[_Standing], float]:
-    """The buildings that come, those that stand at both dates, and the pitch of the rows."""
-    long = max(roof.size[0] for roof in roofs) * scale
-    pitch = long + float(rng.uniform(4, 14))
+def _survey(source: Source, rng: np.random.Generator, new_street: bool) -> _Site | None:
+    """A site for the roofs of `source`; None where none of them is whole."""
+    scale = float(rng.uniform(*source.folder.roof_scale))
+    roofs = [roof for roof in find_roofs(source) if AREA[0] <= roof.roof.sum() * scale**2 <= AREA[1]]
+    if not roofs:
+        return None
+    turn = float(rng.normal(0, 0.35))
+    street = None
+    if rng.random() < ALONG:
+        street = draw_street(rng, turn + roofs[0].angle + float(rng.choice([0, math.pi / 2])))
+    pitch = max(roof.size[0] for roof in roofs) * scale + float(rng.uniform(4, 14))
+    street_new = street is not None and new_street and rng.random() < NEW_STREET
+    return _Site(roofs, scale, turn, street, street_new, pitch)
+
+
+def _settle(site: _Site, rng: np.random.Generator) -> tuple[list[_Standing], list[_Standing]]:
+    """The buildings that come, and those that stand at both dates."""
     taken = np.zeros((SIDE, SIDE), bool)
-    if street is None:
-        spots = spots_anywhere(rng, 30, turn)
-        most = int(rng.integers(1, 5))
-        wanted = [True] * len(spots)
+    if site.street is None:
+        spots = spots_anywhere(rng, 30, site.turn + site.roofs[0].angle)
+        wanted, most = (rng.random(len(spots)) < 0.7).tolist(), int(rng.integers(1, 5))
     else:
-        taken = ndimage.binary_dilation(street.area > 0, iterations=4)
-        spots = spots_along(street, rng, pitch, max(roof.size[1] for roof in roofs) * scale)
-        wanted = _choose(spots, rng)
-        most = len(spots)
+        taken = ndimage.binary_dilation(site.street.area > 0, iterations=4)
+        depth = max(roof.size[1] for roof in site.roofs) * site.scale
+        spots = spots_along(site.street, rng, site.pitch, depth)
+        wanted, most = _choose(spots, rng), len(spots)
     new: list[_Standing] = []
     old: list[_Standing] = []
     for spot, comes in zip(spots, wanted, strict=True):
-        if len(new) == most or not (comes or (not street_new and rng.random() < OLD)):
+        if len(new) == most or not (comes or (not site.street_new and rng.random() < OLD)):
             continue
-        building = _stand(roofs[int(rng.integers(len(roofs)))], spot, scale, turn, taken, rng)
+        building = _stand(site, spot, taken, rng)
         if building is not None:
             taken |= ndimage.binary_dilation(building.roof, structure=np.ones((3, 3), bool), iterations=GAP)
             (new if comes else old).append(building)
-    return new, old, pitch
+    return new, old
 
 
 def _choose(spots: Sequence[Spot], rng: np.random.Generator) -> list[bool]:
@@ -135,19 +160,15 @@ def _choose(spots: Sequence[Spot], rng: np.random.Generator) -> list[bool]:
     if kind == "side":
         return [spot.side == side for spot in spots]
     at, count = rng.uniform(40, SIDE - 40, 2), int(rng.integers(1, 5))
-    nearest = sorted(range(len(spots)), key=lambda k: math.hypot(spots[k].x - at[0], spots[k].y - at[1]))[
-        :count
-    ]
-    return [k in nearest for k in range(len(spots))]
+    order = np.argsort([math.hypot(spot.x - at[0], spot.y - at[1]) for spot in spots])
+    return np.isin(np.arange(len(spots)), order[:count]).tolist()
 
 
-def _stand(
-    roof: Roof, spot: Spot, scale: float, turn: float, taken: np.ndarray, rng: np.random.Generator
-) -> _Standing | None:
+def _stand(site: _Site, spot: Spot, taken: np.ndarray, rng: np.random.Generator) -> _Standing | None:
     """A building on a spot, turned as all others but for the bend of the street; None where it has no room."""
-    square = math.pi / 2
-    turned = turn + (spot.turn - roof.angle - turn + square / 2) % square - square / 2
-    stamp = make_stamp(roof, scale, turned, float(rng.uniform(1, 3)))
+    roof, square = site.roofs[int(rng.integers(len(site.roofs)))], math.pi / 2
+    bend = (spot.turn - roof.angle - site.turn + square / 2) % square - square / 2
+    stamp = make_stamp(roof, site.scale, site.turn + bend, float(rng.uniform(0.5, 2)))
     high, wide = stamp.roof.shape
     left, top = round(spot.x - wide / 2), round(spot.y - high / 2)
     area = np.zeros((SIDE, SIDE), bool)
@@ -158,14 +179,14 @@ def _stand(
         return None
     if ndimage.label(area, structure=np.ones((3, 3), bool))[1] != 1:
         return None
-    return _Standing(spot, stamp, area, left, top)
+    return _Standing(spot, stamp, left, top, area)
 
 
 class _Builder:
     """Draws the buildings of a scene, each on its lot and with its driveway, all in one manner."""
 
-    def __init__(self, street: Street | None, pitch: float, rng: np.random.Generator) -> None:
-        self._street, self._pitch, self._rng = street, pitch, rng
+    def __init__(self, site: _Site, rng: np.random.Generator) -> None:
+        self._site, self._rng = site, rng
         self._light = float(rng.uniform(0.85, 1.1))
         self._lot = LOTS[int(rng.integers(len(LOTS)))]
         self._lots = float(rng.choice([0.0, 0.5, 0.85]))
@@ -173,10 +194,9 @@ class _Builder:
 
     def built(self, image: np.ndarray, building: _Standing) -> np.ndarray:
         """A copy of `image` (SIDE, SIDE, 3) with a building; its own rim does not cover its driveway."""
-        rng, spot, street = self._rng, building.spot, self._street
-        lot = self._lots * lot_area(
-            spot, self._pitch * rng.uniform(0.9, 1.0), self._pitch * rng.uniform(1, 1.5)
-        )
+        rng, spot, street = self._rng, building.spot, self._site.street
+        wide, deep = self._site.pitch * rng.uniform([0.9, 1], [1, 1.5])
+        lot = self._lots * lot_area(spot, wide, deep)
         if street is not None:
             lot = lot * (1 - street.area)
         image = pave(image, lot, self._lot, rng)
@@ -198,33 +218,28 @@ def _overlap(left: int, top: int, high: int, wide: int) -> tuple[tuple[slice, sl
 
 
 def _events(
-    new: Sequence[_Standing],
-    came: np.ndarray,
-    street: Street | None,
-    street_new: bool,
-    ground: str,
-    houses: bool,
-    gone: bool,
-    pitch: float,
+    site: _Site, new: Sequence[_Standing], came: np.ndarray, ground: str, houses: bool, gone: bool
 ) -> tuple[Event, ...]:
-    ground = "" if gone else ground
-    count = len(new)
+    """The facts, known exactly: what was placed is what changed. `ground` is that of the place, "" if not known."""
+    ground, street, count = "" if gone else ground, site.street, len(new)
     large = count == 1 and came.sum() >= LARGE
     kind = "house" if houses else "building" if count > 1 or large else "roof"
     lines = {side: sorted(b.spot.order for b in new if b.spot.side == side) for side in (-1, 1)}
     lines = {side: orders for side, orders in lines.items() if orders}
-    unbroken = all(len(o) >= 3 and o[-1] - o[0] == len(o) - 1 for o in lines.values()) and pitch <= WIDEST
+    unbroken = (
+        all(len(o) >= 3 and o[-1] - o[0] == len(o) - 1 for o in lines.values()) and site.pitch <= WIDEST
+    )
     sides = 0
     if street is not None and count > 1:
         sides = 1 if len(lines) == 1 else 2 if min(map(len, lines.values())) >= 2 else 0
     built = Event(
         kind, gone, count, place_of_area(came), ground, ground == "woods",
-        road="" if street is None else "new" if street_new else "old",
+        road="" if street is None else "new" if site.street_new else "old",
         roads=0 if street is None else 1,
         rows=len(lines) if street is not None and houses and unbroken else 0,
         sides=sides,
     )  # fmt: skip
-    if street is None or not street_new:
+    if street is None or not site.street_new:
         return (built,)
     path = street.path[in_frame(street.path)]
     road = Event(

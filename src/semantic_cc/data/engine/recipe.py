@@ -21,7 +21,7 @@ class ImageFolder:
         images: a folder of images, or of subfolders of images, which are then groups; relative to the recipe.
         masks: a folder like `images` with a mask for some or all of them, NAME.png for NAME.jpg: 255 building, 128
             uncertain, 0 neither; null = no masks.
-        scale: the range of factors by which images are resized; image pixel / factor = 0.5 m gives true sizes.
+        scale: the range of factors by which images are resized; size of a pixel / 0.5 m gives true sizes.
         roof_scale: the same for roofs that are cut out.
         grounds: the groups that buildings may be pasted on; null = all.
         houses: the groups whose buildings are houses; what stands elsewhere is called a building.
@@ -32,8 +32,8 @@ class ImageFolder:
 
     images: str
     masks: str | None = None
-    scale: tuple[float, float] = (0.45, 0.85)
-    roof_scale: tuple[float, float] = (0.6, 1.1)
+    scale: tuple[float, float] = (0.8, 1.2)
+    roof_scale: tuple[float, float] = (0.8, 1.2)
     grounds: tuple[str, ...] | None = None
     houses: tuple[str, ...] = ()
     covers: dict[str, Ground] = field(default_factory=dict)

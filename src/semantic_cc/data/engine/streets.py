@@ -16,7 +16,7 @@ TONES = {"asphalt": (118.0, 118.0, 120.0), "cement": (188.0, 182.0, 170.0)}
 """Colour of a street by its surface."""
 LOTS = ((104.0, 110.0, 78.0), (128.0, 120.0, 92.0), (186.0, 172.0, 142.0))
 """Colours of a lot: lawn, dry grass, graded soil."""
-_FINE = 4
+_FINE = 2
 
 
 @dataclass(frozen=True)

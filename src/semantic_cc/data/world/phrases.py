@@ -127,7 +127,8 @@ def place_tail(e: Event, pick: Choose) -> str:
     """Where in the scene; "" where it spreads."""
     p = e.place
     if not p:
-        return pick("", "in the scene") if e.kind in AT_LEAST else ""
+        plain = e.kind in AT_LEAST or (e.kind == "building" and e.count > 1)  # few words besides
+        return pick("", "in the scene") if plain else ""
     if p.endswith("corner"):
         return pick(f"in the {p}", f"in the {p} of the scene", f"at the {p} of the scene", f"at the {p}")
     if p == "middle":
