@@ -64,7 +64,7 @@ def load_config(source: str | Path | dict[str, Any], overrides: dict[str, Any] |
     if isinstance(source, dict):
         values = source
     elif str(source).endswith((".yaml", ".yml")):
-        values = read_yaml(Path(source))
+        values = _read_yaml(Path(source))
     else:
         values = {"preset": str(source)}
     values = merge(values, overrides or {})
@@ -72,21 +72,28 @@ def load_config(source: str | Path | dict[str, Any], overrides: dict[str, Any] |
     return parse(Config, merge(preset_values(preset), {**values, "preset": preset}))
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """The keys and values of a YAML file.
-
-    Raises:
-        ConfigError: unreadable, no YAML, or something else than keys and values.
-    """
+def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(path.read_text())
+        return parse_yaml(path.read_text(), path)
     except OSError as error:
         raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not valid YAML: {error}") from error
+
+
+def parse_yaml(text: str, where: str | Path) -> dict[str, Any]:
+    """The keys and values of a YAML text.
+
+    Raises:
+        ConfigError: no YAML, or something else than keys and values; in one line that begins with `where`.
+    """
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
         reason = " ".join(str(error).split())
-        raise ConfigError(f"{path} is not valid YAML: {reason}") from error
+        raise ConfigError(f"{where} is not valid YAML: {reason}") from error
     if not isinstance(values, dict):
-        raise ConfigError(f"{path} must hold keys and values, KEY: VALUE")
+        raise ConfigError(f"{where} must hold keys and values, for example 'preset: small'")
     return values
 
 

@@ -5,7 +5,7 @@ their own light and the facts into the world's sentences; `writer` writes many i
 """
 
 from .mix import Mixture, make_pair, open_mixture
-from .recipe import Recipe, read_recipe
+from .recipe import Recipe, parse_recipe
 from .writer import write_mixture
 
-__all__ = ["Mixture", "Recipe", "make_pair", "open_mixture", "read_recipe", "write_mixture"]
+__all__ = ["Mixture", "Recipe", "make_pair", "open_mixture", "parse_recipe", "write_mixture"]

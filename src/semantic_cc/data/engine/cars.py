@@ -51,7 +51,7 @@ def park_cars(image: np.ndarray, closed: np.ndarray, most: int, rng: np.random.G
 def paved(image: np.ndarray) -> np.ndarray:
     """Where a picture (H, W, 3) float32 is grey, of middle brightness and even over the size of a car, (H, W) bool."""
     grey = image.mean(axis=2)
-    dull = np.ptp(image, axis=2) < 20
+    dull = np.ptp(image, axis=2) < 0.13 * grey
     mean = ndimage.uniform_filter(grey, 9)
     uneven = ndimage.uniform_filter(grey**2, 9) - mean**2 > 10**2
     even: np.ndarray = dull & ~uneven & (mean > 85) & (mean < 200)

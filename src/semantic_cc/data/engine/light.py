@@ -71,7 +71,7 @@ def draw_shift(rng: np.random.Generator, config: LightConfig) -> tuple[int, int]
 
 def _season(x: np.ndarray, dryness: float) -> np.ndarray:
     """Turns what is green towards straw (1) or richer green (-1); all else stays."""
-    green = ((2 * x[..., 1] - x[..., 0] - x[..., 2]) * 5).clip(0, 1)[..., None]
+    green = ((2 * x[..., 1] - x[..., 0] - x[..., 2] - 0.03) * 5).clip(0, 1)[..., None]
     light = x.mean(axis=2, keepdims=True)
     other = light * (np.array([1.22, 1.04, 0.74]) if dryness > 0 else np.array([0.8, 1.2, 0.75]))
     share = green * abs(dryness) * 0.8

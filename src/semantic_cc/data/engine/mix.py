@@ -12,10 +12,11 @@ from semantic_cc.data.engine.cars import park_cars
 from semantic_cc.data.engine.folders import Source, open_folders
 from semantic_cc.data.engine.light import develop, draw_shift
 from semantic_cc.data.engine.pasted import pasted
-from semantic_cc.data.engine.recipe import SOURCES, Recipe, read_recipe
+from semantic_cc.data.engine.recipe import SOURCES, Recipe, parse_recipe
 from semantic_cc.data.engine.scene import Pool, Scene
 from semantic_cc.data.engine.unchanged import unchanged
 from semantic_cc.data.engine.unrelated import buildings_to_buildings, ground_to_buildings
+from semantic_cc.data.reading import read_text
 from semantic_cc.data.world import generate_pair
 from semantic_cc.data.world.sentences import write_sentences
 from semantic_cc.errors import DataError
@@ -51,15 +52,21 @@ class Mixture:
     pools: dict[str, Pool]
 
 
-@functools.lru_cache(maxsize=1)
 def open_mixture(path: Path) -> Mixture:
-    """A recipe file and all its folders; every mask is read once, and a process remembers the last recipe.
+    """A recipe file and all its folders; every mask is read once.
+
+    A process remembers the last recipe and what was in its folders.
 
     Raises:
-        ConfigError: as `read_recipe`.
-        DataError: as `open_folders`, or a source has no images in a split that is to have pairs.
+        ConfigError: as `parse_recipe`.
+        DataError: as `read_text` and `open_folders`, or a source has no images in a split that is to have pairs.
     """
-    recipe = read_recipe(path)
+    return _open(path, read_text(path))
+
+
+@functools.lru_cache(maxsize=1)
+def _open(path: Path, text: str) -> Mixture:
+    recipe = parse_recipe(text, path)
     sources = open_folders(recipe, path.parent) if recipe.folders else ()
     wanted = [split for split, share in recipe.splits.items() if share > 0]
     mixture = Mixture(recipe, {split: _pool(sources, split) for split in wanted})

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal
 
-from semantic_cc.config.reading import build, read_yaml
+from semantic_cc.config.reading import build, parse_yaml
 from semantic_cc.errors import ConfigError
 from semantic_cc.types import SPLITS
 
@@ -108,17 +108,19 @@ SOURCES = tuple(share.name for share in fields(Shares))
 """Names of the sources, in the order of `Shares`."""
 
 
-def read_recipe(path: str | Path) -> Recipe:
-    """A checked recipe from a YAML file.
+def parse_recipe(text: str, where: str | Path) -> Recipe:
+    """A checked recipe from a YAML text.
+
+    Args:
+        where: its file, for messages.
 
     Raises:
-        ConfigError: unreadable, an unknown key, a value of the wrong kind or out of its range; naming the key.
+        ConfigError: no YAML, an unknown key, a value of the wrong kind or out of its range; naming the key.
     """
-    path = Path(path)
-    recipe: Recipe = build(Recipe, read_yaml(path), f"recipe {path}")
+    recipe: Recipe = build(Recipe, parse_yaml(text, where), f"recipe {where}")
     for wrong, what in _problems(recipe):
         if wrong:
-            raise ConfigError(f"recipe {path}: {what}")
+            raise ConfigError(f"recipe {where}: {what}")
     return recipe
 
 

@@ -17,15 +17,15 @@ from semantic_cc.types import BUILDING, NOT_BUILDING, UNKNOWN
 
 def ground_to_buildings(pool: Pool, rng: np.random.Generator, exchanged: bool) -> Scene | None:
     """A ground becomes a built place, or the reverse; None where the window shows no building."""
-    return _scene(cut_tile(pool.bare, rng), cut_tile(pool.built, rng), exchanged)
+    return scene_of(cut_tile(pool.bare, rng), cut_tile(pool.built, rng), exchanged)
 
 
 def buildings_to_buildings(pool: Pool, rng: np.random.Generator, exchanged: bool) -> Scene | None:
     """A built place becomes another one."""
-    return _scene(cut_tile(pool.built, rng), cut_tile(pool.built, rng), exchanged)
+    return scene_of(cut_tile(pool.built, rng), cut_tile(pool.built, rng), exchanged)
 
 
-def _scene(one: Tile, other: Tile, exchanged: bool) -> Scene | None:
+def scene_of(one: Tile, other: Tile, exchanged: bool) -> Scene | None:
     """None where too little changes, or where what changes could not be told truly."""
     before, after = (other, one) if exchanged else (one, other)
     came, came_count = _only(after, before)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from semantic_cc.data.engine.mix import make_pair, open_mixture, source_of
 from semantic_cc.data.world.writer import VERSION as WORLD_VERSION
-from semantic_cc.data.world.writer import Made, fill, split_names, write_json
+from semantic_cc.data.world.writer import Made, check_workers, fill, split_names, write_json
 from semantic_cc.errors import InputError
 from semantic_cc.files import new_folder
 
@@ -55,6 +55,7 @@ def write_mixture(
         if number is None or number < least:
             given = "neither given nor in the recipe" if number is None else f"{number}"
             raise InputError(f"recipe {recipe}: {what} is {given}; give --{what} of at least {least}")
+    check_workers(workers)
     assert pairs is not None and seed is not None
     names = split_names(pairs, mixture.recipe.splits)
     with new_folder(Path(out)) as work:

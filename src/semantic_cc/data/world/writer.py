@@ -58,8 +58,7 @@ def write_dataset(
     out = Path(out)
     if pairs < 1:
         raise InputError(f"world: pairs is {pairs}, but a data set needs at least 1; give a larger number")
-    if workers is not None and workers < 1:
-        raise InputError(f"world: workers is {workers}, but at least 1 is needed; give a larger number")
+    check_workers(workers)
     check_numbers(seed=seed)
     names = split_names(pairs, splits)
     with new_folder(out) as work:
@@ -71,8 +70,18 @@ def write_dataset(
         write_json(work / "world.json", info)
 
 
+def check_workers(workers: int | None) -> None:
+    """Raises `InputError` for a number of processes below 1."""
+    if workers is not None and workers < 1:
+        raise InputError(f"world: workers is {workers}, but at least 1 is needed; give a larger number")
+
+
 def split_names(pairs: int, splits: Mapping[str, float]) -> list[tuple[str, str]]:
-    """(split, file name) of each pair in order: the first share is the first split, and so on."""
+    """(split, file name) of each pair in order: the first share is the first split, and so on.
+
+    Raises:
+        InputError: the shares do not fit.
+    """
     if not splits or any(s not in KNOWN_SPLITS for s in splits) or any(v < 0 for v in splits.values()):
         raise InputError(
             f"world: splits are {dict(splits)}, but must be shares >= 0 of {', '.join(KNOWN_SPLITS)}; correct them"
