@@ -134,9 +134,13 @@ def test_without_whole_roofs_nothing_is_pasted(mixture, monkeypatch):
         make_pair(alone(mixture, "pasted"), 0, 0, "train")
 
 
-def test_unchanged_is_one_image_twice(mixture):
-    scene = unchanged(mixture.pools["train"], np.random.default_rng(0))
-    assert scene.before is scene.after and not scene.label.any() and scene.events == ()
+def test_unchanged_is_one_picture_twice(mixture):
+    for seed in range(8):
+        scene = unchanged(mixture.pools["train"], np.random.default_rng(seed))
+        assert scene.before is scene.after and not scene.label.any() and scene.events == ()
+    bare = replace(mixture.pools["train"], built=())
+    bare = replace(bare, every=bare.bare)
+    assert not any(unchanged(bare, np.random.default_rng(seed)).roofs.any() for seed in range(8))
     pair = make_pair(alone(mixture, "unchanged"), 1, 2, "train")
     assert pair.sentences == UNCHANGED and pair.changed is False and not pair.label.any()
     assert np.abs(pair.before.astype(int) - pair.after).mean() > 2
