@@ -45,6 +45,10 @@ def test_shares_of_the_shipped_recipe():
             "scale and roof_scale must each be two ascending",
         ),
         ({"folders": [{"images": "images", "covers": {"wood": "sea"}}]}, "sea"),
+        ({"splits": {"train": 0.5}}, "splits must be shares of train, val, test that sum to 1"),
+        ({"splits": {"train": 0.5, "dev": 0.5}}, "splits must be shares"),
+        ({"splits": {"train": float("nan")}}, "splits must be shares"),
+        ({"held_back": {"val": float("nan")}}, "leave some images"),
         ({"held_back": {"val": 0.6, "test": 0.4}}, "leave some images to train"),
         ({"held_back": {"train": 0.4}}, "held_back may name val and test alone"),
         ({"exchanged": 2}, r"exchanged must lie in \[0, 1\]"),
@@ -155,10 +159,8 @@ def test_a_mask_of_another_size(flat):
 def test_images_are_divided_by_name_alone(images_root, write_recipe):
     def splits(**values):
         path = write_recipe(**values)
-        return {
-            source.image: source.split
-            for source in open_folders(parse_recipe(path.read_text(), path), images_root)
-        }
+        sources = open_folders(parse_recipe(path.read_text(), path), images_root)
+        return {source.image: source.split for source in sources}
 
     first = splits()
     assert set(first.values()) == {"train", "val", "test"}

@@ -1,6 +1,8 @@
 """What each source makes: masks that say what differs, facts that the masks bear out."""
 
+import re
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -16,7 +18,8 @@ from semantic_cc.data.engine.recipe import SOURCES, Shares
 from semantic_cc.data.engine.tiles import SIDE, Tile
 from semantic_cc.data.engine.unchanged import unchanged
 from semantic_cc.data.engine.unrelated import buildings_to_buildings, ground_to_buildings, scene_of
-from semantic_cc.data.world import UNCHANGED
+from semantic_cc.data.world import UNCHANGED, Event
+from semantic_cc.data.world.sentences import write_sentences
 from semantic_cc.errors import DataError
 from semantic_cc.metrics.consistency import check_sentence
 from semantic_cc.types import BUILDING, NONE, NOT_BUILDING, ROAD, UNKNOWN
@@ -79,10 +82,12 @@ def test_a_building_where_one_was_is_no_change(mixture):
 def test_what_cannot_be_told_truly_is_drawn_anew(mixture):
     one = tile(mixture, "town", (10, 10, 40, 40))
     assert scene_of(one, one, exchanged=False) is None
-    assert (
-        scene_of(one, tile(mixture, "town", (80, 80, 120, 120)), exchanged=False) is None
-    )  # one comes, one goes
     assert scene_of(tile(mixture, "wood"), tile(mixture, "town", (10, 10, 12, 12)), exchanged=False) is None
+    other = tile(mixture, "town", (80, 80, 120, 120))  # one comes and one goes
+    assert scene_of(one, other, exchanged=False) is None
+    one = tile(mixture, "town", (10, 10, 40, 40), (60, 10, 90, 40))
+    other = tile(mixture, "town", (40, 10, 60, 40), (90, 10, 120, 40))  # all in one heap
+    assert scene_of(one, other, exchanged=False) is None
 
 
 def test_complete_masks_give_exact_counts(mixture):
@@ -144,6 +149,35 @@ def test_unchanged_is_one_picture_twice(mixture):
     pair = make_pair(alone(mixture, "unchanged"), 1, 2, "train")
     assert pair.sentences == UNCHANGED and pair.changed is False and not pair.label.any()
     assert np.abs(pair.before.astype(int) - pair.after).mean() > 2
+
+
+PLACES = ("", "top", "left", "middle", "bottom right corner")
+
+
+@pytest.mark.parametrize("kind", ["home", "roof", "building", "house"])
+@pytest.mark.parametrize("gone", [False, True])
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 12])
+def test_there_are_five_sentences_for_whatever_is_made(kind, gone, count):
+    for place, ground, road in product(PLACES, ("", "field", "woods"), ("", "old", "new")):
+        event = Event(
+            kind, gone, count, place, "" if gone else ground, ground == "woods", road, int(bool(road))
+        )
+        others = [()]
+        if road == "new":
+            others.append((Event("road", False, 1, "", ground, shape="curved", tone="cement"),))
+        if kind in ("home", "roof") and count > 1:
+            others.append((Event("home", not gone, 3, place),))
+        for other in others:
+            assert len(set(write_sentences((event, *other), np.random.default_rng(count)))) == 5
+
+
+def test_what_is_not_sure_is_not_said():
+    def said(event):
+        return {s for seed in range(40) for s in write_sentences((event,), np.random.default_rng(seed))}
+
+    unsure = re.compile(r"\b(three|several|villas?|detached|large|road|grass\w*)\b")
+    assert not any(unsure.search(sentence) for sentence in said(Event("home", False, 3, "")))
+    assert "the field becomes a residential area" in said(Event("home", False, 12, "", "field"))
 
 
 @given(seed=st.integers(0, 10**6), index=st.integers(0, 10**6), source=st.sampled_from(REAL))

@@ -73,11 +73,6 @@ def test_bad_numbers(numbers, words, write_recipe, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_shares_of_splits_that_do_not_fit(write_recipe, tmp_path):
-    with pytest.raises(InputError, match=r"sum to 0\.5"):
-        write_mixture(tmp_path / "out", write_recipe("half", splits={"train": 0.5}), 2, 1)
-
-
 def test_a_full_folder_is_refused(write_recipe, tmp_path):
     (tmp_path / "mine").write_text("keep")
     with pytest.raises(OutputError, match="not an empty directory"):

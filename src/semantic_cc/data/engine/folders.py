@@ -167,7 +167,7 @@ def read_mask(path: str) -> np.ndarray:
     return np.ascontiguousarray(mask)
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=4)  # images may be large, and a draw seldom meets one again
 def read_source(source: Source) -> tuple[np.ndarray, np.ndarray]:
     """Image (H, W, 3) uint8 and mask (H, W) uint8 of one source, all 0 without mask; not to be written to.
 

@@ -126,7 +126,7 @@ def parse_recipe(text: str, where: str | Path) -> Recipe:
 
 def _problems(recipe: Recipe) -> list[tuple[bool, str]]:
     shares = {name: getattr(recipe.shares, name) for name in SOURCES}
-    others = set(recipe.held_back) - set(SPLITS[1:])
+    held, splits = recipe.held_back, recipe.splits
     real = any(share for name, share in shares.items() if name != "world")
     gamma = recipe.light.gamma
     return [
@@ -138,9 +138,15 @@ def _problems(recipe: Recipe) -> list[tuple[bool, str]]:
             real and not recipe.folders,
             "folders is empty, but every source except world needs images; name one",
         ),
-        (bool(others), f"held_back may name {' and '.join(SPLITS[1:])} alone"),
         (
-            min([*recipe.held_back.values(), 0]) < 0 or sum(recipe.held_back.values()) >= 1,
+            not {*splits} <= {*SPLITS}
+            or min([*splits.values(), 0]) < 0
+            or not abs(sum(splits.values()) - 1) < 1e-6,
+            f"splits must be shares of {', '.join(SPLITS)} that sum to 1",
+        ),
+        (not {*held} <= {*SPLITS[1:]}, f"held_back may name {' and '.join(SPLITS[1:])} alone"),
+        (
+            min([*held.values(), 0]) < 0 or not sum(held.values()) < 1,
             "held_back must be shares of at least 0 that leave some images to train",
         ),
         (not 0 <= recipe.exchanged <= 1, "exchanged must lie in [0, 1]"),

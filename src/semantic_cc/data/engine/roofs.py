@@ -73,7 +73,7 @@ def find_roofs(source: Source) -> tuple[Roof, ...]:
         if (mask[window][rim] == UNCERTAIN).mean() > 0.4:
             continue
         shadow = _shadow(grey[window], roof, built[window] & ~roof, sun)
-        found.append(Roof(image[window], roof, shadow, angle, size))
+        found.append(Roof(image[window].copy(), roof, shadow, angle, size))
     return tuple(found)
 
 

@@ -26,18 +26,19 @@ def buildings_to_buildings(pool: Pool, rng: np.random.Generator, exchanged: bool
 
 
 def scene_of(one: Tile, other: Tile, exchanged: bool) -> Scene | None:
-    """None where too little changes, or where what changes could not be told truly."""
+    """Two tiles as the two dates; None where too little changes, or where it could not be told truly."""
     before, after = (other, one) if exchanged else (one, other)
     came, came_count = _only(after, before)
     gone, gone_count = _only(before, after)
-    # One of several that come and go cannot be told without saying which.
-    if came_count + gone_count == 0 or (came_count and gone_count and min(came_count, gone_count) < 2):
+    changed, mixed = came | gone, bool(came_count and gone_count)
+    if not changed.any():
         return None
-    changed = came | gone
+    # One that comes where others go cannot be told without saying which, nor several that lie in one heap.
+    if mixed and min(came_count, gone_count, parts_of(changed)[1]) < 2:
+        return None
     label = np.full((SIDE, SIDE), NOT_BUILDING, np.uint8)
     label[before.uncertain | after.uncertain | (before.building ^ after.building)] = UNKNOWN
     label[changed] = BUILDING
-    mixed = bool(came_count and gone_count)
     events = [
         event
         for event in (

@@ -56,7 +56,7 @@ def write_mixture(
             given = "neither given nor in the recipe" if number is None else f"{number}"
             raise InputError(f"recipe {recipe}: {what} is {given}; give --{what} of at least {least}")
     check_workers(workers)
-    assert pairs is not None and seed is not None
+    assert pairs is not None and seed is not None  # told above
     names = split_names(pairs, mixture.recipe.splits)
     with new_folder(Path(out)) as work:
         make = functools.partial(_make, path, seed)
