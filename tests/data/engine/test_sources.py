@@ -120,14 +120,14 @@ def test_pasted_buildings_are_what_differs(mixture, seed):
 
 def test_some_stand_at_both_dates(mixture):
     standing = 0
-    for seed in range(30):
+    for seed in range(16):
         scene = pasted(mixture.pools["train"], np.random.default_rng(seed), exchanged=False)
         if scene is not None:
             stays = scene.roofs & (scene.label != BUILDING)
             standing += stays.any()
             # but for what shadows and lots of newcomers cover
             assert not stays.any() or np.median(np.abs(scene.before - scene.after).max(axis=2)[stays]) == 0
-    assert standing >= 3
+    assert standing >= 2
 
 
 def test_without_whole_roofs_nothing_is_pasted(mixture, monkeypatch):
@@ -181,7 +181,7 @@ def test_what_is_not_sure_is_not_said():
 
 
 @given(seed=st.integers(0, 10**6), index=st.integers(0, 10**6), source=st.sampled_from(REAL))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=32, deadline=None)
 def test_sentences_agree_with_their_masks(images_root, seed, index, source):
     mixture = alone(open_mixture(images_root / "recipe.yaml"), source)
     pair = make_pair(mixture, seed, index, "train")
@@ -199,9 +199,9 @@ def _recipe(write_recipe):
 
 def test_dates_are_exchanged_half_of_the_time(mixture):
     for source in ("pasted", "ground_to_buildings"):
-        pairs = [make_pair(alone(mixture, source), 4, index, "train") for index in range(24)]
+        pairs = [make_pair(alone(mixture, source), 4, index, "train") for index in range(16)]
         gone = [any(w in p.sentences[0] for w in ("removed", "disappear", "demolished")) for p in pairs]
-        assert 6 <= sum(gone) <= 18
+        assert 3 <= sum(gone) <= 13
     kept = replace(mixture, recipe=replace(mixture.recipe, exchanged=0.0, shares=Shares(pasted=1)))
     said = " ".join(" ".join(make_pair(kept, 4, index, "train").sentences) for index in range(8))
     assert "demolished" not in said and "disappear" not in said
@@ -234,7 +234,7 @@ def test_a_split_sees_its_own_images_alone(mixture, split, monkeypatch):
     monkeypatch.setattr(roofs, "read_source", spy)
     roofs.find_roofs.cache_clear()
     for source in REAL:
-        for index in range(4):
+        for index in range(2):
             make_pair(alone(mixture, source), 8, index, split)
     assert seen == {split}
 

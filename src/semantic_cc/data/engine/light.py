@@ -41,19 +41,19 @@ def develop(
     x = shift(image, *moved) / 255
     x = _season(x, float(rng.uniform(-1, 1)))
     x = x * _sky(rng, x.shape[0])
-    x = x.clip(0, 1) ** np.exp(rng.uniform(*np.log(config.gamma)))
+    x = x.clip(0, 1) ** np.float32(np.exp(rng.uniform(*np.log(config.gamma))))
     warmth = rng.normal(WARMTH[late], 0.03)
     colour = 1 + rng.uniform(-config.colour, config.colour, 3) + np.array([warmth, 0, -warmth])
     grey = x.mean(axis=2, keepdims=True)
     x = grey + (x - grey) * rng.uniform(0.55, 1.15)
     x = (x - 0.45) * rng.uniform(0.75, 1.25) + 0.45 + rng.normal(0.0, 0.04)
-    x = x * colour
+    x = x * colour.astype(np.float32)
     x = x * (np.clip(x.mean(), *MEAN) / max(float(x.mean()), 0.02))
     if rng.random() < OVEREXPOSED[late]:
         x = x * rng.uniform(1.2, 1.7)
     if rng.random() < HAZY:
         haze = rng.uniform(0.05, 0.3)
-        x = x * (1 - haze) + haze * np.array([0.62, 0.65, 0.7])
+        x = x * (1 - haze) + haze * np.array([0.62, 0.65, 0.7], np.float32)
     x = x * 255
     if rng.random() < BLURRED[late]:
         soft = Image.fromarray(x.clip(0, 255).astype(np.uint8))
@@ -73,7 +73,7 @@ def _season(x: np.ndarray, dryness: float) -> np.ndarray:
     """Turns what is green towards straw (1) or richer green (-1); all else stays."""
     green = ((2 * x[..., 1] - x[..., 0] - x[..., 2] - 0.03) * 5).clip(0, 1)[..., None]
     light = x.mean(axis=2, keepdims=True)
-    other = light * (np.array([1.22, 1.04, 0.74]) if dryness > 0 else np.array([0.8, 1.2, 0.75]))
+    other = light * np.array([1.22, 1.04, 0.74] if dryness > 0 else [0.8, 1.2, 0.75], np.float32)
     share = green * abs(dryness) * 0.8
     return x * (1 - share) + other * share
 
