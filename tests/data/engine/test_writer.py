@@ -14,6 +14,7 @@ from semantic_cc.data.layouts.recognise import recognise
 from semantic_cc.data.opening import open_dataset
 from semantic_cc.data.world import generate_pair
 from semantic_cc.errors import InputError, OutputError
+from semantic_cc.types import UNKNOWN
 
 
 def digests(root: Path) -> dict[str, str]:
@@ -92,3 +93,14 @@ def test_nothing_stays_when_an_image_is_damaged(write_recipe, tmp_path):
     with pytest.raises(InputError, match="not an image"):
         write_mixture(tmp_path / "out", recipe, 2, 1, workers=1)
     assert not (tmp_path / "out").exists()
+
+
+def test_what_is_not_known_is_not_scored(write_recipe, tmp_path, tiny_folder):
+    from semantic_cc.training.evaluate import evaluate
+
+    recipe = write_recipe("unrelated", shares={"buildings_to_buildings": 1}, splits={"test": 1.0})
+    write_mixture(tmp_path / "out", recipe, 2, 3, workers=1)
+    report = evaluate(tiny_folder, tmp_path / "out", meteor=False)
+    known = sum(int((pair.label != UNKNOWN).sum()) for pair in open_dataset(tmp_path / "out", "test"))
+    assert report["change"]["pixels"] == known < 2 * 256 * 256
+    assert "roads are not labelled in every mask, so building change alone is scored" in report["notes"]
