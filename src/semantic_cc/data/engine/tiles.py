@@ -83,9 +83,12 @@ def _starts(length: int, wide: int, rng: np.random.Generator) -> list[int]:
 
 
 def _turned(source: Source, cell: tuple[int, ...], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Image and mask of a source under one of the eight symmetries, fitted to a cell."""
-    symmetry = SYMMETRIES[int(rng.integers(len(SYMMETRIES)))]
-    image, mask = (symmetry.of_array(array) for array in read_source(source))
+    """Image and mask of a source under a symmetry that about keeps its shape, fitted to a cell."""
+    arrays = read_source(source)
+    high, wide = arrays[1].shape
+    fit = [symmetry for symmetry in SYMMETRIES if not symmetry.swaps_axes or 0.9 < high / wide < 1.1]
+    symmetry = fit[int(rng.integers(len(fit)))]
+    image, mask = (symmetry.of_array(array) for array in arrays)
     for axis in (0, 1):
         # Images of a group differ by some pixels at most, or else the smaller ones are mirrored.
         places = np.arange(cell[axis]) % (2 * mask.shape[axis])
