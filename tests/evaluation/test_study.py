@@ -11,7 +11,7 @@ import torch
 
 from semantic_cc.evaluation.study import Study
 from semantic_cc.figures.worst import worst_page
-from semantic_cc.types import BUILDING, NOT_BUILDING, ROAD, Pair
+from semantic_cc.types import BUILDING, NOT_BUILDING, ROAD, UNKNOWN, Pair
 
 
 def pair(name: str, label: np.ndarray | None, *sentences: str) -> Pair:
@@ -68,6 +68,18 @@ def test_where_roads_are_not_labelled_they_are_not_wrong() -> None:
     study.see(pair("mci", label(BUILDING)), "a house is built", probabilities(ours))
     assert [(case.pair.name, case.wrong) for case in study.worst] == [("mci", 12 / 32), ("cd", 0)]
     assert study.report()["reference_consistency"]["unchecked"] == 1
+
+
+def test_where_nothing_is_known_nothing_is_wrong() -> None:
+    half = label(BUILDING)
+    half[20:] = UNKNOWN
+    ours = label(BUILDING)
+    ours[22:] = BUILDING
+    study = Study(worst=1)
+    study.see(pair("a", half), "a house is built", probabilities(ours))
+    report = study.report()
+    assert (report["objects"]["found"], report["objects"]["right"], report["objects"]["false"]) == (1, 1, 0)
+    assert report["curve"]["average_precision"] == 100 and study.worst[0].wrong == 0
 
 
 def test_a_binary_model_says_nothing_of_roads() -> None:

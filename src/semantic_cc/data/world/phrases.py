@@ -9,17 +9,24 @@ from .layout import Event
 Choose = Callable[..., str]
 """Picks one of its arguments."""
 
+AT_LEAST = ("home", "roof")
+"""Kinds of events whose count is a lower bound: buildings that are houses, buildings of any kind."""
+
 _NUMBERS = ("", "a", "two", "three", "four", "five")
 _PLURAL = {
     "house": ("houses", "houses", "houses", "villas", "buildings"),
+    "home": ("houses", "houses", "houses", "buildings"),
     "building": ("buildings",),
+    "roof": ("buildings",),
     "parking lot": ("parking lots",),
     "tree": ("trees", "trees", "plants"),
     "pool": ("swimming pools",),
 }
 _SINGLE = {
     "house": ("house", "house", "house", "villa", "building"),
+    "home": ("house", "house", "house", "building"),
     "building": ("large building", "building", "big building"),
+    "roof": ("building",),
     "parking lot": ("parking lot",),
     "tree": ("tree",),
     "pool": ("swimming pool",),
@@ -35,13 +42,19 @@ _GROUND = {
     "bareland": ("on the bareland", "on the bareland", "in the bareland"),
     "desert": ("in the desert", "in the desert", "on the desert"),
     "woods": ("in the woods", "in the forest"),
+    "field": ("in the field", "on the field"),
 }
 
 
 def number_words(kind: str, count: int) -> tuple[str, ...]:
-    """The words that tell `count` truly: exact to four, "some", "several" from 3 to 8, "many" from 9 on."""
+    """The words that tell `count` truly: exact to four, "some", "several" from 3 to 8, "many" from 9 on.
+
+    Of a kind of `AT_LEAST` "some", from 9 on "many", or nothing but the plural.
+    """
     if count == 1:
         return ("a",)
+    if kind in AT_LEAST:
+        return ("some", "some", "") if count < 9 else ("many", "many", "lots of", "some")
     if kind == "tree":
         return ("some", "some", "several") if count < 15 else ("many", "some", "lots of")
     if count <= 2:
@@ -114,7 +127,8 @@ def place_tail(e: Event, pick: Choose) -> str:
     """Where in the scene; "" where it spreads."""
     p = e.place
     if not p:
-        return ""
+        plain = e.kind in AT_LEAST or (e.kind == "building" and e.count > 1)  # few words besides
+        return pick("", "in the scene") if plain else ""
     if p.endswith("corner"):
         return pick(f"in the {p}", f"in the {p} of the scene", f"at the {p} of the scene", f"at the {p}")
     if p == "middle":

@@ -94,7 +94,9 @@ def _single(e: Event, pick: Choose) -> str:
             f"{subject} {replace} {lost} {pick(road, place, '')}",
             f"{subject} {verb} in place of the {pick('woods', 'forest')}",
         ]
-    elif e.ground and e.kind == "house" and e.count > 8 and not e.place:
+    elif e.kind == "home" and e.count > 8 and not (e.ground or e.place):
+        forms += ["a residential area appears", f"a residential area with {subject} appears"]
+    elif e.ground and e.kind in ("house", "home") and e.count > 8 and not e.place:
         forms += [
             f"a residential area with {subject} appears {ground}",
             f"the {pick(*_LAND[e.ground])} becomes a residential area",
@@ -102,7 +104,8 @@ def _single(e: Event, pick: Choose) -> str:
     return pick(*forms)
 
 
-_LAND = {"grassland": ("grassland", "meadow"), "bareland": ("bareland", "wasteland"), "desert": ("desert",)}
+_LAND = {"grassland": ("grassland", "meadow"), "bareland": ("bareland", "wasteland"), "desert": ("desert",),
+         "field": ("field",)}  # fmt: skip
 
 
 def _road(e: Event, pick: Choose) -> str:
