@@ -90,6 +90,20 @@ def test_what_cannot_be_told_truly_is_drawn_anew(mixture):
     assert scene_of(one, other, exchanged=False) is None
 
 
+def test_pieces_of_one_building_are_not_counted_as_several(mixture):
+    boxes = [(10, 10 + 40 * k, 30, 40 + 40 * k) for k in range(4)]
+    gaps = [(10, 40 + 40 * k, 30, 50 + 40 * k) for k in range(4)]
+    ground = tile(mixture, "wood")
+    apart = scene_of(ground, tile(mixture, "town", *boxes), exchanged=False)
+    assert apart.events[0].count == 4
+    joined = tile(mixture, "town", *boxes, gaps[0], gaps[2], unsure=(4, 5))
+    assert scene_of(ground, joined, exchanged=False).events[0].count == 2
+    heap = tile(mixture, "town", *boxes, *gaps, unsure=(4, 5, 6, 7))
+    assert scene_of(ground, heap, exchanged=False) is None  # one or several, who knows
+    splinters = tile(mixture, "town", (10, 10, 18, 18), (40, 10, 48, 18), (70, 10, 78, 18))
+    assert scene_of(ground, splinters, exchanged=False) is None
+
+
 def test_complete_masks_give_exact_counts(mixture):
     whole = replace(mixture.pools["train"].built[0].folder, complete=True)
     for group, kind in (("suburb", "house"), ("town", "building")):

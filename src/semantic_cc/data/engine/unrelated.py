@@ -14,6 +14,9 @@ from semantic_cc.data.engine.tiles import SIDE, Tile, cut_tile
 from semantic_cc.data.world.layout import Event
 from semantic_cc.types import BUILDING, NOT_BUILDING, UNKNOWN
 
+SURE_PIXELS = 150
+"""Least part of a model's mask that is surely a building and no splinter of one: 37 square metres."""
+
 
 def ground_to_buildings(pool: Pool, rng: np.random.Generator, exchanged: bool) -> Scene | None:
     """A ground becomes a built place, or the reverse; None where the window shows no building."""
@@ -33,17 +36,24 @@ def scene_of(one: Tile, other: Tile, exchanged: bool) -> Scene | None:
     changed, mixed = came | gone, bool(came_count and gone_count)
     if not changed.any():
         return None
-    # One that comes where others go cannot be told without saying which, nor several that lie in one heap.
-    if mixed and min(came_count, gone_count, parts_of(changed)[1]) < 2:
-        return None
+    exact = not mixed and (after if came_count else before).source.folder.complete
+    if not exact:
+        # One of several cannot be told without saying which, be it that others go or that the mask is in pieces.
+        least = 1 if came_count + gone_count == 1 else 2
+        surely = _surely(after, came), _surely(before, gone)
+        if any(part and sure < least for part, sure in zip((came_count, gone_count), surely, strict=True)):
+            return None
+        if mixed and parts_of(changed)[1] < 2:
+            return None
+        came_count, gone_count = surely
     label = np.full((SIDE, SIDE), NOT_BUILDING, np.uint8)
     label[before.uncertain | after.uncertain | (before.building ^ after.building)] = UNKNOWN
     label[changed] = BUILDING
     events = [
         event
         for event in (
-            _event(after, came, came_count, False, before.source.ground, mixed),
-            _event(before, gone, gone_count, True, "", mixed),
+            _event(after, came, came_count, False, before.source.ground, exact),
+            _event(before, gone, gone_count, True, "", exact),
         )
         if event
     ]
@@ -58,10 +68,15 @@ def _only(one: Tile, other: Tile) -> tuple[np.ndarray, int]:
     return parts_of(ndimage.binary_opening(alone, structure=np.ones((3, 3), bool)))
 
 
-def _event(tile: Tile, area: np.ndarray, count: int, gone: bool, ground: str, mixed: bool) -> Event | None:
-    """The facts of what came or went; of counts only what is sure."""
+def _surely(tile: Tile, area: np.ndarray) -> int:
+    """How many buildings there are at least in `area`: pieces joined by what is uncertain may be one."""
+    heaps, _ = ndimage.label(tile.building | tile.uncertain, structure=np.ones((3, 3), bool))
+    return int((np.bincount(heaps[area], minlength=1)[1:] >= SURE_PIXELS).sum())
+
+
+def _event(tile: Tile, area: np.ndarray, count: int, gone: bool, ground: str, exact: bool) -> Event | None:
+    """The facts of what came or went; `count` is a lower bound unless `exact`."""
     if not count:
         return None
-    exact = tile.source.folder.complete and not mixed
     kind = ("house" if exact else "home") if tile.source.houses else ("building" if exact else "roof")
     return Event(kind, gone, count, place_of_area(area), ground, trees=ground == "woods")
