@@ -84,7 +84,7 @@ def _grid(boxes: Sequence[Box]) -> np.ndarray:
 
 def _beside(plan: Plan, points: np.ndarray, reach: float = 14.0) -> tuple[str, int]:
     """("" | "old" | "new", number) of the roads whose edge comes within `reach` units of `points`."""
-    near = [r for r in plan.roads if path_distance(r.path, points).min() < r.width / 2 + reach]
+    near = [r for r in plan.roads if r.gap(points).min() < reach]
     kinds = {"old" if r.before else "new" for r in near}
     # With an old and a new road beside it, "the road" is still true; "newly built" would be half true.
     return ("" if not near else "new" if kinds == {"new"} else "old"), len(near)
@@ -135,7 +135,7 @@ def _unbroken(plan: Plan, line: tuple[int, int], gone: bool) -> bool:
     if (np.hypot(*np.diff(spots, axis=0).T) > 62).any():
         return False
     between = (spots[1:] + spots[:-1]) / 2
-    return all((path_distance(r.path, between) > r.width / 2 + 6).all() for r in plan.roads)
+    return all((r.gap(between) > 6).all() for r in plan.roads)
 
 
 def _roads(plan: Plan, roads: list[Road]) -> Event:
@@ -173,7 +173,7 @@ def _trees(plan: Plan, events: list[Event], roads: list[Road]) -> Event | None:
     for box in [b for e in events for b in e.boxes] + yards:
         lost &= box.distance(t[:, :2]) > 16
     for road in roads:
-        lost &= path_distance(road.path, t[:, :2]) > road.width / 2 + 14
+        lost &= road.gap(t[:, :2]) > 14
     if int(lost.sum()) < LEAST_TREES:
         return None
     spots = t[lost]

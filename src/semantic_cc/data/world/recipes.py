@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_ALL = ("straight", "curved", "cross", "t", "parallel")
+_ALL = ("straight", "curved", "winding", "cross", "t", "fork", "parallel", "dead end")
 Want = frozenset[tuple[str, bool]]
 
 
