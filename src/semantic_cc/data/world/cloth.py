@@ -47,7 +47,7 @@ def noise_field(rng: np.random.Generator, n: int, cells: tuple[int, ...], fall: 
 def weave(rng: np.random.Generator, size: int) -> Cloth:
     """The cloth of one place for pictures of `size` pixels a side."""
     seed = int(rng.integers(2**31))
-    fine = noise_field(rng, size, (32, 64, 128, 256), 1.0)
+    fine = noise_field(rng, size, (24, 48, 96, 256), 0.85)
     # Tufts are darker and rarer than the gaps between them.
     fine = np.where(fine < 0, 1.35 * fine, 0.75 * fine)
     return Cloth(
@@ -69,7 +69,11 @@ def _streaks(rng: np.random.Generator, size: int) -> np.ndarray:
     lines = np.asarray(grid.resize((wide, wide), Image.Resampling.BICUBIC))
     if rng.random() < 0.25:
         period = rng.uniform(6, 16) * size / SIDE
-        lines = lines + rng.uniform(0.2, 0.8) * np.sin(np.arange(wide, dtype=np.float32) * (2 * np.pi / period))[:, None]
+        lines = (
+            lines
+            + rng.uniform(0.2, 0.8)
+            * np.sin(np.arange(wide, dtype=np.float32) * (2 * np.pi / period))[:, None]
+        )
     angle, cut = float(rng.uniform(0, 180)), (wide - size) // 2
     turned = Image.fromarray(lines).rotate(angle, Image.Resampling.BILINEAR)
     out = np.asarray(turned)[cut : cut + size, cut : cut + size]

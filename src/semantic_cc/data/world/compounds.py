@@ -38,8 +38,11 @@ def lay_compound(
         roof = shades[int(rng.integers(len(shades)))]
         tone = str(rng.choice(["asphalt", "asphalt", "cement"]))
         come, stay = building != "new", building != "gone"
+        drive = _drive(park if lot else bodies[0], roads)
         return (
-            [Building(boxes, roof, ridge, come, stay) for boxes in _forms(rng, bodies, ridge)] if building else [],
+            [Building(boxes, roof, ridge, drive, come, stay) for boxes in _forms(rng, bodies, ridge)]
+            if building
+            else [],
             [ParkingLot(park, tone, lot != "new", lot != "gone")] if lot else [],
         )
     return None
@@ -48,12 +51,29 @@ def lay_compound(
 def _sketch(rng: np.random.Generator, centre: np.ndarray, angle: float) -> tuple[list[Box], Box]:
     """The main boxes of the buildings, side by side, and the parking lot before the first."""
     count = int(rng.choice([1, 2, 3], p=[0.66, 0.22, 0.12]))
-    w, h = (rng.uniform(52, 125), rng.uniform(34, 66)) if count == 1 else (rng.uniform(44, 84), rng.uniform(20, 36))
+    w, h = (
+        (rng.uniform(52, 125), rng.uniform(34, 66))
+        if count == 1
+        else (rng.uniform(44, 84), rng.uniform(20, 36))
+    )
     first = Box.about(centre, np.array([w, h]), angle)
     step = h + rng.uniform(8, 16)
     bodies = [first.part(0, k * step, w * (rng.uniform(0.75, 1.1) if k else 1.0), h) for k in range(count)]
     deep = rng.uniform(30, 58)
-    return bodies, first.part(rng.uniform(-0.1, 0.1) * w, -(h + deep) / 2 - 6, w * rng.uniform(0.8, 1.2), deep)
+    return bodies, first.part(
+        rng.uniform(-0.1, 0.1) * w, -(h + deep) / 2 - 6, w * rng.uniform(0.8, 1.2), deep
+    )
+
+
+def _drive(start: Box, roads: list[Road]) -> Box | None:
+    """The way from the middle of `start` to the nearest road."""
+    if not roads:
+        return None
+    path = np.concatenate([r.path for r in roads])
+    way = path - (start.x, start.y)
+    far = np.hypot(*way.T)
+    i = int(far.argmin())
+    return Box.about(path[i] - way[i] / 2, np.array([far[i], 11.0]), float(np.arctan2(way[i, 1], way[i, 0])))
 
 
 def _forms(rng: np.random.Generator, bodies: list[Box], ridge: bool) -> list[tuple[Box, ...]]:

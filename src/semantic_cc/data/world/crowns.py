@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .brush import Layer
-from .tones import Look, blend, lit
+from .tones import Look, between, lit
 
 DICE = 14
 """Numbers in 0..1 that give a tree its form."""
@@ -24,7 +24,7 @@ def draw_trees(layer: Layer, xyr: np.ndarray, look: Look, dice: np.ndarray) -> N
 
     `dice` (T, `DICE`) in 0..1 belongs to the tree, so that it keeps its form at both dates.
     """
-    base = tuple(int(v) for v in blend((66, 76, 52), (48, 70, 46), look.green))
+    base = between((66, 76, 52), (48, 70, 46), look.green)
     edge = np.linspace(0, 2 * np.pi, 11, endpoint=False)
     turn = 2 * np.pi * dice[:, :1]
     reach = xyr[:, 2:] * (0.66 + 0.44 * dice[:, 1:12])

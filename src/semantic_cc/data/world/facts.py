@@ -8,11 +8,17 @@ from collections.abc import Sequence
 import numpy as np
 
 from . import woods
-from .geometry import SIDE, Box, in_frame, path_distance
+from .geometry import SIDE, Box, in_frame, overlap, path_distance
 from .layout import Event, House, Plan, Road
 
 LEAST_TREES = 6
 """A clearing counts as an event of its own from this many grown trees on."""
+
+SMALL = 620.0
+"""A house whose main body covers less (square units) is a small one."""
+
+NEXT = 14.0
+"""A house stands next to another within this many units."""
 
 LEAST_WOODS = 12
 """From this many lost grown trees on, trees are called woods."""
@@ -56,9 +62,10 @@ def gather_events(plan: Plan) -> tuple[Event, ...]:
     if roads:
         events.append(_roads(plan, roads))
     for kind, things in (("parking lot", plan.lots), ("pool", plan.pools)):
-        boxes = [(x.box,) for x in things if x.after and not x.before]
-        if boxes:
-            events.append(_things(plan, kind, False, boxes))
+        for gone in (False, True):
+            boxes = [(x.box,) for x in things if x.before == gone and x.after != gone]
+            if boxes:
+                events.append(_things(plan, kind, gone, boxes))
     tree = _trees(plan, events, roads)
     return (*events, *([tree] if tree else []))
 
@@ -107,17 +114,28 @@ def _houses(plan: Plan, houses: list[House], gone: bool) -> Event:
     road = ""
     if along and (-1, 0) not in lines:
         road = "new" if all(not plan.roads[i].before for i in along) else "old"
+    round_end = 0 in {h.side for h in houses}
     rows = (
         len(lines)
-        if road and min(lines.values()) >= 3 and all(_unbroken(plan, k, gone) for k in lines)
+        if road
+        and not round_end
+        and min(lines.values()) >= 3
+        and all(_unbroken(plan, k, gone) for k in lines)
         else 0
     )
     sides = 0
-    if len(along) == 1 and road and len(houses) > 1:
-        sides = 2 if len(lines) == 2 and min(lines.values()) >= 2 else 1 if len(lines) == 1 else 0
+    if road and len(houses) > 1 and not round_end:
+        both = all(min(lines[i, -1], lines[i, 1]) >= 2 for i in along)
+        sides = 2 if both else 1 if len(lines) == 1 else 0
+    stays = [h.boxes[0] for h in plan.houses if h.before and h.after]
+    main = houses[0].boxes[0]
     return Event(
-        "house", gone, len(houses), place_of(points), ground, trees, road, len(along), rows, sides, boxes=flat
-    )
+        "house", gone, len(houses), place_of(points), ground, trees, road, len(along), rows, sides,
+        small=len(houses) == 1 and main.w * main.h < SMALL,
+        more=bool(stays),
+        beside=any(overlap(b, main.grown(NEXT)) for b in stays),
+        boxes=flat,
+    )  # fmt: skip
 
 
 def _unbroken(plan: Plan, line: tuple[int, int], gone: bool) -> bool:

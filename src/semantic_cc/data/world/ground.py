@@ -8,13 +8,13 @@ from .brush import Colour, Layer
 from .cloth import Cloth, noise_field
 from .geometry import SIDE, Box
 from .layout import House, Plan
-from .tones import Look, blend, lit
+from .tones import Look, between, blend, lit
 
 # Each kind has several soils; a place draws one of each (dry season, green season).
 _SOILS: dict[str, tuple[tuple[Colour, Colour], ...]] = {
     "grassland": (
-        ((142, 116, 84), (92, 96, 62)), ((156, 132, 96), (104, 106, 70)), ((124, 110, 92), (84, 90, 64)),
-        ((132, 108, 80), (112, 104, 72)),
+        ((138, 114, 84), (86, 90, 62)), ((152, 130, 98), (98, 100, 70)), ((122, 110, 93), (80, 86, 64)),
+        ((130, 108, 82), (106, 100, 74)),
     ),
     "bareland": (
         ((212, 196, 158), (204, 190, 156)), ((196, 178, 144), (186, 170, 138)), ((182, 172, 154), (172, 164, 146)),
@@ -23,7 +23,7 @@ _SOILS: dict[str, tuple[tuple[Colour, Colour], ...]] = {
 }  # fmt: skip
 _SHADE = {"grassland": 12.0, "bareland": 8.0, "desert": 9.0}
 _TUFTS = {"grassland": 9.0, "bareland": 4.0, "desert": 6.0}
-_STREAKS = {"grassland": 4.0, "bareland": 6.5, "desert": 2.0}
+_STREAKS = {"grassland": 3.5, "bareland": 4.5, "desert": 2.0}
 _SOD = np.array((1.0, 0.95, 0.8), dtype=np.float32)
 
 
@@ -80,7 +80,7 @@ def _yards(pic: np.ndarray, plan: Plan, look: Look, date: str, size: int, cloth:
             soft.box(lot.part(0, 0, lot.w * 0.9, lot.h * 0.8), (190, 172, 138))
     for thing in (x for x in plan.buildings if x.before and not x.after and date == "after"):
         for box in thing.boxes:
-            soft.box(box.grown(5), (186, 170, 140))
+            soft.box(box.grown(5), (176, 160, 130))
     return soft.over(pic, cloth.fine * 6 + cloth.broad[..., None] * 5)
 
 
@@ -91,8 +91,7 @@ def _lawn(house: House, look: Look) -> Colour:
     if sown < 0.14 and not (house.before and house.after):
         return lit((188, 168, 134), 0.9 + 0.2 * tint)
     green = float(np.clip(look.green + dice.normal(0.1, 0.3), 0, 1))
-    r, g, b = blend((128, 108, 78), (74, 90, 52), green)
-    return lit((int(r), int(g), int(b)), 0.85 + 0.3 * tint)
+    return lit(between((128, 108, 78), (74, 90, 52), green), 0.85 + 0.3 * tint)
 
 
 def own_dice(box: Box) -> np.random.Generator:

@@ -71,11 +71,12 @@ class House:
 
 @dataclass(frozen=True)
 class Building:
-    """A larger building with a flat roof, or a metal one of two faces where `ridge`."""
+    """A larger building with a flat roof, or a metal one of two faces where `ridge`; `drive` leads to its road."""
 
     boxes: tuple[Box, ...]
     roof: tuple[int, int, int]
     ridge: bool = False
+    drive: Box | None = None
     before: bool = True
     after: bool = True
 
@@ -137,9 +138,11 @@ class Event:
         road: the road beside it: "" none, "old", "new".
         roads: how many roads it stands along.
         rows: number of rows when all of it stands in rows of at least three, else 0.
-        sides: 1 all on one side of one road, 2 on both sides of one road, 0 otherwise.
+        sides: 1 all on one side of one road, 2 on both sides of every road beside it, 0 otherwise.
         shape: for roads "straight", "curved", "crossroad", "t-shaped"; "" otherwise.
         tone: for roads "cement" or "asphalt"; "" otherwise.
+        small: a single house smaller than most.
+        more: others of the kind stand at both dates; beside: one of them stands next to it.
         boxes: footprints of what changed.
     """
 
@@ -155,6 +158,9 @@ class Event:
     sides: int = 0
     shape: str = ""
     tone: str = ""
+    small: bool = False
+    more: bool = False
+    beside: bool = False
     boxes: tuple[Box, ...] = ()
 
 

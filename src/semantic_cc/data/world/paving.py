@@ -9,12 +9,12 @@ import numpy as np
 from .brush import Colour, Layer
 from .geometry import Box, in_frame
 from .ground import own_dice
-from .layout import House, ParkingLot, Plan, Road
+from .layout import Building, House, ParkingLot, Plan, Road
 from .tones import lit
 
-_ROAD: dict[str, Colour] = {"cement": (168, 164, 156), "asphalt": (122, 121, 120)}
-_KERB: Colour = (204, 198, 184)
-_PAVED: Colour = (208, 202, 188)
+_ROAD: dict[str, Colour] = {"cement": (178, 174, 166), "asphalt": (126, 125, 124)}
+_KERB: Colour = (212, 206, 192)
+_PAVED: Colour = (226, 219, 203)
 _CARS: tuple[Colour, ...] = (
     (236, 236, 236), (226, 226, 224), (36, 38, 42), (52, 54, 58), (150, 152, 156), (96, 98, 102),
     (146, 30, 28), (44, 62, 108), (196, 192, 180),
@@ -51,6 +51,15 @@ def draw_drive(layer: Layer, house: House) -> None:
         layer.box(d.part(away * 7, d.h * 0.25, 12, 2.2), pale)
     if dice.random() < 0.45:
         layer.box(main.part(-away * main.w * 0.2, main.h / 2 + 4, dice.uniform(7, 12), 8), pale)
+
+
+def draw_apron(layer: Layer, building: Building) -> None:
+    """The way to the road and the pavement round a large building."""
+    if building.drive:
+        layer.box(building.drive, _ROAD["cement"])
+    wide = float(own_dice(building.boxes[0]).choice([4, 7, 13]))
+    for box in building.boxes:
+        layer.box(box.grown(wide), lit(_PAVED, 0.92))
 
 
 def bays(lot: ParkingLot) -> list[Box]:
@@ -124,5 +133,3 @@ def _draw_car(layer: Layer, spot: Box, colour: Colour) -> None:
     for at in (-0.2, 0.24):
         u, v = (at * spot.w, 0.0) if spot.w > spot.h else (0.0, at * spot.h)
         layer.box(spot.part(u, v, w, h), lit(colour, 0.35))
-
-

@@ -14,6 +14,7 @@ from .layout import House, Patch, Plan, Pool, Road, Trees
 from .recipes import QUIET, Recipe, draw_recipe
 from .streets import Plot, build_house, draw_roof, lay_plots, lay_roads
 
+
 def generator(seed: int, index: int, purpose: int) -> np.random.Generator:
     """The stream of random numbers of one pair for one purpose; no other pair shares it."""
     return np.random.default_rng(np.random.SeedSequence([seed, index, purpose]))
@@ -51,7 +52,8 @@ def _try(rng: np.random.Generator, recipe: Recipe) -> Plan | None:
     if compound is None:
         return None
     buildings, lots = compound
-    blocked = [b for x in buildings for b in x.boxes] + [x.box for x in lots]
+    blocked = [b for x in buildings for b in (*x.boxes, *([x.drive] if x.drive else []))]
+    blocked += [x.box for x in lots]
     plots = lay_plots(rng, roads, [b.grown(4) for b in blocked])
     houses = _assign(rng, recipe, roads, plots, blocked)
     if houses is None:
@@ -150,7 +152,7 @@ def _choose(
 
 
 def _groups(plots: list[Plot], usable: list[int], least: int) -> list[list[int]]:
-    keys = sorted({(plots[i].road, plots[i].side) for i in usable})
+    keys = sorted({(plots[i].road, plots[i].side) for i in usable if plots[i].side})
     groups = [[i for i in usable if (plots[i].road, plots[i].side) == k] for k in keys]
     return [g for g in groups if len(g) >= least]
 
@@ -185,7 +187,7 @@ def _place_pools(rng: np.random.Generator, recipe: Recipe, houses: list[House]) 
         if house.yard is None or not house.after:
             continue
         new = want > 0 and old and recipe.pools
-        if not new and rng.random() > 0.035:
+        if not new and rng.random() > 0.012:
             continue
         body = house.boxes[0]
         box = body.part(0, body.h / 2 + 9, rng.uniform(14, 18), rng.uniform(10, 11.5))
@@ -225,14 +227,18 @@ def _grow(
     if recipe.clear:
         cut = Box.about(rng.uniform(50, SIDE - 50, 2), rng.uniform(50, 110, 2))
         areas.append(cut.grown(rng.uniform(5, 40)))
-    xyr = woods.sow(rng, areas, int(rng.choice([4, 12, 30, 50])))
+    wild = woods.sow(rng, areas, int(rng.choice([4, 12, 30, 50])))
+    xyr = np.concatenate([wild, woods.plant(rng, houses)])
+    # In yards stands what was planted about old houses, and a few that the builders left.
+    spared = rng.random(len(xyr)) < rng.choice([0.0, 0.05, 0.2])
+    spared[len(wild) :] = True
 
     def free(date: str) -> np.ndarray:
         present = [h for h in houses if getattr(h, date)]
         boxes = [b for h in present for b in (*h.boxes, *([h.drive] if h.drive else []))]
         boxes += [p.box for p in pools if getattr(p, date)]
         yards = [h.yard for h in present if h.yard] + [h.boxes[0].grown(9) for h in present if not h.yard]
-        return woods.clear_of(xyr, [r for r in roads if getattr(r, date)], boxes, yards)
+        return woods.clear_of(xyr, [r for r in roads if getattr(r, date)], boxes, yards, spared)
 
     # Large buildings and lots keep their ground free at both dates unless they are new.
     before = free("before")

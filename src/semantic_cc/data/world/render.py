@@ -10,9 +10,9 @@ from .crowns import DICE, draw_trees, tree_shadows
 from .geometry import SIDE
 from .ground import draw_ground
 from .layout import Plan, Pool
-from .paving import draw_cars, draw_drive, draw_lot, draw_roads
+from .paving import draw_apron, draw_cars, draw_drive, draw_lot, draw_roads
 from .roofs import cast_shadow, draw_building, draw_fence, draw_house, draw_shrubs
-from .tones import Look, blend, develop
+from .tones import Look, between, develop
 
 
 def render_date(plan: Plan, look: Look, date: str, size: int, cloth: Cloth) -> np.ndarray:
@@ -28,11 +28,9 @@ def render_date(plan: Plan, look: Look, date: str, size: int, cloth: Cloth) -> n
     pic = draw_ground(plan, look, date, size, cloth, own)
 
     paved = Layer(size, look.shift)
-    r, g, b = blend((136, 118, 86), (84, 94, 58), look.green)
-    draw_roads(paved, there(plan.roads), (int(r), int(g), int(b)))
     for building in buildings:
-        for box in building.boxes:
-            paved.box(box.grown(5), (196, 190, 176))
+        draw_apron(paved, building)
+    draw_roads(paved, there(plan.roads), between((136, 118, 86), (84, 94, 58), look.green))
     for lot in there(plan.lots):
         draw_lot(paved, lot)
     for house in houses:

@@ -91,12 +91,17 @@ def draw_building(layer: Layer, building: Building, look: Look) -> None:
     main = building.boxes[0]
     dice = own_dice(main)
     for u in np.arange(-main.w / 2 + 6, main.w / 2 - 5, dice.uniform(7, 15)):
-        layer.line(np.array([main.at(u, -main.h / 2 + 2), main.at(u, main.h / 2 - 2)]), 0.5, lit(building.roof, 0.94))
+        layer.line(
+            np.array([main.at(u, -main.h / 2 + 2), main.at(u, main.h / 2 - 2)]), 0.5, lit(building.roof, 0.94)
+        )
     for _ in range(int(main.w * main.h / 420)):
         u, v = dice.uniform(-0.42, 0.42, 2) * (main.w, main.h)
         w, h = dice.uniform(1.5, 4.5, 2)
         unit = main.part(u, v, w, h)
-        layer.box(Box(unit.x + look.sun[0] * 1.8, unit.y + look.sun[1] * 1.8, w, h, main.angle), lit(building.roof, 0.35))
+        layer.box(
+            Box(unit.x + look.sun[0] * 1.8, unit.y + look.sun[1] * 1.8, w, h, main.angle),
+            lit(building.roof, 0.35),
+        )
         layer.box(unit, lit(building.roof, 0.75))
 
 

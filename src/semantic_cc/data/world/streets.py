@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .geometry import SIDE, Box, bezier, overlap, resample
+from .geometry import SIDE, Box, bezier, in_frame, overlap, resample
 from .layout import House, Road
 
 _FAR = 240.0
@@ -75,10 +75,14 @@ def lay_roads(rng: np.random.Generator, kind: str) -> list[Road]:
     else:
         gap = rng.uniform(108, 140) / 2
         paths = [(straight(np.full(2, SIDE / 2) + k * gap * across, along), "straight") for k in (-1, 1)]
-    return [
-        Road(p, width * (1.0 if i == 0 else float(rng.uniform(0.85, 1.0))), tone, s, bulb if i else 0.0, walks)
+    roads = [
+        Road(
+            p, width * (1.0 if i == 0 else float(rng.uniform(0.85, 1.0))), tone, s, bulb if i else 0.0, walks
+        )
         for i, (p, s) in enumerate(paths)
     ]
+    # What runs past a corner, or outside, is no road of this place.
+    return [r for r in roads if in_frame(r.path, 8).sum() >= 10]
 
 
 @dataclass(frozen=True)
@@ -187,4 +191,6 @@ def build_house(rng: np.random.Generator, plot: Plot, before: bool, after: bool)
         wide = b.w * rng.uniform(0.3, 0.55)
         boxes.append(b.part(rng.uniform(-0.5, 0.5) * (b.w - wide), (b.h - rear) / 2, wide, rear))
     hip = bool(rng.random() < 0.85)
-    return House(tuple(boxes), plot.yard, plot.drive, draw_roof(rng), hip, plot.road, plot.side, before, after)
+    return House(
+        tuple(boxes), plot.yard, plot.drive, draw_roof(rng), hip, plot.road, plot.side, before, after
+    )

@@ -23,18 +23,25 @@ class Mood:
     saturation: Span
     blur: Span
     sharpen: Span
-    haze: Span = (0.0, 0.05)
-    green: Span = (0.0, 1.0)
+    haze: Span
+    green: Span
 
 
 # Seen in LEVIR-CD: early pictures warm and soft, a few overexposed or violet; late ones dark, dull and crisp.
 _MOODS = (
-    Mood((0.36, 0.05), (1.0, 1.25), (1.05, 1.3), (1.06, 1.0, 0.85), (0.8, 1.1), (0.5, 1.3), (0.0, 0.6), green=(0.0, 0.45)),
-    Mood((0.14, 0.04), (1.25, 1.6), (1.25, 1.55), (1.0, 1.01, 0.93), (0.9, 1.25), (0.3, 0.9), (0.0, 0.9), (0, 0), (0.1, 0.8)),
-    Mood((0.16, 0.05), (0.72, 0.95), (0.8, 1.05), (1.0, 0.96, 1.06), (0.35, 0.65), (0.3, 1.0), (0.0, 0.6), (0.0, 0.12), (0.1, 0.8)),
-    Mood((0.16, 0.48), (0.62, 0.84), (1.0, 1.25), (1.0, 1.0, 0.96), (0.55, 0.85), (0.0, 0.3), (0.3, 1.1), green=(0.4, 1.0)),
-    Mood((0.10, 0.22), (0.66, 0.9), (1.0, 1.2), (1.03, 1.0, 0.88), (0.6, 0.95), (0.0, 0.4), (0.3, 1.0), green=(0.1, 0.6)),
-    Mood((0.08, 0.16), (0.85, 1.1), (0.8, 1.0), (1.0, 1.0, 1.02), (0.5, 0.9), (0.0, 0.9), (0.0, 0.6), (0.05, 0.2), (0.1, 0.9)),
+    # odds (early, late), gain, contrast, cast, saturation, blur, sharpen, haze, green
+    Mood((0.36, 0.05), (0.92, 1.15), (1.1, 1.35), (1.04, 1.0, 0.88),
+         (0.45, 0.8), (0.5, 1.2), (0.0, 0.8), (0.0, 0.05), (0.0, 0.5)),
+    Mood((0.12, 0.03), (1.15, 1.42), (1.3, 1.6), (1.0, 1.02, 0.92),
+         (0.45, 0.85), (0.2, 0.8), (0.3, 1.2), (0.0, 0.0), (0.1, 0.8)),
+    Mood((0.18, 0.05), (0.72, 0.98), (0.9, 1.15), (1.0, 0.98, 1.05),
+         (0.15, 0.45), (0.2, 0.9), (0.0, 1.0), (0.0, 0.1), (0.1, 0.8)),
+    Mood((0.14, 0.50), (0.66, 0.94), (1.1, 1.4), (1.0, 1.0, 0.95),
+         (0.25, 0.55), (0.0, 0.3), (0.8, 2.0), (0.0, 0.05), (0.4, 1.0)),
+    Mood((0.10, 0.22), (0.7, 0.98), (1.1, 1.35), (1.02, 1.0, 0.92),
+         (0.35, 0.6), (0.0, 0.4), (0.6, 1.8), (0.0, 0.05), (0.1, 0.6)),
+    Mood((0.10, 0.15), (0.85, 1.1), (0.9, 1.1), (1.0, 1.0, 1.0),
+         (0.3, 0.7), (0.0, 0.8), (0.0, 1.0), (0.03, 0.16), (0.1, 0.9)),
 )  # fmt: skip
 
 
@@ -110,10 +117,11 @@ def develop(picture: np.ndarray, look: Look, scale: float, rng: np.random.Genera
     if look.sharpen > 0.15:
         soft = soft.filter(ImageFilter.UnsharpMask(1.2 * scale, round(100 * look.sharpen), 0))
     x = np.clip(np.asarray(soft, dtype=np.float32) * (look.gain / 255), 0, 1) ** look.gamma
-    x = (x - 0.4) * look.contrast + 0.4
+    x = (x - 0.38) * look.contrast + 0.38
     grey = x.mean(axis=2, keepdims=True)
     x = grey + (x - grey) * look.saturation
-    x *= np.array(look.cast, dtype=np.float32)
+    # The cast lies on what is bright; what is dark keeps its colour.
+    x *= 1 + (np.array(look.cast, dtype=np.float32) - 1) * np.clip(2 * grey, 0, 1.5)
     x = x * (255 * (1 - look.haze)) + 255 * 0.6 * look.haze
     x += rng.standard_normal(x.shape, dtype=np.float32) * look.noise
     return np.clip(x, 0, 255).astype(np.uint8)
@@ -123,6 +131,12 @@ def lit(colour: Colour, factor: float) -> Colour:
     """`colour` in more or less light."""
     r, g, b = (int(v * factor) for v in colour)
     return r, g, b
+
+
+def between(a: Colour, b: Colour, share: float) -> Colour:
+    """One colour, `share` of `b` and the rest `a`."""
+    r, g, v = (int(x) for x in blend(a, b, share))
+    return r, g, v
 
 
 def blend(a: Colour, b: Colour, share: np.ndarray | float) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .geometry import SIDE, Box
-from .layout import Patch, Road, Trees
+from .layout import House, Patch, Road, Trees
 
 GROUNDS = ("grassland", "bareland", "desert")
 
@@ -19,7 +19,9 @@ def lay_patches(rng: np.random.Generator, ground: str) -> tuple[Patch, ...]:
     turn = rng.uniform(0, 3.1)
     return tuple(
         Patch(
-            Box.about(rng.uniform(0, SIDE, 2), rng.uniform(30, 110, 2), turn if square else rng.uniform(0, 3.1)),
+            Box.about(
+                rng.uniform(0, SIDE, 2), rng.uniform(30, 110, 2), turn if square else rng.uniform(0, 3.1)
+            ),
             other,
             square,
         )
@@ -69,8 +71,23 @@ def sow(rng: np.random.Generator, areas: list[Box], scattered: int) -> np.ndarra
     return trees[((trees[:, :2] > -12) & (trees[:, :2] < SIDE + 12)).all(axis=1)]
 
 
-def clear_of(trees: np.ndarray, roads: list[Road], boxes: list[Box], yards: list[Box]) -> np.ndarray:
-    """Which of `trees` (T, 3) neither cover a road or box nor stand in a yard, (T,) bool."""
+def plant(rng: np.random.Generator, houses: list[House]) -> np.ndarray:
+    """Trees (T, 3) as in `sow` in the yards of houses that stand at both dates."""
+    out = [np.zeros((0, 3))]
+    many = rng.choice([0.0, 0.5, 1.2])
+    for house in houses:
+        if house.yard and house.before and house.after:
+            y, n = house.yard, int(rng.poisson(many))
+            uv = rng.uniform(-0.48, 0.48, (n, 2)) * (y.w, y.h)
+            xy = np.array([y.at(u, v) for u, v in uv]).reshape(-1, 2)
+            out.append(np.column_stack([xy, rng.uniform(2.5, 8.0, n)]))
+    return np.concatenate(out)
+
+
+def clear_of(
+    trees: np.ndarray, roads: list[Road], boxes: list[Box], yards: list[Box], spared: np.ndarray
+) -> np.ndarray:
+    """Which of `trees` (T, 3) cover no road or box and, unless `spared` (T,), stand in no yard, (T,) bool."""
     free = np.ones(len(trees), dtype=bool)
     xy, r = trees[:, :2], trees[:, 2]
     for road in roads:
@@ -78,7 +95,7 @@ def clear_of(trees: np.ndarray, roads: list[Road], boxes: list[Box], yards: list
     for box in boxes:
         free &= box.distance(xy) > 0.7 * r + 1
     for yard in yards:
-        free &= yard.distance(xy) > 0.35 * r
+        free &= spared | (yard.distance(xy) > 0.35 * r)
     return free
 
 
