@@ -50,7 +50,7 @@ def lay_compound(
 
 def _sketch(rng: np.random.Generator, centre: np.ndarray, angle: float) -> tuple[list[Box], Box]:
     """The main boxes of the buildings, side by side, and the parking lot before the first."""
-    count = int(rng.choice([1, 2, 3], p=[0.66, 0.22, 0.12]))
+    count = int(rng.choice([1, 2, 3], p=[0.72, 0.15, 0.13]))
     w, h = (
         (rng.uniform(52, 125), rng.uniform(34, 66))
         if count == 1

@@ -31,12 +31,12 @@ def draw_trees(layer: Layer, xyr: np.ndarray, look: Look, dice: np.ndarray) -> N
     outline = xyr[:, None, :2] + reach[..., None] * np.stack([np.cos(edge + turn), np.sin(edge + turn)], -1)
     for (x, y, r), d, ragged in zip(xyr, dice, outline, strict=True):
         tint = 0.7 + 0.55 * d[12]
-        layer.polygon(ragged, lit(base, tint * 0.55))
+        layer.polygon(ragged, lit(base, tint * 0.66))
         count = _CLUMPS if r > 6 else 4 if r > 3.5 else 2
         for k in range(count):
             a = 6.28 * (d[0] + k / count)
             far = 0.2 + 0.5 * d[1 + k]
             u, v = np.cos(a) * far, np.sin(a) * far
             facing = -(u * look.sun[0] + v * look.sun[1])
-            light = lit(base, tint * (0.9 + 0.8 * facing + 0.3 * d[11 - k] - 0.15))
-            layer.disc(x + u * r, y + v * r, r * (0.14 + 0.16 * d[10 - k]), light)
+            light = lit(base, tint * (0.8 + 0.6 * facing + 0.3 * d[11 - k]))
+            layer.disc(x + u * r, y + v * r, r * (0.2 + 0.2 * d[10 - k]), light)

@@ -21,8 +21,8 @@ _SOILS: dict[str, tuple[tuple[Colour, Colour], ...]] = {
     ),
     "desert": (((190, 164, 124), (176, 156, 118)), ((178, 150, 118), (168, 144, 114))),
 }  # fmt: skip
-_SHADE = {"grassland": 12.0, "bareland": 8.0, "desert": 9.0}
-_TUFTS = {"grassland": 9.0, "bareland": 4.0, "desert": 6.0}
+_SHADE = {"grassland": 7.5, "bareland": 7.0, "desert": 8.0}
+_TUFTS = {"grassland": 10.0, "bareland": 4.5, "desert": 6.0}
 _STREAKS = {"grassland": 3.5, "bareland": 4.5, "desert": 2.0}
 _SOD = np.array((1.0, 0.95, 0.8), dtype=np.float32)
 
@@ -60,7 +60,7 @@ def _pixels(size: int) -> np.ndarray:
 def _soil(kind: str, soil: tuple[Colour, Colour], look: Look, cloth: Cloth, shade: np.ndarray) -> np.ndarray:
     """Textured ground of one kind, (H, W, 3)."""
     # The dry places of a meadow stay brown longest.
-    green = np.clip(look.green + 0.22 * cloth.other, 0, 1)[..., None]
+    green = np.clip(look.green + 0.3 * cloth.other + 0.1 * cloth.broad, 0, 1)[..., None]
     pic = blend(soil[0], soil[1], green)
     rough = _SHADE[kind] * shade + _STREAKS[kind] * cloth.streaks
     pic = pic + (rough[..., None] + _TUFTS[kind] * cloth.fine) * _SOD
@@ -78,9 +78,11 @@ def _yards(pic: np.ndarray, plan: Plan, look: Look, date: str, size: int, cloth:
             soft.box(lot.grown(0.5), _lawn(house, look))
         elif house.before:
             soft.box(lot.part(0, 0, lot.w * 0.9, lot.h * 0.8), (190, 172, 138))
-    for thing in (x for x in plan.buildings if x.before and not x.after and date == "after"):
-        for box in thing.boxes:
-            soft.box(box.grown(5), (176, 160, 130))
+    if date == "after":
+        gone = [b for x in plan.buildings if x.before and not x.after for b in x.boxes]
+        gone += [x.box for x in plan.lots if x.before and not x.after]
+        for box in gone:
+            soft.box(box.grown(4), (172, 156, 128))
     return soft.over(pic, cloth.fine * 6 + cloth.broad[..., None] * 5)
 
 

@@ -31,8 +31,8 @@ _TREES = (("trees", 4), "plants", ("vegetation", 0.6), ("bushes", 0.2))
 _ROADS: dict[str, tuple[str | tuple[str, float], ...]] = {
     "straight": (("a road", 6), "a straight road"),
     "curved": (("a road", 4), "a winding road", ("a curved road", 0.4)),
-    "crossroad": ("a crossroad", ("two roads", 2), "some roads"),
-    "t-shaped": ("a t-shaped road", "two roads", "some roads"),
+    "crossroad": ("a crossroad", ("two roads", 2), "some roads", ("roads", 0.5)),
+    "t-shaped": ("a t-shaped road", "two roads", "some roads", ("roads", 0.3)),
 }
 _GROUND: dict[str, tuple[str | tuple[str, float], ...]] = {
     "grassland": (("on the grass", 2), ("on the meadow", 1.5), "on the grassland"),
@@ -52,9 +52,9 @@ def number_words(kind: str, count: int) -> tuple[str | tuple[str, float], ...]:
     if count == 2:
         return ("two",)
     if count == 3:
-        return (("three", 4), ("some", 1.5), "several")
+        return (("three", 4), ("some", 1.5), "several", ("a few", 0.3))
     if count <= 8:
-        exact = {4: ("four", 1.4), 5: ("five", 0.4)}
+        exact = {4: ("four", 1.2), 5: ("five", 0.4)}
         return (("some", 3), ("several", 1.3), *([exact[count]] if count in exact else []))
     return (("many", 6), ("some", 1), ("lots of", 0.4), *([("massive", 0.5)] if kind == "house" else []))
 
@@ -74,6 +74,8 @@ def counted(e: Event, pick: Choose) -> tuple[str, bool]:
         noun = pick(noun, f"small {noun}")
     if e.more and e.count > 1 and noun in ("houses", "buildings"):
         n = pick((n, 12), "more")
+    if e.kind == "house" and e.count > 2:
+        return pick((f"{n} {noun}", 18), noun), True
     return f"{n} {noun}", e.count > 1
 
 
@@ -97,7 +99,7 @@ def road_subject(e: Event, pick: Choose) -> tuple[str, bool]:
     elif e.count == 1:
         text = "a road"
     else:
-        text = pick("two roads", ("some roads", 1.5)) if e.count == 2 else "some roads"
+        text = pick("two roads", ("some roads", 1.5), ("roads", 0.5)) if e.count == 2 else "some roads"
     return text, plural_of(text)
 
 
@@ -110,7 +112,7 @@ def verb_came(plural: bool, pick: Choose) -> str:
     """A verb of coming."""
     are, have, s = ("are", "have", "") if plural else ("is", "has", "s")
     return pick(
-        (f"{are} built", 7), (f"{are} constructed", 2.2), (f"appear{s}", 6.5), (f"{have} been built", 1.4),
+        (f"{are} built", 7), (f"{are} constructed", 2.2), (f"appear{s}", 7.5), (f"{have} been built", 1.4),
         (f"{have} been constructed", 0.5), (f"{have} appeared", 0.4), (f"show{s} up", 0.4), (f"{are} erected", 0.25),
     )  # fmt: skip
 

@@ -141,8 +141,7 @@ def _choose(
     if kind == "row":
         groups = _groups(plots, usable, 4)
         return set(groups[int(rng.integers(len(groups)))]) if groups else None
-    most = 8 if kind == "some" else 4
-    n = int(rng.integers(3 if kind == "some" else 1, most + 1))
+    n = int(rng.integers(3, 9)) if kind == "some" else int(rng.choice([1, 1, 1, 2, 2, 3, 4]))
     if len(usable) < n or not usable:
         return None
     # Neighbours around one spot, as real building goes lot by lot.

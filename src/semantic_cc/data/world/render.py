@@ -30,7 +30,7 @@ def render_date(plan: Plan, look: Look, date: str, size: int, cloth: Cloth) -> n
     paved = Layer(size, look.shift)
     for building in buildings:
         draw_apron(paved, building)
-    draw_roads(paved, there(plan.roads), between((136, 118, 86), (84, 94, 58), look.green))
+    draw_roads(paved, there(plan.roads), between((140, 124, 92), (98, 104, 70), look.green))
     for lot in there(plan.lots):
         draw_lot(paved, lot)
     for house in houses:

@@ -32,10 +32,10 @@ UNCHANGED = (
 )
 """The five sentences of every unchanged pair, as in LEVIR-CC and in its order."""
 
-LONGEST = 21
-"""Most words of a sentence."""
+SHORTEST, LONGEST = 3, 21
+"""Words of a sentence."""
 
-_SHORT = {3: 0.1, 4: 0.1, 5: 0.15, 6: 0.35, 7: 0.5, 8: 0.8}
+_SHORT = {SHORTEST: 0.1, 4: 0.1, 5: 0.15, 6: 0.35, 7: 0.5, 8: 0.8}
 """Words of a short sentence -> how often it is taken, as long as the facts give longer ones."""
 
 
@@ -60,7 +60,7 @@ def write_sentences(events: tuple[Event, ...], rng: np.random.Generator) -> tupl
         text = " ".join(text.split())
         words = len(text.split())
         taken = attempt >= 100 or rng.random() < _SHORT.get(words, 1.0)
-        if taken and text not in out and words <= LONGEST:
+        if taken and text not in out and SHORTEST <= words <= LONGEST:
             out.append(text)
         if len(out) == 5:
             return tuple(out)
@@ -96,7 +96,7 @@ def _single(e: Event, pick: Choose) -> str:
         beside = "beside the house" if e.count == 1 else "beside the houses"
         return pick(f"{subject} {verb} {place}", f"{subject} {verb} {beside}")
     tails: list[str | tuple[str, float]] = [
-        (road, 1.6), (ground, 1.6), (place, 0.8), (f"{ground} {place}", 0.8), (f"{road} {place}", 1),
+        (road, 1.8), (ground, 1.8), (place, 0.6), (f"{ground} {place}", 0.7), (f"{road} {place}", 0.7),
         (near_old(e), 1.5), (f"{near_old(e)} {place}" if near_old(e) else "", 1),
     ]  # fmt: skip
     if road and e.ground != "woods":
@@ -105,7 +105,7 @@ def _single(e: Event, pick: Choose) -> str:
     forms: list[str | tuple[str, float]] = [(plain, 6)]
     if e.trees:
         where = tail_of(pick, road, place, f"{road} {place}")
-        forms += [(f"{clearing(pick)} {subject} {verb} {where}", 1.6)]
+        forms += [(f"{clearing(pick)} {subject} {verb} {where}", 1.2)]
     if e.ground == "woods":
         lost = pick("the woods", "the trees", "the forest")
         are = "is" if lost == "the forest" else "are"
@@ -206,4 +206,4 @@ def _houses_and_road(house: Event, road: Event, pick: Choose) -> str:
         lost = pick("the woods", "the trees")
         forms += [(f"{lost} {pick('are', 'have been')} replaced by {way} and {homes}", 2)]
     plain = pick(*forms)
-    return f"{clearing(pick)} {plain}" if house.trees and pick(("", 2), "clear") else plain
+    return f"{clearing(pick)} {plain}" if house.trees and pick(("", 3), "clear") else plain

@@ -20,7 +20,7 @@ def lay_patches(rng: np.random.Generator, ground: str) -> tuple[Patch, ...]:
     return tuple(
         Patch(
             Box.about(
-                rng.uniform(0, SIDE, 2), rng.uniform(30, 110, 2), turn if square else rng.uniform(0, 3.1)
+                rng.uniform(0, SIDE, 2), rng.uniform(40, 140, 2), turn if square else rng.uniform(0, 3.1)
             ),
             other,
             square,
