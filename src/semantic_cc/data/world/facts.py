@@ -132,7 +132,7 @@ def _houses(plan: Plan, houses: list[House], gone: bool) -> Event:
     return Event(
         "house", gone, len(houses), place_of(points), ground, trees, road, len(along), rows, sides,
         small=len(houses) == 1 and main.w * main.h < SMALL,
-        more=bool(stays),
+        more=bool(stays) and not gone,
         beside=any(overlap(b, main.grown(NEXT)) for b in stays),
         boxes=flat,
     )  # fmt: skip

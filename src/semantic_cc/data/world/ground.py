@@ -40,7 +40,7 @@ def draw_ground(
     pic = _soil(plan.ground, soils[plan.ground], look, cloth, cloth.broad)
     for patch in plan.patches:
         depth = patch.depth(_pixels(size)).reshape(size, size).astype(np.float32)
-        edge = np.clip((depth + 0.24 * cloth.other + 0.1 * cloth.broad) * 4 + 0.4, 0, 1)[..., None]
+        edge = np.clip((depth + 0.12 * cloth.other + 0.05 * cloth.broad) * 6 + 0.5, 0, 1)[..., None]
         if patch.kind == "bareland":
             edge *= look.worn
         pic += (_soil(patch.kind, soils[patch.kind], look, cloth, cloth.other) - pic) * edge

@@ -142,7 +142,7 @@ class Event:
         shape: for roads "straight", "curved", "crossroad", "t-shaped"; "" otherwise.
         tone: for roads "cement" or "asphalt"; "" otherwise.
         small: a single house smaller than most.
-        more: others of the kind stand at both dates; beside: one of them stands next to it.
+        more: they came to others that stand at both dates; beside: one of them stands next to it.
         boxes: footprints of what changed.
     """
 

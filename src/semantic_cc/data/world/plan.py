@@ -85,7 +85,7 @@ def _site(
     frame = Box(0.0, 0.0, 1.0, 1.0, float(np.arctan2(d[1], d[0])))
     uv = frame.local(fresh)
     low, high = uv.min(axis=0), uv.max(axis=0)
-    room = high - low + rng.uniform(46, 100, 2)
+    room = high - low + rng.uniform(80, 130, 2)
     return (Patch(frame.part(*(low + high) / 2, *room), "bareland", square=True),)
 
 

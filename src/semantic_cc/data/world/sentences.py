@@ -144,7 +144,8 @@ def near_old(e: Event) -> str:
 def _road(e: Event, pick: Choose) -> str:
     subject, plural = road_subject(e, pick)
     verb, ground, place = verb_came(plural, pick), on_ground(e, pick), place_tail(e, pick)
-    across = f"across {_ACROSS[e.ground]}" if e.ground and e.count == 1 and not e.place else ""
+    through = e.ground and e.shape in ("straight", "curved") and not e.place
+    across = f"across {_ACROSS[e.ground]}" if through else ""
     where = tail_of(pick, (ground, 2), place, f"{ground} {place}", (across, 2))
     plain = f"{subject} {verb} {pick((where, 6), '')}"
     return pick((plain, 2), f"{clearing(pick)} {subject} {verb} {place}") if e.trees else plain
@@ -172,7 +173,7 @@ def _joined(events: tuple[Event, ...], pick: Choose, rng: np.random.Generator) -
 
 
 def _houses_and_road(house: Event, road: Event, pick: Choose) -> str:
-    homes, _ = house_subjects(house, pick)
+    homes, many = house_subjects(house, pick)
     way, plural = road_subject(road, pick)
     ground = on_ground(house, pick) if house.ground == road.ground else ""
     place = place_tail(house, pick) if house.place == road.place else ""
@@ -191,8 +192,8 @@ def _houses_and_road(house: Event, road: Event, pick: Choose) -> str:
         forms += [
             (f"{way} with {some} {along} {verb_way} {where}", 3),
             (f"{way} {verb_way} {where} with {some} {along}", 2.5),
-            (f"{homes} {verb_came(several, pick)} along the newly built {roads} {ground}", 0.7),
-            (f"{homes} along the {roads} {verb_came(several, pick)} {where}", 0.7),
+            (f"{homes} {verb_came(many, pick)} along the newly built {roads} {ground}", 0.7),
+            (f"{homes} along the {roads} {verb_came(many, pick)} {where}", 0.7),
         ]
         if house.sides == 2:
             road_of = pick(f" of the {roads}", ("", 2))

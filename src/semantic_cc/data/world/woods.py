@@ -9,6 +9,9 @@ from .layout import House, Patch, Road, Trees
 
 GROUNDS = ("grassland", "bareland", "desert")
 
+RAGGED = 0.12
+"""Patches are drawn with edges that stray about this far (in units of `Patch.depth`) from their outline."""
+
 
 def lay_patches(rng: np.random.Generator, ground: str) -> tuple[Patch, ...]:
     """A few patches of one other ground, all ellipses or all fields of one direction."""
@@ -30,14 +33,13 @@ def lay_patches(rng: np.random.Generator, ground: str) -> tuple[Patch, ...]:
 
 
 def ground_under(ground: str, patches: tuple[Patch, ...], points: np.ndarray) -> str:
-    """The kind under at least 80 % of `points` (N, 2), or "" where none is."""
-    base = np.ones(len(points), dtype=bool)
-    other = ""
+    """The kind surely under at least 80 % of `points` (N, 2), or "" where none is: edges of patches are ragged."""
+    deepest = np.full(len(points), -1.0)
     for patch in patches:
-        base &= patch.depth(points) < 0
-        other = patch.kind
-    share = float(base.mean())
-    return ground if share >= 0.8 else other if share <= 0.2 else ""
+        deepest = np.maximum(deepest, patch.depth(points))
+    if float((deepest < -RAGGED).mean()) >= 0.8:
+        return ground
+    return patches[0].kind if float((deepest > RAGGED).mean()) >= 0.8 else ""
 
 
 def woods_area(rng: np.random.Generator, around: np.ndarray | None) -> Box:
