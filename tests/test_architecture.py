@@ -16,7 +16,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 ORDER = (
     "errors", "types", "config", "files", "sentences", "images", "model", "data", "losses", "metrics", "figures",
-    "training", "predictor", "cli", "__main__",
+    "training", "predictor", "scene", "cli", "__main__",
 )  # fmt: skip
 """The way data flows; a room may import those before it alone."""
 
