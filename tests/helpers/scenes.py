@@ -11,6 +11,7 @@ from rasterio.crs import CRS
 from rasterio.errors import NotGeoreferencedWarning
 
 from semantic_cc.scene.grid import Grid, Window
+from semantic_cc.types import ChangeDescription
 
 UTM = CRS.from_epsg(32614)
 HALF_METRE = Affine(0.5, 0, 621_000, 0, -0.5, 3_350_000)
@@ -48,3 +49,8 @@ def save(path: Path, array: np.ndarray, grid: Grid) -> Path:
         with rasterio.open(path, "w", driver="GTiff", transform=grid.transform, **profile) as dataset:
             dataset.write(array, 1)
     return path
+
+
+def said(sentence: str, changed: bool = True) -> ChangeDescription:
+    """What a model would say, without a mask."""
+    return ChangeDescription(sentence, {}, changed, None, None, None, np.zeros((1, 1), np.float32))
