@@ -20,6 +20,12 @@ LONGEST_EDGE = 256
 WGS84 = pyproj.CRS("EPSG:4326")
 
 
+@functools.lru_cache(maxsize=8)
+def crs_of(grid: Grid) -> pyproj.CRS | None:
+    """The grid's CRS without heights, as pyproj has it; None where it has none."""
+    return None if grid.crs is None else pyproj.CRS.from_wkt(grid.crs.to_wkt()).to_2d()
+
+
 def to_map(shapes: np.ndarray, grid: Grid) -> np.ndarray:
     """Shapes in pixels -> shapes in the grid's map coordinates.
 
@@ -51,8 +57,7 @@ def to_lonlat(shapes: np.ndarray, grid: Grid, crs: pyproj.CRS = WGS84) -> np.nda
         grid: where they lie, `on_earth`.
         crs: the geographic system to go to.
     """
-    assert grid.crs is not None  # the caller asked `on_earth`
-    transformer = pyproj.Transformer.from_crs(_crs(grid), crs, always_xy=True)
+    transformer = pyproj.Transformer.from_crs(crs_of(grid), crs, always_xy=True)
     degrees = math.degrees(crs.axis_info[0].unit_conversion_factor)  # old French maps are in grads
     dense = to_map(shapely.segmentize(shapes, LONGEST_EDGE), grid)
     return shapely.transform(
@@ -75,8 +80,8 @@ def measure(polygons: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
     geodetic = _geodetic(grid)
     if geodetic is None:
         return areas, lengths
-    geod = _crs(grid).get_geod()
-    assert geod is not None  # a CRS with a geodetic one has its ellipsoid
+    geod = geodetic.get_geod()
+    assert geod is not None  # it has an ellipsoid
     for index, shape in enumerate(to_lonlat(polygons, grid, geodetic)):
         areas[index] = lengths[index] = 0
         for part in shapely.get_parts(shape):
@@ -115,15 +120,10 @@ def outline_of(window: Window) -> shapely.Polygon:
     return shapely.box(window.left, window.top, window.left + window.width, window.top + window.height)
 
 
-@functools.lru_cache(maxsize=8)
-def _crs(grid: Grid) -> pyproj.CRS:
-    assert grid.crs is not None
-    return pyproj.CRS.from_wkt(grid.crs.to_wkt()).to_2d()
-
-
 def _geodetic(grid: Grid) -> pyproj.CRS | None:
     """The geographic CRS under the grid's, on the same datum; None without a CRS or under a local one."""
-    return None if grid.crs is None else _crs(grid).geodetic_crs
+    crs = crs_of(grid)
+    return None if crs is None else crs.geodetic_crs
 
 
 def _affine(grid: Grid) -> tuple[np.ndarray, np.ndarray]:
