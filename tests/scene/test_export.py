@@ -38,7 +38,7 @@ def frame_of(grid: Grid = GRID, empty: bool = False) -> geopandas.GeoDataFrame:
         np.full(len(shapes), 0.87654),
     )
     places = [
-        Place(Window(0, 0, 256, 256), {}, number, sentence, True, None)
+        Place(Window(0, 0, 256, 256), Window(9, 9, 99, 99), {}, number, sentence, True, None)
         for number, sentence in ((1, "a road, “wide”"), (2, "ein Häuschen"))
     ]
     return make_frame(polygons, shapes, np.array([] if empty else [1, 0], np.int64), places, grid)

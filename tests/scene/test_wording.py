@@ -13,7 +13,7 @@ NONE = Tally(0, 0, 0.0)
 
 
 def place(number: int, window: Window, sentence: str = "a house is built", **tallies: Tally) -> Place:
-    return Place(window, tallies, number, sentence, True, None)
+    return Place(window, window, tallies, number, sentence, True, None)
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,33 @@ def metres_per_pixel(grid: Grid) -> np.ndarray:
     ).T
 
 
+def footprint(window: Window, grid: Grid) -> tuple[shapely.Geometry, list[float]]:
+    """A window's outline on the globe, in degrees of WGS 84.
+
+    Args:
+        window: in pixels.
+        grid: where it lies, `on_earth`.
+
+    Returns:
+        The outline, and west, south, east, north. One that crosses the antimeridian is cut there, and its west is
+        larger than its east (RFC 7946, 3.1.9 and 5.2).
+    """
+    shape = to_lonlat(np.array([outline_of(window)]), grid)[0]
+    west, south, east, north = shape.bounds
+    if east - west > 180:
+        shape = shapely.transform(shape, lambda points: points + 360 * (points[:, :1] < 0) * (1, 0))
+        west, _, east, _ = shape.bounds
+        near, far = (shape & shapely.box(left, -90, left + 180, 90) for left in (0, 180))
+        shape = shapely.MultiPolygon([near, shapely.affinity.translate(far, -360)])
+        east -= 360
+    return shape, [round(float(value), 7) for value in (west, south, east, north)]
+
+
+def whole_of(grid: Grid) -> Window:
+    """The window of all of a grid."""
+    return Window(0, 0, grid.height, grid.width)
+
+
 def outline_of(window: Window) -> shapely.Polygon:
     """A window's rectangle, in pixels."""
     return shapely.box(window.left, window.top, window.left + window.width, window.top + window.height)

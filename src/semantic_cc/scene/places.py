@@ -52,10 +52,12 @@ class Region:
 
     Attributes:
         window: what the model is to see.
+        extent: the smallest window that holds the change.
         tallies: class name -> how much of it changed here; only classes that are here.
     """
 
     window: Window
+    extent: Window
     tallies: dict[str, Tally]
 
     @property
@@ -101,7 +103,9 @@ def find_regions(polygons: Polygons, grid: Grid) -> tuple[list[Region], np.ndarr
     regions, home, largest = [], np.zeros(len(polygons), np.int64), np.zeros(len(polygons))
     for rank, index in enumerate(order):
         tallies = _tallies(polygons.classes[owners[index]], owners[index], areas[index], shapes[index], grid)
-        regions.append(Region(_window(shapely.total_bounds(shapes[index]), grid), tallies))
+        left, top, right, bottom = map(int, shapely.total_bounds(shapes[index]))
+        extent = Window(top, left, bottom - top, right - left)
+        regions.append(Region(_around(extent, grid), extent, tallies))
         for owner, area in zip(owners[index], areas[index], strict=True):
             if area > largest[owner]:
                 home[owner], largest[owner] = rank, area
@@ -127,7 +131,15 @@ def describe_places(
         before, after, known = pair.read(region.window)
         said = describe(*(np.where(known[..., None], image, np.uint8(0)) for image in (before, after)))
         places.append(
-            Place(region.window, region.tallies, number, said.sentence, said.changed, said.change_probability)
+            Place(
+                region.window,
+                region.extent,
+                region.tallies,
+                number,
+                said.sentence,
+                said.changed,
+                said.change_probability,
+            )
         )
         if progress is not None:
             progress(number, len(regions))
@@ -225,10 +237,10 @@ def _sizes(boxes: np.ndarray) -> np.ndarray:
     return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
 
 
-def _window(bounds: np.ndarray, grid: Grid) -> Window:
-    """The window around the middle of `bounds`, inside the scene where that is large enough."""
-    left, width = _span((bounds[0] + bounds[2]) / 2, grid.width)
-    top, height = _span((bounds[1] + bounds[3]) / 2, grid.height)
+def _around(extent: Window, grid: Grid) -> Window:
+    """The window around the middle of `extent`, inside the scene where that is large enough."""
+    left, width = _span(extent.left + extent.width / 2, grid.width)
+    top, height = _span(extent.top + extent.height / 2, grid.height)
     return Window(top, left, height, width)
 
 

@@ -71,7 +71,7 @@ def scene_sentence(
     if not places:
         return f"No change was found in {ground}."
     largest = places[0]
-    where = where_text(largest.window, grid)
+    where = where_text(largest.extent, grid)
     text = f"{changes_text(tallies)} changed in {ground}, "
     if len(places) == 1:
         text += f"at one place {where}."
