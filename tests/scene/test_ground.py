@@ -7,9 +7,11 @@ from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
 from rasterio.crs import CRS
+from scenes import HALF_METRE, UTM
 
 from semantic_cc.scene.grid import Grid, Window
 from semantic_cc.scene.ground import (
+    footprint,
     measure,
     metres_per_pixel,
     on_earth,
@@ -17,9 +19,8 @@ from semantic_cc.scene.ground import (
     to_lonlat,
     to_map,
     to_pixels,
+    whole_of,
 )
-
-UTM = CRS.from_epsg(32614)
 
 
 def grid_of(transform: Affine, crs: CRS | None, size: int = 1000) -> Grid:
@@ -109,3 +110,14 @@ def test_long_edges_follow_the_map() -> None:
     corners = shapely.get_coordinates(to_lonlat(np.array([window]), grid)[0])
     upper = corners[np.isclose(corners[:, 1], corners[:, 1].max(), atol=1e-12)]
     assert len(upper) > 15  # a parallel, by many short steps
+
+
+def test_a_footprint_across_the_antimeridian_is_cut_there() -> None:
+    grid = grid_of(Affine(100, 0, 3_337_585, 0, -100, 1_000_000), CRS.from_epsg(3832), 100)  # 180 is 2 km in
+    shape, (west, south, east, north) = footprint(whole_of(grid), grid)
+    assert west == pytest.approx(179.982, abs=1e-3) and east == pytest.approx(-179.928, abs=1e-3)
+    assert south < north
+    assert shape.geom_type == "MultiPolygon" and shape.is_valid
+    assert shape.bounds[0] == -180 and shape.bounds[2] == 180
+    plain, bounds = footprint(whole_of(grid_of(HALF_METRE, UTM)), grid_of(HALF_METRE, UTM))
+    np.testing.assert_allclose(plain.bounds, bounds, atol=1e-7)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -66,6 +67,9 @@ def write_page(
     metres = float(np.sqrt(abs(np.linalg.det(metres_per_pixel(grid))))) * factor if on_earth(grid) else None
     text = environment.from_string(source).render(
         report=report,
+        sentence=re.sub(
+            r"(?<=\d) ", "\N{NO-BREAK SPACE}", report["sentence"]
+        ),  # no number parts from its unit
         width=width,
         height=height,
         metres=metres,

@@ -84,12 +84,12 @@ def _add_projection(item: pystac.Item, grid: Grid) -> None:
 
 
 def _time(text: str) -> datetime:
-    """A time in ISO 8601; in UTC where it does not say."""
+    """ISO 8601 -> UTC, which is also meant where no zone is given."""
     try:
         time = datetime.fromisoformat(text)
     except (TypeError, ValueError) as error:
         raise InputError(f"{text!r} is no date in ISO 8601; give for example 2024-05-31") from error
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
+    return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _digest(polygons: Polygons, grid: Grid) -> str:
