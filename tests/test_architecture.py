@@ -87,6 +87,9 @@ def test_importing_stays_light(module: str) -> None:
         "numpy",
         "PIL",
         "rich",
+        "rasterio",
+        "shapely",
+        "geopandas",
     )
     code = f"import sys, {module}; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

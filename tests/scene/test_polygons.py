@@ -16,7 +16,7 @@ from semantic_cc.errors import DataError
 from semantic_cc.scene import polygons as module
 from semantic_cc.scene.grid import Grid
 from semantic_cc.scene.ground import to_map, to_pixels
-from semantic_cc.scene.polygons import Polygons, find_polygons, regularise
+from semantic_cc.scene.polygons import Polygons, find_polygons, regular_outlines
 from semantic_cc.types import BUILDING, NONE, ROAD
 
 
@@ -102,7 +102,7 @@ def test_the_mean_probability_over_any_number_of_bands(
 def test_no_change_and_no_crs(tmp_path: Path) -> None:
     mask = np.zeros((40, 50), np.uint8)
     assert len(find(tmp_path, mask)) == 0
-    assert len(regularise(find(tmp_path, mask), grid_of(mask))) == 0
+    assert len(regular_outlines(find(tmp_path, mask), grid_of(mask))) == 0
     mask[10:20, 10:20] = ROAD
     found = find(tmp_path, mask, crs=None, transform=Affine.identity())
     assert found.pixels.tolist() == [100]
@@ -115,9 +115,11 @@ def test_a_raster_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     path = save(tmp_path / "mask.tif", mask, grid)
     with pytest.raises(DataError, match=r"mask\.tif: is 50x40 pixels, the scene 40x50"):
         find_polygons(path, path, Grid(40, 50, grid.transform, grid.crs))
-    (tmp_path / "broken.tif").write_bytes(path.read_bytes()[:100])
-    with pytest.raises(DataError, match=r"broken\.tif: cannot be read"):
-        find_polygons(tmp_path / "broken.tif", path, grid)
+    whole = path.read_bytes()
+    for length in (100, len(whole) - 500):  # a header alone, and one that lacks its last rows
+        (tmp_path / "broken.tif").write_bytes(whole[:length])
+        with pytest.raises(DataError, match=r"broken\.tif: cannot be read"):
+            find_polygons(tmp_path / "broken.tif", path, grid)
 
 
 def test_a_turned_house_becomes_a_rectangle_of_its_area_and_an_angle_stays_one(tmp_path: Path) -> None:
@@ -127,7 +129,7 @@ def test_a_turned_house_becomes_a_rectangle_of_its_area_and_an_angle_stays_one(t
     rasterize([(house, BUILDING), (angle, BUILDING)], out=mask)
     mask[150:154, 5:290], mask[154:158, 100:280] = ROAD, ROAD
     found = find(tmp_path, mask)
-    outlines = regularise(found, grid_of(mask))
+    outlines = regular_outlines(found, grid_of(mask))
     one, other, road = outlines
     assert len(one.exterior.coords) == 5
     assert one.area == pytest.approx(found.shapes[0].area)
@@ -145,6 +147,6 @@ def test_a_right_angle_is_one_on_the_ground_not_in_degrees(tmp_path: Path) -> No
     house = shapely.affinity.translate(shapely.affinity.scale(stretched, 2, 1, origin=(0, 0)), 100, 60)
     mask = rasterize([(house, BUILDING)], out_shape=(120, 200), dtype="uint8")
     place = {"transform": transform, "crs": CRS.from_epsg(4326)}
-    (outline,) = regularise(find(tmp_path, mask, **place), grid_of(mask, **place))
+    (outline,) = regular_outlines(find(tmp_path, mask, **place), grid_of(mask, **place))
     assert len(outline.exterior.coords) == 5
     assert outline.intersection(house).area / outline.union(house).area > 0.9

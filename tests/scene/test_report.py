@@ -164,7 +164,7 @@ def test_without_a_crs_all_is_in_pixels_and_geojson_is_left_out(tmp_path: Path) 
 
 def test_only_the_formats_asked_for_are_there(scene: Scene) -> None:
     scene.write()
-    report = scene.write(formats=("gpkg",), regularised=True)
+    report = scene.write(formats=("gpkg",), regularise=True)
     assert {path.name for path in scene.folder.glob("changes.*")} == {"changes.gpkg"}
     assert report["regularised"] and check(scene.folder)["files"].count("changes.gpkg") == 1
     assert geopandas.read_file(scene.folder / "changes.gpkg")["pixels"].sum() == 2440

@@ -21,13 +21,15 @@ from semantic_cc.scene.ground import measure, metres_per_pixel
 from semantic_cc.types import BUILDING, ROAD
 
 BAND_PIXELS = 1 << 22
-"""Pixels of the probability that are in memory at once."""
+"""Pixels of a raster that are in memory at once, about."""
 
 FIT = 0.9
 """Share of a building that the rectangle of its own area must cover to stand for it."""
 
 TOLERANCE = 0.75
 """Pixels that a simplified outline may deviate: a straight wall's staircase deviates by up to 0.71."""
+
+_CHANGES = (ROAD, BUILDING)
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,13 @@ def find_polygons(mask: str | Path, probability: str | Path, grid: Grid) -> Poly
         DataError: a raster cannot be read, or has another size.
     """
     with open_raster(mask, grid) as dataset:
+        changed = sum(int(np.isin(dataset.read(1, window=rows), _CHANGES).sum()) for rows in _bands(dataset))
         shapes, classes = _trace(dataset)
     pixels = np.rint(shapely.area(shapes)).astype(np.int64)
+    if pixels.sum() != changed:  # GDAL's tracing keeps its failures to itself
+        raise DataError(
+            f"{mask}: {changed} changed pixels, but {pixels.sum()} could be traced; make it again"
+        )
     area, perimeter = measure(shapes, grid)
     with open_raster(probability, grid) as dataset:
         sums, counts = _sums(dataset, shapes)
@@ -76,7 +83,7 @@ def find_polygons(mask: str | Path, probability: str | Path, grid: Grid) -> Poly
         return Polygons(shapes, classes, pixels, area, perimeter, sums / counts)
 
 
-def regularise(polygons: Polygons, grid: Grid) -> np.ndarray:
+def regular_outlines(polygons: Polygons, grid: Grid) -> np.ndarray:
     """Outlines as a builder would draw them, buildings alone; roads keep their edges.
 
     A building is replaced by the rectangle of its own area, along its smallest rotated rectangle, if that covers at
@@ -133,7 +140,7 @@ def _trace(dataset: rasterio.DatasetReader) -> tuple[np.ndarray, np.ndarray]:
     found = [
         (shapely.geometry.shape(geometry), value)
         for geometry, value in features.shapes(band, mask=band, connectivity=4)
-        if value in (ROAD, BUILDING)
+        if value in _CHANGES
     ]
     shapes = np.empty(len(found), object)
     shapes[:] = [shape for shape, _ in found]
@@ -147,17 +154,16 @@ def _trace(dataset: rasterio.DatasetReader) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _sums(dataset: rasterio.DatasetReader, shapes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sum of the known values in [0, 1] inside each shape, and number of their pixels; whole rows at a time."""
+    """Sum of the known values in [0, 1] inside each shape, and number of their pixels; a band at a time."""
     sums, counts = np.zeros((2, len(shapes)))
     scale = 255 if dataset.dtypes[0] == "uint8" else 1
-    step = max(1, BAND_PIXELS // dataset.width)
     tree = shapely.STRtree(shapes)
-    for top in range(0, dataset.height, step):
-        rows = min(step, dataset.height - top)
-        chosen = tree.query(shapely.box(0, top, dataset.width, top + rows))
+    for rows in _bands(dataset):
+        top = rows.row_off
+        chosen = tree.query(shapely.box(0, top, rows.width, top + rows.height))
         if not len(chosen):
             continue
-        values = dataset.read(1, window=RasterWindow(0, top, dataset.width, rows), masked=True)
+        values = dataset.read(1, window=rows, masked=True)
         owner = features.rasterize(
             zip(shapes[chosen], chosen + 1, strict=True),
             out_shape=values.shape,
@@ -169,3 +175,10 @@ def _sums(dataset: rasterio.DatasetReader, shapes: np.ndarray) -> tuple[np.ndarr
         sums += np.bincount(index, values.data[inside] / scale, minlength=len(shapes))
         counts += np.bincount(index, minlength=len(shapes))
     return sums, counts
+
+
+def _bands(dataset: rasterio.DatasetReader) -> Iterator[RasterWindow]:
+    """Whole rows, about `BAND_PIXELS` at a time."""
+    step = max(1, BAND_PIXELS // dataset.width)
+    for top in range(0, dataset.height, step):
+        yield RasterWindow(0, top, dataset.width, min(step, dataset.height - top))

@@ -27,7 +27,7 @@ from semantic_cc.scene.places import (
     find_regions,
     scene_tallies,
 )
-from semantic_cc.scene.polygons import Polygons, find_polygons, regularise
+from semantic_cc.scene.polygons import Polygons, find_polygons, regular_outlines
 from semantic_cc.scene.stac import write_item
 from semantic_cc.scene.wording import scene_sentence, where_text
 
@@ -48,7 +48,7 @@ def write_report(
     warnings: Sequence[Mapping[str, Any]],
     provenance: Mapping[str, Any],
     formats: Collection[str] = tuple(FORMATS),
-    regularised: bool = False,
+    regularise: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Makes polygons, sentences and reports of a scene whose mask and probability are in `folder`.
@@ -65,7 +65,7 @@ def write_report(
         provenance: plain JSON values, shown as they are. Two keys are read: ``dates``, when the images were taken,
             [before, after] in ISO 8601; ``created``, when the run began, the STAC item's date where there are no dates.
         formats: some of `FORMATS`.
-        regularised: draw buildings with `regularise`; counts and areas stay those of the mask.
+        regularise: draw buildings with `regular_outlines`; counts and areas stay those of the mask.
         progress: called with (done, of all) after each place.
 
     Returns:
@@ -84,10 +84,10 @@ def write_report(
     regions, home = find_regions(polygons, grid)
     places = describe_places(regions, pair, describe, progress)
     overview = make_overview(pair, mask)
-    outlines = regularise(polygons, grid) if regularised else polygons.shapes
+    outlines = regular_outlines(polygons, grid) if regularise else polygons.shapes
     frame = make_frame(polygons, outlines, home, places, grid)
     report = _report(polygons, places, grid, overview.known) | {
-        "regularised": regularised,
+        "regularised": regularise,
         "warnings": [
             *map(dict, warnings),
             *_own_warnings(places, "geojson" in formats and not on_earth(grid)),
