@@ -113,3 +113,15 @@ def test_unknown_formats_and_unwritable_places_are_refused(tmp_path: Path) -> No
         check_formats(["gpkg", "shp"])
     with pytest.raises(OutputError, match=r"changes\.gpkg: cannot be written"):
         write_frame(frame_of(), tmp_path / "nowhere", "gpkg")
+
+
+def test_a_geojson_that_ends_early_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = pyogrio.write_dataframe
+
+    def on_a_full_disk(frame: geopandas.GeoDataFrame, path: Path, **options: object) -> None:
+        write(frame, path, **options)
+        path.write_bytes(path.read_bytes()[:700])
+
+    monkeypatch.setattr(pyogrio, "write_dataframe", on_a_full_disk)
+    with pytest.raises(OutputError, match=r"changes\.geojson: cannot be written"):
+        write_frame(frame_of(), tmp_path, "geojson")

@@ -99,8 +99,12 @@ def write_frame(frame: geopandas.GeoDataFrame, folder: Path, suffix: str) -> Pat
                 geometry_type="Polygon",
                 layer_options=options,
             )
+        # On a full disk GDAL ends a GeoJSON early without a word; of the others it tells.
+        whole = suffix != "geojson" or pyogrio.read_info(path)["features"] == len(frame)
     except (DataSourceError, DataLayerError) as error:
         raise OutputError(f"{path.name}: cannot be written ({error}); free space") from error
+    if not whole:
+        raise OutputError(f"{path.name}: was not written to its end; free space")
     return path
 
 
