@@ -23,6 +23,8 @@ from semantic_cc.scene.wording import area_text, changes_text, count_text, where
 CROPS = 100
 """Places that are shown pixel for pixel, the largest; the others are shown in the overview, enlarged."""
 
+_NUMBER_END = re.compile(r"(?<=\d) ")  # no number parts from its unit
+
 
 @dataclass(frozen=True)
 class Layers:
@@ -67,9 +69,7 @@ def write_page(
     metres = float(np.sqrt(abs(np.linalg.det(metres_per_pixel(grid))))) * factor if on_earth(grid) else None
     text = environment.from_string(source).render(
         report=report,
-        sentence=re.sub(
-            r"(?<=\d) ", "\N{NO-BREAK SPACE}", report["sentence"]
-        ),  # no number parts from its unit
+        sentence=_NUMBER_END.sub("\N{NO-BREAK SPACE}", report["sentence"]),
         width=width,
         height=height,
         metres=metres,

@@ -170,7 +170,7 @@ def _own_warnings(places: Sequence[Place], no_geojson: bool) -> list[dict[str, A
     found = []
     silent = sum(not place.changed for place in places)
     if silent:
-        text = f"at {silent} of {len(places)} places the mask shows a change, the model's sentence says there is none"
+        text = f"at {silent} of {len(places)} places the mask shows a change that the model denies"
         found.append({"kind": "disagreement", "text": text, "number": silent})
     if no_geojson:
         text = (
