@@ -8,7 +8,7 @@ import pytest
 import shapely
 from affine import Affine
 from rasterio.crs import CRS
-from scenes import HALF_METRE, UTM
+from scene_arrays import HALF_METRE, UTM
 
 from semantic_cc.errors import InputError, OutputError
 from semantic_cc.scene.export import FORMATS, can_hold, check_formats, make_frame, write_frame

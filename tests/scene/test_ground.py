@@ -7,7 +7,7 @@ from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
 from rasterio.crs import CRS
-from scenes import HALF_METRE, UTM
+from scene_arrays import HALF_METRE, UTM
 
 from semantic_cc.scene.grid import Grid, Window
 from semantic_cc.scene.ground import (

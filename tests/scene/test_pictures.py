@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from scenes import HALF_METRE, UTM, ArrayPair, save
+from scene_arrays import HALF_METRE, UTM, ArrayPair, save
 
 from semantic_cc.figures.colours import CLASS_COLOURS
 from semantic_cc.scene import pictures

@@ -4,7 +4,7 @@ import shapely
 from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scenes import HALF_METRE, UTM, ArrayPair, said
+from scene_arrays import HALF_METRE, UTM, ArrayPair, said
 
 from semantic_cc.scene.grid import Grid
 from semantic_cc.scene.ground import measure

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from rasterio.crs import CRS
 from rasterio.features import rasterize
-from scenes import HALF_METRE, UTM, save
+from scene_arrays import HALF_METRE, UTM, save
 from scipy import ndimage
 
 from semantic_cc.errors import DataError

@@ -12,7 +12,7 @@ import pystac
 import pytest
 from affine import Affine
 from rasterio.crs import CRS
-from scenes import HALF_METRE, UTM, ArrayPair, said, save
+from scene_arrays import HALF_METRE, UTM, ArrayPair, said, save
 
 from semantic_cc.errors import DataError, InputError, OutputError
 from semantic_cc.scene import page, pictures

@@ -2,7 +2,7 @@ import math
 
 import pytest
 from affine import Affine
-from scenes import HALF_METRE, UTM
+from scene_arrays import HALF_METRE, UTM
 
 from semantic_cc.scene.grid import Grid, Window
 from semantic_cc.scene.places import Place, Tally
