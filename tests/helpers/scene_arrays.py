@@ -41,9 +41,16 @@ class ArrayPair:
         return before, after, np.pad(self.known[rows, columns], missing)
 
 
-def save(path: Path, array: np.ndarray, grid: Grid) -> Path:
+def save(path: Path, array: np.ndarray, grid: Grid, nodata: int | None = None) -> Path:
     """Writes (H, W) as a GeoTIFF of one band on `grid`."""
-    profile = {"width": grid.width, "height": grid.height, "count": 1, "dtype": array.dtype, "crs": grid.crs}
+    profile = {
+        "width": grid.width,
+        "height": grid.height,
+        "count": 1,
+        "dtype": array.dtype,
+        "crs": grid.crs,
+        "nodata": nodata,
+    }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         with rasterio.open(path, "w", driver="GTiff", transform=grid.transform, **profile) as dataset:

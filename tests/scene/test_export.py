@@ -11,9 +11,9 @@ from rasterio.crs import CRS
 from scene_arrays import HALF_METRE, UTM
 
 from semantic_cc.errors import InputError, OutputError
+from semantic_cc.scene.earth import measure
 from semantic_cc.scene.export import FORMATS, can_hold, check_formats, make_frame, write_frame
 from semantic_cc.scene.grid import Grid, Window
-from semantic_cc.scene.ground import measure
 from semantic_cc.scene.places import Place
 from semantic_cc.scene.polygons import Polygons
 from semantic_cc.types import BUILDING, ROAD

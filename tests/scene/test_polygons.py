@@ -14,8 +14,8 @@ from scipy import ndimage
 
 from semantic_cc.errors import DataError
 from semantic_cc.scene import polygons as module
+from semantic_cc.scene.earth import to_map, to_pixels
 from semantic_cc.scene.grid import Grid
-from semantic_cc.scene.ground import to_map, to_pixels
 from semantic_cc.scene.polygons import Polygons, find_polygons, regular_outlines
 from semantic_cc.types import BUILDING, NONE, ROAD
 
@@ -97,6 +97,17 @@ def test_the_mean_probability_over_any_number_of_bands(
     labels, count = ndimage.label(mask)
     means = ndimage.mean(known, labels, range(1, count + 1))
     np.testing.assert_allclose(np.sort(found.probability), np.sort(means), rtol=1e-5)
+
+
+def test_bytes_may_leave_their_last_value_to_the_unknown(tmp_path: Path) -> None:
+    mask = np.zeros((40, 50), np.uint8)
+    mask[10:20, 10:20], mask[30:, 30:] = BUILDING, ROAD
+    values = np.full(mask.shape, 127, np.uint8)
+    values[10:20, 10:15] = values[30:, 30:] = 255
+    grid = grid_of(mask)
+    path = save(tmp_path / "p.tif", values, grid, nodata=255)
+    found = find_polygons(save(tmp_path / "mask.tif", mask, grid), path, grid)
+    np.testing.assert_array_equal(found.probability, [0.5, np.nan])
 
 
 def test_no_change_and_no_crs(tmp_path: Path) -> None:

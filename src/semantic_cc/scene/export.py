@@ -13,8 +13,8 @@ import shapely
 from pyogrio.errors import DataLayerError, DataSourceError
 
 from semantic_cc.errors import InputError, OutputError
+from semantic_cc.scene.earth import crs_of, measure, on_earth, to_map
 from semantic_cc.scene.grid import Grid
-from semantic_cc.scene.ground import crs_of, measure, on_earth, to_map
 from semantic_cc.scene.places import CLASS_NAMES, Place
 from semantic_cc.scene.polygons import Polygons
 

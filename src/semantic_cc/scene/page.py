@@ -14,8 +14,8 @@ import jinja2
 import numpy as np
 
 from semantic_cc.figures.colours import CLASS_COLOURS
+from semantic_cc.scene.earth import metres_per_pixel, on_earth
 from semantic_cc.scene.grid import ScenePair, Window
-from semantic_cc.scene.ground import metres_per_pixel, on_earth
 from semantic_cc.scene.pictures import Overview, jpeg, mask_png, read_crop
 from semantic_cc.scene.places import CLASS_NAMES, Place
 from semantic_cc.scene.wording import area_text, changes_text, count_text, where_text

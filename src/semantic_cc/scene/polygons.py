@@ -16,8 +16,8 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window as RasterWindow
 
 from semantic_cc.errors import DataError
+from semantic_cc.scene.earth import measure, metres_per_pixel
 from semantic_cc.scene.grid import Grid
-from semantic_cc.scene.ground import measure, metres_per_pixel
 from semantic_cc.types import BUILDING, ROAD
 
 BAND_PIXELS = 1 << 22
@@ -62,7 +62,7 @@ def find_polygons(mask: str | Path, probability: str | Path, grid: Grid) -> Poly
 
     Args:
         mask: raster of `LABEL_VALUES`; other values count as no change.
-        probability: raster of the same size, float in [0, 1] or uint8 0..255 for it.
+        probability: raster of the same size, float in [0, 1], or uint8 0..255 for it, 0..254 where 255 is nodata.
         grid: the grid of both.
 
     Raises:
@@ -156,7 +156,7 @@ def _trace(dataset: rasterio.DatasetReader) -> tuple[np.ndarray, np.ndarray]:
 def _sums(dataset: rasterio.DatasetReader, shapes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Sum of the known values in [0, 1] inside each shape, and number of their pixels; a band at a time."""
     sums, counts = np.zeros((2, len(shapes)))
-    scale = 255 if dataset.dtypes[0] == "uint8" else 1
+    scale = 1 if dataset.dtypes[0] != "uint8" else 254 if dataset.nodata == 255 else 255
     tree = shapely.STRtree(shapes)
     for rows in _bands(dataset):
         top = rows.row_off

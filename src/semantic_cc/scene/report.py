@@ -13,9 +13,9 @@ import numpy as np
 
 from semantic_cc import __version__
 from semantic_cc.files import new_files
+from semantic_cc.scene.earth import crs_of, footprint, measure, on_earth, outline_of, whole_of
 from semantic_cc.scene.export import FORMATS, LAYER, can_hold, check_formats, make_frame, write_frame
 from semantic_cc.scene.grid import Grid, ScenePair
-from semantic_cc.scene.ground import crs_of, footprint, measure, on_earth, outline_of, whole_of
 from semantic_cc.scene.page import write_page
 from semantic_cc.scene.pictures import make_overview
 from semantic_cc.scene.places import (
@@ -57,7 +57,7 @@ def write_report(
     these names from an earlier run are replaced or go.
 
     Args:
-        folder: holds mask.tif (`LABEL_VALUES`) and probability.tif (float in [0, 1], or uint8 0..255 for it).
+        folder: holds mask.tif and probability.tif, as `find_polygons` takes them.
         grid: of both.
         pair: the images, on that grid.
         describe: before and after of a place, (h, w, 3) uint8 -> what the model says.

@@ -13,8 +13,8 @@ import pystac
 import shapely
 
 from semantic_cc.errors import InputError
+from semantic_cc.scene.earth import crs_of, footprint, on_earth, whole_of
 from semantic_cc.scene.grid import Grid
-from semantic_cc.scene.ground import crs_of, footprint, on_earth, whole_of
 from semantic_cc.scene.polygons import Polygons
 
 _ASSETS = {

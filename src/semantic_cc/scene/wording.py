@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from semantic_cc.scene.earth import metres_per_pixel, on_earth
 from semantic_cc.scene.grid import Grid, Window
-from semantic_cc.scene.ground import metres_per_pixel, on_earth
 from semantic_cc.scene.places import Place, Tally
 
 _NOUNS = {"building": ("building", "buildings"), "road": ("stretch of road", "stretches of road")}

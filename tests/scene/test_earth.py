@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from rasterio.crs import CRS
 from scene_arrays import HALF_METRE, UTM
 
-from semantic_cc.scene.grid import Grid, Window
-from semantic_cc.scene.ground import (
+from semantic_cc.scene.earth import (
     footprint,
     measure,
     metres_per_pixel,
@@ -21,6 +20,7 @@ from semantic_cc.scene.ground import (
     to_pixels,
     whole_of,
 )
+from semantic_cc.scene.grid import Grid, Window
 
 
 def grid_of(transform: Affine, crs: CRS | None, size: int = 1000) -> Grid:
