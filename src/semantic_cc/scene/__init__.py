@@ -1,0 +1,1 @@
+"""Whole scenes: georeferenced images of any size in, maps and places out."""
