@@ -195,7 +195,9 @@ class SemanticCC:
             InputError: the model was made without the change-detection task.
             SemanticCCError: the memory does not suffice for so many images of this size.
         """
-        with _enough_memory(f"{len(before)} windows of {before.shape[2]}x{before.shape[1]} pixels", "take fewer"):
+        with _enough_memory(
+            f"{len(before)} windows of {before.shape[2]}x{before.shape[1]} pixels", "take fewer"
+        ):
             found = self.model.locate(self._tensor(before), self._tensor(after))
         if found.class_probabilities is None:
             raise self._no_masks()
@@ -218,7 +220,9 @@ class SemanticCC:
         return max(2, self.model.config.change_decoder.classes)
 
     def _no_masks(self) -> InputError:
-        return InputError(f"the model {self.info.name} was made without the change-detection task; take another")
+        return InputError(
+            f"the model {self.info.name} was made without the change-detection task; take another"
+        )
 
     def _predict(self, earlier: np.ndarray, later: np.ndarray, instructions: list[str] | None) -> Prediction:
         height, width = earlier.shape[:2]

@@ -80,8 +80,8 @@ class OnGrid:
         known = np.zeros((window.height, window.width), bool)
         if first_row < last_row and first_column < last_column:
             inside = Window(first_row, first_column, last_row - first_row, last_column - first_column)
-            rows, columns = slice(first_row - top, last_row - top), slice(first_column - left, last_column - left)
-            pixels[rows, columns], known[rows, columns] = self.raster.read(inside, self._through)
+            there = np.s_[first_row - top : last_row - top, first_column - left : last_column - left]
+            pixels[there], known[there] = self.raster.read(inside, self._through)
         return pixels, known
 
     def close(self) -> None:
@@ -171,9 +171,12 @@ def open_pair(
         ImageError: an image cannot be used; images without a place differ in size.
         InputError: one image alone has a place; they have no ground in common, or too little; no such bands.
     """
-    with Raster(before, bands[0], crs) as first, Raster(after, bands[1], crs) as second:
-        with AlignedPair(first, second, resolution) as pair:
-            yield pair
+    with (
+        Raster(before, bands[0], crs) as first,
+        Raster(after, bands[1], crs) as second,
+        AlignedPair(first, second, resolution) as pair,
+    ):
+        yield pair
 
 
 def ground_sampling(grid: Grid) -> tuple[float, float] | None:
@@ -183,13 +186,13 @@ def ground_sampling(grid: Grid) -> tuple[float, float] | None:
     """
     if grid.crs is None:
         return None
-    column, row = grid.width / 2, grid.height / 2
-    points = [grid.transform @ at for at in ((column, row), (column + 1, row), (column, row + 1))]
+    steps = np.array([[0, 1, 0], [0, 0, 1]])  # the middle, a column on, a row on
+    x, y = _carry(grid.transform, grid.width / 2 + steps[0], grid.height / 2 + steps[1])
     own = Projection.from_wkt(grid.crs.to_wkt())
-    to_degrees = Transformer.from_crs(own, own.geodetic_crs, always_xy=True)
-    (east, right, down), (north, right_north, down_north) = to_degrees.transform(*zip(*points, strict=True))
-    geod: Geod = own.get_geod() or Geod(ellps="WGS84")
-    return geod.inv(east, north, right, right_north)[2], geod.inv(east, north, down, down_north)[2]
+    east, north = Transformer.from_crs(own, own.geodetic_crs, always_xy=True).transform(x, y)
+    geod = own.get_geod() or Geod(ellps="WGS84")
+    across, down = (float(geod.inv(east[0], north[0], east[n], north[n])[2]) for n in (1, 2))
+    return across, down
 
 
 def _common_grid(before: Raster, after: Raster, resolution: float | None) -> tuple[Grid, float]:
@@ -231,7 +234,7 @@ def _pixel_grid(before: Raster, after: Raster, resolution: float | None) -> Grid
 
 def _check_size(width: int, height: int, where: str) -> None:
     if min(width, height) < MIN_SIDE:
-        raise ImageError(f"{where}: {width}x{height} pixels are too few; at least {MIN_SIDE} a side are needed")
+        raise ImageError(f"{where}: {width}x{height} pixels are too few; {MIN_SIDE} a side are needed")
     if max(width, height) > MAX_SIDE:
         raise ImageError(f"{where}: {width}x{height} pixels are too many; cut it to {MAX_SIDE} a side")
 
@@ -257,15 +260,23 @@ def _rescaled(grid: Grid, side: float, resolution: float) -> Grid:
 def _outline(raster: Raster, grid: Grid) -> Polygon | None:
     """An image's outline in the pixels of a grid, (column, row); None where it cannot be carried there."""
     t = np.linspace(0, 1, EDGE_POINTS)[:-1]
-    ring = np.concatenate([np.stack(edge, axis=1) for edge in ((t, 0 * t), (1 + 0 * t, t), (1 - t, 1 + 0 * t), (0 * t, 1 - t))])  # fmt: skip
-    x, y = raster.grid.transform @ (ring[:, 0] * raster.grid.width, ring[:, 1] * raster.grid.height)
+    zero, one = np.zeros_like(t), np.ones_like(t)
+    columns = np.concatenate([t, one, 1 - t, zero]) * raster.grid.width
+    rows = np.concatenate([zero, t, one, 1 - t]) * raster.grid.height
+    x, y = _carry(raster.grid.transform, columns, rows)
     assert raster.grid.crs is not None and grid.crs is not None  # both have a place here
     if raster.grid.crs != grid.crs:
-        x, y = Transformer.from_crs(raster.grid.crs.to_wkt(), grid.crs.to_wkt(), always_xy=True).transform(x, y)
-    points = np.stack(~grid.transform @ (x, y), axis=1)
+        there = Transformer.from_crs(raster.grid.crs.to_wkt(), grid.crs.to_wkt(), always_xy=True)
+        x, y = there.transform(x, y)
+    points = np.stack(_carry(~grid.transform, x, y), axis=1)
     if not np.isfinite(points).all():
         return None
     return Polygon(points).buffer(0)
+
+
+def _carry(transform: Affine, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """An affine map of many points."""
+    return transform.a * x + transform.b * y + transform.c, transform.d * x + transform.e * y + transform.f
 
 
 def _whole_offset(own: Grid, grid: Grid, transform: Affine) -> tuple[int, int] | None:

@@ -39,7 +39,7 @@ class RowBlender:
             probabilities: (K, h, w) in [0, 1].
             known: (h, w) bool.
         """
-        skip = self._first - self._tops[row]  # rows of the window that are finished: of a row that is replayed
+        skip = self._first - self._tops[row]  # lines that are finished, where a row is looked at again
         columns = slice(self._lefts[column], self._lefts[column] + known.shape[1])
         levels = np.rint(probabilities[:, skip:].astype(np.float64) * STEPS).astype(np.int64)
         here = slice(0, known.shape[0] - skip)

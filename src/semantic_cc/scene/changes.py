@@ -135,7 +135,9 @@ def map_changes(
     try:
         state.draft("scene.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
     except OSError as error:
-        raise OutputError(f"cannot write to {folder}: {error.strerror}; free space and start again") from error
+        raise OutputError(
+            f"cannot write to {folder}: {error.strerror}; free space and start again"
+        ) from error
     state.publish(*FILES)
     return report
 

@@ -92,7 +92,8 @@ def inspect_pair(pair: AlignedPair, *, coregister: bool = False) -> Inspection:
         "shift_spread": None if shift is None else round(shift.spread, 3),
     }
     if taken_back is not None:
-        measured |= {"removed_columns": round(taken_back.columns, 3), "removed_rows": round(taken_back.rows, 3)}
+        measured["removed_columns"] = round(taken_back.columns, 3)
+        measured["removed_rows"] = round(taken_back.rows, 3)
     findings = _sampling(pair, measured) + _shift(shift) + _levels(samples, measured)
     return Inspection(measured, shift, tuple(findings))
 
@@ -146,9 +147,8 @@ def _levels(
     measured["blank"] = round(blank, 4)
     findings = []
     if blank > MAX_BLANK:
-        findings.append(
-            Finding("blank", blank, MAX_BLANK, f"{blank:.0%} of the common area is unknown in one image or both")
-        )
+        text = f"{blank:.0%} of the common area is unknown in one image or both"
+        findings.append(Finding("blank", blank, MAX_BLANK, text))
     if not known.any():
         return findings
     difference = float(np.abs(dates[0].mean(axis=0) - dates[1].mean(axis=0)).max())

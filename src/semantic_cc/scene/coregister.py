@@ -111,8 +111,10 @@ def window_shift(before: np.ndarray, after: np.ndarray) -> tuple[tuple[float, fl
     # Phases alone would weigh the noise of empty frequencies like the rest; the root keeps half of their size.
     cross /= np.sqrt(np.abs(cross)) + 1e-9
     surface = fft.fftshift(fft.ifft2(cross).real)
-    middle = np.array(surface.shape) // 2
-    near = surface[middle[0] - MAX_SHIFT : middle[0] + MAX_SHIFT + 1, middle[1] - MAX_SHIFT : middle[1] + MAX_SHIFT + 1]
+    near_rows, near_columns = (
+        slice(length // 2 - MAX_SHIFT, length // 2 + MAX_SHIFT + 1) for length in surface.shape
+    )
+    near = surface[near_rows, near_columns]
     top = np.array(np.unravel_index(near.argmax(), near.shape)) - MAX_SHIFT  # (row, column)
     height = float((near.max() - near.mean()) / (near.std() + 1e-12))
     steps = np.arange(-FINE, FINE + 1) / FINE

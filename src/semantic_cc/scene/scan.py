@@ -17,8 +17,8 @@ Locate = Callable[[np.ndarray, np.ndarray], ChangeMaps]
 """Before and after, (n, h, w, 3) uint8 RGB -> what a model locates in each."""
 
 FACTS = ("flag", "heat", "changed", "known")
-"""What is kept of a window: flag probability (NaN without a flag head), mean heat, and the shares of its pixels that its
-own mask calls changed and that are known. All NaN but `known` = 0 where nothing is known and no model looked."""
+"""What is kept of a window: flag probability (NaN without a flag head), mean heat, and the shares of its pixels that
+its own mask calls changed and that are known. All NaN but `known` = 0 where nothing is known and no model looked."""
 
 
 class Sink(Protocol):

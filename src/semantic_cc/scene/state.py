@@ -86,7 +86,7 @@ class ScanState:
         self.rows, self._lines = self.rows + 1, top + len(known)
 
     def plane(self, name: str) -> np.ndarray:
-        """"mask" or "probability" of a finished scan, (H, W) uint8, read from the disk as it is needed."""
+        """The "mask" or "probability" of a finished scan, (H, W) uint8, read from the disk as it is needed."""
         shape = (self._grid.height, self._grid.width)
         return np.memmap(self._folder / name, np.uint8, mode="r", shape=shape)
 
@@ -110,7 +110,9 @@ class ScanState:
             for path in paths:
                 self.draft(path.name).replace(path)
         except OSError as error:
-            raise OutputError(f"cannot write to {self._out}: {error.strerror}; choose another place") from error
+            raise OutputError(
+                f"cannot write to {self._out}: {error.strerror}; choose another place"
+            ) from error
         shutil.rmtree(self._folder, ignore_errors=True)
         return paths
 

@@ -1,15 +1,15 @@
 """A synthetic scene on the map: two images of any size, the true change and the footprints of all buildings.
 
-The place is a grid of blocks of 128 m, pairs 0, 1, 2, ... of the procedural world, one look for all of each date. Streets
-run between the blocks and cover their borders; nothing stands across them. Where a pair's own roads reach its border
-they meet the streets.
+The place is a grid of blocks of 128 m, pairs 0, 1, 2, ... of the procedural world, one look for all of each date.
+Streets run between the blocks and cover their borders; nothing stands across them. Where a pair's own roads reach its
+border they meet the streets.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +17,6 @@ import numpy as np
 from affine import Affine
 from pyproj import CRS as Projection
 from pyproj import Transformer
-from pyproj.aoi import AreaOfUse
 from rasterio.crs import CRS
 from shapely import Polygon, box, union_all
 from shapely.geometry import mapping
@@ -26,13 +25,13 @@ from shapely.ops import transform as carried
 from semantic_cc import __version__
 from semantic_cc.data.progress import Progress, counter
 from semantic_cc.data.world import Plan, draw_label, plan_pair
+from semantic_cc.data.world.cloth import weave
 from semantic_cc.data.world.geometry import SIDE, Box
 from semantic_cc.data.world.layout import Building, House, Road
-from semantic_cc.data.world.plan import generator
 from semantic_cc.data.world.pair import check_numbers
+from semantic_cc.data.world.plan import generator
 from semantic_cc.data.world.render import render_date
 from semantic_cc.data.world.tones import Look, draw_looks
-from semantic_cc.data.world.cloth import weave
 from semantic_cc.errors import InputError
 from semantic_cc.files import new_folder
 from semantic_cc.images import MIN_SIDE
@@ -110,24 +109,28 @@ def place_grid(side: int, crs: CRS) -> Grid:
     """
     own = Projection.from_wkt(crs.to_wkt())
     if not (own.is_projected or own.is_geographic):
-        raise InputError(f"{crs.to_string()} is no coordinate reference system of the ground; take EPSG:32614")
-    east, north = _middle(own.area_of_use)
+        raise InputError(
+            f"{crs.to_string()} is no coordinate reference system of the ground; take EPSG:32614"
+        )
+    east, north = _middle(own)
     x, y = Transformer.from_crs(own.geodetic_crs, own, always_xy=True).transform(east, north)
     unit = 1.0 if own.is_projected else 1e-5
     probe = Grid(1, 1, Affine.translation(x, y) @ Affine.scale(unit, -unit), crs)
     across, down = ground_sampling(probe) or (math.nan, math.nan)
     if not (math.isfinite(across) and math.isfinite(down)):
         raise InputError(f"{crs.to_string()} does not cover {north:.2f}, {east:.2f}; take another")
-    factor = own.axis_info[0].unit_conversion_factor if own.is_projected else 0.0
-    if max(abs(across / factor - 1), abs(down / factor - 1)) < ROUND_SCALE if factor else False:
-        across = down = factor
+    metre = own.axis_info[0].unit_conversion_factor if own.is_projected else math.inf
+    if max(abs(across / metre - 1), abs(down / metre - 1)) < ROUND_SCALE:
+        across = down = metre
     step_x, step_y = unit * METRES / across, unit * METRES / down
     # Whole pixels from the origin, so that scenes of several sizes fall on one raster.
     left, top = round(x / step_x - side / 2) * step_x, round(y / step_y + side / 2) * step_y
     return Grid(side, side, Affine.translation(left, top) @ Affine.scale(step_x, -step_y), crs)
 
 
-def _middle(area: AreaOfUse | None) -> tuple[float, float]:
+def _middle(crs: Projection) -> tuple[float, float]:
+    """Longitude and latitude."""
+    area = crs.area_of_use
     if area is None or (area.west <= AUSTIN[0] <= area.east and area.south <= AUSTIN[1] <= area.north):
         return AUSTIN
     return (area.west + area.east) / 2, (area.south + area.north) / 2
@@ -141,7 +144,7 @@ def _windows(side: int) -> Iterator[Window]:
 
 
 def _drawn(
-    plans: Sequence[Plan], look: Look, date: str, seed: int, side: int, advance
+    plans: Sequence[Plan], look: Look, date: str, seed: int, side: int, advance: Callable[[], None]
 ) -> Iterator[Block]:
     for index, (plan, window) in enumerate(zip(plans, _windows(side), strict=True)):
         cloth = weave(generator(seed, index, 4), BLOCK)
@@ -155,15 +158,20 @@ def _with_streets(plan: Plan) -> Plan:
     """A pair's plan with a street along each border, and without what would stand on them."""
     edge = STREET / 2 + 3
     along = np.arange(0.0, SIDE + 1, 4.0)
-    sides = [np.stack(pair, axis=1) for end in (0.0, SIDE) for pair in ((along, 0 * along + end), (0 * along + end, along))]  # fmt: skip
-    streets = tuple(Road(path=path, width=STREET, tone="asphalt", shape="straight") for path in sides)
+    paths = [
+        np.stack(path, axis=1)
+        for end in (np.zeros_like(along), np.full_like(along, SIDE))
+        for path in ((along, end), (end, along))
+    ]
+    streets = tuple(Road(path=path, width=STREET, tone="asphalt", shape="straight") for path in paths)
 
     def free(boxes: Sequence[Box]) -> bool:
         corners = np.concatenate([one.corners() for one in boxes])
         return bool(((corners > edge) & (corners < SIDE - edge)).all())
 
-    tall = ((plan.trees.xyr[:, :2] - plan.trees.xyr[:, 2:] > edge) & (plan.trees.xyr[:, :2] + plan.trees.xyr[:, 2:] < SIDE - edge)).all(axis=1)  # fmt: skip
-    trees = replace(plan.trees, before=plan.trees.before & tall, after=plan.trees.after & tall)
+    spots, crowns = plan.trees.xyr[:, :2], plan.trees.xyr[:, 2:]
+    clear = ((spots - crowns > edge) & (spots + crowns < SIDE - edge)).all(axis=1)
+    trees = replace(plan.trees, before=plan.trees.before & clear, after=plan.trees.after & clear)
     return replace(
         plan,
         roads=(*plan.roads, *streets),
