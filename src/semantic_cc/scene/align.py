@@ -11,8 +11,7 @@ from typing import Self
 
 import numpy as np
 from affine import Affine
-from pyproj import CRS as Projection
-from pyproj import Geod, Transformer
+from pyproj import Transformer
 from rasterio.crs import CRS
 from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
@@ -21,6 +20,7 @@ from shapely import Polygon, box
 from semantic_cc.errors import ImageError, InputError
 from semantic_cc.images import MIN_SIDE
 from semantic_cc.scene.grid import Grid, Window
+from semantic_cc.scene.ground import ROUND_SCALE, carry, ground_sampling
 from semantic_cc.scene.raster import Raster, settings
 
 MAX_SIDE = 200_000
@@ -31,9 +31,6 @@ EDGE_POINTS = 21
 
 SAME_PLACE = 0.01
 """Pixels by which two grids may differ over the whole scene and still count as the same pixels."""
-
-ROUND_SCALE = 2e-3
-"""A projection's own metre is taken for a metre on the ground where it differs by less (UTM: 4e-4)."""
 
 _NOWHERE = CRS.from_epsg(3857)  # stands in on both sides where images without a place are resampled
 
@@ -179,22 +176,6 @@ def open_pair(
         yield pair
 
 
-def ground_sampling(grid: Grid) -> tuple[float, float] | None:
-    """Metres on the ground of a pixel at the scene's middle, along rows and along columns (geodesic).
-
-    None where the images have no place on the map.
-    """
-    if grid.crs is None:
-        return None
-    steps = np.array([[0, 1, 0], [0, 0, 1]])  # the middle, a column on, a row on
-    x, y = _carry(grid.transform, grid.width / 2 + steps[0], grid.height / 2 + steps[1])
-    own = Projection.from_wkt(grid.crs.to_wkt())
-    east, north = Transformer.from_crs(own, own.geodetic_crs, always_xy=True).transform(x, y)
-    geod = own.get_geod() or Geod(ellps="WGS84")
-    across, down = (float(geod.inv(east[0], north[0], east[n], north[n])[2]) for n in (1, 2))
-    return across, down
-
-
 def _common_grid(before: Raster, after: Raster, resolution: float | None) -> tuple[Grid, float]:
     if before.grid.crs is None:
         return _pixel_grid(before, after, resolution), 1.0
@@ -263,20 +244,15 @@ def _outline(raster: Raster, grid: Grid) -> Polygon | None:
     zero, one = np.zeros_like(t), np.ones_like(t)
     columns = np.concatenate([t, one, 1 - t, zero]) * raster.grid.width
     rows = np.concatenate([zero, t, one, 1 - t]) * raster.grid.height
-    x, y = _carry(raster.grid.transform, columns, rows)
+    x, y = carry(raster.grid.transform, columns, rows)
     assert raster.grid.crs is not None and grid.crs is not None  # both have a place here
     if raster.grid.crs != grid.crs:
         there = Transformer.from_crs(raster.grid.crs.to_wkt(), grid.crs.to_wkt(), always_xy=True)
         x, y = there.transform(x, y)
-    points = np.stack(_carry(~grid.transform, x, y), axis=1)
+    points = np.stack(carry(~grid.transform, x, y), axis=1)
     if not np.isfinite(points).all():
         return None
     return Polygon(points).buffer(0)
-
-
-def _carry(transform: Affine, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """An affine map of many points."""
-    return transform.a * x + transform.b * y + transform.c, transform.d * x + transform.e * y + transform.f
 
 
 def _whole_offset(own: Grid, grid: Grid, transform: Affine) -> tuple[int, int] | None:
