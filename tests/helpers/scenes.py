@@ -54,7 +54,7 @@ def landscape(height: int, width: int, seed: int = 0, extra: np.ndarray | None =
     """A smooth picture with blocks in it, (height, width, 3) uint8: something to resample and to register."""
     rng = np.random.default_rng(seed)
     picture = np.full((height, width, 3), 110, np.uint8)
-    for _ in range(height * width // 900):
+    for _ in range(height * width // 400):
         top, left = rng.integers(0, height), rng.integers(0, width)
         size = rng.integers(6, 30, 2)
         picture[top : top + size[0], left : left + size[1]] = rng.integers(40, 210, 3)
@@ -62,7 +62,11 @@ def landscape(height: int, width: int, seed: int = 0, extra: np.ndarray | None =
 
 
 def write_raster(
-    path: Path, picture: np.ndarray, transform: Affine | None = PLACE, crs: str | None = UTM, **profile: object
+    path: Path,
+    picture: np.ndarray,
+    transform: Affine | None = PLACE,
+    crs: str | None = UTM,
+    **profile: object,
 ) -> Path:
     """(H, W[, bands]) as a GeoTIFF, or what `driver` says."""
     bands = np.atleast_3d(picture).transpose(2, 0, 1)

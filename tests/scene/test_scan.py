@@ -40,7 +40,9 @@ class MemorySink:
         return np.concatenate([part[2] for part in self.parts])
 
 
-def scanned(pair: ArrayPair, tiling: Tiling, batch: int = 4, planes: int = 3, **options: object) -> MemorySink:
+def scanned(
+    pair: ArrayPair, tiling: Tiling, batch: int = 4, planes: int = 3, **options: object
+) -> MemorySink:
     sink = MemorySink()
     scan(pair, PixelModel(planes).locate, sink, planes=planes, tiling=tiling, batch=batch, **options)
     return sink
@@ -89,7 +91,9 @@ def test_windows_cover_a_side_and_stay_within(length: int, tile: int, share: flo
     starts = tiling.starts(length)
     assert starts == sorted(set(starts)) and starts[0] == 0
     assert starts[-1] + min(tile, length) == length
-    assert all(later - earlier <= tile - tiling.overlap for earlier, later in zip(starts, starts[1:], strict=False))
+    assert all(
+        later - earlier <= tile - tiling.overlap for earlier, later in zip(starts, starts[1:], strict=False)
+    )
     assert tiling.totals(length).min() >= 1
 
 
@@ -161,7 +165,8 @@ def test_what_one_date_does_not_know_is_no_change_to_the_model() -> None:
 
 
 @pytest.mark.parametrize(
-    ("flag", "changed", "asks"), [(0.6, 0, True), (0.4, 0, False), (0.4, 0.01, True), (np.nan, 0, False), (np.nan, 0.2, True)]
+    ("flag", "changed", "asks"),
+    [(0.6, 0, True), (0.4, 0, False), (0.4, 0.01, True), (np.nan, 0, False), (np.nan, 0.2, True)],
 )
 def test_flag_or_mask_ask_for_words(flag: float, changed: float, asks: bool) -> None:
     assert asks_for_words(np.array([flag, 0.5, changed, 1.0])) == asks
@@ -169,7 +174,9 @@ def test_flag_or_mask_ask_for_words(flag: float, changed: float, asks: bool) -> 
 
 def test_progress_counts_every_window_once() -> None:
     told: list[tuple[int, int]] = []
-    scanned(ArrayPair(noise(70, 70), noise(70, 70)), Tiling(32, 8), progress=lambda *count: told.append(count))
+    scanned(
+        ArrayPair(noise(70, 70), noise(70, 70)), Tiling(32, 8), progress=lambda *count: told.append(count)
+    )
     assert told[-1] == (9, 9)
     assert [done for done, _ in told] == sorted(done for done, _ in told)
 

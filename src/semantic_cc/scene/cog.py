@@ -6,11 +6,12 @@ import contextlib
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 import rasterio
 from rasterio.enums import ColorInterp
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import DatasetWriter
 from rasterio.shutil import copy
 from rasterio.windows import Window as GdalWindow
@@ -19,7 +20,7 @@ from semantic_cc.errors import OutputError
 from semantic_cc.figures.colours import CLASS_COLOURS
 from semantic_cc.files import new_file
 from semantic_cc.scene.grid import Grid, Window
-from semantic_cc.scene.raster import settings
+from semantic_cc.scene.raster import GDAL_ERRORS, settings
 from semantic_cc.scene.state import MASK_UNKNOWN, PROBABILITY_STEPS, PROBABILITY_UNKNOWN
 
 BLOCK = 512
@@ -103,6 +104,7 @@ def write_cog(
     """
     with new_file(path) as work:
         plain = work.with_suffix(".plain")
+        written: list[tuple[GdalWindow, int]] = []
         try:
             with settings(), _no_place_is_fine():
                 with rasterio.open(
@@ -114,20 +116,33 @@ def write_cog(
                     if dress:
                         dress(dataset)
                     for window, pixels in blocks:
-                        dataset.write(
-                            pixels, window=GdalWindow(window.left, window.top, window.width, window.height)
-                        )
+                        part = GdalWindow(window.left, window.top, window.width, window.height)
+                        dataset.write(pixels, window=part)
+                        written.append((part, crc32(pixels.tobytes())))
                 copy(
                     plain, work, driver="COG", COMPRESS="DEFLATE", PREDICTOR="YES" if bands == 3 else "NO",
                     BLOCKSIZE=BLOCK, OVERVIEW_RESAMPLING=overviews, BIGTIFF="IF_SAFER",
                 )  # fmt: skip
-        except (RasterioError, OSError) as error:
+                _check(work, written)
+        except GDAL_ERRORS as error:
             reason = " ".join(str(error.__cause__ or error).split())
             raise OutputError(f"cannot write {path}: {reason}; free space or choose another place") from error
         finally:
             for left in work.parent.glob(f"{work.stem}*"):
                 if left != work:
                     left.unlink(missing_ok=True)
+
+
+def _check(path: Path, written: Iterable[tuple[GdalWindow, int]]) -> None:
+    """Reads a raster back, because GDAL keeps quiet about a disk that is full when a file is closed.
+
+    Raises:
+        OSError: a part is not what was written.
+    """
+    with rasterio.open(path) as dataset:
+        for part, checksum in written:
+            if crc32(dataset.read(window=part).tobytes()) != checksum:
+                raise OSError("what was written reads back differently")
 
 
 def _rows(plane: np.ndarray) -> Iterator[Block]:

@@ -15,6 +15,7 @@ from typing import Any, Self
 import numpy as np
 import rasterio
 from affine import Affine
+from rasterio._err import CPLE_BaseError  # what GDAL's own errors are, where rasterio does not wrap them
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
@@ -43,6 +44,9 @@ STRETCHED = (42.0, 209.0)
 
 SAMPLE_SIDE = 1024
 """Longest side of the decimated image that the percentiles are taken from; overviews are used where there are any."""
+
+GDAL_ERRORS = (RasterioError, CPLE_BaseError, OSError)
+"""What reading and writing may raise."""
 
 _REMOTE = re.compile(r"(https?|s3|gs|az)://|/vsi", re.IGNORECASE)
 
@@ -285,7 +289,7 @@ def _one_line_errors(where: str) -> Iterator[None]:
     """Turns whatever GDAL raises into one `ImageError`; the reason is the innermost one that it gave."""
     try:
         yield
-    except (RasterioError, OSError, ValueError, MemoryError) as error:
+    except (*GDAL_ERRORS, ValueError, MemoryError) as error:
         inner: BaseException = error
         while inner.__cause__ is not None:
             inner = inner.__cause__
