@@ -190,7 +190,7 @@ def test_sizes_out_of_range_are_refused(
 ) -> None:
     strip = write_raster(tmp_path / "strip.tif", SCENE, PLACE @ Affine.translation(230, 0))
     with (
-        pytest.raises(ImageError, match="common ground of .* 10x200 pixels are too few"),
+        pytest.raises(ImageError, match=r"common ground of .* 10x200 pixels are too few"),
         open_pair(before, strip),
     ):
         pass

@@ -16,10 +16,10 @@ from rio_cogeo import cog_validate
 from scenes import PLACE, UTM, PixelModel, landscape, noise, write_raster
 
 from semantic_cc import __version__
-from semantic_cc.errors import ImageError, InputError
+from semantic_cc.errors import ImageError, InputError, SemanticCCError
 from semantic_cc.figures.colours import CLASS_COLOURS
 from semantic_cc.predictor import class_mask
-from semantic_cc.scene.changes import FILES, SceneOptions, map_changes, open_scene
+from semantic_cc.scene.changes import FILES, SceneOptions, device_batch, map_changes, open_scene
 from semantic_cc.scene.checks import Inspection
 from semantic_cc.scene.state import MASK_UNKNOWN, PROBABILITY_STEPS, PROBABILITY_UNKNOWN
 from semantic_cc.scene.tiling import Tiling
@@ -192,7 +192,7 @@ def test_strict_refuses_what_else_is_a_warning(tmp_path: Path) -> None:
     with open_scene(*paths, SceneOptions()) as (_, inspection):
         assert [finding.check for finding in inspection.findings] == ["radiometry"]
     with (
-        pytest.raises(InputError, match="mean levels differ by 160 of 255.*without --strict"),
+        pytest.raises(InputError, match=r"mean levels differ by 160 of 255.*without --strict"),
         open_scene(*paths, SceneOptions(strict=True)),
     ):
         pass
@@ -216,3 +216,17 @@ def test_an_unreadable_tile_is_named_and_nothing_is_half_written(tmp_path: Path)
     with pytest.raises(ImageError, match=r"after.tif: rows \d+ to \d+, columns \d+ to \d+: cannot be read"):
         mapped((before, after), out)
     assert not (out / "mask.tif").exists()
+
+
+@pytest.mark.parametrize(("room", "batch"), [(100, 64), (64, 64), (20, 16), (1, 1)])
+def test_a_gpu_gets_the_batch_that_its_memory_holds(room: int, batch: int) -> None:
+    class SmallGpu(PixelModel):
+        def locate(self, before, after):
+            if len(before) > room:
+                raise SemanticCCError("the memory does not suffice")
+            return super().locate(before, after)
+
+    model = SmallGpu()
+    assert device_batch(model, 32) == 4
+    model.device.type = "cuda"
+    assert device_batch(model, 32) == batch

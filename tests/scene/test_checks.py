@@ -1,5 +1,6 @@
 """What is measured before a scene is worked on."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +61,7 @@ def test_sample_windows_lie_within_and_apart(height: int, width: int) -> None:
         assert 0 <= window.top <= height - window.height and 0 <= window.left <= width - window.width
     tops, lefts = (sorted({getattr(window, name) for window in windows}) for name in ("top", "left"))
     for starts in (tops, lefts):
-        assert all(b - a >= SAMPLE_TILE for a, b in zip(starts, starts[1:], strict=False))
+        assert all(b - a >= SAMPLE_TILE for a, b in pairwise(starts))
 
 
 def inspected(

@@ -1,6 +1,7 @@
 """Tiled = whole, whatever the size, tile, overlap, batch and order."""
 
 import random
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -91,9 +92,7 @@ def test_windows_cover_a_side_and_stay_within(length: int, tile: int, share: flo
     starts = tiling.starts(length)
     assert starts == sorted(set(starts)) and starts[0] == 0
     assert starts[-1] + min(tile, length) == length
-    assert all(
-        later - earlier <= tile - tiling.overlap for earlier, later in zip(starts, starts[1:], strict=False)
-    )
+    assert all(later - earlier <= tile - tiling.overlap for earlier, later in pairwise(starts))
     assert tiling.totals(length).min() >= 1
 
 

@@ -43,7 +43,10 @@ def add_scene_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--overlap", metavar="N", type=int, help="pixels that neighbouring windows share [64]")
     group.add_argument(
-        "--batch", metavar="N", type=positive, help="windows at once [4 on the CPU, 32 on a GPU]"
+        "--batch",
+        metavar="N",
+        type=positive,
+        help="windows at once [4 on the CPU, on a GPU what its memory holds]",
     )
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from rasterio.crs import CRS
 
 from semantic_cc import __version__
-from semantic_cc.errors import OutputError
+from semantic_cc.errors import OutputError, SemanticCCError
 from semantic_cc.predictor import SemanticCC
 from semantic_cc.scene.align import AlignedPair, open_pair
 from semantic_cc.scene.checks import Inspection, inspect_pair, refuse_findings
@@ -29,8 +29,8 @@ from semantic_cc.types import BUILDING, NONE, ROAD
 FILES = ("mask.tif", "probability.tif", "scene.json")
 """What a scan leaves in its folder."""
 
-CPU_BATCH, GPU_BATCH = 4, 32
-"""Windows that the model gets at once."""
+CPU_BATCH, MOST_BATCH = 4, 64
+"""Windows that the model gets at once on the CPU; the most that are tried elsewhere."""
 
 _NAMES = {NONE: "none", ROAD: "road", BUILDING: "building", MASK_UNKNOWN: "unknown"}
 
@@ -85,7 +85,7 @@ def map_changes(
     """Writes `FILES` to a folder; the language model does not run.
 
     A run that is killed is taken up where it was when it is started again with the same inputs and settings, and
-    ends with the same bytes but for ``timings``.
+    ends with the same bytes but for ``timings``. (Another batch goes on too; a model's last digits may depend on it.)
 
     - ``mask.tif``: COG of `LABEL_VALUES`, nodata `MASK_UNKNOWN`.
     - ``probability.tif``: COG of the probability of change, 0..254 for 0..1, nodata 255.
@@ -96,7 +96,7 @@ def map_changes(
         model: gives masks.
         folder: made if need be.
         tiling: the windows.
-        batch: windows at once; None = `CPU_BATCH` or `GPU_BATCH`.
+        batch: windows at once; None = `device_batch`.
         progress: called with the windows done and all windows.
 
     Raises:
@@ -107,14 +107,13 @@ def map_changes(
     """
     start = time.perf_counter()
     planes = model.planes
-    batch = batch or (CPU_BATCH if model.device.type == "cpu" else GPU_BATCH)
+    batch = batch or device_batch(model, tiling.tile)
     job = {
         "version": __version__,
         "model": {"name": model.info.name, "digest": model.info.digest},
         "inputs": [_input(raster) for raster in pair.rasters],
         "grid": grid_as_json(pair.grid),
         "tiling": asdict(tiling),
-        "batch": batch,
         **inspection.as_json(),
     }
     state = ScanState(folder, pair.grid, tiling, job)
@@ -125,6 +124,7 @@ def map_changes(
     write_probability(state.draft("probability.tif"), pair.grid, state.plane("probability"), tags)
     report = {
         **job,
+        "batch": batch,
         "notes": [*pair.notes, *model.info.notes],
         "shared": round(pair.shared, 6),
         "area_m2": _area(pair),
@@ -141,6 +141,21 @@ def map_changes(
         ) from error
     state.publish(*FILES)
     return report
+
+
+def device_batch(model: SemanticCC, tile: int) -> int:
+    """The most windows, by halves from `MOST_BATCH`, for which a GPU's memory suffices; `CPU_BATCH` on the CPU."""
+    if model.device.type == "cpu":
+        return CPU_BATCH
+    batch = MOST_BATCH
+    while batch > 1:
+        blank = np.zeros((batch, tile, tile, 3), np.uint8)
+        try:
+            model.locate(blank, blank)
+            break
+        except SemanticCCError:  # the memory does not suffice
+            batch //= 2
+    return batch
 
 
 def grid_as_json(grid: Grid) -> dict[str, Any]:
