@@ -191,3 +191,25 @@ def test_a_device_that_is_not_there_is_refused(device: str, tiny_folder: Path) -
 def test_an_unknown_model_is_refused() -> None:
     with pytest.raises(CheckpointError, match="nowhere"):
         SemanticCC.from_pretrained("nowhere")
+
+
+def test_locate_gives_what_describe_gives_without_a_word(
+    tiny: SemanticCC, images: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    described = [tiny.describe(*pair) for pair in (images, images[::-1])]
+    monkeypatch.setattr(tiny.model.caption_decoder, "generate", None)  # would fail if the LLM were asked
+    maps = tiny.locate(*(np.stack(dates) for dates in (images, images[::-1])))
+    assert maps.class_probabilities.shape == (2, tiny.planes, 48, 80)
+    for n, one in enumerate(described):
+        np.testing.assert_allclose(1 - maps.class_probabilities[n][0], one.probability, atol=1e-5)
+        np.testing.assert_allclose(maps.heatmap[n], one.heatmap, atol=1e-5)
+        assert maps.change_probability[n] == pytest.approx(one.change_probability, abs=1e-5)
+
+
+def test_a_model_without_the_change_task_locates_nothing(
+    captions_only_folder: Path, images: tuple[np.ndarray, np.ndarray]
+) -> None:
+    model = SemanticCC.from_pretrained(str(captions_only_folder))
+    for ask in (lambda: model.planes, lambda: model.locate(images[0][None], images[1][None])):
+        with pytest.raises(InputError, match="made without the change-detection task"):
+            ask()

@@ -76,7 +76,7 @@ def new_file(out: str | Path) -> Iterator[Path]:
     """A path to write to, which becomes the file `out` when the block ends well, and else nothing.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: it cannot be written; one of the block's own passes as it is.
     """
     out = check_file(out)
     work = out.with_name(f".{out.name}.{os.getpid()}.tmp")
@@ -86,6 +86,8 @@ def new_file(out: str | Path) -> Iterator[Path]:
         work.chmod(0o666 & ~_umask())  # some writers make a private file, this is to be an ordinary one
         work.replace(out)
     except OSError as error:
+        if isinstance(error, OutputError):
+            raise
         raise OutputError(
             f"{out}: cannot be written ({error.strerror or error}); free space or choose another place"
         ) from error

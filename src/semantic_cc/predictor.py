@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,7 +12,7 @@ import numpy as np
 
 from semantic_cc.errors import InputError, SemanticCCError
 from semantic_cc.images import ImageSource, read_pair
-from semantic_cc.types import BUILDING, LABEL_VALUES, NONE, ROAD, ChangeDescription
+from semantic_cc.types import BUILDING, LABEL_VALUES, NONE, ROAD, ChangeDescription, ChangeMaps
 
 if TYPE_CHECKING:
     import torch
@@ -183,23 +185,56 @@ class SemanticCC:
         prediction = self._predict(earlier, later, None if instruction is None else [instruction])
         return _description(prediction, notes, self._model(), {"read": read}, start)
 
-    def _predict(self, earlier: np.ndarray, later: np.ndarray, instructions: list[str] | None) -> Prediction:
-        try:
-            return self.model.predict(self._tensor(earlier), self._tensor(later), instructions)
-        except RuntimeError as error:
-            if not _is_out_of_memory(error):
-                raise
-            height, width = earlier.shape[:2]
-            raise SemanticCCError(
-                f"the memory does not suffice for {width}x{height} pixels; cut the pair"
-            ) from error
+    def locate(self, before: np.ndarray, after: np.ndarray) -> ChangeMaps:
+        """Where a batch of pairs changed, without a sentence: the language model does not run.
 
-    def _tensor(self, image: np.ndarray) -> torch.Tensor:
-        """(H, W, 3) uint8 -> (1, 3, H, W) float32 in [0, 1]."""
+        Args:
+            before, after: earlier and later images, ``(n, H, W, 3)`` uint8 RGB.
+
+        Raises:
+            InputError: the model was made without the change-detection task.
+            SemanticCCError: the memory does not suffice for so many images of this size.
+        """
+        with _enough_memory(
+            f"{len(before)} windows of {before.shape[2]}x{before.shape[1]} pixels", "take fewer"
+        ):
+            found = self.model.locate(self._tensor(before), self._tensor(after))
+        if found.class_probabilities is None:
+            raise self._no_masks()
+        flag = found.change_probability
+        return ChangeMaps(
+            found.class_probabilities.float().cpu().numpy(),
+            None if flag is None else flag.float().cpu().numpy(),
+            found.heatmap.float().cpu().numpy(),
+        )
+
+    @property
+    def planes(self) -> int:
+        """Class probabilities of a pixel: 2, none and building, or 3, none, road and building.
+
+        Raises:
+            InputError: the model was made without the change-detection task.
+        """
+        if self.model.change_decoder is None:
+            raise self._no_masks()
+        return max(2, self.model.config.change_decoder.classes)
+
+    def _no_masks(self) -> InputError:
+        return InputError(
+            f"the model {self.info.name} was made without the change-detection task; take another"
+        )
+
+    def _predict(self, earlier: np.ndarray, later: np.ndarray, instructions: list[str] | None) -> Prediction:
+        height, width = earlier.shape[:2]
+        with _enough_memory(f"{width}x{height} pixels", "cut the pair"):
+            return self.model.predict(self._tensor(earlier[None]), self._tensor(later[None]), instructions)
+
+    def _tensor(self, images: np.ndarray) -> torch.Tensor:
+        """(n, H, W, 3) uint8 -> (n, 3, H, W) float32 in [0, 1]."""
         import torch
 
-        pixels = torch.from_numpy(np.ascontiguousarray(image)).to(self.device)
-        return pixels.permute(2, 0, 1)[None].float() / 255
+        pixels = torch.from_numpy(np.ascontiguousarray(images)).to(self.device)
+        return pixels.permute(0, 3, 1, 2).float() / 255
 
     def _model(self) -> dict[str, Any]:
         return {"name": self.info.name, "digest": self.info.digest}
@@ -264,6 +299,16 @@ def _device(name: str | None) -> torch.device:
         reason = " ".join(str(error).split("\n")[0].split())
         raise InputError(f"no device {name!r} on this machine ({reason}); try cpu") from error
     return device
+
+
+@contextmanager
+def _enough_memory(what: str, advice: str) -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        if not _is_out_of_memory(error):
+            raise
+        raise SemanticCCError(f"the memory does not suffice for {what}; {advice}") from error
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:

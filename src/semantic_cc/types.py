@@ -48,6 +48,21 @@ class Pair:
 
 
 @dataclass(frozen=True)
+class ChangeMaps:
+    """What the model locates in a batch of n pairs, without a word.
+
+    Attributes:
+        class_probabilities: ``(n, 2 or 3, H, W)`` float32 in [0, 1], the class "none" first.
+        change_probability: ``(n,)`` float32 of the flag head, None for a model without that head.
+        heatmap: ``(n, H, W)`` float32 in [0, 1], as a `ChangeDescription`'s.
+    """
+
+    class_probabilities: np.ndarray
+    change_probability: np.ndarray | None
+    heatmap: np.ndarray
+
+
+@dataclass(frozen=True)
 class ChangeDescription:
     """What the model says of one pair.
 

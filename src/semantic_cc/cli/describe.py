@@ -1,7 +1,11 @@
 """Say what changed between two images of one place, and where.
 
-Images are 8-bit RGB of one size (PNG, TIFF, JPEG, BMP, WebP). With --out the folder gets mask.png,
+Plain images are 8-bit RGB of one size (PNG, TIFF, JPEG, BMP, WebP). With --out the folder gets mask.png,
 probability.png, overlay.png, heatmap.png and report.json.
+
+Images on a map (GeoTIFF, VRT, JPEG 2000, PNG with a world file, a URL) may have any size, bands, bits and coordinate
+system; they are brought to one grid and looked at in windows. The folder of --out gets mask.tif, probability.tif and
+scene.json. A run that was killed goes on where it was.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ import dataclasses
 import json
 
 from semantic_cc.cli.console import add_mismatch, change_line, load_model, say, stdout_for_us
+from semantic_cc.cli.scene import add_scene_arguments, is_scene_call, run_scene
 
 NAME = "describe"
 HELP = "say what changed between two images, and where"
@@ -19,7 +24,7 @@ HELP = "say what changed between two images, and where"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
     parser.add_argument("before", metavar="BEFORE", help="the earlier image")
-    parser.add_argument("after", metavar="AFTER", help="the later image, of the same size and ground")
+    parser.add_argument("after", metavar="AFTER", help="the later image, of the same ground")
     parser.add_argument("--out", metavar="DIR", help="folder to write mask, pictures and report to")
     parser.add_argument(
         "--json", action="store_true", help="print the report as one JSON object and nothing else"
@@ -39,10 +44,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_mismatch(parser)
     parser.add_argument("--instruction", metavar="TEXT", help="ask this one text instead of the model's own")
+    add_scene_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
+    if is_scene_call(arguments):
+        run_scene(arguments)
+        return
     from semantic_cc.files import check_folder
     from semantic_cc.images import read_pair
 

@@ -40,6 +40,15 @@ class ModelOutput:
 
 
 @dataclass(frozen=True)
+class Location:
+    """What `SemanticCCModel.locate` finds; attributes as a `Prediction`'s of these names."""
+
+    class_probabilities: Tensor | None
+    change_probability: Tensor | None
+    heatmap: Tensor
+
+
+@dataclass(frozen=True)
 class Prediction:
     """What inference reads.
 
@@ -150,12 +159,10 @@ class SemanticCCModel(nn.Module):
             instructions or (INSTRUCTIONS if self.config.decoding == "consensus" else INSTRUCTIONS[:1])
         )
         start = time.perf_counter()
+        size = before.shape[-2], before.shape[-1]
         change_tokens, caption_tokens = self.tokens(self.encode(before, after))
         encoded = time.perf_counter()
-        probabilities = None
-        if self.change_decoder is not None and change_tokens is not None:
-            logits = self.change_decoder(change_tokens)[..., : before.shape[-2], : before.shape[-1]]
-            probabilities = class_probabilities(logits.float())
+        probabilities = self._class_probabilities(change_tokens, size)
         masked = time.perf_counter()
         flag, answers = self._answers(caption_tokens, asked)
         said = time.perf_counter()
@@ -166,19 +173,50 @@ class SemanticCCModel(nn.Module):
             changed=[says_change(text) for text in sentence] if flag is None else (flag >= 0.5).tolist(),
             sentences=answers,
             sentence=sentence,
-            heatmap=difference_map(caption_tokens, (before.shape[-2], before.shape[-1])),
+            heatmap=difference_map(caption_tokens, size),
             timings={"encode": encoded - start, "mask": masked - encoded, "sentence": said - masked},
         )
+
+    @torch.no_grad()
+    def locate(self, before: Tensor, after: Tensor) -> Location:
+        """Mask and flag of a batch as `predict` gives them, and no sentence: the LLM does not run.
+
+        Args:
+            before, after: (b, 3, H, W) float in [0, 1].
+        """
+        size = before.shape[-2], before.shape[-1]
+        change_tokens, caption_tokens = self.tokens(self.encode(before, after))
+        first = self._visual_tokens(caption_tokens, INSTRUCTIONS[0])
+        return Location(
+            class_probabilities=self._class_probabilities(change_tokens, size),
+            change_probability=self._flag(first),
+            heatmap=difference_map(caption_tokens, size),
+        )
+
+    def _class_probabilities(self, tokens: Tensor | None, size: tuple[int, int]) -> Tensor | None:
+        """Change tokens -> (b, 2 or 3, H, W), None with the change task off."""
+        if self.change_decoder is None or tokens is None:
+            return None
+        return class_probabilities(self.change_decoder(tokens)[..., : size[0], : size[1]].float())
+
+    def _visual_tokens(self, tokens: Tensor, instruction: str) -> Tensor:
+        """What the LLM reads of each pair; the instruction reaches it where the Q-Former reads text."""
+        if self.caption_decoder.qformer.text:
+            return self.caption_decoder.visual_tokens(tokens, [instruction] * (len(tokens) // 2))
+        return self.caption_decoder.visual_tokens(tokens)
+
+    def _flag(self, visual: Tensor) -> Tensor | None:
+        logits = self.caption_decoder.flag_logits(visual)
+        return None if logits is None else torch.sigmoid(logits.float())
 
     def _answers(self, tokens: Tensor, asked: list[str]) -> tuple[Tensor | None, list[dict[str, str]]]:
         """Flag probabilities, and each pair's answers; a pair that the flag calls unchanged gets none."""
         decoder, pairs = self.caption_decoder, len(tokens) // 2
-        if decoder.qformer.text:  # the instruction reaches the visual tokens: one pass for each
-            by_instruction = [decoder.visual_tokens(tokens, [text] * pairs) for text in asked]
+        if decoder.qformer.text:  # one pass for each
+            by_instruction = [self._visual_tokens(tokens, text) for text in asked]
         else:
-            by_instruction = [decoder.visual_tokens(tokens)] * len(asked)
-        logits = decoder.flag_logits(by_instruction[0])
-        flag = None if logits is None else torch.sigmoid(logits.float())
+            by_instruction = [self._visual_tokens(tokens, asked[0])] * len(asked)
+        flag = self._flag(by_instruction[0])
         open_pairs = [i for i in range(pairs) if flag is None or flag[i] >= 0.5]
         answers: list[dict[str, str]] = [{} for _ in range(pairs)]
         if open_pairs:
