@@ -71,7 +71,7 @@ def test_two_processes_take_the_steps_of_one(more, config):
         assert step == pytest.approx(row, rel=1e-5, abs=1e-5)
     tensors = [load_file(f"{run.out}/model/model.safetensors") for run in (one, two)]
     torch.testing.assert_close(
-        *tensors, rtol=1e-3, atol=1e-5
+        *tensors, rtol=1e-3, atol=1e-4
     )  # one kind of file; AdamW magnifies last digits
 
 
