@@ -15,7 +15,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import numpy as np
 from scipy.spatial.distance import jensenshannon
 
 from semantic_cc.data.world import plan_pair
@@ -74,6 +73,11 @@ def count(texts: Iterable[str], find: Callable[[str], list[str]]) -> Counter[str
     return Counter(found for text in texts for found in find(text))
 
 
+def distance(one: Counter[str], other: Counter[str]) -> float:
+    keys = sorted(one | other)
+    return float(jensenshannon(*([counts[key] for key in keys] for counts in (one, other)), base=2))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("captions", type=Path, help="LEVIR-CC's captions file")
@@ -91,16 +95,13 @@ def main() -> None:
     distances = {}
     for name, find in FEATURES.items():
         ours, theirs = count(world, find), count(real, find)
-        keys = sorted(ours | theirs)
-        distances[name] = float(
-            jensenshannon(*(np.array([c[k] for k in keys]) for c in (ours, theirs)), base=2)
-        )
+        distances[name] = distance(ours, theirs)
         print(f"\n{name:28} real  world")
         for key, _ in (theirs + ours).most_common(arguments.top):
             print(f"  {key:24} {100 * theirs[key] / len(real):6.1f} {100 * ours[key] / len(world):6.1f}")
     print("\nJensen-Shannon distance")
-    for name, distance in distances.items():
-        print(f"  {name:24} {distance:6.3f}")
+    for name, value in distances.items():
+        print(f"  {name:24} {value:6.3f}")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import runpy
 from pathlib import Path
 
 import numpy as np
@@ -212,11 +213,26 @@ def test_unchanged_sentences_are_the_datasets():
     assert UNCHANGED[0] == "there is no difference" and UNCHANGED[4] == "almost nothing has changed"
 
 
-def test_words_are_the_datasets(world):
+@pytest.fixture(scope="module")
+def captions() -> Path:
     default = Path(__file__).resolve().parents[2].parent / "shared"
     path = Path(os.environ.get("SEMANTIC_CC_SHARED", default)) / "data" / "levir_cc" / "captions.json"
     if not path.exists():
         pytest.skip(f"{path} is not here; set SEMANTIC_CC_SHARED to the directory that holds data/levir_cc")
-    images = json.loads(path.read_text())["images"]
+    return path
+
+
+def test_words_are_the_datasets(world, captions):
+    images = json.loads(captions.read_text())["images"]
     known = {w for i in images if i["split"] == "train" for s in i["sentences"] for w in s["raw"].split()}
     assert {w for _, five in world for s in five for w in s.split()} <= known
+
+
+def test_lengths_counts_and_places_stay_near_the_real_ones(world, captions):
+    """The distances that runs/world_words.py prints, with room for the smaller number of pairs."""
+    script = runpy.run_path(str(Path(__file__).resolve().parents[2] / "runs" / "world_words.py"))
+    real, ours = script["real_sentences"](captions), [text for _, five in world for text in five]
+    for name, most in (("words in a sentence", 0.2), ("count words", 0.2), ("place words", 0.26)):
+        assert (
+            script["distance"](*(script["count"](t, script["FEATURES"][name]) for t in (real, ours))) < most
+        ), name
