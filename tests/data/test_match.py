@@ -3,12 +3,12 @@
 import io
 import json
 import os
-from pathlib import Path
 
 import layouts as write
 import numpy as np
 import pytest
 from PIL import Image
+from shared import SHARED
 
 from semantic_cc.config import TrainConfig
 from semantic_cc.data.convert import convert
@@ -19,7 +19,6 @@ from semantic_cc.errors import DataError
 from semantic_cc.training.sampling import legs_of
 from semantic_cc.training.stages import CAPTION, CHANGE, JOINT
 
-SHARED = Path(os.environ.get("SEMANTIC_CC_SHARED", Path(__file__).parents[2].parent / "shared"))
 CROPS = SHARED / "data/levir_cd"
 
 TRUTH = {

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import runpy
 from pathlib import Path
 
 import numpy as np
 import pytest
+from shared import SHARED
 
 from semantic_cc.data.world import UNCHANGED, draw_label, plan_pair
 from semantic_cc.data.world.plan import generator
@@ -215,8 +215,7 @@ def test_unchanged_sentences_are_the_datasets():
 
 @pytest.fixture(scope="module")
 def captions() -> Path:
-    default = Path(__file__).resolve().parents[2].parent / "shared"
-    path = Path(os.environ.get("SEMANTIC_CC_SHARED", default)) / "data" / "levir_cc" / "captions.json"
+    path = SHARED / "data" / "levir_cc" / "captions.json"
     if not path.exists():
         pytest.skip(f"{path} is not here; set SEMANTIC_CC_SHARED to the directory that holds data/levir_cc")
     return path

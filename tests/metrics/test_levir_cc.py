@@ -1,10 +1,9 @@
 """The known numbers of the real LEVIR-CC captions (DESIGN section 7); skipped where the data is absent."""
 
 import json
-import os
-from pathlib import Path
 
 import pytest
+from shared import SHARED
 
 from semantic_cc.data.scoring import read_references
 from semantic_cc.metrics import best_constant_sentence, report, says_change, score_captions
@@ -13,7 +12,6 @@ from semantic_cc.metrics.meteor import find_java
 from semantic_cc.metrics.protocols import protocol_of
 from semantic_cc.sentences import UNCHANGED
 
-SHARED = Path(os.environ.get("SEMANTIC_CC_SHARED", Path(__file__).parents[2].parent / "shared"))
 CAPTIONS = SHARED / "data/levir_cc/captions.json"
 
 pytestmark = pytest.mark.skipif(

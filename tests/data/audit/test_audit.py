@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import layouts
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
+from shared import SHARED
 
 from semantic_cc.data.audit import audit
 from semantic_cc.data.audit.alike import find_alike, is_flat, shrink
@@ -20,7 +20,6 @@ from semantic_cc.data.world import generate_pair
 from semantic_cc.errors import DataError
 from semantic_cc.types import UNKNOWN
 
-SHARED = Path(os.environ.get("SEMANTIC_CC_SHARED", Path(__file__).parents[3].parent / "shared"))
 AERIAL = SHARED / "data/ucmerced"
 
 

@@ -1,19 +1,17 @@
 """Sentences under the exchange of the dates: by example, against the world's facts, on the real captions."""
 
 import json
-import os
 import re
 from collections import Counter
-from pathlib import Path
 
 import pytest
+from shared import SHARED
 
 from semantic_cc.data.augment.exchange import exchange_dates
 from semantic_cc.data.world import UNCHANGED, plan_pair
 from semantic_cc.data.world.plan import generator
 from semantic_cc.data.world.sentences import write_sentences
 
-SHARED = Path(os.environ.get("SEMANTIC_CC_SHARED", Path(__file__).resolve().parents[2].parent / "shared"))
 SEED = 34
 
 

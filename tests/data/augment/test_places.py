@@ -1,15 +1,14 @@
 """Sentences under the symmetries of the square: by example, by algebra, against masks, on the real captions."""
 
 import json
-import os
 import re
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from shared import SHARED
 
 from semantic_cc.data.augment.places import mentions_place, move_places
 from semantic_cc.data.augment.symmetry import SYMMETRIES, Symmetry
@@ -19,7 +18,6 @@ from semantic_cc.data.world.plan import generator
 from semantic_cc.data.world.sentences import write_sentences
 
 MIRROR, FLIP, TURN, HALF = Symmetry(0, True), Symmetry(2, True), Symmetry(1), Symmetry(2)
-SHARED = Path(os.environ.get("SEMANTIC_CC_SHARED", Path(__file__).resolve().parents[2].parent / "shared"))
 SYMMETRY = st.sampled_from(SYMMETRIES)
 SEED = 33
 

@@ -1,6 +1,5 @@
 """Single-date images with building masks that the tests draw themselves, and a recipe for them."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image, ImageDraw, ImageFilter
+from shared import SHARED
 
 GROUPS = {"meadow": 12, "wood": 12, "suburb": 12, "town": 12}
 """Group -> images; the last two have buildings."""
@@ -91,7 +91,6 @@ def write_recipe(images_root: Path) -> Write:
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The data pack with the folders that the shipped recipes name."""
-    shared = Path(os.environ.get("SEMANTIC_CC_SHARED", Path(__file__).parents[3].parent / "shared"))
-    if not (shared / "data" / "ucmerced").is_dir():
-        pytest.skip(f"no images at {shared / 'data' / 'ucmerced'}; set SEMANTIC_CC_SHARED")
-    return shared / "data"
+    if not (SHARED / "data" / "ucmerced").is_dir():
+        pytest.skip(f"no images at {SHARED / 'data' / 'ucmerced'}; set SEMANTIC_CC_SHARED")
+    return SHARED / "data"

@@ -1,6 +1,5 @@
 """Every layout is recognised and read, and what is wrong with a folder is one line that names the item."""
 
-import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -9,13 +8,13 @@ import layouts as write
 import numpy as np
 import pytest
 from PIL import Image
+from shared import SHARED
 
 from semantic_cc.data.items import ChangeDataset, Item
 from semantic_cc.data.layouts.recognise import recognise
 from semantic_cc.data.opening import open_dataset
 from semantic_cc.errors import DataError
 
-SHARED = Path(os.environ.get("SEMANTIC_CC_SHARED", Path(__file__).parents[2].parent / "shared"))
 PACK = SHARED / "data"
 
 WRITERS = {
