@@ -16,7 +16,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 ORDER = (
     "errors", "types", "config", "files", "sentences", "images", "model", "data", "losses", "metrics", "figures",
-    "training", "predictor", "scene", "cli", "__main__",
+    "evaluation", "training", "predictor", "scene", "cli", "__main__",
 )  # fmt: skip
 """The way data flows; a room may import those before it alone."""
 
@@ -87,6 +87,9 @@ def test_importing_stays_light(module: str) -> None:
         "numpy",
         "PIL",
         "rich",
+        "rasterio",
+        "shapely",
+        "geopandas",
     )
     code = f"import sys, {module}; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from semantic_cc.errors import OutputError
-from semantic_cc.files import check_file, check_folder, new_folder, write_files
+from semantic_cc.files import check_file, check_folder, new_files, new_folder, write_files
 
 
 def names(folder: Path) -> set[str]:
@@ -88,3 +88,37 @@ def test_a_new_folder_takes_no_full_place_and_tells_a_full_disk(tmp_path: Path) 
     with pytest.raises(OutputError, match=r"out: cannot be written \(No space"), new_folder(tmp_path / "out"):
         raise OSError(28, "No space left on device")
     assert names(tmp_path) == {"mine.txt"}
+
+
+def test_new_files_join_what_is_there_or_none_does(tmp_path: Path) -> None:
+    (tmp_path / "old").write_text("stays")
+    (tmp_path / "one").write_text("goes")
+    with new_files(tmp_path) as work:
+        (work / "one").write_text("1")
+        (work / "two").write_text("2")
+        assert (tmp_path / "one").read_text() == "goes"
+    assert {name: (tmp_path / name).read_text() for name in names(tmp_path)} == {
+        "old": "stays", "one": "1", "two": "2",
+    }  # fmt: skip
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OutputError, match="folder: it is a directory"):
+        fill(tmp_path, "a", "folder", "one")
+    assert (tmp_path / "one").read_text() == "1" and not (tmp_path / "a").exists()
+    with pytest.raises(ValueError, match="null"):
+        fill(tmp_path, "b", "null\0")
+    assert names(tmp_path) == {"old", "one", "two", "folder"}
+
+
+def fill(folder: Path, *files: str) -> None:
+    with new_files(folder) as work:
+        for name in files:
+            (work / name).write_text("new")
+
+
+def test_new_files_where_nothing_can_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(OutputError, match="file is not a directory"), new_files(tmp_path / "file"):
+        pass
+    with pytest.raises(OutputError, match="disk is full"), new_files(tmp_path / "new"):
+        raise OSError(28, "disk is full")
+    assert names(tmp_path) == {"file", "new"}

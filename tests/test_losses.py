@@ -33,6 +33,20 @@ def test_a_label_without_roads_teaches_building_alone() -> None:
     assert_close(change_loss(binary, label), change_loss(binary, torch.zeros_like(label)))
 
 
+@pytest.mark.parametrize("classes", [1, 3])
+def test_nothing_is_learned_where_nothing_is_known(classes: int) -> None:
+    logits = torch.randn(2, classes, 4, 4, requires_grad=True)
+    label = torch.randint(0, 4, (2, 4, 4))
+    whole = change_loss(logits, label)
+    label[:, 2:] = 4
+    half = change_loss(logits, label)
+    (gradient,) = torch.autograd.grad(half, logits)
+    assert not gradient[:, :, 2:].any() and gradient[:, :, :2].all()
+    assert_close(half, change_loss(logits[:, :, :2], label[:, :2]) / 2)  # the mean is over all pixels
+    assert half < whole
+    assert change_loss(logits, torch.full_like(label, 4)).item() == 0
+
+
 def test_caption_loss_is_a_mean_over_tokens() -> None:
     logits, targets = torch.randn(5, 7), torch.randint(0, 7, (5,))
     p = logits.exp() / logits.exp().sum(1, keepdim=True)

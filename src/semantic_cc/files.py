@@ -95,6 +95,34 @@ def new_file(out: str | Path) -> Iterator[Path]:
         work.unlink(missing_ok=True)
 
 
+@contextmanager
+def new_files(out: str | Path) -> Iterator[Path]:
+    """A folder to fill, whose files go into the directory `out` when the block ends well, and else none of them.
+
+    `out` is made if need be; what else is in it stays.
+
+    Raises:
+        OutputError: `out`, or a file of that name in it, cannot be written; something inside the block cannot.
+    """
+    out = check_folder(out)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".new-", dir=out) as work:
+            yield Path(work)
+            parts = sorted(Path(work).iterdir())
+            for part in parts:
+                check_file(out / part.name)
+                part.chmod(0o666 & ~_umask())
+            for part in parts:
+                part.replace(out / part.name)
+    except OSError as error:
+        if isinstance(error, OutputError):
+            raise
+        raise OutputError(
+            f"cannot write to {out}: {error.strerror or error}; free space or choose another place"
+        ) from error
+
+
 def write_files(folder: str | Path, files: Mapping[str, bytes]) -> list[Path]:
     """Writes `files` (name -> content), all or none: under temporary names first, then renamed.
 

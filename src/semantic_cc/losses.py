@@ -12,23 +12,29 @@ from torch.nn import functional as F
 BUILDING_CLASS = 2
 """Class index of a changed building (0 none, 1 road; 3 in a label: one of these two, it is not said which)."""
 
+UNKNOWN_CLASS = 4
+"""Class index in a label of a pixel of which nothing is known."""
+
 
 def change_loss(logits: Tensor, label: Tensor) -> Tensor:
     """L_cd: binary cross-entropy on building change (K = 1), cross-entropy otherwise (K = 3).
 
     Where a label says "no building, none or road" (3), the likelihood of that is p_none + p_road: building is
-    unlearned there, and nothing is learned about roads.
+    unlearned there, and nothing is learned about roads. Where it says that nothing is known (4), the loss is 0;
+    the mean is over all pixels nonetheless, so that the pieces of a step add up to the whole.
 
     Args:
         logits: (b, K, H, W).
-        label: (b, H, W) int64 class indices, 0..3; with K = 1 only `BUILDING_CLASS` counts as change.
+        label: (b, H, W) int64 class indices, 0..4; with K = 1 only `BUILDING_CLASS` counts as change.
     """
     if logits.shape[1] == 1:
         target = (label == BUILDING_CLASS).to(torch.float32)
-        return F.binary_cross_entropy_with_logits(logits[:, 0].float(), target)
+        known = (label != UNKNOWN_CLASS).to(torch.float32)
+        return F.binary_cross_entropy_with_logits(logits[:, 0].float(), target, weight=known)
     log_p = F.log_softmax(logits.float(), dim=1)
     none_or_road = torch.logsumexp(log_p[:, :BUILDING_CLASS], dim=1, keepdim=True)
-    return F.nll_loss(torch.cat([log_p, none_or_road], dim=1), label)  # (b, K + 1, H, W)
+    certain = torch.zeros_like(none_or_road)  # anything at all: log 1
+    return F.nll_loss(torch.cat([log_p, none_or_road, certain], dim=1), label)  # (b, K + 2, H, W)
 
 
 def caption_loss(logits: Tensor, targets: Tensor) -> Tensor:

@@ -20,6 +20,12 @@ LABEL_VALUES = (NONE, ROAD, BUILDING)
 NOT_BUILDING = 64
 """Label value of our own, in a dataset's mask alone: no changed building, and nothing is said about roads."""
 
+UNKNOWN = 32
+"""Label value of our own, in a dataset's mask alone: nothing is known here, so nothing is learned or scored."""
+
+MASK_VALUES = (*LABEL_VALUES, NOT_BUILDING, UNKNOWN)
+"""Class index -> value in a dataset's mask; a prediction has `LABEL_VALUES` alone."""
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -28,7 +34,7 @@ class Pair:
     Attributes:
         name: the item's name, for example ``train_000016.png``.
         before, after: ``(H, W, 3)`` uint8 RGB, earlier date first.
-        label: ``(H, W)`` uint8 of `LABEL_VALUES` and `NOT_BUILDING`, or None where the item has no mask.
+        label: ``(H, W)`` uint8 of `MASK_VALUES`, or None where the item has no mask.
         sentences: the reference sentences without full stop, empty where there are none.
         changed: the dataset's change flag, or None where it is not known.
     """

@@ -4,8 +4,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from semantic_cc.cli.demo import INDEX, SEED, building_line
-from semantic_cc.data.world import generate_pair
+from semantic_cc.cli.demo import building_line, demo_pair
 from semantic_cc.types import BUILDING, ROAD
 
 
@@ -14,7 +13,7 @@ def test_prints_truth_beside_the_sentence_and_writes_all(
 ) -> None:
     outcome = cli("demo", "--model", tiny_folder, "--out", tmp_path / "out")
     assert (outcome.code, outcome.stderr) == (0, "")
-    pair = generate_pair(SEED, INDEX)
+    pair = demo_pair()
     for words in ("the model says", "F1 ", "IoU ", str(tmp_path / "out"), *pair.sentences):
         assert words in outcome.stdout
     written = {path.name for path in (tmp_path / "out").iterdir()}
@@ -27,8 +26,10 @@ def test_prints_truth_beside_the_sentence_and_writes_all(
 
 
 def test_the_pair_shows_new_buildings() -> None:
-    pair = generate_pair(SEED, INDEX)
+    pair = demo_pair()
     assert pair.changed
+    assert pair.before.shape == pair.after.shape == (256, 256, 3) and pair.label.shape == (256, 256)
+    assert len(set(pair.sentences)) == 5
     assert (pair.label == BUILDING).mean() > 0.05
 
 

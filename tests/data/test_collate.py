@@ -47,6 +47,11 @@ def test_a_mask_that_says_nothing_about_roads_has_a_class_for_that():
     assert collate([pair]).label[0, ::8, ::12].tolist() == [[0, 3], [1, 2]]
 
 
+def test_a_pixel_of_which_nothing_is_known_has_a_class_for_that():
+    pair = make(label=np.array([[0, 32], [64, 255]], np.uint8).repeat(8, 0).repeat(12, 1))
+    assert collate([pair]).label[0, ::8, ::12].tolist() == [[0, 4], [3, 2]]
+
+
 def test_unknown_stays_unknown():
     batch = collate([make(label=None, changed=None, sentences=())])
     assert batch.label is None

@@ -58,6 +58,14 @@ def test_lists_leave_out_what_they_cannot_hold_and_say_so(tmp_path):
     assert open_dataset(tmp_path / "2", "train").names == ["train_a.png", "train_c.png"]
 
 
+def test_what_is_not_known_stays_or_is_told(tmp_path):
+    write.write_pair(tmp_path / "own", "a.png", np.random.default_rng(0), values=(0, 32, 255))
+    assert convert(tmp_path / "own", tmp_path / "mci", "levir-mci") == []
+    check_same(tmp_path / "own", tmp_path / "mci")
+    assert set(np.unique(open_dataset(tmp_path / "mci", "train")[0].label)) == {32, 64, 255}
+    assert convert(tmp_path / "own", tmp_path / "list", "list") == ["that pixels are not known, in 1 masks"]
+
+
 def test_names_that_would_meet_in_one_folder_are_refused(tmp_path):
     source = write.write_own(tmp_path / "own", None)
     for part in ("A", "B", "label"):

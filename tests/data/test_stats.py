@@ -3,6 +3,7 @@
 import json
 
 import layouts as write
+import numpy as np
 import pytest
 
 from semantic_cc.data.stats import dataset_stats
@@ -25,6 +26,7 @@ def test_levir_mci(tmp_path):
         "changed": 2 / 3,
         "building": 1 / 8,  # 4 of 32 rows
         "road": 1 / 7,
+        "unknown": 0,
         "sizes": {"32x32": 3},
     }
     json.dumps(report)
@@ -39,6 +41,14 @@ def test_what_is_not_known_is_none(tmp_path):
     assert seen == [(1, 3), (2, 3), (3, 3)]
     train = dataset_stats(write.write_levir_mci(tmp_path / "cc", labels=False))["splits"]["train"]
     assert (train["masks"], train["building"]) == (0, None)
+
+
+def test_unknown_pixels_are_no_part_of_the_shares(tmp_path):
+    write.write_pair(
+        tmp_path, "a.png", np.random.default_rng(0), values=(0, 32, 128, 255)
+    )  # 4 of 32 rows each
+    train = dataset_stats(tmp_path)["splits"]["train"]
+    assert (train["building"], train["road"], train["unknown"]) == (4 / 28, 4 / 24, 1 / 8)
 
 
 def test_tiles_are_counted_one_by_one(tmp_path):

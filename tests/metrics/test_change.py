@@ -7,6 +7,7 @@ import torch
 
 from semantic_cc.errors import DataError
 from semantic_cc.metrics import ChangeMetric
+from semantic_cc.metrics.change import LEFT_OUT
 
 
 def scores(prediction, truth):
@@ -63,6 +64,13 @@ def test_zero_denominator_is_zero():
     assert score.mean_iou == 100  # of the one class there is
 
 
+def test_what_is_not_known_is_not_scored():
+    score = scores([[2, 2, 0, 2]], [[2, LEFT_OUT, LEFT_OUT, 0]])
+    assert (score.pixels, score.building.precision, score.building.recall) == (2, 50, 100)
+    with pytest.raises(DataError, match="nothing is known of any"):
+        scores([[2, 0]], [[LEFT_OUT, LEFT_OUT]])
+
+
 def test_reset_and_dict():
     metric = ChangeMetric().to("cpu")
     metric.update(torch.tensor([[[1]]]), torch.tensor([[[0]]]))
@@ -86,6 +94,7 @@ def test_reset_and_dict():
             torch.full((1, 2, 2), 255),
             "truth: must hold class indices",
         ),
+        (torch.zeros(1, 2, 2, dtype=torch.long), torch.full((1, 2, 2), -2), "truth: must hold class indices"),
         (torch.full((1, 2, 2), -1), torch.zeros(1, 2, 2, dtype=torch.long), "prediction: must hold"),
         (torch.zeros(1, 2, 2, dtype=torch.long), torch.zeros(1, 2, 3, dtype=torch.long), "differ in shape"),
     ],

@@ -195,6 +195,9 @@ def test_merged_is_unmerged(folder: Path, cache: Path, tmp_path: Path, pair: Ima
         "README.md",
         "llm",
     }
+    assert all(
+        path.stat().st_mode & 0o044 == 0o044 for path in merged.rglob("*.safetensors")
+    )  # others may read
     assert "adapters merged, language model inside" in (merged / "README.md").read_text()
 
 

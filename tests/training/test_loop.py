@@ -11,10 +11,10 @@ import torch
 
 from semantic_cc.config import HardwareConfig, load_config
 from semantic_cc.errors import CheckpointError, ConfigError, DataError, OutputError, TrainingError
+from semantic_cc.evaluation.evaluate import evaluate
 from semantic_cc.model.checkpoint import load_pretrained
 from semantic_cc.training import loop, stages
 from semantic_cc.training.devices import fabric_of
-from semantic_cc.training.evaluate import evaluate
 from semantic_cc.training.sampling import legs_of
 from semantic_cc.training.start import starting_model
 from semantic_cc.training.state import RunFolder, open_run

@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> None:
     config = load_config(arguments.config, parse_flags(arguments.config_flags) | {"data": arguments.data})
     out = check_folder(arguments.out)
     with stdout_for_us():
-        from semantic_cc.training.align import align
+        from semantic_cc.training.pretraining.align import align
 
         losses = align(config, out, arguments.epochs)
     say(f"{mean_of_last(losses)}; the model is in {out}")

@@ -160,8 +160,9 @@ def _table(splits: dict[str, dict[str, Any]]) -> Table:
         "words a sentence": lambda part: _number(part["words_per_sentence"], ".1f"),
         "with a change flag": lambda part: part["flags"],
         "of these changed": lambda part: _number(part["changed"], ".1%"),
-        "changed building, of all mask pixels": lambda part: _number(part["building"], ".2%"),
+        "changed building, of all known mask pixels": lambda part: _number(part["building"], ".2%"),
         "changed road, where roads are labelled": lambda part: _number(part["road"], ".2%"),
+        "not known, of all mask pixels": lambda part: _number(part["unknown"], ".2%"),
         "sizes": lambda part: _sizes(part["sizes"].items()),
     }
     table = Table(box=SIMPLE)

@@ -49,9 +49,9 @@ def run(arguments: argparse.Namespace) -> None:
     out = None if arguments.out is None else check_file(arguments.out)
     page = None if arguments.worst is None else check_file(arguments.worst)
     with stdout_for_us():
+        from semantic_cc.evaluation.evaluate import evaluate
+        from semantic_cc.evaluation.study import Study
         from semantic_cc.figures.worst import worst_page
-        from semantic_cc.training.evaluate import evaluate
-        from semantic_cc.training.study import Study
 
         study = Study(worst=0 if page is None else _WORST)
         with progress_bar("pairs") as advance:

@@ -9,7 +9,8 @@ from typing import Any
 
 from semantic_cc.cli.console import load_model, positive, progress_bar, say, stdout_for_us
 
-_ALONE = ("bands", "crs", "resolution", "coregister", "strict", "tile", "overlap", "batch")
+_FORMATS = ("geojson", "gpkg", "parquet", "fgb")
+_ALONE = ("regularise", "bands", "crs", "resolution", "coregister", "strict", "tile", "overlap", "batch")
 """Arguments that make any pair a scene."""
 
 
@@ -42,6 +43,11 @@ def add_scene_arguments(parser: argparse.ArgumentParser) -> None:
         "--tile", metavar="N", type=positive, help="side of the model's windows in pixels [256]"
     )
     group.add_argument("--overlap", metavar="N", type=int, help="pixels that neighbouring windows share [64]")
+    group.add_argument(
+        "--formats", metavar="SUFFIX", nargs="*", choices=_FORMATS, default=list(_FORMATS),
+        help=f"of the polygons: {', '.join(_FORMATS)} [all]",
+    )  # fmt: skip
+    group.add_argument("--regularise", action="store_true", help="draw buildings with straight outlines")
     group.add_argument(
         "--batch",
         metavar="N",
@@ -89,8 +95,35 @@ def run_scene(arguments: argparse.Namespace) -> None:
                 report = map_changes(
                     pair, inspection, model, folder, tiling=tiling, batch=arguments.batch, progress=progress
                 )
-        # The places, their sentences and the report are made here, from (folder, pair, model).
+            report |= _tell_places(arguments, report, inspection, pair, model, folder)
     _tell(report, folder, arguments.json)
+
+
+def _tell_places(
+    arguments: argparse.Namespace,
+    report: dict[str, Any],
+    inspection: Any,
+    pair: Any,
+    model: Any,
+    folder: Path,
+) -> dict[str, Any]:
+    """Polygons, sentences and reports from the maps in `folder`; what of the report is told, and all files."""
+    from semantic_cc.scene.report import write_report
+
+    def describe(before: Any, after: Any) -> Any:
+        return model.describe(before, after, instruction=arguments.instruction)
+
+    warnings = [
+        {"kind": finding.check, "text": finding.message, "number": finding.value}
+        for finding in inspection.findings
+    ]
+    kept = ("version", "model", "inputs", "tiling")
+    with progress_bar("places") as progress:
+        told = write_report(
+            folder, pair.grid, pair, describe, warnings, {key: report[key] for key in kept},
+            formats=arguments.formats, regularise=arguments.regularise, progress=progress,
+        )  # fmt: skip
+    return {"sentence": told["sentence"], "files": list(dict.fromkeys([*report["files"], *told["files"]]))}
 
 
 def _options(arguments: argparse.Namespace) -> Any:
@@ -113,6 +146,7 @@ def _tell(report: dict[str, Any], folder: Path, as_json: bool) -> None:
         told = {key: value for key, value in report.items() if key != "windows"}
         print(json.dumps({**told, "files": files}, ensure_ascii=False))
         return
+    say(report["sentence"], style="bold")
     grid, pixels = report["grid"], report["pixels"]
     size = f"{grid['width']}x{grid['height']} pixels"
     if report["area_m2"] is not None:

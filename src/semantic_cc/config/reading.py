@@ -74,50 +74,71 @@ def load_config(source: str | Path | dict[str, Any], overrides: dict[str, Any] |
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(path.read_text())
+        return parse_yaml(path.read_text(), path)
     except OSError as error:
         raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not valid YAML: {error}") from error
+
+
+def parse_yaml(text: str, where: str | Path) -> dict[str, Any]:
+    """The keys and values of a YAML text.
+
+    Raises:
+        ConfigError: no YAML, or something else than keys and values; in one line that begins with `where`.
+    """
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
         reason = " ".join(str(error).split())
-        raise ConfigError(f"{path} is not valid YAML: {reason}") from error
+        raise ConfigError(f"{where} is not valid YAML: {reason}") from error
     if not isinstance(values, dict):
-        raise ConfigError(f"{path} must hold keys and values, for example 'preset: small'")
+        raise ConfigError(f"{where} must hold keys and values, for example 'preset: small'")
     return values
 
 
 def parse(cls: type, values: dict[str, Any]) -> Any:
-    """Builds the dataclass `cls` from nested dicts; every type is checked by jsonargparse.
+    """Builds the configuration `cls` from nested dicts, and checks that its fields fit together.
 
     Raises:
         ConfigError: unknown key or wrong value, in one line that names the key.
     """
-    from jsonargparse import ArgumentError, ArgumentParser
-
-    _check_keys(cls, values)
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(cls, as_positional=False)
-    try:
-        parsed = parser.instantiate_classes(parser.parse_object(values)).as_dict()
-        config = cls(**parsed)
-    except (ArgumentError, TypeError, KeyError, ValueError) as error:
-        raise ConfigError(f"configuration: {' '.join(str(error).split())}") from error
+    config = build(cls, values, "configuration")
     check(config)
     return config
 
 
-def _check_keys(cls: type, values: Any, path: str = "") -> None:
+def build(cls: type, values: dict[str, Any], where: str) -> Any:
+    """Builds the dataclass `cls` from nested dicts; every type is checked by jsonargparse.
+
+    Raises:
+        ConfigError: unknown key or wrong value, in one line that begins with `where` and names the key.
+    """
+    from jsonargparse import ArgumentError, ArgumentParser
+
+    _check_keys(cls, values, where)
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(cls, as_positional=False)
+    try:
+        parsed = parser.instantiate_classes(parser.parse_object(values)).as_dict()
+        return cls(**parsed)
+    except (ArgumentError, TypeError, KeyError, ValueError) as error:
+        raise ConfigError(f"{where}: {' '.join(str(error).split())}") from error
+
+
+def _check_keys(cls: type, values: Any, where: str, path: str = "") -> None:
     """What jsonargparse lets pass: unknown empty sections, sections without keys, null where none may be."""
     if not isinstance(values, dict):
-        raise ConfigError(f"configuration: {path or 'it'} must hold keys and values")
+        raise ConfigError(f"{where}: {path or 'it'} must hold keys and values")
     kinds = get_type_hints(cls)
     for key, value in values.items():
         name = f"{path}.{key}" if path else str(key)
         if key not in kinds:
-            raise ConfigError(f"configuration: Option '{name}' is not accepted")
+            raise ConfigError(f"{where}: Option '{name}' is not accepted")
         if dataclasses.is_dataclass(kinds[key]):
-            _check_keys(kinds[key], value, name)
+            _check_keys(kinds[key], value, where, name)
         elif value is None and type(None) not in get_args(kinds[key]):
-            raise ConfigError(f"configuration: {name} must not be null")
+            raise ConfigError(f"{where}: {name} must not be null")
 
 
 def to_dict(config: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from semantic_cc.errors import DataError
-from semantic_cc.types import LABEL_VALUES, NOT_BUILDING, Pair
+from semantic_cc.types import LABEL_VALUES, MASK_VALUES, Pair
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class Batch:
 
     Attributes:
         before, after: ``(b, 3, H, W)`` float32 in [0, 1], RGB, earlier date first.
-        label: ``(b, H, W)`` int64 class indices (0 none, 1 road, 2 building, 3 none or road), or None
-            without masks.
+        label: ``(b, H, W)`` int64 class indices (0 none, 1 road, 2 building, 3 none or road, 4 not
+            known), or None without masks.
         sentences: each pair's reference sentences.
         changed: ``(b,)`` float32 change flags, 0 or 1, or None where one of them is not known.
         names: each pair's name.
@@ -79,7 +79,7 @@ def label_to_classes(pair: Pair) -> np.ndarray:
     """The pair's mask as class indices.
 
     Returns:
-        ``(H, W)`` int64 positions in `LABEL_VALUES`, and 3 for `NOT_BUILDING`.
+        ``(H, W)`` int64 positions in `MASK_VALUES`.
 
     Raises:
         DataError: the pair has no mask, or one with other values.
@@ -88,14 +88,14 @@ def label_to_classes(pair: Pair) -> np.ndarray:
         raise DataError(f"{pair.name}: has no mask")
     classes: np.ndarray = _CLASS_OF_VALUE[pair.label]
     if classes.min() < 0:
-        values = sorted(set(np.unique(pair.label).tolist()) - {*LABEL_VALUES, NOT_BUILDING})
+        values = sorted(set(np.unique(pair.label).tolist()) - {*MASK_VALUES})
         raise DataError(f"{pair.name}: mask values {values} are none of {LABEL_VALUES}; relabel the mask")
     return classes
 
 
 def _class_table() -> np.ndarray:
     table = np.full(256, -1, dtype=np.int64)
-    table[[*LABEL_VALUES, NOT_BUILDING]] = range(len(LABEL_VALUES) + 1)
+    table[list(MASK_VALUES)] = range(len(MASK_VALUES))
     return table
 
 

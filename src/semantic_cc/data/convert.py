@@ -17,7 +17,7 @@ from semantic_cc.data.opening import index
 from semantic_cc.data.progress import Progress, counter
 from semantic_cc.errors import DataError
 from semantic_cc.files import new_folder
-from semantic_cc.types import BUILDING, NONE, ROAD, SPLITS
+from semantic_cc.types import BUILDING, NONE, ROAD, SPLITS, UNKNOWN
 
 Target = Literal["levir-mci", "list"]
 Advance = Callable[[], None]
@@ -28,8 +28,8 @@ def convert(source: str | Path, out: str | Path, to: Target, progress: Progress 
     """Writes all splits of `source` to the new or empty folder `out`; nothing half-written stays.
 
     ``levir-mci`` keeps everything: items without a mask say so in the caption file, and where roads are not
-    labelled the masks have `NOT_BUILDING` (64) for 0. ``list`` takes the items with a mask, building (255)
-    against all else (0), without sentences.
+    labelled the masks have `NOT_BUILDING` (64) for 0, and `UNKNOWN` (32) stays. ``list``
+    takes the items with a mask, building (255) against all else (0), without sentences.
 
     Args:
         source: a folder in any layout, or a file that `semantic-cc data match` wrote.
@@ -73,7 +73,7 @@ def _write_levir_mci(out: Path, splits: Splits, advance: Advance) -> list[str]:
 def _write_list(out: Path, splits: Splits, advance: Advance) -> list[str]:
     (out / "list").mkdir()
     names: set[str] = set()
-    unmasked = sentences = roads = 0
+    unmasked = sentences = roads = unknown = 0
     for split, dataset in splits.items():
         own = []
         for number, item in enumerate(dataset.items):
@@ -89,6 +89,7 @@ def _write_list(out: Path, splits: Splits, advance: Advance) -> list[str]:
             own.append(name)
             pair = dataset[number]
             roads += bool(np.any(pair.label == ROAD))
+            unknown += bool(np.any(pair.label == UNKNOWN))
             label = np.where(pair.label == BUILDING, BUILDING, NONE).astype(np.uint8)
             _save(out, name, {"A": pair.before, "B": pair.after, "label": label})
         (out / "list" / f"{split}.txt").write_text("".join(f"{name}\n" for name in own), encoding="utf-8")
@@ -96,6 +97,7 @@ def _write_list(out: Path, splits: Splits, advance: Advance) -> list[str]:
         f"{unmasked} items without a mask": unmasked,
         f"{sentences} sentences": sentences,
         f"changed roads, in {roads} masks": roads,
+        f"that pixels are not known, in {unknown} masks": unknown,
     }
     return [what for what, count in left_out.items() if count]
 

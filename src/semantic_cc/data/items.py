@@ -15,7 +15,7 @@ from torch.utils.data import Dataset, Subset
 
 from semantic_cc.errors import DataError, ImageError
 from semantic_cc.images import read_image, read_pair
-from semantic_cc.types import LABEL_VALUES, NONE, NOT_BUILDING, ROAD, Pair
+from semantic_cc.types import LABEL_VALUES, MASK_VALUES, NONE, NOT_BUILDING, ROAD, Pair
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class ChangeDataset(Dataset[Pair]):
 
     Raises:
         DataError: a name occurs twice; and from an item: unreadable images, sizes that differ, a label value
-            that is none of `LABEL_VALUES` and `NOT_BUILDING`.
+            that is none of `MASK_VALUES`.
     """
 
     def __init__(self, items: Sequence[Item]) -> None:
@@ -150,7 +150,7 @@ def item_label(item: Item) -> np.ndarray | None:
 
 
 def read_label(path: str, roads: bool) -> np.ndarray:
-    """A mask, ``(H, W)`` uint8 of `LABEL_VALUES` and `NOT_BUILDING`; `roads` as in `Item`.
+    """A mask, ``(H, W)`` uint8 of `MASK_VALUES`; `roads` as in `Item`.
 
     Raises:
         DataError: unreadable, several channels that differ, or other values.
@@ -161,7 +161,7 @@ def read_label(path: str, roads: bool) -> np.ndarray:
         raise DataError(str(error)) from error
     label = np.ascontiguousarray(rgb[..., 0])
     values = set(np.flatnonzero(np.bincount(label.ravel(), minlength=256)).tolist())
-    if (rgb != label[..., None]).any() or not values <= {*LABEL_VALUES, NOT_BUILDING}:
+    if (rgb != label[..., None]).any() or not values <= set(MASK_VALUES):
         raise DataError(f"{path}: label values must be {LABEL_VALUES} in one channel; relabel it")
     if not roads and ROAD not in values:
         label[label == NONE] = NOT_BUILDING

@@ -13,7 +13,7 @@ from semantic_cc.data.layouts.recognise import recognise
 from semantic_cc.data.opening import index
 from semantic_cc.data.progress import Progress, counter
 from semantic_cc.errors import DataError
-from semantic_cc.types import BUILDING, NONE, ROAD, SPLITS
+from semantic_cc.types import BUILDING, NONE, ROAD, SPLITS, UNKNOWN
 
 
 def dataset_stats(root: str | Path, progress: Progress | None = None) -> dict[str, Any]:
@@ -27,8 +27,9 @@ def dataset_stats(root: str | Path, progress: Progress | None = None) -> dict[st
         A dict for JSON: ``data``, ``layout`` and ``splits``, split name -> ``items``; ``masks``, ``captioned``
         and ``both``: items that have them; ``sentences``; ``words``: distinct words; ``words_per_sentence``;
         ``flags``: items whose change flag is known; ``changed``: the share of these that changed;
-        ``building``: share of the masks' pixels; ``road``: share of their pixels without building, where roads
-        are labelled; all shares in [0, 1]; ``sizes``: "256x256" -> items. What there is nothing to count of is None.
+        ``building``: share of the masks' known pixels; ``road``: share of their pixels without building, where roads
+        are labelled; ``unknown``: share of the masks' pixels of which nothing is known; all shares in [0, 1];
+        ``sizes``: "256x256" -> items. What there is nothing to count of is None.
 
     Raises:
         DataError: no dataset or no items, a mask that cannot be read.
@@ -76,8 +77,9 @@ def _pixels(item: Item) -> Counter[int]:
 
 def _shares(pixels: Counter[int]) -> dict[str, float | None]:
     return {
-        "building": _share(pixels[BUILDING], pixels.total()),
+        "building": _share(pixels[BUILDING], pixels.total() - pixels[UNKNOWN]),
         "road": _share(pixels[ROAD], pixels[ROAD] + pixels[NONE]),
+        "unknown": _share(pixels[UNKNOWN], pixels.total()),
     }
 
 

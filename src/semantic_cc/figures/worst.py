@@ -32,8 +32,8 @@ class Case:
         pair: images, mask and sentences of the dataset.
         mask: ``(H, W)`` uint8 of `LABEL_VALUES`, predicted.
         sentence: predicted.
-        wrong: share of the pixels whose class is wrong, in [0, 1]; where the mask does not tell roads, building
-            against the rest.
+        wrong: share of the pixels whose class is known and wrong, in [0, 1]; where the mask does not tell roads,
+            building against the rest.
     """
 
     pair: Pair

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+LEFT_OUT = -1
+"""Class index of true pixels that are not scored, since nothing is known of them."""
+
 
 @dataclass(frozen=True)
 class ClassScore:
@@ -41,7 +44,7 @@ class ClassScore:
 
 @dataclass(frozen=True)
 class ChangeScore:
-    """Scores of all pixels seen.
+    """Scores of all pixels seen but those left out.
 
     Attributes:
         building: the changed-building class, the paper's task (255 against 0 and 128).
@@ -50,7 +53,7 @@ class ChangeScore:
         accuracy: share of pixels whose class of three is right, in percent.
         mean_iou: mean IoU of none, road and building (LEVIR-MCI's MIoU), in percent; a class that is neither there
             nor predicted is left out.
-        pixels: how many pixels were seen.
+        pixels: how many pixels were scored.
         confusion: 3 x 3 counts, rows the truth and columns the prediction, in the order none, road, building.
     """
 
@@ -73,7 +76,9 @@ class ChangeMetric:
     def __init__(self) -> None:
         from torchmetrics.classification import MulticlassConfusionMatrix
 
-        self._matrix = MulticlassConfusionMatrix(num_classes=len(LABEL_VALUES), validate_args=False)
+        self._matrix = MulticlassConfusionMatrix(
+            num_classes=len(LABEL_VALUES), ignore_index=LEFT_OUT, validate_args=False
+        )
 
     def to(self, device: torch.device | str) -> ChangeMetric:
         """Moves the counts to `device`, where the batches must be too."""
@@ -84,7 +89,8 @@ class ChangeMetric:
         """Adds a batch.
 
         Args:
-            prediction, truth: ``(b, H, W)`` integer class indices, 0 none, 1 road, 2 building.
+            prediction, truth: ``(b, H, W)`` integer class indices, 0 none, 1 road, 2 building; the truth also
+                `LEFT_OUT`.
 
         Raises:
             DataError: the shapes differ, or a value is no class index.
@@ -92,8 +98,8 @@ class ChangeMetric:
         if prediction.shape != truth.shape:
             shapes = f"prediction {tuple(prediction.shape)} and truth {tuple(truth.shape)}"
             raise DataError(f"{shapes} differ in shape; give both at one size")
-        for name, classes in (("prediction", prediction), ("truth", truth)):
-            if classes.is_floating_point() or classes.numel() == 0 or not _are_classes(classes):
+        for name, classes, least in (("prediction", prediction, 0), ("truth", truth, LEFT_OUT)):
+            if classes.is_floating_point() or classes.numel() == 0 or not _are_classes(classes, least):
                 raise DataError(f"{name}: must hold class indices 0..{len(LABEL_VALUES) - 1}, as integers")
         self._matrix.update(prediction.long(), truth.long())
 
@@ -101,12 +107,14 @@ class ChangeMetric:
         """The scores of all pixels so far.
 
         Raises:
-            DataError: no batch was added.
+            DataError: no batch was added, or all of its pixels are left out.
         """
         if not self._matrix.update_called:
             raise DataError("no pixels to score; call update first")
         counts: list[list[int]] = self._matrix.compute().tolist()
         pixels = sum(map(sum, counts))
+        if not pixels:
+            raise DataError("no pixels to score; nothing is known of any in the masks")
         return ChangeScore(
             building=_class_score(counts, {LABEL_VALUES.index(BUILDING)}),
             road=_class_score(counts, {LABEL_VALUES.index(ROAD)}),
@@ -122,9 +130,9 @@ class ChangeMetric:
         self._matrix.reset()
 
 
-def _are_classes(classes: Tensor) -> bool:
+def _are_classes(classes: Tensor, least: int) -> bool:
     low, high = classes.aminmax()
-    return int(low) >= 0 and int(high) < len(LABEL_VALUES)
+    return int(low) >= least and int(high) < len(LABEL_VALUES)
 
 
 def _class_score(counts: list[list[int]], positive: set[int]) -> ClassScore:

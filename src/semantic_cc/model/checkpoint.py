@@ -121,12 +121,13 @@ def save_pretrained(
         raise OutputError(f"cannot write the model to {folder}: {error.strerror}") from error
     try:
         save_file(tensors, work / "model.safetensors", metadata={"format": "pt"})
-        (work / "model.safetensors").chmod(0o644)  # safetensors makes a private file
         if merge:
             llm = model.caption_decoder.llm
             parameters += llm.num_parameters()
             llm.save_pretrained(work / LLM)
             model.caption_decoder.prompter.tokenizer.save_pretrained(work / LLM)
+        for path in work.rglob("*.safetensors"):
+            path.chmod(0o644)  # safetensors makes private files
         (work / "config.json").write_text(json.dumps(content, indent=2) + "\n")
         (work / "README.md").write_text(model_card(content, parameters))
         work.chmod(0o755)

@@ -13,8 +13,8 @@ joint      both       L_cc + lambda L_cd      neck
 together   both       L_cc + lambda L_cd      what stages change and caption train (Table IV)
 alone      sentences  L_cc                    caption's parts, and image encoder and BCSF, which no
                                               other stage would train (change task off)
-align      sentences  of their words          caption's parts but for neck and LLM (``align.py``: a
-                                              pretraining, in no epoch)
+align      sentences  of their words          caption's parts but for neck and LLM (a pretraining,
+                                              in no epoch)
 ========== ========== ======================= =====================================================
 
 Wherever a caption loss is taken and the model has a flag head, the head's loss is added. ``ln_vision``,

@@ -18,6 +18,7 @@ from semantic_cc.data.augment.symmetry import SYMMETRIES
 from semantic_cc.data.layouts.captions import Entry, read_captions
 from semantic_cc.data.world import generate_pair
 from semantic_cc.errors import DataError
+from semantic_cc.types import UNKNOWN
 
 SHARED = Path(os.environ.get("SEMANTIC_CC_SHARED", Path(__file__).parents[3].parent / "shared"))
 AERIAL = SHARED / "data/ucmerced"
@@ -161,6 +162,13 @@ def test_faults_are_gathered(tmp_path: Path) -> None:
     (missing,) = [problem for problem in report["problems"] if problem["kind"] == "missing"]
     assert missing["names"] == ["train_a.png"]
     assert len([k for k, what in found if "empty sentence" in what]) == 1  # though read for each split
+
+
+def test_what_is_not_known_is_no_change(tmp_path: Path) -> None:
+    root = layouts.write_levir_mci(tmp_path / "data")
+    layouts.save(np.full((32, 32), UNKNOWN, np.uint8), root / "images" / "train" / "label" / "train_b.png")
+    where = [problem["where"] for problem in audit([root])["problems"] if problem["kind"] == "mask"]
+    assert where == [f"{root}, test, test_b.png"]  # the other split's, as it was written
 
 
 def test_an_odd_size_is_told(tmp_path: Path, scenes: list[np.ndarray]) -> None:

@@ -20,7 +20,7 @@ from semantic_cc.data.augment.transforms import (
     shift,
     turn,
 )
-from semantic_cc.types import Pair
+from semantic_cc.types import NOT_BUILDING, UNKNOWN, Pair
 
 SAID = "a house is built on the left"
 
@@ -140,6 +140,10 @@ def test_a_crop_that_misses_the_change_is_refused():
     assert crop(pair, 5, 5, 30, 30) is None
     assert crop(pair, 4, 4, 30, 30) is not None
     assert crop(replace(pair, label=None), 4, 4, 30, 30) is None  # who knows
+    for value in (NOT_BUILDING, UNKNOWN):
+        said = np.where(label == 0, value, label).astype(np.uint8)
+        assert crop(replace(pair, label=said), 5, 5, 30, 30) is None
+        assert set(np.unique(crop(replace(pair, label=said), 4, 4, 30, 30).label)) == {value, 255}
     assert crop(replace(pair, label=label * 0, changed=False), 5, 5, 30, 30).changed is False
 
 

@@ -18,7 +18,7 @@ from PIL import Image, ImageFilter
 from semantic_cc.data.augment.exchange import exchange_dates
 from semantic_cc.data.augment.places import move_places
 from semantic_cc.data.augment.symmetry import SYMMETRIES, Symmetry
-from semantic_cc.types import Pair
+from semantic_cc.types import BUILDING, ROAD, Pair
 
 BRIGHTNESS = 0.15
 """Largest shift of brightness, as a share of full scale."""
@@ -104,7 +104,7 @@ def crop(pair: Pair, x: int, y: int, width: int, height: int) -> Pair | None:
         None where a changed pair shows no mask of a change inside the window, since its flag is then unsure.
     """
     inside = None if pair.label is None else pair.label[y : y + height, x : x + width]
-    if pair.changed and (inside is None or not inside.any()):
+    if pair.changed and (inside is None or not np.isin(inside, (ROAD, BUILDING)).any()):
         return None
     box = (x, y, x + width, y + height)
 
@@ -132,7 +132,7 @@ def change_look(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     if rng.random() < BLURRED:
         image = np.array(Image.fromarray(image).filter(ImageFilter.GaussianBlur(rng.uniform(0, BLUR))))
     if rng.random() < COMPRESSED:
-        image = _through_jpeg(image, int(rng.integers(QUALITY[0], QUALITY[1] + 1)))
+        image = through_jpeg(image, int(rng.integers(QUALITY[0], QUALITY[1] + 1)))
     return image
 
 
@@ -168,7 +168,8 @@ def _augment(pair: Pair, exchanged: float, rng: np.random.Generator) -> Pair:
     )
 
 
-def _through_jpeg(image: np.ndarray, quality: int) -> np.ndarray:
+def through_jpeg(image: np.ndarray, quality: int) -> np.ndarray:
+    """An image (H, W, 3) uint8 after compression; the same bytes from the same library alone."""
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "JPEG", quality=quality)
     return np.array(Image.open(buffer))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import multiprocessing
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from semantic_cc.data.layouts.captions import levir_entry
@@ -56,19 +58,30 @@ def write_dataset(
     out = Path(out)
     if pairs < 1:
         raise InputError(f"world: pairs is {pairs}, but a data set needs at least 1; give a larger number")
-    if workers is not None and workers < 1:
-        raise InputError(f"world: workers is {workers}, but at least 1 is needed; give a larger number")
+    check_workers(workers)
     check_numbers(seed=seed)
-    names = _split_names(pairs, splits)
+    names = split_names(pairs, splits)
     with new_folder(out) as work:
-        _fill(work, names, seed, workers, progress)
+        make = functools.partial(_world_pair, seed)
+        parts = ("A", "B", "label", "cover_A", "cover_B")
+        fill(work, names, make, parts, "semantic-cc synthetic world", workers, progress)
         info = {"generator": "semantic_cc.data.world", "version": VERSION, "seed": seed, "pairs": pairs,
                 "splits": {s: sum(n == s for n, _ in names) for s in splits}}  # fmt: skip
-        _write_json(work / "world.json", info)
+        write_json(work / "world.json", info)
 
 
-def _split_names(pairs: int, splits: Mapping[str, float]) -> list[tuple[str, str]]:
-    """(split, file name) of each pair in order: the first share is the first split, and so on."""
+def check_workers(workers: int | None) -> None:
+    """Raises `InputError` for a number of processes below 1."""
+    if workers is not None and workers < 1:
+        raise InputError(f"world: workers is {workers}, but at least 1 is needed; give a larger number")
+
+
+def split_names(pairs: int, splits: Mapping[str, float]) -> list[tuple[str, str]]:
+    """(split, file name) of each pair in order: the first share is the first split, and so on.
+
+    Raises:
+        InputError: the shares do not fit.
+    """
     if not splits or any(s not in KNOWN_SPLITS for s in splits) or any(v < 0 for v in splits.values()):
         raise InputError(
             f"world: splits are {dict(splits)}, but must be shares >= 0 of {', '.join(KNOWN_SPLITS)}; correct them"
@@ -86,18 +99,33 @@ def _split_names(pairs: int, splits: Mapping[str, float]) -> list[tuple[str, str
     return out
 
 
-def _fill(
+Made = tuple[dict[str, np.ndarray], tuple[str, ...], bool]
+"""Part ("A", "B", "label", ...) -> picture, the sentences, and the change flag of one pair."""
+
+
+def fill(
     work: Path,
     names: list[tuple[str, str]],
-    seed: int,
+    make: Callable[[int, str], Made],
+    parts: Sequence[str],
+    title: str,
     workers: int | None,
     progress: Callable[[int], None] | None,
 ) -> None:
+    """Makes pairs in several processes and writes their pictures and the caption file below `work`.
+
+    Args:
+        names: split and file name of each pair, in order.
+        make: (index, split) -> the pair; goes to the processes by pickle.
+        parts: the folders, as `make` names them.
+        title: of the dataset, for its caption file.
+        workers, progress: as in `write_dataset`.
+    """
     for split in dict.fromkeys(s for s, _ in names):
-        for part in ("A", "B", "label", "cover_A", "cover_B"):
+        for part in parts:
             (work / "images" / split / part).mkdir(parents=True)
     entries: list[dict[str, Any]] = [{}] * len(names)
-    jobs = [(work, seed, i, split, name) for i, (split, name) in enumerate(names)]
+    jobs = [(work, make, i, split, name) for i, (split, name) in enumerate(names)]
     count = min(workers or os.cpu_count() or 1, len(jobs))
     if count == 1:
         for done, job in enumerate(jobs, 1):
@@ -116,19 +144,27 @@ def _fill(
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
-    _write_json(work / "LevirCCcaptions.json", {"images": entries, "dataset": "semantic-cc synthetic world"})
+    write_json(work / "LevirCCcaptions.json", {"images": entries, "dataset": title})
 
 
-def _write_pair(work: Path, seed: int, index: int, split: str, name: str) -> dict[str, Any]:
+def _write_pair(
+    work: Path, make: Callable[[int, str], Made], index: int, split: str, name: str
+) -> dict[str, Any]:
     """Writes one pair's pictures; returns its entry of the captions file."""
+    pictures, sentences, changed = make(index, split)
+    for part, image in pictures.items():
+        Image.fromarray(image).save(work / "images" / split / part / name, compress_level=3)
+    return levir_entry(index, 5 * index, name, split, sentences, changed)
+
+
+def _world_pair(seed: int, index: int, split: str) -> Made:
     pair, plan = generate_pair(seed, index), plan_pair(seed, index)
     assert pair.label is not None  # a synthetic pair always has its label
     pictures = {"A": pair.before, "B": pair.after, "label": pair.label}
     pictures |= {"cover_A": draw_cover(plan, "before"), "cover_B": draw_cover(plan, "after")}
-    for part, image in pictures.items():
-        Image.fromarray(image).save(work / "images" / split / part / name, compress_level=3)
-    return levir_entry(index, 5 * index, name, split, pair.sentences, pair.changed)
+    return pictures, pair.sentences, bool(pair.changed)
 
 
-def _write_json(path: Path, data: dict[str, Any]) -> None:
+def write_json(path: Path, data: dict[str, Any]) -> None:
+    """Writes `data` as JSON in one line."""
     path.write_text(json.dumps(data, indent=None, separators=(", ", ": ")) + "\n", encoding="utf-8")

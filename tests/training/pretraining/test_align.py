@@ -10,7 +10,7 @@ from semantic_cc.config import load_config
 from semantic_cc.errors import ConfigError, DataError
 from semantic_cc.model.build import build_model
 from semantic_cc.model.checkpoint import load_pretrained
-from semantic_cc.training.align import align, vocabulary, word_head, word_loss
+from semantic_cc.training.pretraining.align import align, vocabulary, word_head, word_loss
 from semantic_cc.training.start import starting_model
 
 

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from semantic_cc.evaluation.masks import class_indices, true_classes
 from semantic_cc.figures.worst import Case
+from semantic_cc.metrics.change import LEFT_OUT
 from semantic_cc.metrics.consistency import ConsistencyMetric
 from semantic_cc.metrics.curve import CurveMetric
 from semantic_cc.metrics.objects import ObjectMetric
-from semantic_cc.training.masks import class_indices, true_classes
 from semantic_cc.types import BUILDING, LABEL_VALUES, Pair
 
 if TYPE_CHECKING:
@@ -66,11 +67,12 @@ class Study:
     ) -> None:
         """Holds a predicted mask against the true one, both also as class indices (H, W)."""
         self._masks += 1
-        ours, theirs = classes == _BUILDING, truth == _BUILDING
+        known = truth != LEFT_OUT
+        ours, theirs = (classes == _BUILDING) & known, truth == _BUILDING
         self._objects.update(ours.numpy(), theirs.numpy())
-        self._curve.update(building.clamp(0, 1), theirs)
+        self._curve.update(building[known].clamp(0, 1), theirs[known])
         if self._count:
-            wrong = classes != truth if roads else ours != theirs
+            wrong = (classes != truth) & known if roads else ours != theirs
             case = Case(pair, mask, sentence, float(wrong.float().mean()))
             heapq.heappush(self._worst, (case.wrong, -self._seen, case))
             if len(self._worst) > self._count:

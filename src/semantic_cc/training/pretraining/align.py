@@ -30,7 +30,7 @@ from semantic_cc.metrics.words import words
 from semantic_cc.model.prompter import INSTRUCTIONS
 from semantic_cc.training import stages
 from semantic_cc.training.devices import fabric_of
-from semantic_cc.training.minimise import minimise
+from semantic_cc.training.pretraining.minimise import minimise
 from semantic_cc.training.progress import Reporter
 from semantic_cc.training.sampling import default_workers
 from semantic_cc.training.start import refuse_untrained_foundations, require_flags, starting_model

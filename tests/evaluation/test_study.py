@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from semantic_cc.evaluation.study import Study
 from semantic_cc.figures.worst import worst_page
-from semantic_cc.training.study import Study
-from semantic_cc.types import BUILDING, NOT_BUILDING, ROAD, Pair
+from semantic_cc.types import BUILDING, NOT_BUILDING, ROAD, UNKNOWN, Pair
 
 
 def pair(name: str, label: np.ndarray | None, *sentences: str) -> Pair:
@@ -68,6 +68,18 @@ def test_where_roads_are_not_labelled_they_are_not_wrong() -> None:
     study.see(pair("mci", label(BUILDING)), "a house is built", probabilities(ours))
     assert [(case.pair.name, case.wrong) for case in study.worst] == [("mci", 12 / 32), ("cd", 0)]
     assert study.report()["reference_consistency"]["unchecked"] == 1
+
+
+def test_where_nothing_is_known_nothing_is_wrong() -> None:
+    half = label(BUILDING)
+    half[20:] = UNKNOWN
+    ours = label(BUILDING)
+    ours[22:] = BUILDING
+    study = Study(worst=1)
+    study.see(pair("a", half), "a house is built", probabilities(ours))
+    report = study.report()
+    assert (report["objects"]["found"], report["objects"]["right"], report["objects"]["false"]) == (1, 1, 0)
+    assert report["curve"]["average_precision"] == 100 and study.worst[0].wrong == 0
 
 
 def test_a_binary_model_says_nothing_of_roads() -> None:
@@ -129,6 +141,6 @@ def test_without_masks_the_page_is_not_written(cli: Callable, tiny_folder: Path,
 def test_a_page_that_cannot_be_written_is_refused_first(
     cli: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("semantic_cc.training.evaluate.evaluate", lambda *_, **__: pytest.fail("worked"))
+    monkeypatch.setattr("semantic_cc.evaluation.evaluate.evaluate", lambda *_, **__: pytest.fail("worked"))
     outcome = cli("evaluate", "--model", "small", "--data", tmp_path, "--worst", tmp_path)
     assert (outcome.code, outcome.stdout) == (2, "") and "is a directory" in outcome.stderr

@@ -17,11 +17,11 @@ from semantic_cc.data.items import ChangeDataset
 from semantic_cc.data.opening import Data, index, open_dataset, roots_of
 from semantic_cc.data.progress import Progress
 from semantic_cc.errors import DataError
+from semantic_cc.evaluation.masks import class_indices, true_classes
+from semantic_cc.evaluation.study import Study
 from semantic_cc.metrics import ChangeMetric
 from semantic_cc.metrics import report as caption_report
 from semantic_cc.model.checkpoint import load_pretrained
-from semantic_cc.training.masks import class_indices, true_classes
-from semantic_cc.training.study import Study
 from semantic_cc.types import Pair
 
 if TYPE_CHECKING:

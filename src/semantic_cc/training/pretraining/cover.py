@@ -22,9 +22,10 @@ from semantic_cc.data.world import COVERS
 from semantic_cc.errors import OutputError
 from semantic_cc.files import write_files
 from semantic_cc.model.build import build_encoder
+from semantic_cc.model.encoder import BitemporalEncoder
 from semantic_cc.model.weights.parts import read_named
 from semantic_cc.training.devices import fabric_of
-from semantic_cc.training.minimise import minimise
+from semantic_cc.training.pretraining.minimise import minimise
 from semantic_cc.training.sampling import default_workers
 
 STRIDE = 4
@@ -50,24 +51,48 @@ def pretrain(config: Config, out: Path, epochs: int = 1, batch: int = 8, lr: flo
         TrainingError: the loss is no longer finite.
     """
     images = CoverDataset(config.data, "train", config.train.seed)
-    if not out.parent.is_dir():
-        raise OutputError(f"{out}: its folder does not exist; make it first")
+    check_out(out)
     fabric = fabric_of(config.train.precision)
     torch.manual_seed(config.train.seed)
-    sizes = config.model.encoder
-    encoder = build_encoder(sizes, read_named("encoder", sizes.weights)).to(fabric.device)
+    encoder = starting_encoder(config).to(fabric.device)
     cells = (encoder.vision.config.patch_size // STRIDE) ** 2
     head = nn.Linear(config.model.encoder.change_width, len(COVERS) * cells).to(fabric.device)
-    encoder.filters = nn.ModuleDict()  # single images: there is no other date to filter by
     parameters = dict(nn.ModuleDict({"encoder": encoder, "head": head}).named_parameters())
     loader = DataLoader(images, batch, shuffle=True, drop_last=True, num_workers=default_workers())
     losses = minimise(
         "cover", fabric, parameters, replace(config.optim, lr=lr), epochs, loader,
         loss_of=lambda given: cover_loss(encoder, head, *given),
     )  # fmt: skip
+    write_encoder(encoder, out)
+    return losses
+
+
+def check_out(out: Path) -> None:
+    """Refuses a place that could not be written after hours.
+
+    Raises:
+        OutputError: its folder is not there.
+    """
+    if not out.parent.is_dir():
+        raise OutputError(f"{out}: its folder does not exist; make it first")
+
+
+def starting_encoder(config: Config) -> BitemporalEncoder:
+    """The encoder of `config.model` at its start, without filters: single images have no other date."""
+    sizes = config.model.encoder
+    encoder = build_encoder(sizes, read_named("encoder", sizes.weights))
+    encoder.filters = nn.ModuleDict()
+    return encoder
+
+
+def write_encoder(encoder: BitemporalEncoder, out: Path) -> None:
+    """Writes SAM's vision weights in the Hugging Face layout.
+
+    Raises:
+        OutputError: `out` cannot be written.
+    """
     weights = {name: value.detach().cpu().contiguous() for name, value in encoder.vision.state_dict().items()}
     write_files(out.parent, {out.name: save(weights)})
-    return losses
 
 
 def cover_loss(encoder: nn.Module, head: nn.Linear, images: Tensor, cover: Tensor) -> Tensor:

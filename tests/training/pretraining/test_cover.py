@@ -12,7 +12,7 @@ from semantic_cc.config import load_config
 from semantic_cc.errors import DataError, OutputError
 from semantic_cc.model.build import build_encoder
 from semantic_cc.model.weights.parts import read_named
-from semantic_cc.training.pretrain import cover_loss, pretrain
+from semantic_cc.training.pretraining.cover import cover_loss, pretrain
 
 
 def test_the_loss_is_that_of_each_cell_s_centre() -> None:
