@@ -106,7 +106,7 @@ class Raster:
     ) -> None:
         self.name = str(source)
         _check_there(source)
-        with _one_line_errors(self.name), settings(source), warnings.catch_warnings():
+        with one_line_errors(self.name), settings(source), warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             self.dataset = DatasetReader(self.name, driver=list(FORMATS))
         notes: list[str] = []
@@ -148,7 +148,7 @@ class Raster:
         source = self.dataset if through is None else through
         part = GdalWindow(window.left, window.top, window.width, window.height)
         place = f"{self.name}: rows {window.top} to {window.top + window.height}, columns {window.left} to "
-        with _one_line_errors(f"{place}{window.left + window.width}"), settings():
+        with one_line_errors(f"{place}{window.left + window.width}"), settings():
             values = source.read(self.bands, window=part)  # (3, h, w)
             known = self._known(source, window=part)
         if np.issubdtype(values.dtype, np.floating):
@@ -176,7 +176,7 @@ class Raster:
             return None
         scale = min(1.0, SAMPLE_SIDE / max(self.dataset.shape))
         shape = tuple(max(1, round(side * scale)) for side in self.dataset.shape)
-        with _one_line_errors(self.name), settings():
+        with one_line_errors(self.name), settings():
             values = self.dataset.read(self.bands, out_shape=(3, *shape)).astype(np.float64)
             known = self._known(self.dataset, out_shape=shape)
         known &= np.isfinite(values).all(axis=0)
@@ -291,7 +291,7 @@ def read_crs(text: str) -> CRS:
 
 
 @contextmanager
-def _one_line_errors(where: str) -> Iterator[None]:
+def one_line_errors(where: str) -> Iterator[None]:
     """Turns whatever GDAL raises into one `ImageError`; the reason is the innermost one that it gave."""
     try:
         yield
