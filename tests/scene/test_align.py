@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 from affine import Affine
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -224,3 +225,30 @@ def test_any_window_anywhere(
             second[inside],
             SCENE[rows[inside] + start[1] - offset[1], columns[inside] + start[0] - offset[0]],
         )
+
+
+@pytest.mark.parametrize("kind", ["uint8", "uint16", "int16", "float32"])
+@pytest.mark.parametrize("hiding", ["nodata", "alpha", "mask"])
+def test_what_a_resampled_image_does_not_know(kind: str, hiding: str, tmp_path: Path) -> None:
+    """Nodata, alpha and mask bands of any type survive the way onto another grid."""
+    hidden = np.zeros((200, 240), bool)
+    hidden[60:120, 80:] = True
+    bands, profile = np.maximum(SCENE, 1).astype(kind), {}
+    if hiding == "nodata":
+        bands[hidden], profile = 0, {"nodata": 0}
+    elif hiding == "alpha":
+        opaque = {"uint8": 255, "uint16": 65535, "int16": 32767, "float32": 255}[kind]
+        alpha = np.where(hidden, 0, opaque).astype(kind)
+        bands, profile = np.dstack([bands, alpha]), {"photometric": "RGB", "alpha": "YES"}
+    after = write_raster(tmp_path / "after.tif", bands, PLACE @ Affine.translation(0.5, 0.5), **profile)
+    if hiding == "mask":
+        with rasterio.open(after, "r+") as file:
+            file.write_mask(~hidden)
+    before = write_raster(tmp_path / "before.tif", SCENE)
+    with open_pair(before, after) as pair:
+        first, second, known = everything(pair)
+        assert np.abs(known.astype(int) - ~hidden[: len(known), : known.shape[1]]).mean() < 0.01
+        if kind == "uint8":
+            assert np.abs(first.astype(float) - second)[known].mean() < 12
+        else:
+            assert np.corrcoef(first[known].ravel(), second[known].ravel())[0, 1] > 0.9

@@ -85,6 +85,7 @@ def test_the_files_and_what_they_say(pair: tuple[Path, Path], tmp_path: Path) ->
         values = probability.read(1, masked=True) * probability.scales[0]
     np.testing.assert_array_equal(values.mask, ~known)
     assert np.abs(values - (1 - expected[0])).max() <= 0.5 / PROBABILITY_STEPS + 1e-6
+    assert report["classes"] == {"128": "road", "255": "building"}
     assert sum(report["pixels"].values()) == 300 * 260
     assert report["pixels"]["unknown"] == (~known).sum()
     assert report["area_m2"] == pytest.approx(300 * 260 / 4, rel=1e-3)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scenes import PLACE, landscape, noise, write_raster
 from scipy import fft, ndimage
 
+from semantic_cc.errors import InputError
 from semantic_cc.scene.align import open_pair
 from semantic_cc.scene.checks import inspect_pair
 from semantic_cc.scene.coregister import SAMPLE_TILE, measure_shift, sample_windows, window_shift
@@ -115,6 +116,11 @@ def test_cloud_saturation_blank_and_radiometry_have_numbers(tmp_path: Path) -> N
     dark, light = np.full((64, 64, 3), 40, np.uint8), np.full((64, 64, 3), 180, np.uint8)
     (finding,) = inspected(tmp_path, dark, light).findings
     assert (finding.check, finding.value) == ("radiometry", 140)
+
+
+def test_a_shift_that_cannot_be_measured_cannot_be_taken_back(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"cannot be measured.*without --coregister"):
+        inspected(tmp_path, noise(300, 300, 1), noise(300, 300, 2), coregister=True)
 
 
 def test_a_pair_that_shows_nothing_is_blank_and_no_more(tmp_path: Path) -> None:

@@ -152,7 +152,7 @@ def _tell(report: dict[str, Any], folder: Path, as_json: bool) -> None:
     if report["area_m2"] is not None:
         size += f", {report['area_m2'] / 1e6:.3g} km²"
     known = sum(pixels.values()) - pixels["unknown"]
-    shares = [f"{name} {pixels[name] / max(known, 1):.2%}" for name in ("road", "building")]
+    shares = [f"{name} {pixels[name] / max(known, 1):.2%}" for name in report["classes"].values()]
     say(f"changed: {', '.join(shares)} of what both images show ({size})")
     asks = sum(window["asks_for_words"] for window in report["windows"])
     say(f"windows with change: {asks} of {len(report['windows'])}")

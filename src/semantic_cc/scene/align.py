@@ -21,7 +21,7 @@ from semantic_cc.errors import ImageError, InputError
 from semantic_cc.images import MIN_SIDE
 from semantic_cc.scene.grid import Grid, Window
 from semantic_cc.scene.ground import ROUND_SCALE, carry, ground_sampling
-from semantic_cc.scene.raster import Raster, settings
+from semantic_cc.scene.raster import Raster, one_line_errors, settings
 
 MAX_SIDE = 200_000
 """Longest side of a scene in pixels: 100 km at half a metre; the rows under work then take 1.2 GB."""
@@ -55,7 +55,7 @@ class OnGrid:
             return
         self._left = self._top = 0
         self._width, self._height = grid.width, grid.height
-        with settings():
+        with one_line_errors(raster.name), settings():
             self._through = WarpedVRT(
                 raster.dataset,
                 src_crs=raster.grid.crs or _NOWHERE,

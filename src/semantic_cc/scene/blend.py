@@ -59,8 +59,10 @@ class RowBlender:
         """
         end = self._tops[row + 1] if row + 1 < len(self._tops) else self._height
         top, count = self._first, end - self._first
-        total = np.outer(self._totals[0][top:end], self._totals[1])
-        blended = (self._sums[:, :count] / (total * STEPS)).astype(np.float32)
+        total = np.outer(self._totals[0][top:end], self._totals[1]) * STEPS
+        blended = np.empty((len(self._sums), count, self._sums.shape[2]), np.float32)
+        for plane, sums in zip(blended, self._sums, strict=True):
+            plane[:] = sums[:count] / total
         known = self._known[:count].copy()
         for kept in (self._sums, self._known[None]):
             kept[:, : kept.shape[1] - count] = kept[:, count:].copy()

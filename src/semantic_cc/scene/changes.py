@@ -125,6 +125,9 @@ def map_changes(
     report = {
         **job,
         "batch": batch,
+        "classes": {
+            str(value): _NAMES[value] for value in ((BUILDING,) if planes == 2 else (ROAD, BUILDING))
+        },
         "notes": [*pair.notes, *model.info.notes],
         "shared": round(pair.shared, 6),
         "area_m2": _area(pair),

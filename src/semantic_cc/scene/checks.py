@@ -10,7 +10,7 @@ import numpy as np
 
 from semantic_cc.errors import InputError
 from semantic_cc.scene.align import AlignedPair
-from semantic_cc.scene.coregister import Shift, measure_shift, read_samples
+from semantic_cc.scene.coregister import MIN_WINDOWS, Shift, measure_shift, read_samples
 from semantic_cc.scene.ground import ground_sampling
 
 GROUND_SAMPLING = (0.3, 1.0)
@@ -80,9 +80,15 @@ def inspect_pair(pair: AlignedPair, *, coregister: bool = False) -> Inspection:
 
     Raises:
         ImageError: a part of a file cannot be read.
+        InputError: `coregister`, and the shift cannot be measured.
     """
     samples = read_samples(pair)
     shift, taken_back = measure_shift(samples), None
+    if coregister and shift is None:
+        raise InputError(
+            f"the shift between the images cannot be measured: fewer than {MIN_WINDOWS} windows are clear about it; "
+            "go on without --coregister"
+        )
     if coregister and shift is not None and shift.length > MAX_SHIFT:
         pair.shift_after(shift.columns, shift.rows)
         taken_back, samples = shift, read_samples(pair)
@@ -133,7 +139,7 @@ def _shift(shift: Shift | None) -> list[Finding]:
         return []
     text = (
         f"the later image lies {shift.length:.1f} pixels off the earlier ({shift.columns:+.1f} across, "
-        f"{shift.rows:+.1f} down, median of {shift.windows} windows); --coregister takes that back"
+        f"{shift.rows:+.1f} down, median of {shift.windows} windows, spread {shift.spread:.1f}); --coregister takes that back"
     )
     return [Finding("co-registration", shift.length, MAX_SHIFT, text)]
 

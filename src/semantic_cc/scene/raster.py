@@ -106,7 +106,7 @@ class Raster:
     ) -> None:
         self.name = str(source)
         _check_there(source)
-        with _one_line_errors(self.name), settings(source), warnings.catch_warnings():
+        with one_line_errors(self.name), settings(source), warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             self.dataset = DatasetReader(self.name, driver=list(FORMATS))
         notes: list[str] = []
@@ -148,13 +148,19 @@ class Raster:
         source = self.dataset if through is None else through
         part = GdalWindow(window.left, window.top, window.width, window.height)
         place = f"{self.name}: rows {window.top} to {window.top + window.height}, columns {window.left} to "
-        with _one_line_errors(f"{place}{window.left + window.width}"), settings():
+        with one_line_errors(f"{place}{window.left + window.width}"), settings():
             values = source.read(self.bands, window=part)  # (3, h, w)
-            known = source.read_masks(self.bands, window=part).max(axis=0) >= 128
+            known = self._known(source, window=part)
         if np.issubdtype(values.dtype, np.floating):
             known &= np.isfinite(values).all(axis=0)
         levels = values if self.stretch is None else self.stretch(values)
         return np.ascontiguousarray(levels.transpose(1, 2, 0)), known
+
+    def _known(self, source: DatasetReader | WarpedVRT, **part: Any) -> np.ndarray:
+        """Where a part of the image is neither nodata nor fully transparent, (h, w) bool."""
+        if ColorInterp.alpha in source.colorinterp:  # GDAL's masks read alpha of 8 and unsigned 16 bits alone
+            return np.asarray(source.read(source.colorinterp.index(ColorInterp.alpha) + 1, **part) > 0)
+        return np.any([source.read_masks(band, **part) > 0 for band in self.bands], axis=0)
 
     def identity(self) -> dict[str, Any]:
         """What tells this file from another one of its name: name, size in bytes and time of change."""
@@ -169,10 +175,10 @@ class Raster:
         if kinds == {"uint8"}:
             return None
         scale = min(1.0, SAMPLE_SIDE / max(self.dataset.shape))
-        shape = (3, *(max(1, round(side * scale)) for side in self.dataset.shape))
-        with _one_line_errors(self.name), settings():
-            values = self.dataset.read(self.bands, out_shape=shape).astype(np.float64)
-            known = self.dataset.read_masks(self.bands, out_shape=shape).max(axis=0) >= 128
+        shape = tuple(max(1, round(side * scale)) for side in self.dataset.shape)
+        with one_line_errors(self.name), settings():
+            values = self.dataset.read(self.bands, out_shape=(3, *shape)).astype(np.float64)
+            known = self._known(self.dataset, out_shape=shape)
         known &= np.isfinite(values).all(axis=0)
         if not known.any():
             raise ImageError(f"{self.name}: no pixel of it is known; check its nodata value")
@@ -285,7 +291,7 @@ def read_crs(text: str) -> CRS:
 
 
 @contextmanager
-def _one_line_errors(where: str) -> Iterator[None]:
+def one_line_errors(where: str) -> Iterator[None]:
     """Turns whatever GDAL raises into one `ImageError`; the reason is the innermost one that it gave."""
     try:
         yield

@@ -50,7 +50,7 @@ class ScanState:
         self._grid = grid
         self._shape = len(tiling.starts(grid.height)), len(tiling.starts(grid.width))
         self._job = hashlib.sha256(json.dumps(job, sort_keys=True).encode()).hexdigest()
-        self.rows, self._lines = self._read()
+        self.rows = self._read()
         try:
             if self.rows == 0:
                 shutil.rmtree(self._folder, ignore_errors=True)
@@ -83,7 +83,7 @@ class ScanState:
                 f"cannot write to {self._out}: {error.strerror or error}; free space and start again, "
                 f"{self.rows} of {self._shape[0]} rows of windows are kept"
             ) from error
-        self.rows, self._lines = self.rows + 1, top + len(known)
+        self.rows += 1
 
     def plane(self, name: str) -> np.ndarray:
         """The "mask" or "probability" of a finished scan, (H, W) uint8, read from the disk as it is needed."""
@@ -116,16 +116,16 @@ class ScanState:
         shutil.rmtree(self._folder, ignore_errors=True)
         return paths
 
-    def _read(self) -> tuple[int, int]:
-        """Rows of windows and lines of pixels that are done."""
+    def _read(self) -> int:
+        """Rows of windows that are done."""
         try:
             state = json.loads((self._folder / "state.json").read_text())
             sizes = [(self._folder / name).stat().st_size for name in _PLANES]
         except (OSError, ValueError):
-            return 0, 0
+            return 0
         if state.get("job") != self._job or min(sizes) < state["lines"] * self._grid.width:
-            return 0, 0
-        return state["rows"], state["lines"]
+            return 0
+        return int(state["rows"])
 
     def _write(self, name: str, offset: int, content: bytes) -> None:
         """Puts `content` into a file at `offset`, and makes sure that it has reached the disk."""
