@@ -139,7 +139,8 @@ def _shift(shift: Shift | None) -> list[Finding]:
         return []
     text = (
         f"the later image lies {shift.length:.1f} pixels off the earlier ({shift.columns:+.1f} across, "
-        f"{shift.rows:+.1f} down, median of {shift.windows} windows, spread {shift.spread:.1f}); --coregister takes that back"
+        f"{shift.rows:+.1f} down, median of {shift.windows} windows, spread {shift.spread:.1f}); "
+        "--coregister takes that back"
     )
     return [Finding("co-registration", shift.length, MAX_SHIFT, text)]
 
