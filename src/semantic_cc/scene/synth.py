@@ -169,13 +169,18 @@ def _with_streets(plan: Plan) -> Plan:
         corners = np.concatenate([one.corners() for one in boxes])
         return bool(((corners > edge) & (corners < SIDE - edge)).all())
 
+    def fitted(house: House) -> House:
+        """Without the yard, whose fence would stand on the street, and the drive that would lie on it."""
+        yard, drive = (part if part and free([part]) else None for part in (house.yard, house.drive))
+        return replace(house, yard=yard, drive=drive)
+
     spots, crowns = plan.trees.xyr[:, :2], plan.trees.xyr[:, 2:]
     clear = ((spots - crowns > edge) & (spots + crowns < SIDE - edge)).all(axis=1)
     trees = replace(plan.trees, before=plan.trees.before & clear, after=plan.trees.after & clear)
     return replace(
         plan,
         roads=(*plan.roads, *streets),
-        houses=tuple(house for house in plan.houses if free(house.boxes)),
+        houses=tuple(fitted(house) for house in plan.houses if free(house.boxes)),
         buildings=tuple(building for building in plan.buildings if free(building.boxes)),
         lots=tuple(lot for lot in plan.lots if free([lot.box])),
         pools=tuple(pool for pool in plan.pools if free([pool.box])),
