@@ -95,7 +95,7 @@ SPOILERS = [
     (four_inks, "8-bit"),
     (transparent, "transparent"),
     (one_pixel, "too small"),
-    (too_large, "too large"),
+    (too_large, "sizes differ"),  # a scene, which may be of any size, but both of one
     (directory, "directory"),
 ]
 
