@@ -2,7 +2,9 @@
 
 import multiprocessing
 import os
+import random
 import socket
+import time
 from collections.abc import Callable
 
 from semantic_cc.errors import SemanticCCError
@@ -25,6 +27,40 @@ def forked(work: Callable[[], object], variables: dict[str, str] | None = None) 
     process = FORK.Process(target=run)
     process.start()
     return process
+
+
+def survives_kills(run: Callable[[str], object], outcome: Callable[[str], object], kills: int = 20) -> object:
+    """Kills `run`, which goes on where it was, at random moments, until it has been killed `kills` times.
+
+    Every run that gets through must leave what an uninterrupted one leaves.
+
+    Args:
+        run: works under a name, a new one for each beginning.
+        outcome: what it left under that name.
+
+    Returns:
+        The uninterrupted run's outcome.
+    """
+    started = time.monotonic()
+    process = forked(lambda: run("whole"))
+    process.join()
+    assert process.exitcode == 0
+    duration = time.monotonic() - started
+    expected = outcome("whole")
+    draw, killed, begun = random.Random(0), 0, 0
+    while True:
+        name = f"killed{begun}"
+        process = forked(lambda name=name: run(name))
+        if killed < kills:
+            process.join(draw.uniform(0, duration))
+            killed += process.is_alive()
+            process.kill()
+        process.join()
+        if process.exitcode == 0:  # through; checked, and begun anew for the kills that are left
+            assert outcome(name) == expected
+            begun += 1
+            if killed == kills:
+                return expected
 
 
 def together(works: list[Callable[[], object]]) -> list[int | None]:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import random
 import resource
 import time
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from processes import forked
+from processes import forked, survives_kills
 from rasterio.enums import ColorInterp
 from rio_cogeo import cog_validate
 from scenes import PLACE, UTM, PixelModel, landscape, noise, write_raster
@@ -25,7 +24,6 @@ from semantic_cc.scene.state import MASK_UNKNOWN, PROBABILITY_STEPS, PROBABILITY
 from semantic_cc.scene.tiling import Tiling
 from semantic_cc.types import BUILDING, ROAD
 
-KILLS = 20
 TILING = Tiling(64, 16)
 NOTHING_FOUND = Inspection({}, None, ())
 
@@ -99,26 +97,9 @@ def test_twenty_random_kills_change_nothing(pair: tuple[Path, Path], tmp_path: P
             time.sleep(0.01)
             return super().locate(before, after)
 
-    started = time.monotonic()
-    run = forked(lambda: mapped(pair, tmp_path / "whole", SlowModel()))
-    run.join()
-    assert run.exitcode == 0
-    duration = time.monotonic() - started
-    expected = outcome(tmp_path / "whole")
-    draw, kills, goes = random.Random(0), 0, 0
-    while True:
-        out = tmp_path / f"killed{goes}"
-        run = forked(lambda out=out: mapped(pair, out, SlowModel()))
-        if kills < KILLS:
-            run.join(draw.uniform(0, duration))
-            kills += run.is_alive()
-            run.kill()
-        run.join()
-        if run.exitcode == 0:  # through; checked, and begun anew for the kills that are left
-            assert outcome(out) == expected
-            goes += 1
-            if kills == KILLS:
-                break
+    survives_kills(
+        lambda name: mapped(pair, tmp_path / name, SlowModel()), lambda name: outcome(tmp_path / name)
+    )
 
 
 def test_a_second_start_does_not_look_twice(pair: tuple[Path, Path], tmp_path: Path) -> None:

@@ -2,21 +2,16 @@
 
 import csv
 import hashlib
-import random
 import resource
-import shutil
-import time
 from pathlib import Path
 
 import pytest
-from processes import forked
+from processes import forked, survives_kills
 
 from semantic_cc.config import Config, load_config
 from semantic_cc.model.checkpoint import load_pretrained
 from semantic_cc.training.loop import train
 from semantic_cc.training.state import RunFolder
-
-KILLS = 20
 
 
 @pytest.fixture
@@ -49,28 +44,10 @@ def outcome(config: Config) -> dict[str, object]:
 
 
 def test_twenty_random_kills_change_nothing(config):
-    whole = config("whole")
-    started = time.monotonic()
-    run = forked(lambda: train(whole))
-    run.join()
-    assert run.exitcode == 0
-    duration = time.monotonic() - started
-    expected = outcome(whole)
+    expected = survives_kills(
+        lambda name: train(config(name), resume=True), lambda name: outcome(config(name))
+    )
     assert len(expected["log"]) == 18 and len(expected) == 3 + 2 * 4  # model, best and two kept ones
-    draw = random.Random(0)
-    again, kills = config("killed"), 0
-    while True:
-        run = forked(lambda: train(again, resume=True))
-        if kills < KILLS:
-            run.join(draw.uniform(0, duration))
-            kills += run.is_alive()
-            run.kill()
-        run.join()
-        if run.exitcode == 0:  # through; checked, and begun anew for the kills that are left
-            assert outcome(again) == expected
-            if kills == KILLS:
-                break
-            shutil.rmtree(again.out)
 
 
 @pytest.mark.parametrize("what", ["state", "model"])

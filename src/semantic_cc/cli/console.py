@@ -123,6 +123,20 @@ def load_model(name: str, **options: Any) -> SemanticCC:
         return SemanticCC.from_pretrained(name, **options)
 
 
+def load_asked_model(arguments: argparse.Namespace) -> SemanticCC:
+    """The model that `describe` was asked for, on plain pictures and on scenes.
+
+    Raises:
+        As `SemanticCC.from_pretrained`.
+    """
+    return load_model(
+        arguments.model,
+        allow_foundation_mismatch=arguments.allow_foundation_mismatch,
+        llm_dtype=arguments.llm_dtype,
+        llm_device_map=arguments.llm_device_map,
+    )
+
+
 def change_line(description: ChangeDescription) -> str:
     """The change flag, its probability and the shares, for people."""
     parts = ["changed" if description.changed else "not changed"]

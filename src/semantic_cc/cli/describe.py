@@ -14,7 +14,7 @@ import argparse
 import dataclasses
 import json
 
-from semantic_cc.cli.console import add_mismatch, change_line, load_model, say, stdout_for_us
+from semantic_cc.cli.console import add_mismatch, change_line, load_asked_model, say, stdout_for_us
 from semantic_cc.cli.scene import add_scene_arguments, is_scene_call, run_scene
 
 NAME = "describe"
@@ -60,12 +60,7 @@ def run(arguments: argparse.Namespace) -> None:
         check_folder(arguments.out)
     before, after, notes = read_pair(arguments.before, arguments.after)
     with stdout_for_us():
-        model = load_model(
-            arguments.model,
-            allow_foundation_mismatch=arguments.allow_foundation_mismatch,
-            llm_dtype=arguments.llm_dtype,
-            llm_device_map=arguments.llm_device_map,
-        )
+        model = load_asked_model(arguments)
         description = model.describe(before, after, instruction=arguments.instruction)
         description = dataclasses.replace(description, notes=notes + description.notes)
 

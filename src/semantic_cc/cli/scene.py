@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from semantic_cc.cli.console import load_model, positive, progress_bar, say, stdout_for_us
+from semantic_cc.cli.console import load_asked_model, positive, progress_bar, say, stdout_for_us
 
 _FORMATS = ("geojson", "gpkg", "parquet", "fgb")
 _ALONE = ("regularise", "bands", "crs", "resolution", "coregister", "strict", "tile", "overlap", "batch")
@@ -85,12 +85,7 @@ def run_scene(arguments: argparse.Namespace) -> None:
             for finding in inspection.findings:
                 say(f"warning: {finding.message}")
         with stdout_for_us():
-            model = load_model(
-                arguments.model,
-                allow_foundation_mismatch=arguments.allow_foundation_mismatch,
-                llm_dtype=arguments.llm_dtype,
-                llm_device_map=arguments.llm_device_map,
-            )
+            model = load_asked_model(arguments)
             with progress_bar("windows") as progress:
                 report = map_changes(
                     pair, inspection, model, folder, tiling=tiling, batch=arguments.batch, progress=progress

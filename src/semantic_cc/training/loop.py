@@ -126,20 +126,13 @@ class Run:
             fabric, model, config, folder, validation,
         )  # fmt: skip
         settings = config.train
-        model.to(fabric.device)
-        if settings.gradient_checkpointing:
-            recompute_layers(model)
-        parameters = trained_parameters(model, plan)
-        if config.hardware.strategy == "fsdp":
-            shard_llm(fabric, model)
         self.per_epoch = sum(leg.steps for leg in plan)
         self.total = settings.epochs * self.per_epoch
-        self.updater = Updater(
-            parameters, config.optim, self.total, scaled=settings.precision == "float16", decay=settings.ema
-        )
+        self.updater = prepared(fabric, model, plan, config, self.total)
         self.clock = Clock()
         self.stepper = Stepper(fabric, model, self.updater, settings, self.clock)
         self.cache = FeatureCache(model) if settings.cache_features else None
+        self._readable_cache: FeatureCache | None = None
         self._leg: Leg | None = None
         self._started = time.perf_counter()
         self._logs: Logs | None = None
@@ -165,8 +158,7 @@ class Run:
         """Takes a step, logs it, and does what is due after it; whether the run stops early."""
         if turn.leg is not self._leg:
             self._enter(turn.leg)
-        cache = None if self._trains_encoder() else self.cache
-        values = self.stepper.take(turn, cache)
+        values = self.stepper.take(turn, self._readable_cache)
         self.clock.enter("logs and checkpoints")
         seconds = time.perf_counter() - self._started  # with the wait for the items
         done, stage = turn.step + 1, turn.leg.stage.name
@@ -185,11 +177,10 @@ class Run:
         stages.apply(leg.stage, self.model)
         self._leg = leg
         self.clock.stage = leg.stage.name
-        if self.cache is not None and self._trains_encoder():
+        trains_encoder = any(parameter.requires_grad for parameter in self.model.encoder.parameters())
+        if self.cache is not None and trains_encoder:
             self.cache.clear()
-
-    def _trains_encoder(self) -> bool:
-        return any(parameter.requires_grad for parameter in self.model.encoder.parameters())
+        self._readable_cache = None if trains_encoder else self.cache
 
     def _end_epoch(self, turn: Turn) -> None:
         epoch, every = turn.epoch + 1, self.config.train.keep_every
@@ -227,6 +218,22 @@ class Run:
 
     def _save(self, folder: Path, turn: Turn) -> None:
         on_first(self.fabric, lambda: _save_model(self.model, folder, self.config, turn))
+
+
+def prepared(
+    fabric: Fabric, model: SemanticCCModel, plan: Sequence[Leg], config: Config, total: int
+) -> Updater:
+    """Puts `model` on its device, as `config` wants it trained, and gives the optimiser of a run of `total` steps."""
+    settings = config.train
+    model.to(fabric.device)
+    if settings.gradient_checkpointing:
+        recompute_layers(model)
+    parameters = trained_parameters(model, plan)
+    if config.hardware.strategy == "fsdp":
+        shard_llm(fabric, model)
+    return Updater(
+        parameters, config.optim, total, scaled=settings.precision == "float16", decay=settings.ema
+    )
 
 
 def _next(fabric: Fabric, steps: Iterator[Turn], clock: Clock) -> Turn | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -18,8 +18,7 @@ from semantic_cc.training import stages
 from semantic_cc.training.cost import cost_of
 from semantic_cc.training.counts import Count, count
 from semantic_cc.training.devices import fabric_of
-from semantic_cc.training.loop import trained_parameters, turns
-from semantic_cc.training.optim import Updater
+from semantic_cc.training.loop import prepared, trained_parameters, turns
 from semantic_cc.training.profile import Clock
 from semantic_cc.training.sampling import Leg, Pairs, Share, legs_of
 from semantic_cc.training.start import starting_model
@@ -148,9 +147,10 @@ def plan_of(config: Config, device: str | None = None) -> Plan:
     if config.train.gradient_checkpointing:
         recompute_layers(model)
     trained = trained_parameters(model, legs)
-    costs = [_cost(model, leg, pairs, config) for leg in legs]
+    steps = [_steps(leg, pairs, config) for leg in legs]
+    costs = [_cost(model, own) for own in steps]
     seconds = (
-        _timed(config, legs, pairs)
+        _timed(config, legs, steps)
         if device is None
         else [_reckoned(o, DEVICES[device], config) for o, _ in costs]
     )
@@ -183,18 +183,17 @@ def _steps(leg: Leg, pairs: Pairs, config: Config) -> list[Turn]:
     return list(islice(turns([leg], pairs, config.train, 0, 0, share), LOOKED_AT))
 
 
-def _cost(model: SemanticCCModel, leg: Leg, pairs: Pairs, config: Config) -> tuple[float, int]:
-    """Mean operations of a step, and the most memory one takes."""
-    stages.apply(leg.stage, model)
+def _cost(model: SemanticCCModel, steps: Sequence[Turn]) -> tuple[float, int]:
+    """Mean operations of the steps of a stage, and the most memory one takes."""
+    stage = steps[0].leg.stage
+    stages.apply(stage, model)
     found = []
-    for turn in _steps(leg, pairs, config):
+    for turn in steps:
         pieces = list(pieces_of(model, turn, torch.device("meta")))
 
         def work(pieces=pieces) -> None:  # type: ignore[no-untyped-def]
             for piece in pieces:
-                torch.stack(
-                    list(losses_of(model, leg.stage, piece, piece.told, None).values())
-                ).sum().backward()
+                torch.stack(list(losses_of(model, stage, piece, piece.told, None).values())).sum().backward()
 
         found.append(cost_of(work))
         model.zero_grad(set_to_none=True)
@@ -206,17 +205,16 @@ def _reckoned(operations: float, device: Device, config: Config) -> float:
     return operations / (BUSY * peak)
 
 
-def _timed(config: Config, legs: Sequence[Leg], pairs: Pairs) -> list[float]:
-    """Mean seconds of a step of each stage here, on one device, the first left out."""
-    one = HardwareConfig(accelerator=config.hardware.accelerator)
-    fabric = fabric_of(config.train.precision, one)
-    model = starting_model(config).to(fabric.device)
-    updater = Updater(trained_parameters(model, legs), config.optim, total=10**6)
+def _timed(config: Config, legs: Sequence[Leg], steps_of: Sequence[Sequence[Turn]]) -> list[float]:
+    """Mean seconds of the steps of each stage here, on one device, the first left out."""
+    alone = replace(config, hardware=HardwareConfig(accelerator=config.hardware.accelerator))
+    fabric = fabric_of(config.train.precision, alone.hardware)
+    model = starting_model(config)
+    updater = prepared(fabric, model, legs, alone, total=10**6)
     stepper = Stepper(fabric, model, updater, config.train, Clock())
     means = []
-    for leg in legs:
-        stages.apply(leg.stage, model)
-        steps = _steps(leg, pairs, config)
+    for steps in steps_of:
+        stages.apply(steps[0].leg.stage, model)
         stepper.take(steps[0])
         started = time.perf_counter()
         for turn in steps[1:] or steps:
