@@ -53,12 +53,12 @@ def test_without_sentences_the_caption_decoder_rests(model: SemanticCCModel, pai
 
 def test_padding_repeats_the_border() -> None:
     image = torch.rand(1, 3, 17, 30)
-    padded = pad_to_patches(image)
+    padded = pad_to_patches(image, 16)
     assert padded.shape == (1, 3, 32, 32)
     assert torch.equal(padded[..., :17, :30], image)
     assert torch.equal(padded[..., 17:, :30], image[..., -1:, :].expand(-1, -1, 15, -1))
     assert torch.equal(padded[..., 30:], padded[..., 29:30].expand(-1, -1, -1, 2))
-    assert torch.equal(pad_to_patches(padded), padded)
+    assert torch.equal(pad_to_patches(padded, 16), padded)
 
 
 def test_position_tables() -> None:
@@ -145,9 +145,9 @@ def test_class_probabilities() -> None:
 
 def test_difference_map() -> None:
     tokens = torch.randn(2, 2, 3, 8)
-    assert difference_map(torch.cat([tokens, tokens]), (30, 41)).abs().max() == 0
-    opposite = difference_map(torch.cat([tokens, -tokens]), (30, 41))
+    assert difference_map(torch.cat([tokens, tokens]), (30, 41), 16).abs().max() == 0
+    opposite = difference_map(torch.cat([tokens, -tokens]), (30, 41), 16)
     assert_close(opposite, torch.ones(2, 30, 41))
-    some = difference_map(torch.randn(4, 2, 3, 8), (30, 41))
+    some = difference_map(torch.randn(4, 2, 3, 8), (30, 41), 16)
     assert some.shape == (2, 30, 41) and some.min() > 0 and some.max() < 1
-    assert torch.equal(difference_map(torch.zeros(2, 1, 1, 4), (16, 16)), torch.zeros(1, 16, 16))
+    assert torch.equal(difference_map(torch.zeros(2, 1, 1, 4), (16, 16), 16), torch.zeros(1, 16, 16))

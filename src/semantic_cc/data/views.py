@@ -15,7 +15,7 @@ from semantic_cc.errors import DataError
 from semantic_cc.images import read_image
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
-SMALLEST = 0.45
+SMALLEST = 0.7
 """Smallest side of a view's window, as a share of the image's smaller side."""
 
 

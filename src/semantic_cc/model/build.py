@@ -16,7 +16,7 @@ from semantic_cc.config import EncoderConfig, LoraConfig, ModelConfig, NeckConfi
 from semantic_cc.model.bcsf import BCSF
 from semantic_cc.model.caption_decoder import CaptionDecoder
 from semantic_cc.model.change_decoder import ChangeDecoder
-from semantic_cc.model.encoder import PATCH, BitemporalEncoder
+from semantic_cc.model.encoder import BitemporalEncoder
 from semantic_cc.model.enhancer import Enhancer
 from semantic_cc.model.neck import (
     AggregationNeck,
@@ -88,7 +88,7 @@ def build_encoder(
         i: (i in config.global_layers) == (config.bcsf_after == "global") for i in range(config.depth)
     }
     layers = [i for i, wanted in has_filter.items() if wanted and config.bcsf]
-    return BitemporalEncoder(vision, {i: BCSF(config.width, config.image_size // PATCH) for i in layers})
+    return BitemporalEncoder(vision, {i: BCSF(config.width, config.image_size // config.patch) for i in layers})
 
 
 def unfilled(wanted: bool = True) -> AbstractContextManager[None]:
@@ -146,9 +146,8 @@ def build_neck(config: NeckConfig, encoder: EncoderConfig) -> AggregationNeck:
 
 def build_change_decoder(config: ModelConfig) -> ChangeDecoder:
     """SimpleFPN decoder over SAM's neck width."""
-    return ChangeDecoder(
-        config.encoder.change_width, config.change_decoder.width, config.change_decoder.classes
-    )
+    encoder, decoder = config.encoder, config.change_decoder
+    return ChangeDecoder(encoder.change_width, decoder.width, decoder.classes, encoder.patch)
 
 
 def build_caption_decoder(

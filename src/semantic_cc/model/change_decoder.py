@@ -1,6 +1,6 @@
 """Change detection decoder (paper III-D, eq. 6): SimpleFPN over the joined dates, fused at stride 4.
 
-Legend: b pairs, h = H/16, w = W/16, e channels of a date's tokens, K classes.
+Legend: b pairs, p pixels a side of a token, h = H/p, w = W/p, e channels of a date's tokens, K classes.
 """
 
 from __future__ import annotations
@@ -18,28 +18,32 @@ class ChannelNorm(nn.LayerNorm):
         return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
-def _resample(width: int, level: int) -> nn.Module:
-    """From stride 16 to stride 4, 8, 16 or 32 (levels 0 to 3)."""
-    if level == 0:
+STRIDES = (4, 8, 16, 32)
+"""Pixels a side of each level's cells."""
+
+
+def _resample(width: int, stride: int, patch: int) -> nn.Module:
+    """From the tokens' stride to a level's."""
+    if 4 * stride == patch:
         return nn.Sequential(
             nn.ConvTranspose2d(width, width // 2, 2, 2),
             ChannelNorm(width // 2),
             nn.GELU(),
             nn.ConvTranspose2d(width // 2, width // 4, 2, 2),
         )
-    if level == 1:
+    if 2 * stride == patch:
         return nn.ConvTranspose2d(width, width // 2, 2, 2)
-    # ceil_mode: a 1x1 grid (a 16 px image) still has a coarsest level
-    return nn.Identity() if level == 2 else nn.MaxPool2d(2, 2, ceil_mode=True)
+    # ceil_mode: a 1x1 grid still has coarser levels
+    return nn.Identity() if stride == patch else nn.MaxPool2d(stride // patch, ceil_mode=True)
 
 
 class PyramidLevel(nn.Module):
     """One level: resampling, SimpleFPN's 1x1 and 3x3 convolutions, then 1x1, LN and GELU."""
 
-    def __init__(self, width_in: int, level: int, width: int) -> None:
+    def __init__(self, width_in: int, stride: int, width: int, patch: int) -> None:
         super().__init__()
-        channels = width_in // {0: 4, 1: 2}.get(level, 1)
-        self.resample = _resample(width_in, level)
+        channels = width_in // max(1, patch // stride)
+        self.resample = _resample(width_in, stride, patch)
         self.convs = nn.Sequential(
             nn.Conv2d(channels, width, 1, bias=False),
             ChannelNorm(width),
@@ -62,20 +66,22 @@ class ChangeDecoder(nn.Module):
         token_width: channels e of one date.
         width: channels of every level.
         classes: K; 1 = one logit of change.
+        patch: p, 8 or 16; the levels' strides are 4 to 32 px whatever it is.
     """
 
-    def __init__(self, token_width: int, width: int, classes: int) -> None:
+    def __init__(self, token_width: int, width: int, classes: int, patch: int = 16) -> None:
         super().__init__()
-        self.levels = nn.ModuleList(PyramidLevel(2 * token_width, level, width) for level in range(4))
+        self.patch = patch
+        self.levels = nn.ModuleList(PyramidLevel(2 * token_width, s, width, patch) for s in STRIDES)
         self.classify = nn.Conv2d(4 * width, classes, 1)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """(2b, h, w, e), before first -> logits (b, K, 16 h, 16 w)."""
+        """(2b, h, w, e), before first -> logits (b, K, p h, p w)."""
         before, after = tokens.permute(0, 3, 1, 2).chunk(2)
         x = torch.cat([before, after], dim=1)  # (b, 2e, h, w)
-        h, w = x.shape[-2:]
-        levels = [_resize(level(x), (4 * h, 4 * w)) for level in self.levels]
-        return _resize(self.classify(torch.cat(levels, dim=1)), (16 * h, 16 * w))
+        h, w = self.patch * x.shape[2], self.patch * x.shape[3]
+        levels = [_resize(level(x), (h // STRIDES[0], w // STRIDES[0])) for level in self.levels]
+        return _resize(self.classify(torch.cat(levels, dim=1)), (h, w))
 
 
 def _resize(x: Tensor, size: tuple[int, int]) -> Tensor:

@@ -1,6 +1,6 @@
 """Bi-temporal SAM encoder (paper III-B): SAM's ViT with a BCSF after its global layers, in two tiers.
 
-Legend: b pairs, H, W pixels, h = H/16, w = W/16 tokens, c encoder width, e = width of SAM's neck.
+Legend: b pairs, H, W pixels, h = H/p, w = W/p tokens of p pixels (SAM's 16), c encoder width, e = width of SAM's neck.
 """
 
 from __future__ import annotations
@@ -11,9 +11,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers.models.sam.modeling_sam import SamVisionEncoder
-
-PATCH = 16
-"""Pixels a side of a token."""
 
 _MEAN = (0.485, 0.456, 0.406)  # SAM's pixel mean and deviation (123.675, ...) for inputs in [0, 1]
 _STD = (0.229, 0.224, 0.225)
@@ -51,7 +48,7 @@ class BitemporalEncoder(nn.Module):
         self.register_buffer("std", torch.tensor(_STD).view(3, 1, 1), persistent=False)
 
     def forward(self, before: Tensor, after: Tensor, change: bool = True) -> Features:
-        """Encodes `(b, 3, H, W)` images with values in [0, 1]; H and W are multiples of 16."""
+        """Encodes `(b, 3, H, W)` images with values in [0, 1]; H and W are multiples of the patch."""
         pixels = (torch.cat([before, after]) - self.mean) / self.std  # (2b, 3, H, W)
         x = self.vision.patch_embed.projection(pixels).permute(0, 2, 3, 1)  # (2b, h, w, c)
         x = x + resample_positions(self.vision.pos_embed, x.shape[1], x.shape[2])
@@ -71,7 +68,7 @@ def resample_positions(table: Tensor, h: int, w: int) -> Tensor:
     return grid.permute(0, 2, 3, 1).to(table.dtype)
 
 
-def pad_to_patches(image: Tensor) -> Tensor:
-    """(b, 3, H, W) padded at the bottom and right to multiples of 16, by repeating the border."""
+def pad_to_patches(image: Tensor, patch: int) -> Tensor:
+    """(b, 3, H, W) padded at the bottom and right to multiples of `patch`, by repeating the border."""
     height, width = image.shape[-2:]
-    return F.pad(image, (0, -width % PATCH, 0, -height % PATCH), mode="replicate")
+    return F.pad(image, (0, -width % patch, 0, -height % patch), mode="replicate")

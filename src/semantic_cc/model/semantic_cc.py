@@ -101,7 +101,9 @@ class SemanticCCModel(nn.Module):
 
     def encode(self, before: Tensor, after: Tensor) -> Features:
         """Images (b, 3, H, W) in [0, 1] -> the encoder's tiers that this model reads."""
-        return self.encoder(pad_to_patches(before), pad_to_patches(after), change=self.neck is not None)
+        patch = self.config.encoder.patch
+        padded = pad_to_patches(before, patch), pad_to_patches(after, patch)
+        return self.encoder(*padded, change=self.neck is not None)
 
     def tokens(self, features: Features) -> tuple[Tensor | None, Tensor]:
         """The encoder's tiers -> change tokens (2b, h, w, e) or None, caption tokens (2b, h, w, c)."""
@@ -173,7 +175,7 @@ class SemanticCCModel(nn.Module):
             changed=[says_change(text) for text in sentence] if flag is None else (flag >= 0.5).tolist(),
             sentences=answers,
             sentence=sentence,
-            heatmap=difference_map(caption_tokens, size),
+            heatmap=difference_map(caption_tokens, size, self.config.encoder.patch),
             timings={"encode": encoded - start, "mask": masked - encoded, "sentence": said - masked},
         )
 
@@ -190,7 +192,7 @@ class SemanticCCModel(nn.Module):
         return Location(
             class_probabilities=self._class_probabilities(change_tokens, size),
             change_probability=self._flag(first),
-            heatmap=difference_map(caption_tokens, size),
+            heatmap=difference_map(caption_tokens, size, self.config.encoder.patch),
         )
 
     def _class_probabilities(self, tokens: Tensor | None, size: tuple[int, int]) -> Tensor | None:
@@ -235,11 +237,20 @@ def class_probabilities(logits: Tensor) -> Tensor:
     return torch.cat([1 - change, change], dim=1)
 
 
-def difference_map(tokens: Tensor, size: tuple[int, int]) -> Tensor:
-    """Relative size of the dates' difference (paper Fig. 8): tokens (2b, h, w, c) -> (b, H, W) in [0, 1]."""
+def difference_map(tokens: Tensor, size: tuple[int, int], patch: int) -> Tensor:
+    """Relative size of the dates' difference (paper Fig. 8).
+
+    Args:
+        tokens: (2b, h, w, c), before first.
+        size: H, W of the answer, in pixels.
+        patch: pixels a side of a token.
+
+    Returns:
+        (b, H, W) in [0, 1].
+    """
     first, second = tokens.float().chunk(2)
     total = first.norm(dim=-1) + second.norm(dim=-1)
     share = (first - second).norm(dim=-1) / total.clamp_min(1e-12)  # (b, h, w)
-    height, width = share.shape[1] * 16, share.shape[2] * 16
+    height, width = share.shape[1] * patch, share.shape[2] * patch
     full = F.interpolate(share[:, None], (height, width), mode="bilinear", align_corners=False)[:, 0]
     return full[:, : size[0], : size[1]].clamp(0, 1)

@@ -238,11 +238,12 @@ def _cached(legs: Sequence[Leg], pairs: Pairs, config: Config) -> int:
     if not config.train.cache_features:
         return 0
     height, width = pairs[legs[0].items[0]].before.shape[:2]
+    patch = config.model.encoder.patch
     channels = config.model.encoder.width + (
         config.model.encoder.change_width if config.model.change_task else 0
     )
     items = max((len(leg.items) for leg in legs if leg.stage.caption), default=0)
-    return items * 2 * -(-height // 16) * -(-width // 16) * channels * 4
+    return items * 2 * -(-height // patch) * -(-width // patch) * channels * 4
 
 
 def _described(device: str | None) -> str:

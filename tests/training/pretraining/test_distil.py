@@ -20,7 +20,7 @@ CHANNELS = [24 * 16, 40 * 4, 112, 320]
 
 @pytest.fixture(scope="module")
 def teacher() -> Teacher:
-    return Teacher()
+    return Teacher(16)
 
 
 def test_the_teacher_speaks_at_every_token(teacher: Teacher) -> None:

@@ -13,13 +13,14 @@ from transformers import SamVisionConfig
 from transformers.models.sam.modeling_sam import SamVisionEncoder
 
 from semantic_cc.config import EncoderConfig, QFormerConfig
-from semantic_cc.model.encoder import PATCH, resample_positions
+from semantic_cc.model.encoder import resample_positions
+from semantic_cc.model.sam_attention import fold_positions
 from semantic_cc.model.qformer import QFormer
 
 
 def sam_vision(config: EncoderConfig) -> SamVisionEncoder:
     """Transformers' SAM vision encoder at our sizes, with random weights."""
-    return SamVisionEncoder(
+    vision = SamVisionEncoder(
         SamVisionConfig(
             hidden_size=config.width,
             num_hidden_layers=config.depth,
@@ -28,11 +29,13 @@ def sam_vision(config: EncoderConfig) -> SamVisionEncoder:
             window_size=config.window,
             global_attn_indexes=list(config.global_layers),
             image_size=config.image_size,
-            patch_size=PATCH,
+            patch_size=config.patch,
             output_channels=config.change_width,
             initializer_range=0.02,  # transformers' 1e-10 is of no use from scratch
         )
     )
+    fold_positions(vision)
+    return vision
 
 
 class UntoldSizeError(Exception):
@@ -72,6 +75,7 @@ def _sam_sizes(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
     """SAM's; its layers with global attention are those whose position tables reach over the whole image."""
     _, side, _, width = _dims(tensors, "pos_embed", 4)
     depth = _layers(tensors, r"layers\.(\d+)\.")
+    patch = _dims(tensors, "patch_embed.projection.weight", 4)[-1]
     tables = [_dims(tensors, f"layers.{i}.attn.rel_pos_h", 2) for i in range(depth)]
     head = _usual([columns for _, columns in tables], width)
     rows = [count for count, _ in tables]
@@ -81,7 +85,8 @@ def _sam_sizes(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
         "heads": max(1, width // head),
         "window": (_usual([count for count in rows if count != 2 * side - 1], 2 * side - 1) + 1) // 2,
         "global_layers": [i for i, count in enumerate(rows) if count == 2 * side - 1],
-        "image_size": side * PATCH,
+        "patch": patch,
+        "image_size": side * patch,
         "change_width": _dims(tensors, "neck.conv1.weight", 4)[0],
     }
 

@@ -100,9 +100,10 @@ def cover_loss(encoder: nn.Module, head: nn.Linear, images: Tensor, cover: Tenso
 
     Args:
         encoder, head: image encoder, and the linear layer on its change tier.
-        images: (b, 3, H, W) in [0, 1], b even, sides multiples of 16.
+        images: (b, 3, H, W) in [0, 1], b even, sides multiples of the patch.
         cover: (b, H, W) int64 classes; a cell's truth is its centre pixel.
     """
     tokens = encoder(*images.chunk(2)).change  # (b, h, w, e): two "dates" are just two halves of the batch
-    logits = F.pixel_shuffle(head(tokens).permute(0, 3, 1, 2), 16 // STRIDE)  # (b, classes, H/4, W/4)
+    cells = images.shape[2] // tokens.shape[1] // STRIDE
+    logits = F.pixel_shuffle(head(tokens).permute(0, 3, 1, 2), cells)  # (b, classes, H/4, W/4)
     return F.cross_entropy(logits.float(), cover[:, STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE])

