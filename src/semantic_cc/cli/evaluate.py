@@ -39,6 +39,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PAGE.html",
         help=f"also write the {_WORST} pairs with the worst masks there, side by side",
     )
+    parser.add_argument(
+        "--reliability",
+        metavar="FILE.png",
+        help="also draw there how far the change probability can be taken at its word (semantic-cc[figures])",
+    )
     add_mismatch(parser)
 
 
@@ -48,10 +53,13 @@ def run(arguments: argparse.Namespace) -> None:
 
     out = None if arguments.out is None else check_file(arguments.out)
     page = None if arguments.worst is None else check_file(arguments.worst)
+    diagram = None if arguments.reliability is None else check_file(arguments.reliability)
     with stdout_for_us():
         from semantic_cc.evaluation.evaluate import evaluate
         from semantic_cc.evaluation.study import Study
+        from semantic_cc.figures.reliability import draw_reliability
         from semantic_cc.figures.worst import worst_page
+        from semantic_cc.metrics.calibration import Calibration
 
         study = Study(worst=0 if page is None else _WORST)
         with progress_bar("pairs") as advance:
@@ -65,9 +73,19 @@ def run(arguments: argparse.Namespace) -> None:
     if page is not None and not study.worst:
         report["notes"].append(f"{page} is not written: no pair has both a true and a predicted mask")
     elif page is not None:
-        title = f"{report['model']['name']} on {report['data']}, split {report['split']}"
-        write_files(page.parent, {page.name: worst_page(study.worst, title)})
+        write_files(page.parent, {page.name: worst_page(study.worst, _title(report))})
+    if diagram is not None and report["calibration"] is None:
+        report["notes"].append(
+            f"{diagram} is not written: the model gives no probability, or the dataset no flags"
+        )
+    elif diagram is not None:
+        found = Calibration(**report["calibration"])
+        write_files(diagram.parent, {diagram.name: draw_reliability(found, _title(report))})
     _print(report)
+
+
+def _title(report: dict[str, Any]) -> str:
+    return f"{report['model']['name']} on {report['data']}, split {report['split']}"
 
 
 def _print(report: dict[str, Any]) -> None:
@@ -84,6 +102,11 @@ def _print(report: dict[str, Any]) -> None:
         _print_consistency(report["consistency"], report["reference_consistency"])
     if report["captions"] is not None:
         print_captions(report["captions"], f"the model, {report['decoding']} decoding")
+    if report["calibration"] is not None:
+        found = report["calibration"]
+        say(
+            f"change probability: expected calibration error {found['ece']:.1f} %, Brier score {found['brier']:.3f}"
+        )
     for note in report["notes"]:
         say(f"note: {note}")
 

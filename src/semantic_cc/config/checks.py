@@ -21,7 +21,10 @@ def check(config: Config | ModelConfig) -> None:
     encoder, neck = model.encoder, model.neck
     problems = [
         (not _splits(encoder.width, encoder.heads), "encoder.width must be a multiple of encoder.heads"),
-        (not _splits(encoder.image_size, encoder.patch), "encoder.image_size must be a multiple of encoder.patch"),
+        (
+            not _splits(encoder.image_size, encoder.patch),
+            "encoder.image_size must be a multiple of encoder.patch",
+        ),
         (
             any(not 0 <= layer < encoder.depth for layer in encoder.global_layers),
             "encoder.global_layers must lie below encoder.depth, and none below 0",

@@ -21,6 +21,7 @@ from semantic_cc.evaluation.masks import class_indices, true_classes
 from semantic_cc.evaluation.study import Study
 from semantic_cc.metrics import ChangeMetric
 from semantic_cc.metrics import report as caption_report
+from semantic_cc.metrics.calibration import calibration
 from semantic_cc.model.checkpoint import load_pretrained
 from semantic_cc.types import Pair
 
@@ -62,7 +63,8 @@ def evaluate(
         ``limit``, ``device``, ``tiles`` ("256x256"), ``decoding``, ``seconds_per_pair`` (prediction alone),
         ``notes``; ``change``: `ChangeScore` over all pixels, or for building alone its ``building`` and
         ``pixels``; ``captions``: `semantic_cc.metrics.report` in the `word` protocol; and what `Study.report`
-        has; all scores in percent. ``change`` and ``captions`` may be None.
+        has; ``calibration``: `Calibration` of the change probability; all scores in percent. ``change``,
+        ``calibration`` and ``captions`` may be None.
 
     Raises:
         CheckpointError: no such model, or a corrupt one.
@@ -112,7 +114,7 @@ def score(
     train: Sequence[str] = (),
     meteor: bool = False,
 ) -> tuple[Predicted, dict[str, Any]]:
-    """What `model`, in eval mode, says of `pairs`, and its ``change``, ``captions`` and ``notes`` as in `evaluate`.
+    """What `model`, in eval mode, says of `pairs`, and its scores and ``notes`` as in `evaluate`.
 
     `train` holds the training sentences, of which the most frequent one is a baseline.
 
@@ -124,7 +126,8 @@ def score(
     notes: list[str] = []
     change = _change_scores(result, binary=model.config.change_decoder.classes == 1, notes=notes)
     captions = _caption_scores(result, pairs, notes, train, meteor)
-    return result, {"change": change, "captions": captions, "notes": notes}
+    known = {"change": change, "captions": captions, "calibration": _calibration(result, pairs)}
+    return result, {**known, "notes": notes}
 
 
 @dataclass
@@ -225,6 +228,12 @@ def _change_scores(result: Predicted, binary: bool, notes: list[str]) -> dict[st
         notes.append("roads are not labelled in every mask, so building change alone is scored")
         binary = True
     return {name: scores[name] for name in ("building", "pixels")} if binary else scores
+
+
+def _calibration(result: Predicted, pairs: ChangeDataset) -> dict[str, Any] | None:
+    flags = pairs.flags
+    said = {name: share for name, share in result.probability.items() if share is not None and name in flags}
+    return calibration(list(said.values()), [flags[name] for name in said]).to_dict() if said else None
 
 
 def _caption_scores(

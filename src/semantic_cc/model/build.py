@@ -88,7 +88,9 @@ def build_encoder(
         i: (i in config.global_layers) == (config.bcsf_after == "global") for i in range(config.depth)
     }
     layers = [i for i, wanted in has_filter.items() if wanted and config.bcsf]
-    return BitemporalEncoder(vision, {i: BCSF(config.width, config.image_size // config.patch) for i in layers})
+    return BitemporalEncoder(
+        vision, {i: BCSF(config.width, config.image_size // config.patch) for i in layers}
+    )
 
 
 def unfilled(wanted: bool = True) -> AbstractContextManager[None]:
