@@ -95,4 +95,5 @@ def platt_scaling(logits: Tensor, truth: Tensor) -> tuple[float, float]:
         return loss
 
     fit.step(closure)  # type: ignore[no-untyped-call]
-    return float(scale[0]), float(scale[1])
+    a, c = scale.detach().tolist()
+    return a, c
