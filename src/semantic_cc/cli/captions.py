@@ -55,6 +55,13 @@ def print_captions(report: dict[str, Any], answer: str) -> None:
         else:
             said = dict.fromkeys(line["sentences"].values())  # in order, each once
             say(f"{_BASELINES[name]}: " + " / ".join(f'"{sentence}"' for sentence in said))
+    parts = [
+        f"{kind} {found['share']:.1f} % of {found['pairs']}"
+        for kind, found in report["told"].items()
+        if found["pairs"]
+    ]
+    if parts:
+        say(f"told as in a reference, of the pairs whose references tell it: {', '.join(parts)}")
     for whose, facts in report["statistics"].items():
         unknown = f", {facts['unknown_words']} of them in no reference" if "unknown_words" in facts else ""
         say(f"{whose}: {facts['sentences']:,} sentences, {facts['distinct_sentences']:,} distinct, {facts['empty']} "

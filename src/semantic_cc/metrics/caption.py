@@ -19,6 +19,7 @@ from semantic_cc.metrics.flag import change_flag_accuracy
 from semantic_cc.metrics.meteor import NOT_RUN, Meteor, find_java
 from semantic_cc.metrics.protocols import Protocol, protocol_of
 from semantic_cc.metrics.scorer import Scorer, Texts
+from semantic_cc.metrics.told import told
 from semantic_cc.metrics.words import prepare, text_statistics
 from semantic_cc.sentences import FLAG_RULE, UNCHANGED, says_change
 
@@ -85,6 +86,7 @@ def report(
         ``baselines``: those of `fixed_baselines`, *best_constant* and *best_true_flag* (the same with the reference
         sentence of the highest CIDEr), each None, or its ``sentences`` for ``unchanged`` and ``changed`` pairs and
         its scores under ``all``, ``changed``, ``unchanged``;
+        ``told``: counts and places told right, as in `told`;
         ``statistics``: `text_statistics` of ``predictions`` and ``references``.
 
     Raises:
@@ -109,6 +111,7 @@ def report(
         "flag_truth": "what most references say" if changed is None else "the dataset's flag",
         **parts,
         "baselines": lines,
+        "told": told({name: said[0] for name, said in given.items()}, truth),
         "statistics": {
             "predictions": text_statistics(_all(given), known=_all(truth)),
             "references": text_statistics(_all(truth)),

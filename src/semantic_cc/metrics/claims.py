@@ -61,6 +61,7 @@ class Claim:
         words: the words for it.
         least, most: how many, as far as it is said: at least 1; None where there is no upper bound.
         places: where in the picture, (0, 0) for the middle; empty where it is not said.
+        counted: whether a word says how many: a number, "some", "many", "rows"; a plural alone does not.
     """
 
     thing: str | None
@@ -68,6 +69,7 @@ class Claim:
     least: int = 1
     most: int | None = None
     places: tuple[Direction, ...] = ()
+    counted: bool = False
 
 
 def read_claims(sentence: str) -> tuple[Claim, ...]:
@@ -130,8 +132,8 @@ def _claim(words: str, places: tuple[Direction, ...]) -> Claim:
     if not _BUILDING.search(head):
         return Claim(None, head, places=places)
     if _SOME.match(head):
-        return Claim(BUILDING, head, 2, None, places)
+        return Claim(BUILDING, head, 2, None, places, counted=True)
     number = _NUMBERS.get(head.split()[0])
     if number is not None:
-        return Claim(BUILDING, head, number, number, places)
+        return Claim(BUILDING, head, number, number, places, counted=True)
     return Claim(BUILDING, head, 2 if head.endswith("s") else 1, None, places)
