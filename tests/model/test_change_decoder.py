@@ -57,3 +57,15 @@ def test_the_papers_channels() -> None:
     assert decoder.levels[0].resample[0].out_channels == 256
     assert decoder.classify.in_channels == 4 * 512
     assert not [m for m in decoder.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+
+
+def test_tokens_of_8_pixels_have_levels_of_the_same_strides() -> None:
+    decoder = ChangeDecoder(token_width=8, width=6, classes=3, patch=8)
+    tokens = torch.randn(2, 5, 4, 8)
+    x = torch.cat(list(tokens.chunk(2)), dim=-1).permute(0, 3, 1, 2)
+    levels = [deconv(x, decoder.levels[0].resample), x, F.max_pool2d(x, 2, ceil_mode=True)]
+    for level, part in zip(levels, decoder.levels[:3], strict=True):
+        assert_close(part.resample(x), level)
+    shapes = [tuple(part.resample(x).shape[2:]) for part in decoder.levels]
+    assert shapes == [(10, 8), (5, 4), (3, 2), (2, 1)]
+    assert decoder(tokens).shape == (1, 3, 40, 32)
