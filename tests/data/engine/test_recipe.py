@@ -27,7 +27,7 @@ def test_the_shipped_recipes_are_read(name):
 
 def test_shares_of_the_shipped_recipe():
     shares = parse_recipe((RUNS / "real.yaml").read_text(), "real").shares
-    assert shares == Shares(35, 15, 30, 20, 25)
+    assert shares == Shares(35, 15, 30, 20, 0)
 
 
 @pytest.mark.parametrize(
