@@ -36,7 +36,9 @@ def test_counts(said: str, references: tuple[str, ...], right: int) -> None:
     ],
 )
 def test_places(said: str, right: int) -> None:
-    references = {"a": ("a house is built in the upper left corner", "a house appears on the left of the scene")}
+    references = {
+        "a": ("a house is built in the upper left corner", "a house appears on the left of the scene")
+    }
     assert told({"a": said}, references)["place"]["right"] == right
 
 

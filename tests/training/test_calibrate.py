@@ -49,7 +49,9 @@ def test_the_head_holds_it(world: Path, tmp_path: Path) -> None:
     (old, _), (new, info) = load_pretrained(first), load_pretrained(tmp_path / "second")
     pairs = open_dataset(world, "val")
     expected = torch.sigmoid(a * torch.logit(flag_probabilities(old, pairs)) + c)
-    torch.testing.assert_close(flag_probabilities(new, pairs), expected, atol=1e-3, rtol=0)  # float32 logits of p
+    torch.testing.assert_close(
+        flag_probabilities(new, pairs), expected, atol=1e-3, rtol=0
+    )  # float32 logits of p
     assert info.training["seed"] == 3
     assert info.training["flag_calibration"] == {
         "scale": a, "offset": c, "data": str(world), "pairs": len(pairs)

@@ -6,8 +6,10 @@ Writes a file of SAM vision weights that training starts from: --model.encoder.w
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from semantic_cc.cli.console import add_data, mean_of_last, positive, say, stdout_for_us
+from semantic_cc.errors import InputError
 
 NAME = "pretrain"
 HELP = "pretrain an encoder on land cover, or by a teacher"
@@ -24,6 +26,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--out", metavar="FILE.safetensors", required=True, help="the file to write")
     parser.add_argument("--epochs", metavar="N", type=positive, default=1, help="passes over the images [1]")
+    parser.add_argument("--images", metavar="N", type=positive, help="images of a pass [all, each once]")
+    parser.add_argument("--weights", metavar="FILE.safetensors", help="start from these [a random start]")
+    parser.add_argument(
+        "--recipe",
+        metavar="FILE.yaml",
+        help="learn the buildings of its images too, such as runs/real.yaml's",
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -31,12 +40,19 @@ def run(arguments: argparse.Namespace) -> None:
     from semantic_cc.config import load_config
     from semantic_cc.files import check_file
 
-    config = load_config(arguments.config, {"data": arguments.data})
+    start = {} if arguments.weights is None else {"model": {"encoder": {"weights": arguments.weights}}}
+    config = load_config(arguments.config, {"data": arguments.data, **start})
+    if arguments.teacher and arguments.recipe:
+        raise InputError("pretrain: --recipe is of land cover; leave out it or --teacher")
     out = check_file(arguments.out)
     out.parent.mkdir(parents=True, exist_ok=True)
     with stdout_for_us():
         from semantic_cc.training.pretraining.cover import pretrain
         from semantic_cc.training.pretraining.distil import distil
 
-        losses = (distil if arguments.teacher else pretrain)(config, out, arguments.epochs)
+        if arguments.teacher:
+            losses = distil(config, out, arguments.epochs, arguments.images)
+        else:
+            recipe = None if arguments.recipe is None else Path(arguments.recipe)
+            losses = pretrain(config, out, arguments.epochs, arguments.images, recipe=recipe)
     say(f"{mean_of_last(losses)}; the weights are in {out}")

@@ -29,26 +29,27 @@ class ViewsDataset(Dataset[tuple[Tensor, Tensor]]):
         folders: folders of images, at any depth.
         side: pixels a side of a view.
         seed: of windows and looks.
-        visits: views of each image in a pass.
+        count: views, in turn of each image; None = one of each.
 
     Raises:
         DataError: no images there.
     """
 
-    def __init__(self, folders: Data, side: int, seed: int = 0, visits: int = 1) -> None:
-        self.side, self.seed, self.visits = side, seed, visits
+    def __init__(self, folders: Data, side: int, seed: int = 0, count: int | None = None) -> None:
+        self.side, self.seed = side, seed
         self.paths = [
             path
             for root in roots_of(folders)
             for path in sorted(root.rglob("*"))
             if path.suffix.lower() in ENDINGS and not path.parent.name.startswith(("label", "cover_"))
         ]
+        self.count = len(self.paths) if count is None else count
         if not self.paths:
             places = " ".join(map(str, roots_of(folders)))
             raise DataError(f"{places}: no images ({', '.join(ENDINGS)}) below; give a folder of images")
 
     def __len__(self) -> int:
-        return len(self.paths) * self.visits
+        return self.count
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         rng = np.random.default_rng([self.seed, index])

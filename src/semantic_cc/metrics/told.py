@@ -32,9 +32,9 @@ class Told:
 def told(predictions: Mapping[str, str], references: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """Counts and places of the predictions held against the references', for JSON.
 
-    A count is that of the buildings in a sentence: 1, 2, 3 or more, as a numeral or as "some", "many" or "rows"; a plural
-    alone tells none. It is right if a reference tells the same. Places are the halves, corners or the middle where
-    anything is said to have come or gone; they are right if there are some and references tell each of them.
+    A count is that of the buildings in a sentence: 1, 2, 3 or more, as a numeral or as "some", "many" or "rows"; a
+    plural alone tells none. It is right if a reference tells the same. Places are the halves, corners or the middle
+    where anything is said to have come or gone; they are right if there are some and references tell each of them.
 
     Args:
         predictions: name -> sentence.

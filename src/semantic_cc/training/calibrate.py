@@ -94,6 +94,6 @@ def platt_scaling(logits: Tensor, truth: Tensor) -> tuple[float, float]:
         loss.backward()
         return loss
 
-    fit.step(closure)  # type: ignore[no-untyped-call]
+    fit.step(closure)
     a, c = scale.detach().tolist()
     return a, c

@@ -82,7 +82,14 @@ def test_sizes_are_told_from_the_tensors(size: str) -> None:
         for key, shape in files.full_meta_sam(size).items()
         if key.startswith("image_encoder.")
     }
-    told = {**sizes, "window": 14, "global_layers": layers, "patch": 16, "image_size": 1024, "change_width": 256}
+    told = {
+        **sizes,
+        "window": 14,
+        "global_layers": layers,
+        "patch": 16,
+        "image_size": 1024,
+        "change_width": 256,
+    }
     assert sizes_of("encoder", state) == told
     assert round(sum(value.numel() for value in state.values()) / 1e6, 1) == millions
 

@@ -9,6 +9,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from semantic_cc.config import load_config
+from semantic_cc.data.engine.covers import NO_BUILDING, NOT_KNOWN
+from semantic_cc.data.world import COVERS
 from semantic_cc.errors import DataError, OutputError
 from semantic_cc.model.build import build_encoder
 from semantic_cc.model.weights.parts import read_named
@@ -29,6 +31,21 @@ def test_the_loss_is_that_of_each_cell_s_centre() -> None:
                 scores = head(tokens[b, y // 4, x // 4]).view(6, 4, 4)[:, y % 4, x % 4]
                 expected.append(F.cross_entropy(scores[None], cover[b, 4 * y + 2, 4 * x + 2][None]))
     torch.testing.assert_close(cover_loss(encoder, head, images, cover), torch.stack(expected).mean())
+
+
+def test_no_building_may_be_anything_else_and_the_unknown_teaches_nothing() -> None:
+    torch.manual_seed(0)
+    encoder = build_encoder(load_config("tiny").model.encoder)
+    encoder.filters = nn.ModuleDict()
+    head = nn.Linear(16, 6 * 16)
+    images = torch.rand(2, 3, 32, 32)
+    tokens = encoder(images[:1], images[1:]).change
+    building = F.pixel_shuffle(head(tokens).permute(0, 3, 1, 2), 4).softmax(dim=1)[
+        :, COVERS.index("building")
+    ]
+    found = cover_loss(encoder, head, images, torch.full((2, 32, 32), NO_BUILDING))
+    torch.testing.assert_close(found, -torch.log(1 - building).mean())
+    assert cover_loss(encoder, head, images, torch.full((2, 32, 32), NOT_KNOWN)) == 0
 
 
 def test_the_encoder_learns_and_training_starts_from_it(world_folder: Path, tmp_path: Path) -> None:

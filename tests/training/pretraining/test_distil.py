@@ -58,12 +58,12 @@ def test_the_encoder_learns_and_training_starts_from_it(world_folder: Path, tmp_
 
 
 def test_views_are_seeded_and_look_different(world_folder: Path) -> None:
-    views = ViewsDataset(str(world_folder), 48, seed=3, visits=2)
+    views = ViewsDataset(str(world_folder), 48, seed=3, count=80)
     assert len(views) == 80
     clean, seen = views[5]
     assert clean.shape == seen.shape == (3, 48, 48) and seen.min() >= 0 and seen.max() <= 1
     assert not torch.equal(clean, seen)
-    again = ViewsDataset(str(world_folder), 48, seed=3, visits=2)[5]
+    again = ViewsDataset(str(world_folder), 48, seed=3, count=80)[5]
     assert torch.equal(again[0], clean) and torch.equal(again[1], seen)
     assert not torch.equal(views[45][0], clean)  # the same image, another window
 

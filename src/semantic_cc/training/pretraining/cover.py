@@ -14,10 +14,11 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.data import DataLoader
+from torch.utils.data import ConcatDataset, DataLoader, RandomSampler
 
 from semantic_cc.config import Config
 from semantic_cc.data.cover import CoverDataset
+from semantic_cc.data.engine.covers import TileCovers
 from semantic_cc.data.world import COVERS
 from semantic_cc.errors import OutputError
 from semantic_cc.files import write_files
@@ -32,25 +33,38 @@ STRIDE = 4
 """Pixels a side of one predicted cell, as the change decoder's finest level."""
 
 
-def pretrain(config: Config, out: Path, epochs: int = 1, batch: int = 8, lr: float = 1e-3) -> list[float]:
+def pretrain(
+    config: Config,
+    out: Path,
+    epochs: int = 1,
+    images: int | None = None,
+    batch: int = 8,
+    lr: float = 1e-3,
+    recipe: Path | None = None,
+) -> list[float]:
     """Trains the vision encoder of `config.model` on the land cover of `config.data`'s train split.
 
     Args:
         config: model sizes, data, seed and precision; optimiser settings but for the learning rate.
         out: the .safetensors file to write.
         epochs: passes over the images.
+        images: how many of them a pass draws; None = all.
         batch: images a step.
         lr: peak learning rate.
+        recipe: of single-date images with building masks, of which as many windows are mixed in.
 
     Returns:
         The loss of every step.
 
     Raises:
-        DataError: the dataset has no cover maps.
+        ConfigError, DataError: the dataset has no cover maps, or the recipe is wrong.
         OutputError: `out` cannot be written.
         TrainingError: the loss is no longer finite.
     """
-    images = CoverDataset(config.data, "train", config.train.seed)
+    items: CoverDataset | ConcatDataset[tuple[Tensor, Tensor]]
+    items = CoverDataset(config.data, "train", config.train.seed)
+    if recipe is not None:
+        items = ConcatDataset([items, TileCovers(recipe, len(items), config.train.seed)])
     check_out(out)
     fabric = fabric_of(config.train.precision)
     torch.manual_seed(config.train.seed)
@@ -58,7 +72,13 @@ def pretrain(config: Config, out: Path, epochs: int = 1, batch: int = 8, lr: flo
     cells = (encoder.vision.config.patch_size // STRIDE) ** 2
     head = nn.Linear(config.model.encoder.change_width, len(COVERS) * cells).to(fabric.device)
     parameters = dict(nn.ModuleDict({"encoder": encoder, "head": head}).named_parameters())
-    loader = DataLoader(images, batch, shuffle=True, drop_last=True, num_workers=default_workers())
+    loader = DataLoader(
+        items,
+        batch,
+        sampler=RandomSampler(items, num_samples=images),
+        drop_last=True,
+        num_workers=default_workers(),
+    )
     losses = minimise(
         "cover", fabric, parameters, replace(config.optim, lr=lr), epochs, loader,
         loss_of=lambda given: cover_loss(encoder, head, *given),
@@ -101,9 +121,15 @@ def cover_loss(encoder: nn.Module, head: nn.Linear, images: Tensor, cover: Tenso
     Args:
         encoder, head: image encoder, and the linear layer on its change tier.
         images: (b, 3, H, W) in [0, 1], b even, sides multiples of the patch.
-        cover: (b, H, W) int64 classes; a cell's truth is its centre pixel.
+        cover: (b, H, W) int64 classes, or `NO_BUILDING`, `NOT_KNOWN`; a cell's truth is its centre pixel.
     """
     tokens = encoder(*images.chunk(2)).change  # (b, h, w, e): two "dates" are just two halves of the batch
     cells = images.shape[2] // tokens.shape[1] // STRIDE
     logits = F.pixel_shuffle(head(tokens).permute(0, 3, 1, 2), cells)  # (b, classes, H/4, W/4)
-    return F.cross_entropy(logits.float(), cover[:, STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE])
+    log_p = F.log_softmax(logits.float(), dim=1)
+    others = [index for index, name in enumerate(COVERS) if name != "building"]
+    no_building = torch.logsumexp(log_p[:, others], dim=1, keepdim=True)
+    classes = torch.cat(
+        [log_p, no_building, torch.zeros_like(no_building)], dim=1
+    )  # what is not known is log 1
+    return F.nll_loss(classes, cover[:, STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE])

@@ -78,7 +78,7 @@ class Teacher(nn.Module):
 
 
 def distil(
-    config: Config, out: Path, epochs: int = 1, batch: int = 16, lr: float = 1e-3, visits: int = 1
+    config: Config, out: Path, epochs: int = 1, images: int | None = None, batch: int = 16, lr: float = 1e-3
 ) -> list[float]:
     """Trains the vision encoder of `config.model` on the teacher's features of the images below `config.data`.
 
@@ -86,9 +86,9 @@ def distil(
         config: model sizes, folders of images, seed and precision; optimiser settings but for the learning rate.
         out: the .safetensors file to write, which `model.encoder.weights` reads.
         epochs: passes.
+        images: views of them in a pass; None = one of each.
         batch: images a step.
         lr: peak learning rate.
-        visits: views of each image in a pass.
 
     Returns:
         The loss of every step: the mean over the levels of the squared error in standard deviations.
@@ -100,7 +100,7 @@ def distil(
         TrainingError: the loss is no longer finite.
     """
     check_out(out)
-    views = ViewsDataset(config.data, config.model.encoder.image_size, config.train.seed, visits)
+    views = ViewsDataset(config.data, config.model.encoder.image_size, config.train.seed, images)
     fabric = fabric_of(config.train.precision)
     torch.manual_seed(config.train.seed)
     encoder = starting_encoder(config).to(fabric.device)
