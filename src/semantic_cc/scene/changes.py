@@ -19,8 +19,8 @@ from semantic_cc.predictor import SemanticCC
 from semantic_cc.scene.align import AlignedPair, open_pair
 from semantic_cc.scene.checks import Inspection, inspect_pair, refuse_findings
 from semantic_cc.scene.cog import write_mask, write_probability
+from semantic_cc.scene.earth import ground_sampling
 from semantic_cc.scene.grid import Grid
-from semantic_cc.scene.ground import ground_sampling
 from semantic_cc.scene.scan import FACTS, asks_for_words, scan
 from semantic_cc.scene.state import MASK_UNKNOWN, ScanState
 from semantic_cc.scene.tiling import Tiling

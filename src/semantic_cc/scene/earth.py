@@ -17,6 +17,9 @@ from semantic_cc.scene.grid import Grid, Window
 LONGEST_EDGE = 256
 """Pixels between two vertices at most, before a shape leaves the grid: a straight edge on the map is no geodesic."""
 
+ROUND_SCALE = 2e-3
+"""A projection's own metre is taken for a metre on the ground where it differs by less (UTM: 4e-4)."""
+
 WGS84 = pyproj.CRS("EPSG:4326")
 
 
@@ -93,19 +96,20 @@ def measure(polygons: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
 
 
 def metres_per_pixel(grid: Grid) -> np.ndarray:
-    """Steps on the ground at the grid's centre.
+    """Steps on the ground at the grid's centre, on the ellipsoid of its own datum.
 
     Returns:
         (2, 2) float64 that takes (columns, rows) to metres east and north; the identity with rows upwards where the
         grid is not `on_earth`.
     """
-    if not on_earth(grid):
+    geodetic = _geodetic(grid)
+    if geodetic is None:
         return np.array([[1.0, 0.0], [0.0, -1.0]])
     centre = np.array([grid.width / 2, grid.height / 2])
     points = shapely.points(centre + np.array([(0, 0), (1, 0), (0, 1)]))
-    (lon, lat), *ends = shapely.get_coordinates(to_lonlat(points, grid))
-    geod = WGS84.get_geod()
-    assert geod is not None
+    (lon, lat), *ends = shapely.get_coordinates(to_lonlat(points, grid, geodetic))
+    geod = geodetic.get_geod()
+    assert geod is not None  # it has an ellipsoid
     steps = [geod.inv(lon, lat, *end) for end in ends]  # azimuth there, azimuth back, metres
     return np.array(
         [
@@ -113,6 +117,17 @@ def metres_per_pixel(grid: Grid) -> np.ndarray:
             for there, _, far in steps
         ]
     ).T
+
+
+def ground_sampling(grid: Grid) -> tuple[float, float] | None:
+    """Metres on the ground of a pixel at the grid's centre, along rows and along columns.
+
+    None where the grid is not `on_earth`.
+    """
+    if not on_earth(grid):
+        return None
+    across, down = np.hypot(*metres_per_pixel(grid))
+    return float(across), float(down)
 
 
 def footprint(window: Window, grid: Grid) -> tuple[shapely.Geometry, list[float]]:
