@@ -141,15 +141,26 @@ def footprint(window: Window, grid: Grid) -> tuple[shapely.Geometry, list[float]
         The outline, and west, south, east, north. One that crosses the antimeridian is cut there, and its west is
         larger than its east (RFC 7946, 3.1.9 and 5.2).
     """
-    shape = to_lonlat(np.array([outline_of(window)]), grid)[0]
+    shape = cut_at_antimeridian(to_lonlat(np.array([outline_of(window)]), grid)[0])
     west, south, east, north = shape.bounds
-    if east - west > 180:
-        shape = shapely.transform(shape, lambda points: points + 360 * (points[:, :1] < 0) * (1, 0))
-        west, _, east, _ = shape.bounds
-        near, far = (shape & shapely.box(left, -90, left + 180, 90) for left in (0, 180))
-        shape = shapely.MultiPolygon([near, shapely.affinity.translate(far, -360)])
-        east -= 360
+    if isinstance(shape, shapely.MultiPolygon):
+        west, east = shape.geoms[0].bounds[0], shape.geoms[-1].bounds[2]
     return shape, [round(float(value), 7) for value in (west, south, east, north)]
+
+
+def cut_at_antimeridian(shape: shapely.Geometry) -> shapely.Geometry:
+    """A shape in degrees that crosses the antimeridian -> its parts east and west of it, in this order.
+
+    Any other shape, of less than 180 degrees, comes back as it is.
+    """
+    west, _, east, _ = shape.bounds
+    if not east - west > 180:
+        return shape
+    shape = shapely.transform(shape, lambda points: points + 360 * (points[:, :1] < 0) * (1, 0))
+    near, far = (shape & shapely.box(left, -90, left + 180, 90) for left in (0, 180))
+    return shapely.MultiPolygon(
+        [*shapely.get_parts(near), *shapely.get_parts(shapely.affinity.translate(far, -360))]
+    )
 
 
 def whole_of(grid: Grid) -> Window:
