@@ -154,8 +154,10 @@ def write_files(folder: str | Path, files: Mapping[str, bytes]) -> list[Path]:
 
 
 @contextmanager
-def locked(path: str | Path, wait: bool = True) -> Iterator[None]:
+def locked(path: str | Path, wait: bool = True) -> Iterator[IO[str]]:
     """Holds a lock, the file `path`, which is gone afterwards; the system lets go of it when the process dies.
+
+    Yields the file, open for reading and appending: what is written stays for the next one where the process dies.
 
     Args:
         path: of a file that is for nothing else; its folder is made if need be.
@@ -171,17 +173,17 @@ def locked(path: str | Path, wait: bool = True) -> Iterator[None]:
     with contextlib.ExitStack() as held:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            file = held.enter_context(path.open("w"))
+            file = held.enter_context(path.open("a+"))
             fcntl.flock(file, how)
             while not _is_at(file, path):  # whoever held it has taken it away meanwhile
-                file = held.enter_context(path.open("w"))
+                file = held.enter_context(path.open("a+"))
                 fcntl.flock(file, how)
         except BlockingIOError as error:
             raise OutputError(f"{path.parent}: another run is writing there; wait for its end") from error
         except OSError as error:
             raise OutputError(f"{path}: cannot be locked ({error.strerror}); choose another place") from error
         try:
-            yield
+            yield file
         finally:
             path.unlink(missing_ok=True)
 

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 import os
+import signal
 import sqlite3
 import time
 from functools import partial
@@ -31,7 +32,7 @@ class TalkingModel(PixelModel):
 
     Args:
         pause: seconds that each batch of windows takes.
-        dies_at: the process dies at images with this level in the first pixel of the earlier one.
+        dies_at: the process is killed at images with this level in the first pixel of the earlier one.
         once: a file that is made by the first death, after which there is none.
     """
 
@@ -43,7 +44,7 @@ class TalkingModel(PixelModel):
         if before[0, 0, 0, 0] == self.dies_at and not (self.once and self.once.exists()):
             if self.once:
                 self.once.touch()
-            os._exit(9)
+            os.kill(os.getpid(), signal.SIGKILL)
         time.sleep(self.pause)
         return super().locate(before, after)
 

@@ -14,9 +14,6 @@ from multiprocessing.connection import Connection
 from semantic_cc.batch.manifest import Entry
 from semantic_cc.batch.work import Outcome, Worker
 
-TRIES = 3
-"""Times that a pair is begun if the process that works on it dies each time."""
-
 Make = Callable[[], Worker]
 """Makes a worker; can be sent to another process."""
 
@@ -24,7 +21,7 @@ Make = Callable[[], Worker]
 def in_processes(entries: Sequence[Entry], make: Make, workers: int) -> Generator[Outcome]:
     """Outcomes as they come, from `workers` processes that each load the model.
 
-    A process that dies takes down nothing but its pair, which is begun again in a new one, `TRIES` times at most.
+    A process that dies takes down nothing: its pair is begun again in a new one.
     """
     if not entries:
         return
@@ -51,14 +48,6 @@ def in_processes(entries: Sequence[Entry], make: Make, workers: int) -> Generato
             lane.stop()
 
 
-def died(entry: Entry) -> Outcome:
-    """Of a pair that no process survived."""
-    return Outcome(
-        entry.id,
-        f"the process that worked on it died {TRIES} times, perhaps for lack of memory; take fewer workers",
-    )
-
-
 class _Lane:
     """A process with a worker in it, and a new one where it has died."""
 
@@ -68,7 +57,7 @@ class _Lane:
         self._stopped = False
 
     def __call__(self, entry: Entry) -> Outcome:
-        for _ in range(TRIES):
+        while True:
             try:
                 if self._process is None:
                     self._start()
@@ -76,10 +65,9 @@ class _Lane:
                 outcome: Outcome = self._pipe.recv()
                 return outcome
             except (EOFError, ConnectionError):
-                self._process = None
                 if self._stopped:
-                    break
-        return died(entry)
+                    raise
+                self._process = None
 
     def stop(self) -> None:
         """Ends the process, whatever it does."""
@@ -103,9 +91,7 @@ def _serve(make: Make, pipe: Connection, threads: int) -> None:
     """The life of a process: pairs in, outcomes out."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends it
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    import torch
-
-    torch.set_num_threads(threads)
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))  # torch reads it when the model loads
     worker = make()
     while True:
         pipe.send(worker(pipe.recv()))

@@ -9,10 +9,10 @@ from collections.abc import Generator, Sequence
 from importlib.util import find_spec
 from typing import Any
 
-from semantic_cc.batch.engines import TRIES, Make, died
+from semantic_cc.batch.engines import Make
 from semantic_cc.batch.manifest import Entry
 from semantic_cc.batch.work import Outcome
-from semantic_cc.errors import InputError
+from semantic_cc.errors import InputError, SemanticCCError
 
 ADDRESS = "RAY_ADDRESS"
 """Environment variable with the cluster's address; without it Ray starts on this machine."""
@@ -27,10 +27,11 @@ def check_ray() -> None:
 def over_ray(entries: Sequence[Entry], make: Make, workers: int) -> Generator[Outcome]:
     """Outcomes as they come, from `workers` actors of one CPU each, and a share of a GPU where there is one.
 
-    An actor that dies is replaced, and its pair begun again, `TRIES` times at most.
+    Ray replaces an actor that dies, and has its pair begun again.
 
     Raises:
         InputError: there is no cluster at `ADDRESS`.
+        SemanticCCError: Ray gives up.
     """
     if not entries:
         return
@@ -47,6 +48,9 @@ def over_ray(entries: Sequence[Entry], make: Make, workers: int) -> Generator[Ou
             raise InputError(f"no Ray cluster at {os.environ.get(ADDRESS)}; check {ADDRESS}") from error
     try:
         yield from _outcomes(entries, make, workers)
+    except ray.exceptions.RayError as error:
+        reason = " ".join(str(error).split())[:300]
+        raise SemanticCCError(f"Ray gave up ({reason}); what is done is kept, start again") from error
     finally:
         if ours:
             ray.shutdown()
@@ -63,9 +67,8 @@ class _Actor:
 def _outcomes(entries: Sequence[Entry], make: Make, workers: int) -> Generator[Outcome]:
     import ray
 
-    context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = False
-    context.max_errored_blocks = -1  # a pair that kills its actors is missing below, and the others go on
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
     rows = [{"entry": pickle.dumps(entry)} for entry in entries]
     # A block for each pair: what an actor that dies takes with it, and what comes back at once.
     results = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
@@ -74,13 +77,7 @@ def _outcomes(entries: Sequence[Entry], make: Make, workers: int) -> Generator[O
         compute=ray.data.ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=1),
         num_cpus=1,
         num_gpus=min(1.0, ray.cluster_resources().get("GPU", 0) / workers),
-        max_restarts=-1,
-        max_task_retries=TRIES - 1,
     )
-    missing = {entry.id: entry for entry in entries}
     for row in results.iter_rows():
         outcome: Outcome = pickle.loads(row["outcome"])
-        del missing[outcome.id]
         yield outcome
-    for entry in missing.values():
-        yield died(entry)

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import functools
 import json
+import secrets
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import asdict, dataclass
@@ -89,7 +90,8 @@ def run_batch(
     with locked(out / ".lock", wait=False):
         here = engine == "local" and workers == 1
         # Even where others do the work: the model is converted and found fit once, and its digest is known.
-        worker = Worker(load, settings, out, device=None if here else "cpu")
+        run = secrets.token_hex(8)
+        worker = Worker(load, settings, out, run, device=None if here else "cpu")
         model = {"name": worker.model.info.name, "digest": worker.model.info.digest}
         left = [entry for entry in entries if not worker.is_finished(entry)]
         if here:
@@ -97,7 +99,7 @@ def run_batch(
         else:
             del worker
             work = over_ray if engine == "ray" else in_processes
-            make = functools.partial(Worker, load, settings, out)
+            make = functools.partial(Worker, load, settings, out, run)
             outcomes = work(left, make, min(workers, len(left)))
         reasons = _follow(outcomes, len(entries), len(left), progress)
         _sweep(out)

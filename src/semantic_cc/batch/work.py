@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pandas
@@ -44,6 +44,9 @@ RECORD = "pair.json"
 
 CHANGES = f"{LAYER}.parquet"
 """The polygons of a pair, which every pair with a mask has."""
+
+TRIES = 3
+"""Times that a pair is begun in one run, if the process that works on it dies each time."""
 
 Load = Callable[[str | None], SemanticCC]
 """The device, None = the best there is -> the loaded model."""
@@ -86,11 +89,14 @@ class Worker:
         load: loads it, when it is first needed.
         settings: of the batch.
         out: the batch's folder.
+        run: name of this run of the batch.
         device: for `load`.
     """
 
-    def __init__(self, load: Load, settings: Settings, out: Path, device: str | None = None) -> None:
-        self.settings, self.out = settings, out
+    def __init__(
+        self, load: Load, settings: Settings, out: Path, run: str, device: str | None = None
+    ) -> None:
+        self.settings, self.out, self.run = settings, out, run
         self._load, self._device = load, device
 
     @cached_property
@@ -103,8 +109,9 @@ class Worker:
         try:
             job = self._job(entry)
             folder = folder_of(self.out, entry)
-            with locked(folder.with_name(f".{folder.name}.lock")):
+            with locked(folder.with_name(f".{folder.name}.lock")) as lock:
                 if not _is_finished(folder, job):
+                    self._count_try(lock)
                     self._describe(entry, job, folder)
         except SemanticCCError as error:
             return Outcome(entry.id, " ".join(str(error).split()))
@@ -121,6 +128,20 @@ class Worker:
             return _is_finished(folder_of(self.out, entry), self._job(entry))
         except SemanticCCError:
             return False  # the work will say what is wrong
+
+    def _count_try(self, lock: IO[str]) -> None:
+        """Leaves a mark in the lock, which outlives this process alone if it dies at this pair.
+
+        Raises:
+            SemanticCCError: that has happened too often in this run.
+        """
+        lock.seek(0)
+        if lock.read().split().count(self.run) == TRIES:
+            raise SemanticCCError(
+                f"{TRIES} processes died of it, perhaps for lack of memory; try fewer workers or a smaller --batch"
+            )
+        lock.write(f"{self.run}\n")
+        lock.flush()
 
     def _describe(self, entry: Entry, job: dict[str, Any], folder: Path) -> None:
         _clear(folder)
