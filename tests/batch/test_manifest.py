@@ -26,9 +26,7 @@ ROWS = [
 def expected(folder: Path) -> tuple[Entry, ...]:
     return (
         Entry("a/1", f"{folder}/x/a.tif", "/y/b.tif", ((3, 2, 1), (1, 2, 3)), "EPSG:32614"),
-        Entry(
-            "17", "https://example.org/a.tif", "s3://b/c.tif", dates=("2020-01-31", "2024-05-01T10:00:00")
-        ),
+        Entry("17", "https://example.org/a.tif", "s3://b/c.tif", dates=("2020-01-31", "2024-05-01T10:00:00")),
     )
 
 

@@ -36,8 +36,11 @@ class TalkingModel(PixelModel):
         once: a file that is made by the first death, after which there is none.
     """
 
+    digest = "d1"
+
     def __init__(self, pause: float = 0, dies_at: int | None = None, once: Path | None = None) -> None:
         super().__init__()
+        self.info.digest = self.digest
         self.pause, self.dies_at, self.once = pause, dies_at, once
 
     def locate(self, before: np.ndarray, after: np.ndarray):
@@ -56,7 +59,7 @@ class TalkingModel(PixelModel):
         mask = class_mask(planes)
         return ChangeDescription(
             f"{instruction or 'pixels'} differ, {(mask > 0).sum()} of them", {}, True, 0.9, mask, 1 - planes[0],
-            maps.heatmap[0], {ROAD: "road", BUILDING: "building"}, model={"name": "pixels", "digest": "d1"},
+            maps.heatmap[0], {ROAD: "road", BUILDING: "building"}, model={"name": "pixels", "digest": self.digest},
         )  # fmt: skip
 
 
@@ -95,9 +98,7 @@ def manifest(folder: Path, rows: list[tuple[str, ...]], header: str = "id,before
 
 def run(path: Path, out: Path, settings: Settings = SETTINGS, model: dict | None = None, **options) -> dict:
     """A batch with the talking model; `model` are its arguments."""
-    return run_batch(
-        read_manifest(path).entries, partial(load, **(model or {})), settings, out, **options
-    )
+    return run_batch(read_manifest(path).entries, partial(load, **(model or {})), settings, out, **options)
 
 
 def table(out: Path) -> dict[str, dict[str, str]]:
