@@ -47,7 +47,8 @@ def write_table(out: Path, entries: Sequence[Entry], reasons: Mapping[str, str])
             if entry.id in reasons:
                 rows.writerow({**given, "status": "failed", "reason": reasons[entry.id]})
                 continue
-            record = read_record(folder_of(out, entry)) or {}
+            record = read_record(folder_of(out, entry))
+            assert record is not None  # it is finished
             notes = " | ".join(record["notes"])
             found = {**record, **given, "status": "done", "folder": f"{PAIRS}/{entry.folder}", "notes": notes}
             rows.writerow(found)

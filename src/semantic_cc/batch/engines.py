@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from multiprocessing.connection import Connection
 
 from semantic_cc.batch.manifest import Entry
-from semantic_cc.batch.work import Outcome, Worker
+from semantic_cc.batch.work import TRIES, Outcome, Worker, died
 
 Make = Callable[[], Worker]
 """Makes a worker; can be sent to another process."""
@@ -21,7 +21,7 @@ Make = Callable[[], Worker]
 def in_processes(entries: Sequence[Entry], make: Make, workers: int) -> Generator[Outcome]:
     """Outcomes as they come, from `workers` processes that each load the model.
 
-    A process that dies takes down nothing: its pair is begun again in a new one.
+    A process that dies takes down nothing: its pair is begun again in a new one, `TRIES` times in all.
     """
     if not entries:
         return
@@ -57,7 +57,7 @@ class _Lane:
         self._stopped = False
 
     def __call__(self, entry: Entry) -> Outcome:
-        while True:
+        for _ in range(TRIES):
             try:
                 if self._process is None:
                     self._start()
@@ -68,6 +68,7 @@ class _Lane:
                 if self._stopped:
                     raise
                 self._process = None
+        return died(entry)
 
     def stop(self) -> None:
         """Ends the process, whatever it does."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import pickle
 from collections.abc import Generator, Sequence
@@ -27,7 +28,8 @@ def check_ray() -> None:
 def over_ray(entries: Sequence[Entry], make: Make, workers: int) -> Generator[Outcome]:
     """Outcomes as they come, from `workers` actors of one CPU each, and a share of a GPU where there is one.
 
-    Ray replaces an actor that dies, and has its pair begun again.
+    Ray replaces an actor that dies, and has its pair begun again, `TRIES` times in all. Where the cluster has room for
+    fewer actors, there are fewer.
 
     Raises:
         InputError: there is no cluster at `ADDRESS`.
@@ -70,13 +72,14 @@ def _outcomes(entries: Sequence[Entry], make: Make, workers: int) -> Generator[O
     ray.data.DataContext.get_current().enable_progress_bars = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     rows = [{"entry": pickle.dumps(entry)} for entry in entries]
+    gpus = ray.cluster_resources().get("GPU", 0)
     # A block for each pair: what an actor that dies takes with it, and what comes back at once.
     results = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
         _Actor,
         fn_constructor_args=(make,),
         compute=ray.data.ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=1),
         num_cpus=1,
-        num_gpus=min(1.0, ray.cluster_resources().get("GPU", 0) / workers),
+        num_gpus=1 / math.ceil(workers / gpus) if gpus else 0,
     )
     for row in results.iter_rows():
         outcome: Outcome = pickle.loads(row["outcome"])

@@ -106,12 +106,13 @@ class Worker:
 
     def __call__(self, entry: Entry) -> Outcome:
         """Describes a pair into its folder, unless that is done; never raises for what is wrong with a pair."""
+        folder = folder_of(self.out, entry)
         try:
-            job = self._job(entry)
-            folder = folder_of(self.out, entry)
             with locked(folder.with_name(f".{folder.name}.lock")) as lock:
+                if self._begun(lock) == TRIES:
+                    return died(entry)
+                job = self._job(entry)
                 if not _is_finished(folder, job):
-                    self._count_try(lock)
                     self._describe(entry, job, folder)
         except SemanticCCError as error:
             return Outcome(entry.id, " ".join(str(error).split()))
@@ -129,19 +130,16 @@ class Worker:
         except SemanticCCError:
             return False  # the work will say what is wrong
 
-    def _count_try(self, lock: IO[str]) -> None:
-        """Leaves a mark in the lock, which outlives this process alone if it dies at this pair.
+    def _begun(self, lock: IO[str]) -> int:
+        """How often this run began with a pair before, and never came to its end.
 
-        Raises:
-            SemanticCCError: that has happened too often in this run.
+        Each time leaves a mark in the lock, which stays if the process dies.
         """
         lock.seek(0)
-        if lock.read().split().count(self.run) == TRIES:
-            raise SemanticCCError(
-                f"{TRIES} processes died of it, perhaps for lack of memory; try fewer workers or a smaller --batch"
-            )
+        times = lock.read().split().count(self.run)
         lock.write(f"{self.run}\n")
         lock.flush()
+        return times
 
     def _describe(self, entry: Entry, job: dict[str, Any], folder: Path) -> None:
         _clear(folder)
@@ -243,6 +241,14 @@ class Worker:
             "notes": list(description.notes),
             "files": files,
         }
+
+
+def died(entry: Entry) -> Outcome:
+    """Of a pair that no process survived."""
+    reason = (
+        f"{TRIES} processes died of it, perhaps for lack of memory; try fewer workers or a smaller --batch"
+    )
+    return Outcome(entry.id, reason)
 
 
 def folder_of(out: Path, entry: Entry) -> Path:
