@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import resource
 from pathlib import Path
 
 import geopandas
@@ -11,7 +12,7 @@ import pyarrow.dataset
 import pytest
 import shapely
 from batches import SETTINGS, TalkingModel, archive, left, manifest, run, table
-from processes import survives_kills
+from processes import forked, survives_kills
 from scenes import landscape, write_raster
 
 from semantic_cc.batch.pace import pace_line
@@ -193,6 +194,34 @@ def test_a_batch_of_failures_has_a_table_and_no_dataset(tmp_path: Path, out: Pat
     run(manifest(folder, [("a", "none.tif", "none.tif")]), out)
     assert "none.tif: no such file" in table(out)["a"]["reason"]
     assert names(out) == {"pairs.csv", "batch.json", "pairs"} and not names(out / "pairs")
+
+
+def test_files_of_others_are_left_alone(tmp_path: Path, out: Path) -> None:
+    notes = out / "pairs" / "scene 0" / "notes.txt"
+    notes.parent.mkdir(parents=True)
+    notes.write_text("mine")
+    run(archive(tmp_path / "in", scenes=2), out)
+    assert "holds something else than a pair's results" in table(out)["scene 0"]["reason"]
+    assert names(notes.parent) == {"notes.txt"} and table(out)["scene 1"]["status"] == "done"
+
+
+def test_a_full_disk_fails_pairs_that_are_done_later(tmp_path: Path, out: Path) -> None:
+    path = archive(tmp_path / "in", pictures=0)
+    run(path, tmp_path / "whole")
+
+    def limited() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000))  # a write beyond it fails as on a full disk
+        run(path, out)
+
+    process = forked(limited)
+    process.join()
+    assert process.exitcode == 0
+    rows = table(out).values()
+    assert {row["status"] for row in rows} == {"failed"} and all(
+        "free space" in row["reason"] for row in rows
+    )
+    run(path, out)
+    assert left(out) == left(tmp_path / "whole")
 
 
 def test_two_runs_do_not_write_to_one_folder(tmp_path: Path, out: Path) -> None:

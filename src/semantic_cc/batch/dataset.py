@@ -76,7 +76,7 @@ def write_changes(out: Path, entries: Sequence[Entry]) -> None:
                     work, index=False, write_covering_bbox=True
                 )
             written.add(path.parent)
-    for folder in (out / DATASET).glob("*"):
+    for folder in (out / DATASET).glob("part=*"):
         if folder not in written:
             shutil.rmtree(folder)
 

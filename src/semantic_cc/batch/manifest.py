@@ -156,7 +156,7 @@ def _read_csv(path: Path) -> tuple[list[str], list[tuple[str, Row]]]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             lines = csv.DictReader(file, strict=True)
             columns = list(lines.fieldnames or ())
-            rows = [(f"line {lines.line_num}", row) for row in lines]
+            rows: list[tuple[str, Row]] = [(f"line {lines.line_num}", row) for row in lines]
     except (csv.Error, UnicodeDecodeError, OSError) as error:
         raise DataError(f"{path}: cannot be read ({error}); save it as CSV in UTF-8") from error
     for where, row in rows:

@@ -18,7 +18,7 @@ from semantic_cc.batch.dataset import DATASET, write_changes, write_table
 from semantic_cc.batch.engines import in_processes
 from semantic_cc.batch.manifest import Entry
 from semantic_cc.batch.over_ray import check_ray, over_ray
-from semantic_cc.batch.work import PAIRS, Load, Outcome, Settings, Worker
+from semantic_cc.batch.work import PAIRS, Load, Outcome, Settings, Worker, clear, read_record
 from semantic_cc.files import check_folder, locked, write_files
 
 SUMMARY = "batch.json"
@@ -135,10 +135,14 @@ def _follow(
 
 
 def _sweep(out: Path) -> None:
-    """Takes away what killed runs left, now that no pair is worked on."""
-    for folder, pattern in ((out / PAIRS, ".*.lock"), (out, ".*.tmp"), (out / DATASET, "part=*/.*.tmp")):
-        for path in folder.glob(pattern):
-            path.unlink(missing_ok=True)
+    """Takes away what processes left that were killed, now that no pair is worked on."""
+    for lock in (out / PAIRS).glob(".*.lock"):
+        folder = lock.with_name(lock.name.removeprefix(".").removesuffix(".lock"))
+        if read_record(folder) is None:
+            clear(folder)
+        lock.unlink()
+    for path in (*out.glob(".*.tmp"), *(out / DATASET).glob("part=*/.*.tmp")):
+        path.unlink()
 
 
 def _plain(settings: Settings) -> dict[str, Any]:

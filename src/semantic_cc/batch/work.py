@@ -19,7 +19,7 @@ from affine import Affine
 
 from semantic_cc import __version__
 from semantic_cc.batch.manifest import Entry
-from semantic_cc.errors import SemanticCCError
+from semantic_cc.errors import OutputError, SemanticCCError
 from semantic_cc.figures.outputs import write_outputs
 from semantic_cc.files import locked, new_files, write_files
 from semantic_cc.images import read_pair
@@ -41,6 +41,9 @@ PAIRS = "pairs"
 
 RECORD = "pair.json"
 """Written last: a pair is finished where it is there and names the same job."""
+
+SCAN = ".scan"
+"""What `map_changes` needs to go on, in the folder of a pair."""
 
 CHANGES = f"{LAYER}.parquet"
 """The polygons of a pair, which every pair with a mask has."""
@@ -108,8 +111,10 @@ class Worker:
         """Describes a pair into its folder, unless that is done; never raises for what is wrong with a pair."""
         folder = folder_of(self.out, entry)
         try:
-            with locked(folder.with_name(f".{folder.name}.lock")) as lock:
-                if self._begun(lock) == TRIES:
+            with locked(lock_of(folder)) as lock:
+                begun = self._begin(folder, lock)
+                if begun == TRIES:
+                    clear(folder)
                     return died(entry)
                 job = self._job(entry)
                 if not _is_finished(folder, job):
@@ -130,26 +135,32 @@ class Worker:
         except SemanticCCError:
             return False  # the work will say what is wrong
 
-    def _begun(self, lock: IO[str]) -> int:
+    def _begin(self, folder: Path, lock: IO[str]) -> int:
         """How often this run began with a pair before, and never came to its end.
 
         Each time leaves a mark in the lock, which stays if the process dies.
+
+        Raises:
+            OutputError: what is in the folder is nothing that a batch left.
         """
         lock.seek(0)
-        times = lock.read().split().count(self.run)
+        marks = lock.read().split()
+        found = {path.name for path in folder.iterdir()} if folder.is_dir() and not marks else set()
+        if RECORD not in found and not found <= {SCAN}:
+            raise OutputError(f"{folder}: holds something else than a pair's results; choose another --out")
         lock.write(f"{self.run}\n")
         lock.flush()
-        return times
+        return marks.count(self.run)
 
     def _describe(self, entry: Entry, job: dict[str, Any], folder: Path) -> None:
-        _clear(folder)
+        clear(folder)
         describe = self._describe_scene if job["kind"] == "scene" else self._describe_pictures
         try:
             record = {"id": entry.id, "job": _digest(job), "kind": job["kind"], **describe(entry, folder)}
             text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
             write_files(folder, {RECORD: text.encode()})
         except BaseException:
-            _clear(folder)
+            clear(folder)
             raise
 
     def _job(self, entry: Entry) -> dict[str, Any]:
@@ -256,6 +267,11 @@ def folder_of(out: Path, entry: Entry) -> Path:
     return out / PAIRS / entry.folder
 
 
+def lock_of(folder: Path) -> Path:
+    """The lock beside the folder of a pair: who holds it works on the pair."""
+    return folder.with_name(f".{folder.name}.lock")
+
+
 def read_record(folder: Path) -> dict[str, Any] | None:
     """What the folder of a pair says of its results; None where they are not finished."""
     try:
@@ -263,6 +279,22 @@ def read_record(folder: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return record if isinstance(record, dict) else None
+
+
+def clear(folder: Path) -> None:
+    """Takes away what an unfinished or outdated run left, but for a scan that can go on."""
+    if not folder.is_dir():
+        return
+    (folder / RECORD).unlink(missing_ok=True)  # first, so that the rest never looks finished
+    for path in folder.iterdir():
+        if path.name == SCAN:
+            continue
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    if not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def _is_finished(folder: Path, job: dict[str, Any]) -> bool:
@@ -285,19 +317,3 @@ def _amounts(path: Path) -> dict[str, Any]:
         known = bool(areas.notna().all())
         amounts |= {f"{name}s": len(areas), f"{name}_m2": round(float(areas.sum()), 3) if known else None}
     return amounts
-
-
-def _clear(folder: Path) -> None:
-    """Takes away what an unfinished or outdated run left, but for a scan that can go on."""
-    if not folder.is_dir():
-        return
-    (folder / RECORD).unlink(missing_ok=True)  # first, so that the rest never looks finished
-    for path in folder.iterdir():
-        if path.name == ".scan":
-            continue
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
-    if not any(folder.iterdir()):
-        folder.rmdir()
