@@ -46,8 +46,11 @@ def over_ray(entries: Sequence[Entry], make: Make, workers: int) -> Generator[Ou
         local: dict[str, Any] = {} if os.environ.get(ADDRESS) else {"num_cpus": workers + 1}
         try:
             ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR, **local)
-        except ConnectionError as error:
-            raise InputError(f"no Ray cluster at {os.environ.get(ADDRESS)}; check {ADDRESS}") from error
+        except (ConnectionError, ray.exceptions.RayError) as error:
+            where = os.environ.get(ADDRESS, "this machine")
+            raise InputError(
+                f"no Ray at {where} for us; check {ADDRESS}, and RAY_AUTH_TOKEN where it wants one"
+            ) from error
     try:
         yield from _outcomes(entries, make, workers)
     except ray.exceptions.RayError as error:
