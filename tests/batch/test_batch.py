@@ -191,8 +191,9 @@ def test_what_nobody_foresaw_fails_one_pair(
 def test_a_batch_of_failures_has_a_table_and_no_dataset(tmp_path: Path, out: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
-    run(manifest(folder, [("a", "none.tif", "none.tif")]), out)
-    assert "none.tif: no such file" in table(out)["a"]["reason"]
+    long = "x" * 300  # more than any file system takes
+    run(manifest(folder, [("a", "none.tif", "none.tif"), ("b", long, long)]), out)
+    assert "none.tif: no such file" in table(out)["a"]["reason"] and table(out)["b"]["reason"]
     assert names(out) == {"pairs.csv", "batch.json", "pairs"} and not names(out / "pairs")
 
 

@@ -132,7 +132,7 @@ class Worker:
         """Whether the pair's folder holds what this model makes of these files under these settings."""
         try:
             return _is_finished(folder_of(self.out, entry), self._job(entry))
-        except SemanticCCError:
+        except (SemanticCCError, OSError):
             return False  # the work will say what is wrong
 
     def _begin(self, folder: Path, lock: IO[str]) -> int:
