@@ -149,7 +149,7 @@ def footprint(window: Window, grid: Grid) -> tuple[shapely.Geometry, list[float]
 
 
 def cut_at_antimeridian(shape: shapely.Geometry) -> shapely.Geometry:
-    """A shape in degrees that crosses the antimeridian -> its parts east and west of it, in this order.
+    """A shape in degrees that crosses the antimeridian -> its parts, those west of it first.
 
     Any other shape, of less than 180 degrees, comes back as it is.
     """
