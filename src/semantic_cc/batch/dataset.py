@@ -12,8 +12,8 @@ from pathlib import Path
 import geopandas
 import pandas
 
+from semantic_cc.batch.folders import CHANGES, PAIRS, folder_of, read_record
 from semantic_cc.batch.manifest import Entry
-from semantic_cc.batch.work import CHANGES, PAIRS, folder_of, read_record
 from semantic_cc.files import new_file
 from semantic_cc.scene.earth import WGS84, cut_at_antimeridian
 

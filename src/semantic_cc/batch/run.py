@@ -16,9 +16,10 @@ from typing import Any, Literal
 from semantic_cc import __version__
 from semantic_cc.batch.dataset import DATASET, write_changes, write_table
 from semantic_cc.batch.engines import in_processes
+from semantic_cc.batch.folders import PAIRS, clear, read_record
 from semantic_cc.batch.manifest import Entry
 from semantic_cc.batch.over_ray import check_ray, over_ray
-from semantic_cc.batch.work import PAIRS, Load, Outcome, Settings, Worker, clear, read_record
+from semantic_cc.batch.work import Load, Outcome, Settings, Worker
 from semantic_cc.files import check_folder, locked, write_files
 
 SUMMARY = "batch.json"

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
-import shutil
 import traceback
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -18,6 +16,7 @@ import pandas
 from affine import Affine
 
 from semantic_cc import __version__
+from semantic_cc.batch.folders import CHANGES, RECORD, SCAN, clear, digest_of, folder_of, is_finished, lock_of
 from semantic_cc.batch.manifest import Entry
 from semantic_cc.errors import OutputError, SemanticCCError
 from semantic_cc.figures.outputs import write_outputs
@@ -26,7 +25,7 @@ from semantic_cc.images import read_pair
 from semantic_cc.predictor import SemanticCC
 from semantic_cc.scene.changes import SceneOptions, map_changes, open_scene
 from semantic_cc.scene.earth import whole_of
-from semantic_cc.scene.export import FORMATS, LAYER, make_frame, write_frame
+from semantic_cc.scene.export import FORMATS, make_frame, write_frame
 from semantic_cc.scene.grid import Grid
 from semantic_cc.scene.places import CLASS_NAMES, Place
 from semantic_cc.scene.polygons import find_polygons
@@ -35,18 +34,6 @@ from semantic_cc.scene.recognise import is_scene
 from semantic_cc.scene.sources import identity_of
 from semantic_cc.scene.telling import tell_changes
 from semantic_cc.scene.tiling import Tiling
-
-PAIRS = "pairs"
-"""Folder of the pairs' own folders."""
-
-RECORD = "pair.json"
-"""Written last: a pair is finished where it is there and names the same job."""
-
-SCAN = ".scan"
-"""What `map_changes` needs to go on, in the folder of a pair."""
-
-CHANGES = f"{LAYER}.parquet"
-"""The polygons of a pair, which every pair with a mask has."""
 
 TRIES = 3
 """Times that a pair is begun in one run, if the process that works on it dies each time."""
@@ -117,7 +104,7 @@ class Worker:
                     clear(folder)
                     return died(entry)
                 job = self._job(entry)
-                if not _is_finished(folder, job):
+                if not is_finished(folder, job):
                     self._describe(entry, job, folder)
         except SemanticCCError as error:
             return Outcome(entry.id, " ".join(str(error).split()))
@@ -131,7 +118,7 @@ class Worker:
     def is_finished(self, entry: Entry) -> bool:
         """Whether the pair's folder holds what this model makes of these files under these settings."""
         try:
-            return _is_finished(folder_of(self.out, entry), self._job(entry))
+            return is_finished(folder_of(self.out, entry), self._job(entry))
         except (SemanticCCError, OSError):
             return False  # the work will say what is wrong
 
@@ -156,7 +143,7 @@ class Worker:
         clear(folder)
         describe = self._describe_scene if job["kind"] == "scene" else self._describe_pictures
         try:
-            record = {"id": entry.id, "job": _digest(job), "kind": job["kind"], **describe(entry, folder)}
+            record = {"id": entry.id, "job": digest_of(job), "kind": job["kind"], **describe(entry, folder)}
             text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
             write_files(folder, {RECORD: text.encode()})
         except BaseException:
@@ -260,52 +247,6 @@ def died(entry: Entry) -> Outcome:
         f"{TRIES} processes died of it, perhaps for lack of memory; try fewer workers or a smaller --batch"
     )
     return Outcome(entry.id, reason)
-
-
-def folder_of(out: Path, entry: Entry) -> Path:
-    """Where a pair's results lie in the batch's folder."""
-    return out / PAIRS / entry.folder
-
-
-def lock_of(folder: Path) -> Path:
-    """The lock beside the folder of a pair: who holds it works on the pair."""
-    return folder.with_name(f".{folder.name}.lock")
-
-
-def read_record(folder: Path) -> dict[str, Any] | None:
-    """What the folder of a pair says of its results; None where they are not finished."""
-    try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return record if isinstance(record, dict) else None
-
-
-def clear(folder: Path) -> None:
-    """Takes away what an unfinished or outdated run left, but for a scan that can go on."""
-    if not folder.is_dir():
-        return
-    (folder / RECORD).unlink(missing_ok=True)  # first, so that the rest never looks finished
-    for path in folder.iterdir():
-        if path.name == SCAN:
-            continue
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
-    if not any(folder.iterdir()):
-        folder.rmdir()
-
-
-def _is_finished(folder: Path, job: dict[str, Any]) -> bool:
-    record = read_record(folder)
-    if record is None or record.get("job") != _digest(job):
-        return False
-    return all((folder / name).is_file() for name in record["files"])
-
-
-def _digest(job: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(job, sort_keys=True).encode()).hexdigest()
 
 
 def _amounts(path: Path) -> dict[str, Any]:
