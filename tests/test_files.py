@@ -1,11 +1,13 @@
 """All or nothing on disk."""
 
+import time
 from pathlib import Path
 
 import pytest
+from processes import forked
 
 from semantic_cc.errors import OutputError
-from semantic_cc.files import check_file, check_folder, new_files, new_folder, write_files
+from semantic_cc.files import check_file, check_folder, locked, new_files, new_folder, write_files
 
 
 def names(folder: Path) -> set[str]:
@@ -122,3 +124,39 @@ def test_new_files_where_nothing_can_be_written(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="disk is full"), new_files(tmp_path / "new"):
         raise OSError(28, "disk is full")
     assert names(tmp_path) == {"file", "new"}
+
+
+def test_a_lock_ends_with_its_process_and_keeps_what_that_wrote(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "lock"
+
+    def hold() -> None:
+        with locked(path) as file:
+            file.write("mark")
+            file.flush()
+            time.sleep(60)
+
+    holder = forked(hold)
+    while not (path.exists() and path.read_text()):
+        time.sleep(0.01)
+    with pytest.raises(OutputError, match="another run is writing there"), locked(path, wait=False):
+        pass
+    holder.kill()
+    with locked(path) as file:
+        file.seek(0)
+        assert file.read() == "mark"
+    assert names(tmp_path) == {"new"}
+
+
+def test_a_lock_is_held_by_one_at_a_time(tmp_path: Path) -> None:
+    count = tmp_path / "count"
+    count.write_text("0")
+
+    def add() -> None:
+        for _ in range(25):
+            with locked(tmp_path / "lock"):
+                count.write_text(str(int(count.read_text()) + 1))
+
+    processes = [forked(add) for _ in range(4)]
+    for process in processes:
+        process.join()
+    assert count.read_text() == "100"

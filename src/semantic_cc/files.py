@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from semantic_cc.errors import OutputError
 
@@ -149,6 +151,48 @@ def write_files(folder: str | Path, files: Mapping[str, bytes]) -> list[Path]:
         for part in temporary:
             part.unlink(missing_ok=True)
     return paths
+
+
+@contextmanager
+def locked(path: str | Path, wait: bool = True) -> Iterator[IO[str]]:
+    """Holds a lock, the file `path`, which is gone afterwards; the system lets go of it when the process dies.
+
+    Yields the file, open for reading and appending: what is written stays for the next one where the process dies.
+
+    Args:
+        path: of a file that is for nothing else; its folder is made if need be.
+        wait: for whoever holds it.
+
+    Raises:
+        OutputError: `wait` is off and another process holds it; it cannot be made.
+    """
+    import fcntl
+
+    path = check_file(path)
+    how = fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB)
+    with contextlib.ExitStack() as held:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = held.enter_context(path.open("a+"))
+            fcntl.flock(file, how)
+            while not _is_at(file, path):  # whoever held it has taken it away meanwhile
+                file = held.enter_context(path.open("a+"))
+                fcntl.flock(file, how)
+        except BlockingIOError as error:
+            raise OutputError(f"{path.parent}: another run is writing there; wait for its end") from error
+        except OSError as error:
+            raise OutputError(f"{path}: cannot be locked ({error.strerror}); choose another place") from error
+        try:
+            yield file
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _is_at(file: IO[str], path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _umask() -> int:

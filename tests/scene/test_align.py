@@ -15,8 +15,8 @@ from scenes import PLACE, UTM, landscape, noise, write_raster
 from semantic_cc.errors import ImageError, InputError
 from semantic_cc.scene import align
 from semantic_cc.scene.align import open_pair
+from semantic_cc.scene.earth import ground_sampling
 from semantic_cc.scene.grid import Grid, Window
-from semantic_cc.scene.ground import ground_sampling
 from semantic_cc.scene.raster import read_crs
 
 SCENE = landscape(200, 240)

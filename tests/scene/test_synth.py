@@ -13,7 +13,7 @@ from rio_cogeo import cog_validate
 from shapely.geometry import shape
 
 from semantic_cc.errors import InputError, OutputError
-from semantic_cc.scene.ground import ground_sampling
+from semantic_cc.scene.earth import ground_sampling
 from semantic_cc.scene.raster import read_crs
 from semantic_cc.scene.synth import FILES, place_grid, write_scene
 from semantic_cc.types import BUILDING, LABEL_VALUES

@@ -123,18 +123,41 @@ def load_model(name: str, **options: Any) -> SemanticCC:
         return SemanticCC.from_pretrained(name, **options)
 
 
+def add_asked_model(parser: argparse.ArgumentParser) -> None:
+    """Declares which model describes, and what it is asked."""
+    parser.add_argument(
+        "--model", metavar="NAME|DIR", default="small", help="a shipped model, a folder or a hub id [small]"
+    )
+    parser.add_argument(
+        "--llm-dtype",
+        choices=("float32", "bfloat16", "int8", "int4"),
+        help="type of the language model's weights [its own]; int8 and int4 need semantic-cc[quantised]",
+    )
+    parser.add_argument(
+        "--llm-device-map",
+        choices=("auto",),
+        help="spread the language model over all GPUs, and the CPU if need be",
+    )
+    add_mismatch(parser)
+    parser.add_argument("--instruction", metavar="TEXT", help="ask this one text instead of the model's own")
+
+
 def load_asked_model(arguments: argparse.Namespace) -> SemanticCC:
-    """The model that `describe` was asked for, on plain pictures and on scenes.
+    """The model that `add_asked_model` was told.
 
     Raises:
         As `SemanticCC.from_pretrained`.
     """
-    return load_model(
-        arguments.model,
-        allow_foundation_mismatch=arguments.allow_foundation_mismatch,
-        llm_dtype=arguments.llm_dtype,
-        llm_device_map=arguments.llm_device_map,
-    )
+    return load_model(arguments.model, **model_options(arguments))
+
+
+def model_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What `add_asked_model` was told of how to load the model: options of `SemanticCC.from_pretrained`."""
+    return {
+        "allow_foundation_mismatch": arguments.allow_foundation_mismatch,
+        "llm_dtype": arguments.llm_dtype,
+        "llm_device_map": arguments.llm_device_map,
+    }
 
 
 def change_line(description: ChangeDescription) -> str:

@@ -14,7 +14,7 @@ import argparse
 import dataclasses
 import json
 
-from semantic_cc.cli.console import add_mismatch, change_line, load_asked_model, say, stdout_for_us
+from semantic_cc.cli.console import add_asked_model, change_line, load_asked_model, say, stdout_for_us
 from semantic_cc.cli.scene import add_scene_arguments, is_scene_call, run_scene
 
 NAME = "describe"
@@ -29,21 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_true", help="print the report as one JSON object and nothing else"
     )
-    parser.add_argument(
-        "--model", metavar="NAME|DIR", default="small", help="a shipped model, a folder or a hub id [small]"
-    )
-    parser.add_argument(
-        "--llm-dtype",
-        choices=("float32", "bfloat16", "int8", "int4"),
-        help="type of the language model's weights [its own]; int8 and int4 need semantic-cc[quantised]",
-    )
-    parser.add_argument(
-        "--llm-device-map",
-        choices=("auto",),
-        help="spread the language model over all GPUs, and the CPU if need be",
-    )
-    add_mismatch(parser)
-    parser.add_argument("--instruction", metavar="TEXT", help="ask this one text instead of the model's own")
+    add_asked_model(parser)
     add_scene_arguments(parser)
 
 

@@ -16,6 +16,7 @@ from typing import NoReturn
 from semantic_cc import __version__
 from semantic_cc.cli import (
     align,
+    batch,
     calibrate,
     data,
     demo,
@@ -30,7 +31,21 @@ from semantic_cc.cli import (
 )
 from semantic_cc.errors import InputError, SemanticCCError
 
-COMMANDS = (describe, demo, synth, data, pretrain, align, train, calibrate, evaluate, score, publish, weights)
+COMMANDS = (
+    describe,
+    batch,
+    demo,
+    synth,
+    data,
+    pretrain,
+    align,
+    train,
+    calibrate,
+    evaluate,
+    score,
+    publish,
+    weights,
+)
 """Modules with NAME, HELP, `add_arguments(parser)` and `run(arguments) -> None`."""
 
 

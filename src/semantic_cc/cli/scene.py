@@ -5,9 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from semantic_cc.cli.console import load_asked_model, positive, progress_bar, say, stdout_for_us
+
+if TYPE_CHECKING:
+    from semantic_cc.scene.changes import SceneOptions
+    from semantic_cc.scene.tiling import Tiling
 
 _FORMATS = ("geojson", "gpkg", "parquet", "fgb")
 _ALONE = ("regularise", "bands", "crs", "resolution", "coregister", "strict", "tile", "overlap", "batch")
@@ -60,8 +64,12 @@ def is_scene_call(arguments: argparse.Namespace) -> bool:
     """Whether `describe` was asked for a scene: by an argument of scenes, or by what the images are."""
     from semantic_cc.scene.recognise import is_scene
 
-    asked = any(getattr(arguments, name) not in (None, False) for name in _ALONE)
-    return asked or is_scene(arguments.before) or is_scene(arguments.after)
+    return asks_for_scenes(arguments) or is_scene(arguments.before) or is_scene(arguments.after)
+
+
+def asks_for_scenes(arguments: argparse.Namespace) -> bool:
+    """Whether an argument was given that scenes alone have."""
+    return any(getattr(arguments, name) not in (None, False) for name in _ALONE)
 
 
 def run_scene(arguments: argparse.Namespace) -> None:
@@ -76,11 +84,10 @@ def run_scene(arguments: argparse.Namespace) -> None:
     folder = check_folder(arguments.out)
 
     from semantic_cc.scene.changes import map_changes, open_scene
-    from semantic_cc.scene.tiling import Tiling
+    from semantic_cc.scene.telling import tell_changes
 
-    given = {name: value for name in ("tile", "overlap") if (value := getattr(arguments, name)) is not None}
-    tiling = Tiling(**given)
-    with open_scene(arguments.before, arguments.after, _options(arguments)) as (pair, inspection):
+    options, tiling = scene_options(arguments), scene_tiling(arguments)
+    with open_scene(arguments.before, arguments.after, options) as (pair, inspection):
         if not arguments.json:
             for finding in inspection.findings:
                 say(f"warning: {finding.message}")
@@ -90,44 +97,38 @@ def run_scene(arguments: argparse.Namespace) -> None:
                 report = map_changes(
                     pair, inspection, model, folder, tiling=tiling, batch=arguments.batch, progress=progress
                 )
-            report |= _tell_places(arguments, report, inspection, pair, model, folder)
+            with progress_bar("places") as progress:
+                report |= tell_changes(
+                    report, pair, inspection, model, folder, instruction=arguments.instruction,
+                    formats=arguments.formats, regularise=arguments.regularise, progress=progress,
+                )  # fmt: skip
     _tell(report, folder, arguments.json)
 
 
-def _tell_places(
-    arguments: argparse.Namespace,
-    report: dict[str, Any],
-    inspection: Any,
-    pair: Any,
-    model: Any,
-    folder: Path,
-) -> dict[str, Any]:
-    """Polygons, sentences and reports from the maps in `folder`; what of the report is told, and all files."""
-    from semantic_cc.scene.report import write_report
+def scene_tiling(arguments: argparse.Namespace) -> Tiling:
+    """The windows asked for.
 
-    def describe(before: Any, after: Any) -> Any:
-        return model.describe(before, after, instruction=arguments.instruction)
+    Raises:
+        InputError: impossible ones.
+    """
+    from semantic_cc.scene.tiling import Tiling
 
-    warnings = [
-        {"kind": finding.check, "text": finding.message, "number": finding.value}
-        for finding in inspection.findings
-    ]
-    kept = ("version", "model", "inputs", "tiling")
-    with progress_bar("places") as progress:
-        told = write_report(
-            folder, pair.grid, pair, describe, warnings, {key: report[key] for key in kept},
-            formats=arguments.formats, regularise=arguments.regularise, progress=progress,
-        )  # fmt: skip
-    return {"sentence": told["sentence"], "files": list(dict.fromkeys([*report["files"], *told["files"]]))}
+    given = {name: value for name in ("tile", "overlap") if (value := getattr(arguments, name)) is not None}
+    return Tiling(**given)
 
 
-def _options(arguments: argparse.Namespace) -> Any:
+def scene_options(arguments: argparse.Namespace) -> SceneOptions:
+    """How the images become a scene, as asked for.
+
+    Raises:
+        InputError: no bands, or no coordinate reference system.
+    """
     from semantic_cc.scene.changes import SceneOptions
-    from semantic_cc.scene.raster import parse_bands, read_crs
+    from semantic_cc.scene.raster import read_crs
+    from semantic_cc.scene.sources import parse_bands_of_both
 
-    bands = [parse_bands(text) for text in arguments.bands.split("/", 1)] if arguments.bands else [None]
     return SceneOptions(
-        bands=(bands[0], bands[-1]),
+        bands=parse_bands_of_both(arguments.bands) if arguments.bands else (None, None),
         crs=None if arguments.crs is None else read_crs(arguments.crs),
         resolution=arguments.resolution,
         coregister=arguments.coregister,

@@ -19,8 +19,8 @@ from shapely import Polygon, box
 
 from semantic_cc.errors import ImageError, InputError
 from semantic_cc.images import MIN_SIDE
+from semantic_cc.scene.earth import ROUND_SCALE, ground_sampling
 from semantic_cc.scene.grid import Grid, Window
-from semantic_cc.scene.ground import ROUND_SCALE, carry, ground_sampling
 from semantic_cc.scene.raster import Raster, one_line_errors, settings
 
 MAX_SIDE = 200_000
@@ -244,15 +244,20 @@ def _outline(raster: Raster, grid: Grid) -> Polygon | None:
     zero, one = np.zeros_like(t), np.ones_like(t)
     columns = np.concatenate([t, one, 1 - t, zero]) * raster.grid.width
     rows = np.concatenate([zero, t, one, 1 - t]) * raster.grid.height
-    x, y = carry(raster.grid.transform, columns, rows)
+    x, y = _carry(raster.grid.transform, columns, rows)
     assert raster.grid.crs is not None and grid.crs is not None  # both have a place here
     if raster.grid.crs != grid.crs:
         there = Transformer.from_crs(raster.grid.crs.to_wkt(), grid.crs.to_wkt(), always_xy=True)
         x, y = there.transform(x, y)
-    points = np.stack(carry(~grid.transform, x, y), axis=1)
+    points = np.stack(_carry(~grid.transform, x, y), axis=1)
     if not np.isfinite(points).all():
         return None
     return Polygon(points).buffer(0)
+
+
+def _carry(transform: Affine, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """An affine map of many points."""
+    return transform.a * x + transform.b * y + transform.c, transform.d * x + transform.e * y + transform.f
 
 
 def _whole_offset(own: Grid, grid: Grid, transform: Affine) -> tuple[int, int] | None:

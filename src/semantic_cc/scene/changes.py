@@ -19,9 +19,10 @@ from semantic_cc.predictor import SemanticCC
 from semantic_cc.scene.align import AlignedPair, open_pair
 from semantic_cc.scene.checks import Inspection, inspect_pair, refuse_findings
 from semantic_cc.scene.cog import write_mask, write_probability
+from semantic_cc.scene.earth import ground_sampling
 from semantic_cc.scene.grid import Grid
-from semantic_cc.scene.ground import ground_sampling
 from semantic_cc.scene.scan import FACTS, asks_for_words, scan
+from semantic_cc.scene.sources import identity_of
 from semantic_cc.scene.state import MASK_UNKNOWN, ScanState
 from semantic_cc.scene.tiling import Tiling
 from semantic_cc.types import BUILDING, NONE, ROAD
@@ -175,7 +176,7 @@ def grid_as_json(grid: Grid) -> dict[str, Any]:
 def _input(raster: Any) -> dict[str, Any]:
     stretch = raster.stretch
     return {
-        **raster.identity(),
+        **identity_of(raster.name),
         "bands": list(raster.bands),
         "stretch": None if stretch is None else [stretch.low.tolist(), stretch.high.tolist()],
         "grid": grid_as_json(raster.grid),

@@ -11,7 +11,7 @@ import numpy as np
 from semantic_cc.errors import InputError
 from semantic_cc.scene.align import AlignedPair
 from semantic_cc.scene.coregister import MIN_WINDOWS, Shift, measure_shift, read_samples
-from semantic_cc.scene.ground import ground_sampling
+from semantic_cc.scene.earth import ground_sampling
 
 GROUND_SAMPLING = (0.3, 1.0)
 """Metres a pixel that models are trained for (LEVIR: 0.5)."""

@@ -17,6 +17,9 @@ from semantic_cc.scene.grid import Grid, Window
 LONGEST_EDGE = 256
 """Pixels between two vertices at most, before a shape leaves the grid: a straight edge on the map is no geodesic."""
 
+ROUND_SCALE = 2e-3
+"""A projection's own metre is taken for a metre on the ground where it differs by less (UTM: 4e-4)."""
+
 WGS84 = pyproj.CRS("EPSG:4326")
 
 
@@ -93,19 +96,20 @@ def measure(polygons: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
 
 
 def metres_per_pixel(grid: Grid) -> np.ndarray:
-    """Steps on the ground at the grid's centre.
+    """Steps on the ground at the grid's centre, on the ellipsoid of its own datum.
 
     Returns:
         (2, 2) float64 that takes (columns, rows) to metres east and north; the identity with rows upwards where the
         grid is not `on_earth`.
     """
-    if not on_earth(grid):
+    geodetic = _geodetic(grid)
+    if geodetic is None:
         return np.array([[1.0, 0.0], [0.0, -1.0]])
     centre = np.array([grid.width / 2, grid.height / 2])
     points = shapely.points(centre + np.array([(0, 0), (1, 0), (0, 1)]))
-    (lon, lat), *ends = shapely.get_coordinates(to_lonlat(points, grid))
-    geod = WGS84.get_geod()
-    assert geod is not None
+    (lon, lat), *ends = shapely.get_coordinates(to_lonlat(points, grid, geodetic))
+    geod = geodetic.get_geod()
+    assert geod is not None  # it has an ellipsoid
     steps = [geod.inv(lon, lat, *end) for end in ends]  # azimuth there, azimuth back, metres
     return np.array(
         [
@@ -113,6 +117,17 @@ def metres_per_pixel(grid: Grid) -> np.ndarray:
             for there, _, far in steps
         ]
     ).T
+
+
+def ground_sampling(grid: Grid) -> tuple[float, float] | None:
+    """Metres on the ground of a pixel at the grid's centre, along rows and along columns.
+
+    None where the grid is not `on_earth`.
+    """
+    if not on_earth(grid):
+        return None
+    across, down = np.hypot(*metres_per_pixel(grid))
+    return float(across), float(down)
 
 
 def footprint(window: Window, grid: Grid) -> tuple[shapely.Geometry, list[float]]:
@@ -126,15 +141,26 @@ def footprint(window: Window, grid: Grid) -> tuple[shapely.Geometry, list[float]
         The outline, and west, south, east, north. One that crosses the antimeridian is cut there, and its west is
         larger than its east (RFC 7946, 3.1.9 and 5.2).
     """
-    shape = to_lonlat(np.array([outline_of(window)]), grid)[0]
+    shape = cut_at_antimeridian(to_lonlat(np.array([outline_of(window)]), grid)[0])
     west, south, east, north = shape.bounds
-    if east - west > 180:
-        shape = shapely.transform(shape, lambda points: points + 360 * (points[:, :1] < 0) * (1, 0))
-        west, _, east, _ = shape.bounds
-        near, far = (shape & shapely.box(left, -90, left + 180, 90) for left in (0, 180))
-        shape = shapely.MultiPolygon([near, shapely.affinity.translate(far, -360)])
-        east -= 360
+    if isinstance(shape, shapely.MultiPolygon):
+        west, east = shape.geoms[0].bounds[0], shape.geoms[-1].bounds[2]
     return shape, [round(float(value), 7) for value in (west, south, east, north)]
+
+
+def cut_at_antimeridian(shape: shapely.Geometry) -> shapely.Geometry:
+    """A shape in degrees that crosses the antimeridian -> its parts, those west of it first.
+
+    Any other shape, of less than 180 degrees, comes back as it is.
+    """
+    west, _, east, _ = shape.bounds
+    if not east - west > 180:
+        return shape
+    shape = shapely.transform(shape, lambda points: points + 360 * (points[:, :1] < 0) * (1, 0))
+    near, far = (shape & shapely.box(left, -90, left + 180, 90) for left in (0, 180))
+    return shapely.MultiPolygon(
+        [*shapely.get_parts(near), *shapely.get_parts(shapely.affinity.translate(far, -360))]
+    )
 
 
 def whole_of(grid: Grid) -> Window:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +23,7 @@ from rasterio.windows import Window as GdalWindow
 
 from semantic_cc.errors import ImageError, InputError
 from semantic_cc.scene.grid import Grid, Window
+from semantic_cc.scene.sources import check_there, is_remote
 
 FORMATS = ("GTiff", "VRT", "JP2OpenJPEG", "PNG", "JPEG")
 """The only GDAL drivers that bytes from outside may reach; a COG is a GTiff."""
@@ -47,13 +46,6 @@ SAMPLE_SIDE = 1024
 
 GDAL_ERRORS = (RasterioError, CPLE_BaseError, OSError)
 """What reading and writing may raise."""
-
-_REMOTE = re.compile(r"(https?|s3|gs|az)://|/vsi", re.IGNORECASE)
-
-
-def is_remote(source: str | Path) -> bool:
-    """Whether `source` is a URL, or a path of GDAL's own file systems."""
-    return bool(_REMOTE.match(str(source)))
 
 
 def settings(source: str | Path = "") -> rasterio.Env:
@@ -105,7 +97,7 @@ class Raster:
         self, source: str | Path, bands: tuple[int, int, int] | None = None, crs: CRS | None = None
     ) -> None:
         self.name = str(source)
-        _check_there(source)
+        check_there(source)
         with one_line_errors(self.name), settings(source), warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             self.dataset = DatasetReader(self.name, driver=list(FORMATS))
@@ -162,14 +154,6 @@ class Raster:
             return np.asarray(source.read(source.colorinterp.index(ColorInterp.alpha) + 1, **part) > 0)
         return np.any([source.read_masks(band, **part) > 0 for band in self.bands], axis=0)
 
-    def identity(self) -> dict[str, Any]:
-        """What tells this file from another one of its name: name, size in bytes and time of change."""
-        found: dict[str, Any] = {"name": self.name}
-        if not is_remote(self.name):
-            stat = os.stat(self.name)
-            found |= {"bytes": stat.st_size, "changed_ns": stat.st_mtime_ns}
-        return found
-
     def _find_stretch(self, notes: list[str]) -> Stretch | None:
         kinds = {self.dataset.dtypes[band - 1] for band in self.bands}
         if kinds == {"uint8"}:
@@ -190,33 +174,6 @@ class Raster:
             )
         )
         return Stretch(low, np.maximum(high, low + 1e-6 + abs(low) * 1e-6))
-
-
-def parse_bands(text: str) -> tuple[int, int, int]:
-    """Reads three band numbers such as 3,2,1.
-
-    Raises:
-        InputError: it is something else.
-    """
-    try:
-        numbers = [int(word) for word in text.split(",")]
-    except ValueError:
-        numbers = []
-    if len(numbers) != 3 or min(numbers) < 1:
-        raise InputError(f"bands {text!r}: give the numbers of red, green and blue, for example 3,2,1")
-    return numbers[0], numbers[1], numbers[2]
-
-
-def _check_there(source: str | Path) -> None:
-    if is_remote(source):
-        return
-    path = Path(source)
-    if "\0" in str(path) or not path.exists():
-        raise ImageError(f"{source}: no such file; check the path")
-    if path.is_dir():
-        raise ImageError(f"{source}: is a directory; give an image file")
-    if path.stat().st_size == 0:
-        raise ImageError(f"{source}: is empty (0 bytes); fetch or save it again")
 
 
 def _check_kind(dataset: DatasetReader, name: str) -> None:

@@ -41,9 +41,9 @@ def write_item(path: Path, report: Mapping[str, Any], polygons: Polygons, grid: 
     """
     shape, bounds = footprint(whole_of(grid), grid) if on_earth(grid) else (None, None)
     provenance = report["provenance"]
-    dates = [_time(text) for text in provenance.get("dates") or ()]
+    dates = [read_time(text) for text in provenance.get("dates") or ()]
     start, end = dates or (None, None)
-    created = _time(provenance["created"]) if "created" in provenance else datetime.now(UTC)
+    created = read_time(provenance["created"]) if "created" in provenance else datetime.now(UTC)
     item = pystac.Item(
         id=f"changes-{_digest(polygons, grid)}",
         geometry=None if shape is None else shapely.geometry.mapping(shape),
@@ -83,7 +83,7 @@ def _add_projection(item: pystac.Item, grid: Grid) -> None:
     )
 
 
-def _time(text: str) -> datetime:
+def read_time(text: str) -> datetime:
     """ISO 8601 -> UTC, which is also meant where no zone is given."""
     try:
         time = datetime.fromisoformat(text)

@@ -36,8 +36,8 @@ from semantic_cc.errors import InputError
 from semantic_cc.files import new_folder
 from semantic_cc.images import MIN_SIDE
 from semantic_cc.scene.cog import Block, write_image, write_mask
+from semantic_cc.scene.earth import ROUND_SCALE, ground_sampling
 from semantic_cc.scene.grid import Grid, Window
-from semantic_cc.scene.ground import ROUND_SCALE, ground_sampling
 
 FILES = ("before.tif", "after.tif", "truth.tif", "footprints.geojson")
 """What a scene consists of."""

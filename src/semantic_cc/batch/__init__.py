@@ -1,0 +1,1 @@
+"""Archives: a manifest of pairs in, a folder of results for each and one dataset of all changes out."""

@@ -1,0 +1,205 @@
+"""Which pairs a batch is of: CSV, Parquet, GeoParquet, or a STAC item collection."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+from semantic_cc.errors import DataError, InputError
+from semantic_cc.scene.raster import read_crs
+from semantic_cc.scene.sources import is_remote, parse_bands_of_both
+from semantic_cc.scene.stac import read_time
+
+REQUIRED = ("id", "before", "after")
+COLUMNS = (*REQUIRED, "bands", "crs", "date_before", "date_after")
+"""What is read of a row; all else is not."""
+
+LONGEST_NAME = 200
+"""Bytes of a folder's name."""
+
+_PROPERTIES = {
+    "bands": "semantic_cc:bands", "crs": "semantic_cc:crs",
+    "date_before": "start_datetime", "date_after": "end_datetime",
+}  # fmt: skip
+"""Column -> property of a STAC item."""
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One pair of a manifest.
+
+    Attributes:
+        id: unique in the manifest.
+        before, after: absolute paths, or URLs.
+        bands: of both images, red, green and blue; None = the batch's.
+        crs: coordinate reference system of images that name none; None = the batch's.
+        dates: when the images were taken, in ISO 8601.
+    """
+
+    id: str
+    before: str
+    after: str
+    bands: tuple[tuple[int, int, int], tuple[int, int, int]] | None = None
+    crs: str | None = None
+    dates: tuple[str, str] | None = None
+
+    @property
+    def folder(self) -> str:
+        """Its folder's name: the id, with % and two hex digits for what file systems do not like."""
+        name = quote(self.id, safe=" ")
+        return f"%2E{name[1:]}" if name.startswith(".") else name
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The pairs of a file.
+
+    Attributes:
+        entries: in the order of the file.
+        unread: columns that mean nothing here.
+    """
+
+    entries: tuple[Entry, ...]
+    unread: tuple[str, ...] = ()
+
+
+def read_manifest(path: str | Path) -> Manifest:
+    """Reads a manifest; no image is opened.
+
+    Tables have the columns `COLUMNS`, those of `REQUIRED` filled in every row. Items of a STAC collection have the
+    assets ``before`` and ``after``, and the properties named in docs/batch.md. Paths are relative to the manifest.
+
+    Raises:
+        DataError: it is missing, of another kind, broken or empty; a column or value is missing or wrong; two pairs
+            have one id.
+    """
+    path = Path(path)
+    readers = {
+        ".csv": _read_csv, ".parquet": _read_parquet, ".geoparquet": _read_parquet,
+        ".json": _read_stac, ".geojson": _read_stac,
+    }  # fmt: skip
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise DataError(f"{path}: is no manifest; give a file that ends in {', '.join(readers)}")
+    if not path.is_file():
+        raise DataError(f"{path}: no such file; check the path")
+    columns, rows = reader(path)
+    missing = [name for name in REQUIRED if name not in columns]
+    if missing:
+        raise DataError(f"{path}: has no column {missing[0]!r}; needed are {', '.join(REQUIRED)}")
+    base = os.path.dirname(os.path.abspath(path))
+    entries: dict[str, Entry] = {}
+    for where, row in rows:
+        try:
+            entry = _entry(row, base)
+        except InputError as error:
+            raise DataError(f"{path}, {where}: {error}") from error
+        if entry.id in entries:
+            raise DataError(f"{path}, {where}: the id {entry.id!r} is there already; give each pair its own")
+        entries[entry.id] = entry
+    if not entries:
+        raise DataError(f"{path}: names no pair; add some")
+    return Manifest(tuple(entries.values()), tuple(name for name in columns if name not in COLUMNS))
+
+
+def _entry(row: Row, base: str) -> Entry:
+    given = {name: text for name in COLUMNS if (text := _text(row.get(name)))}
+    for name in REQUIRED:
+        if name not in given:
+            raise DataError(f"has no {name!r}; fill it in")
+    dates = [given[name] for name in COLUMNS[-2:] if name in given]
+    if len(dates) == 1:
+        raise DataError("has one date alone; give 'date_before' and 'date_after', or neither")
+    for text in dates:
+        read_time(text)
+    if "crs" in given:
+        read_crs(given["crs"])
+    entry = Entry(
+        given["id"],
+        _source(given["before"], base),
+        _source(given["after"], base),
+        parse_bands_of_both(given["bands"]) if "bands" in given else None,
+        given.get("crs"),
+        (dates[0], dates[1]) if dates else None,
+    )
+    if len(entry.folder) > LONGEST_NAME:
+        raise DataError(f"the id {entry.id[:20]!r}... is too long for a folder; shorten it")
+    return entry
+
+
+def _source(text: str, base: str) -> str:
+    """A path or URL as the manifest has it -> an absolute path, or the URL."""
+    if text.startswith("file://"):
+        text = unquote(urlsplit(text).path)
+    return text if is_remote(text) else os.path.join(base, text)
+
+
+def _text(value: Any) -> str:
+    """A cell of any type as text; empty where nothing is in it."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return value.isoformat() if isinstance(value, date) else str(value).strip()
+
+
+def _read_csv(path: Path) -> tuple[list[str], list[tuple[str, Row]]]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            lines = csv.DictReader(file, strict=True)
+            columns = list(lines.fieldnames or ())
+            rows: list[tuple[str, Row]] = [(f"line {lines.line_num}", row) for row in lines]
+    except (csv.Error, UnicodeDecodeError, OSError) as error:
+        raise DataError(f"{path}: cannot be read ({error}); save it as CSV in UTF-8") from error
+    for where, row in rows:
+        if None in row:
+            raise DataError(f"{path}, {where}: has more cells than the first line names; quote commas")
+    return columns, rows
+
+
+def _read_parquet(path: Path) -> tuple[list[str], list[tuple[str, Row]]]:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        file = parquet.ParquetFile(path)
+        columns = list(file.schema_arrow.names)
+        table = file.read([name for name in columns if name in COLUMNS])
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{path}: cannot be read ({_line(error)}); write it again") from error
+    return columns, [(f"row {number}", row) for number, row in enumerate(table.to_pylist(), 1)]
+
+
+def _read_stac(path: Path) -> tuple[list[str], list[tuple[str, Row]]]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError, RecursionError) as error:
+        raise DataError(f"{path}: cannot be read ({_line(error)}); write it again") from error
+    if not (isinstance(found, dict) and isinstance(found.get("features"), list)):
+        raise DataError(f"{path}: is no STAC item collection, which has a list of 'features'")
+    return list(COLUMNS), list(_items(found["features"]))
+
+
+def _items(features: list[Any]) -> Iterator[tuple[str, Row]]:
+    for number, item in enumerate(features, 1):
+        item = item if isinstance(item, dict) else {}
+        assets, properties = (_dict(item.get(key)) for key in ("assets", "properties"))
+        row = {column: properties.get(name) for column, name in _PROPERTIES.items()}
+        row |= {key: _dict(assets.get(key)).get("href") for key in ("before", "after")}
+        yield f"item {number}", {"id": item.get("id"), **row}
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())

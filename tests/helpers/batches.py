@@ -1,0 +1,130 @@
+"""Batches for tests: archives of small pairs, a model that looks at single pixels, and what a batch leaves."""
+
+import csv
+import hashlib
+import json
+import os
+import signal
+import sqlite3
+import time
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from scenes import PixelModel, landscape, write_raster
+
+from semantic_cc.batch.manifest import read_manifest
+from semantic_cc.batch.run import run_batch
+from semantic_cc.batch.work import Settings
+from semantic_cc.predictor import class_mask
+from semantic_cc.scene.tiling import Tiling
+from semantic_cc.types import BUILDING, ROAD, ChangeDescription
+
+LISTED = {"timings", "created", "datetime"}
+"""Keys of JSON files that may differ between two runs."""
+
+SETTINGS = Settings(tiling=Tiling(64, 16), formats=("parquet",))
+
+
+class TalkingModel(PixelModel):
+    """A `PixelModel` that also speaks.
+
+    Args:
+        pause: seconds that each batch of windows takes.
+        dies_at: the process is killed at images with this level in the first pixel of the earlier one.
+        once: a file that is made by the first death, after which there is none.
+    """
+
+    digest = "d1"
+
+    def __init__(self, pause: float = 0, dies_at: int | None = None, once: Path | None = None) -> None:
+        super().__init__()
+        self.info.digest = self.digest
+        self.pause, self.dies_at, self.once = pause, dies_at, once
+
+    def locate(self, before: np.ndarray, after: np.ndarray):
+        if before[0, 0, 0, 0] == self.dies_at and not (self.once and self.once.exists()):
+            if self.once:
+                self.once.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(self.pause)
+        return super().locate(before, after)
+
+    def describe(
+        self, before: np.ndarray, after: np.ndarray, instruction: str | None = None
+    ) -> ChangeDescription:
+        maps = self.locate(before[None], after[None])
+        planes = maps.class_probabilities[0]
+        mask = class_mask(planes)
+        return ChangeDescription(
+            f"{instruction or 'pixels'} differ, {(mask > 0).sum()} of them", {}, True, 0.9, mask, 1 - planes[0],
+            maps.heatmap[0], {ROAD: "road", BUILDING: "building"}, model={"name": "pixels", "digest": self.digest},
+        )  # fmt: skip
+
+
+def load(device: str | None = None, **options) -> TalkingModel:
+    return TalkingModel(**options)
+
+
+def archive(folder: Path, scenes: int = 3, pictures: int = 1, bad: bool = False) -> Path:
+    """A manifest of pairs in `folder`: scenes of 100 x 90 pixels, pictures of 64 x 48; a bad one second."""
+    folder.mkdir()
+    rows = []
+    for number in range(scenes):
+        for date, seed in (("before", 1), ("after", 2)):
+            picture = landscape(90, 100, 10 * number + seed)
+            if date == "after":
+                picture = np.where(landscape(90, 100, 9) > 150, picture, landscape(90, 100, 10 * number + 1))
+            picture[0, 0] = number
+            write_raster(folder / f"{date}{number}.tif", picture)
+        rows.append((f"scene {number}", f"before{number}.tif", f"after{number}.tif"))
+    for number in range(pictures):
+        for date, seed in (("a", 1), ("b", 2)):
+            Image.fromarray(landscape(48, 64, seed + number)).save(folder / f"{date}{number}.png")
+        rows.append((f"plain/{number}", f"a{number}.png", f"b{number}.png"))
+    if bad:
+        (folder / "broken.tif").write_bytes((folder / "before0.tif").read_bytes()[:300])
+        rows.insert(1, ("bad", "broken.tif", "after0.tif"))
+    return manifest(folder, rows)
+
+
+def manifest(folder: Path, rows: list[tuple[str, ...]], header: str = "id,before,after") -> Path:
+    path = folder / "pairs.csv"
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([header.split(","), *rows])
+    return path
+
+
+def run(path: Path, out: Path, settings: Settings = SETTINGS, model: dict | None = None, **options) -> dict:
+    """A batch with the talking model; `model` are its arguments."""
+    return run_batch(read_manifest(path).entries, partial(load, **(model or {})), settings, out, **options)
+
+
+def table(out: Path) -> dict[str, dict[str, str]]:
+    """id -> row of pairs.csv."""
+    with (out / "pairs.csv").open(newline="") as file:
+        return {row["id"]: row for row in csv.DictReader(file)}
+
+
+def left(out: Path) -> dict[str, str]:
+    """Every file -> digest of all in it that must not depend on when and how often a batch was run."""
+    return {str(path.relative_to(out)): _digest(path) for path in sorted(out.rglob("*")) if path.is_file()}
+
+
+def _digest(path: Path) -> str:
+    content = path.read_bytes()
+    if path.suffix == ".json":
+        content = json.dumps(_without(json.loads(content))).encode()
+    if path.suffix == ".gpkg":
+        with sqlite3.connect(path) as base:
+            base.execute("update gpkg_contents set last_change = ''")
+            content = "\n".join(base.iterdump()).encode()
+            base.rollback()
+    return hashlib.sha256(content).hexdigest()
+
+
+def _without(value):
+    if isinstance(value, dict):
+        return {key: _without(part) for key, part in value.items() if key not in LISTED}
+    return [_without(part) for part in value] if isinstance(value, list) else value
