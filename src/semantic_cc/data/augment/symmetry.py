@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 Direction = tuple[int, int]
 """(x, y), each -1, 0 or 1; x to the right and y down, as in pictures."""
@@ -39,6 +41,8 @@ class Symmetry:
 
     def of_array(self, array: np.ndarray) -> np.ndarray:
         """A moved copy of a picture or mask: ``(H, W, ...)`` -> ``(H, W, ...)``, or ``(W, H, ...)`` if axes swap."""
+        import numpy as np  # here, since the scores of sentences know directions alone and load no library
+
         moved = np.rot90(array, self.turns)
         return np.array(moved[:, ::-1] if self.mirror else moved, order="C")
 
