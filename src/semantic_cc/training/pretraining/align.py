@@ -62,13 +62,15 @@ def align(config: Config, out: Path, epochs: int = 20, batch: int = 32, lr: floa
         The loss of every step.
 
     Raises:
-        ConfigError: the Q-Former is frozen, or SAM is at its random start.
+        ConfigError: there is no Q-Former, or it is frozen, or SAM is at its random start.
         DataError: no such dataset, or one without sentences; images of several sizes.
         OutputError: `out` cannot be written.
         TrainingError: the loss is no longer finite.
     """
     from semantic_cc.model.checkpoint import save_pretrained
 
+    if config.model.method != "semantic-cc":
+        raise ConfigError(f"configuration: model.method {config.model.method} has no Q-Former to align")
     if config.model.qformer.frozen:
         raise ConfigError("configuration: model.qformer.frozen leaves nothing to align; set it false")
     refuse_untrained_foundations(config)
