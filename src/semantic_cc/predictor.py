@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import torch
 
     from semantic_cc.model.checkpoint import ModelInfo
-    from semantic_cc.model.placement import DeviceMap
     from semantic_cc.model.method import ChangeModel, Prediction
+    from semantic_cc.model.placement import DeviceMap
     from semantic_cc.model.weights.llm import LLMType
 
 

@@ -32,8 +32,8 @@ from semantic_cc.model.foundation import (
     without_weights,
 )
 from semantic_cc.model.hub import download_model, is_hub_id
-from semantic_cc.model.migrate import FORMAT, migrated
 from semantic_cc.model.method import ChangeModel
+from semantic_cc.model.migrate import FORMAT, migrated
 from semantic_cc.model.weights import digest_of, load_llm
 from semantic_cc.model.weights.catalogue import official
 from semantic_cc.model.weights.llm import LLMType

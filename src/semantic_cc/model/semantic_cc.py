@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -167,4 +168,5 @@ class SemanticCCModel(ChangeModel):
         """Neck units and Q-Former's layers too."""
         yield from super().layers()
         yield from [] if self.neck is None else self.neck.units
-        yield from self.caption_decoder.qformer.body.encoder.layer
+        body: Any = self.caption_decoder.qformer.body
+        yield from body.encoder.layer

@@ -233,8 +233,8 @@ def prepared(fabric: Fabric, model: ChangeModel, plan: Sequence[Leg], config: Co
     if settings.gradient_checkpointing:
         recompute_layers(model)
     parameters = trained_parameters(model, plan)
-    if config.hardware.strategy == "fsdp":
-        shard_llm(fabric, model)
+    if config.hardware.strategy == "fsdp" and model.llm is not None:
+        shard_llm(fabric, model.llm)
     return Updater(
         parameters, config.optim, total, scaled=settings.precision == "float16", decay=settings.ema
     )

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from lightning.fabric import Fabric
@@ -81,7 +81,7 @@ def align(config: Config, out: Path, epochs: int = 20, batch: int = 32, lr: floa
         require_flags(pairs)
     fabric = fabric_of(config.train.precision)
     torch.manual_seed(config.train.seed)
-    model = starting_model(config).to(fabric.device)
+    model = cast("SemanticCCModel", starting_model(config)).to(fabric.device)
     tokens = encode(model, pairs, fabric)
     decoder = model.caption_decoder
     stages.apply(stages.ALIGN, model)
