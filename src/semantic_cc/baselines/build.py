@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from semantic_cc.baselines.chg2cap import build_chg2cap
+from semantic_cc.baselines.promptcc import build_promptcc
+from semantic_cc.baselines.psnet import build_psnet
 from semantic_cc.baselines.rsiccformer import build_rsiccformer
 from semantic_cc.config import ModelConfig
 from semantic_cc.model.encoder import BitemporalEncoder
@@ -25,4 +28,10 @@ def build_baseline(
     match config.method:
         case "rsiccformer":
             return build_rsiccformer(config, encoder)
+        case "psnet":
+            return build_psnet(config, encoder)
+        case "chg2cap":
+            return build_chg2cap(config, encoder)
+        case "promptcc" if llm:
+            return build_promptcc(config, encoder, llm)
     raise ValueError(f"{config.method} is no compared method")

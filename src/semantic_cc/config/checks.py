@@ -125,6 +125,8 @@ def _of_method(model: ModelConfig) -> list[tuple[bool, str]]:
             model.decoding == "consensus" and method != "semantic-cc",
             f"model.method {method} reads no instruction: model.decoding must be greedy",
         ),
+        (method == "psnet" and sizes.layers < 2, "baseline.layers must be at least 2 for psnet"),
+        (sizes.width % 2 != 0, "baseline.width must be even"),
         (not _splits(sizes.width, sizes.heads), "baseline.width must be a multiple of baseline.heads"),
         (min(sizes.layers, sizes.decoder_layers) < 1, "baseline.*layers must be at least 1"),
         (not 0 <= sizes.dropout < 1, "baseline.dropout must lie in [0, 1)"),

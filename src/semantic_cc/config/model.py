@@ -167,7 +167,7 @@ class LLMConfig:
     random_seed: int = 0
 
 
-CAPTIONING_METHODS = ("rsiccformer",)
+CAPTIONING_METHODS = ("rsiccformer", "psnet", "chg2cap", "promptcc")
 """Compared methods that write a sentence and give no mask."""
 
 CHANGE_METHODS: tuple[str, ...] = ()
@@ -220,7 +220,7 @@ class ModelConfig:
         decoding: consensus over the four instructions (the multi-output ensemble), or greedy under one.
     """
 
-    method: Literal["semantic-cc", "rsiccformer"] = "semantic-cc"
+    method: Literal["semantic-cc", "rsiccformer", "psnet", "chg2cap", "promptcc"] = "semantic-cc"
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     change_task: bool = True
     neck: NeckConfig = field(default_factory=NeckConfig)
@@ -240,4 +240,9 @@ class ModelConfig:
     @property
     def has_llm(self) -> bool:
         """Whether a language model writes it."""
-        return self.method == "semantic-cc"
+        return self.method in ("semantic-cc", "promptcc")
+
+    @property
+    def learns_flag(self) -> bool:
+        """Whether the change flag is learned: by the flag head, or by PromptCC's classifier."""
+        return self.flag_head or self.method == "promptcc"
