@@ -89,6 +89,7 @@ def evaluate(
         "seconds_per_pair": result.seconds / len(result.sentences),
         **scores,
         **study.report(),
+        **({} if info.config.writes else {"consistency": None}),
         "notes": [*info.notes, *scores["notes"]],
     }
     if predictions:
@@ -129,7 +130,11 @@ def score(
     result = predict_all(model, chosen, batch, progress, watch)
     notes: list[str] = []
     change = _change_scores(result, binary=model.config.change_decoder.classes == 1, notes=notes)
-    captions = _caption_scores(result, pairs, notes, train, meteor) if model.config.writes else None
+    captions = None
+    if model.config.writes:
+        captions = _caption_scores(result, pairs, notes, train, meteor)
+    else:
+        notes.append("sentences are not scored: the model writes none")
     return result, {"change": change, "captions": captions, "notes": notes}
 
 
