@@ -19,6 +19,7 @@ def decoder(layers: int = 1, skip: bool = False, **sizes: object) -> WordDecoder
     made = WordDecoder(
         BaselineConfig(heads=2, dropout=0.0, vocabulary=WORDS, **sizes), 16, layers=layers, skip=skip
     )
+    torch.nn.init.normal_(made.embed.weight)
     torch.nn.init.normal_(made.score.weight, std=0.5)
     return made.eval()
 
