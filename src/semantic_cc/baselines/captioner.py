@@ -1,0 +1,85 @@
+"""What the compared captioning methods have in common: encoder -> neck of their own -> caption decoder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from semantic_cc.baselines.decoder import WordDecoder
+from semantic_cc.errors import InputError
+from semantic_cc.model.encoder import Features
+from semantic_cc.model.method import ChangeModel, Location, ModelOutput, Prediction, difference_map
+from semantic_cc.sentences import says_change
+
+
+class Captioner(ChangeModel):
+    """A method that reads the captioning tier, gives no mask and is not asked anything."""
+
+    neck: nn.Module
+
+    def say(self, tokens: Tensor) -> tuple[Tensor | None, list[str]]:
+        """Tokens (2b, h, w, c), before first -> probabilities of change (b,), or None, and b sentences."""
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def predict(self, before: Tensor, after: Tensor, instructions: Sequence[str] | None = None) -> Prediction:
+        """Sentences and flags of a batch, see `ChangeModel.predict`.
+
+        Without a classifier the flags are read from the sentences.
+        """
+        if instructions is not None:
+            raise InputError(f"the method {self.config.method} reads no instruction; leave it out")
+        start = time.perf_counter()
+        tokens = self.encode(before, after).caption
+        encoded = time.perf_counter()
+        flag, sentence = self.say(tokens)
+        said = time.perf_counter()
+        return Prediction(
+            class_probabilities=None,
+            change_probability=flag,
+            changed=[says_change(text) for text in sentence] if flag is None else (flag >= 0.5).tolist(),
+            sentences=[{} for _ in sentence],
+            sentence=sentence,
+            heatmap=self._heatmap(tokens, before),
+            timings={"encode": encoded - start, "sentence": said - encoded},
+        )
+
+    @torch.no_grad()
+    def locate(self, before: Tensor, after: Tensor) -> Location:
+        """The heatmap alone."""
+        return Location(None, None, self._heatmap(self.encode(before, after).caption, before))
+
+    def _heatmap(self, tokens: Tensor, image: Tensor) -> Tensor:
+        return difference_map(tokens, (image.shape[-2], image.shape[-1]), self.config.encoder.patch)
+
+
+class WordCaptioner(Captioner):
+    """A method that writes word by word; its neck turns (2b, h, w, c) tokens, before first, into memories (b, n, d).
+
+    The neck gives one memory, which every layer of the decoder reads, or one for each of its layers.
+    """
+
+    caption_decoder: WordDecoder
+
+    def forward(
+        self,
+        before: Tensor,
+        after: Tensor,
+        *,
+        sentences: Sequence[Sequence[str]] | None = None,
+        instructions: list[str] | None = None,
+        change: bool = True,
+        features: Features | None = None,
+    ) -> ModelOutput:
+        """One training pass, see `ChangeModel.forward`; every pair has a sentence where any has."""
+        features = self.encode(before, after) if features is None else features
+        if sentences is None:
+            return ModelOutput(None)
+        return ModelOutput(None, *self.caption_decoder.teach(self.neck(features.caption), sentences))
+
+    def say(self, tokens: Tensor) -> tuple[Tensor | None, list[str]]:
+        """Sentences alone."""
+        return None, self.caption_decoder.generate(self.neck(tokens))
