@@ -1,0 +1,1 @@
+"""The compared methods, each a network of its own after its paper."""

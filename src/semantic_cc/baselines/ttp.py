@@ -1,0 +1,94 @@
+"""TTP, "time travelling pixels": SAM with LoRA, a gate between the dates, and a decoder of several levels.
+
+Paper: K. Chen, C. Liu, W. Li, Z. Liu, H. Chen, H. Zhang, Z. Zou, Z. Shi, "Time travelling pixels: bitemporal features
+integration with foundation model for remote sensing image change detection", 2023 (arXiv 2312.16202).
+
+    encoder  SAM's ViT on both dates, LoRA on every qkv
+    gate     g   = sigmoid(Linear_{2c -> 1}([x1 ; x2]))
+             x_k <- x_k + FFN(x_other * g)                  one gate and one FFN for both dates
+    decoder  SAM's neck, dates joined on channels, SimpleFPN to strides 4 to 64, at each 1x1 convolution and bilinear to
+             stride 4, joined, 1x1 convolution, classified
+
+Encoder, its weights and SimpleFPN are the parts that Semantic-CC has, so the two differ by gate (its BCSF) and neck.
+
+Differs from the original:
+- The gate follows the four layers with global attention; the released code puts it after the others, and says itself
+  that these were meant. `encoder.bcsf_after` moves it, as it moves Semantic-CC's filters.
+- The FFN's last layer starts at zero, so that the pretrained encoder is untouched at the start.
+- Both dates are updated from the same inputs; in the released code the second reads the updated first.
+- LayerNorm and GELU for the decoder's BatchNorm and ReLU (why: `networks`); the level at stride 64 is pooled from the
+  tokens, not from the level before it. LoRA has no bias.
+
+Legend: b pairs, H, W pixels, K classes, p pixels a side of a token, h = H/p, w = W/p, c encoder width, e width of
+SAM's neck.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from semantic_cc.model.bcsf import FeedForward
+from semantic_cc.model.change_decoder import ChangeDecoder, ChannelNorm, PyramidLevel
+from semantic_cc.model.encoder import BitemporalEncoder, pad_to_patches
+
+
+class TTP(nn.Module):
+    """The network.
+
+    Args:
+        encoder: SAM's ViT whose filters are `TimeTravellingGate`s.
+        decoder: tokens -> mask.
+    """
+
+    def __init__(self, encoder: BitemporalEncoder, decoder: TTPDecoder) -> None:
+        super().__init__()
+        self.encoder, self.decoder = encoder, decoder
+
+    def forward(self, before: Tensor, after: Tensor) -> Tensor:
+        """(b, 3, H, W) twice, in [0, 1], any H, W -> (b, K, H, W)."""
+        height, width = before.shape[-2:]
+        patch = self.decoder.patch
+        features = self.encoder(pad_to_patches(before, patch), pad_to_patches(after, patch))
+        return self.decoder(features.change)[..., :height, :width]
+
+
+class TimeTravellingGate(nn.Module):
+    """Brings into each date what the other holds, where both together open the gate.
+
+    Args:
+        width: c.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.gate = nn.Linear(2 * width, 1, bias=False)
+        self.ffn = FeedForward(width)
+        nn.init.constant_(self.gate.weight, 1 / (2 * width))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(2b, h, w, c), before first -> the same shape."""
+        first, second = tokens.chunk(2)
+        gate = torch.sigmoid(self.gate(torch.cat([first, second], dim=-1)))  # (b, h, w, 1)
+        return tokens + self.ffn(torch.cat([second * gate, first * gate]))
+
+
+class TTPDecoder(ChangeDecoder):
+    """Semantic-CC's decoder with a fifth level and a convolution before the classes.
+
+    Args:
+        token_width: e.
+        width: channels of every level.
+        classes: K; 1 = one logit of change.
+        patch: p.
+    """
+
+    def __init__(self, token_width: int, width: int, classes: int, patch: int) -> None:
+        super().__init__(token_width, width, classes, patch)
+        self.levels.append(PyramidLevel(2 * token_width, 64, width, patch))
+        self.classify = nn.Sequential(
+            nn.Conv2d(5 * width, width, 1, bias=False),
+            ChannelNorm(width),
+            nn.GELU(),
+            nn.Conv2d(width, classes, 1),
+        )
