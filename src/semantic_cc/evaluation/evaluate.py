@@ -25,7 +25,8 @@ from semantic_cc.model.checkpoint import load_pretrained
 from semantic_cc.types import Pair
 
 if TYPE_CHECKING:
-    from semantic_cc.model.semantic_cc import Prediction, SemanticCCModel
+    from semantic_cc.config import ModelConfig
+    from semantic_cc.model.method import ChangeModel, Prediction
 
 
 def evaluate(
@@ -84,7 +85,7 @@ def evaluate(
         "limit": limit,
         "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
         "tiles": " ".join(sorted(result.sizes)),
-        "decoding": info.config.decoding,
+        "decoding": _decoding(info.config),
         "seconds_per_pair": result.seconds / len(result.sentences),
         **scores,
         **study.report(),
@@ -102,8 +103,13 @@ def evaluate(
     return report
 
 
+def _decoding(config: ModelConfig) -> str:
+    beam = 1 if config.has_llm else config.baseline.beam
+    return config.decoding if beam == 1 else f"beam-{beam}"
+
+
 def score(
-    model: SemanticCCModel,
+    model: ChangeModel,
     pairs: ChangeDataset,
     limit: int | None = None,
     batch: int = 8,
@@ -123,7 +129,7 @@ def score(
     result = predict_all(model, chosen, batch, progress, watch)
     notes: list[str] = []
     change = _change_scores(result, binary=model.config.change_decoder.classes == 1, notes=notes)
-    captions = _caption_scores(result, pairs, notes, train, meteor)
+    captions = _caption_scores(result, pairs, notes, train, meteor) if model.config.writes else None
     return result, {"change": change, "captions": captions, "notes": notes}
 
 
@@ -157,7 +163,7 @@ Watch = Callable[[Pair, str, Tensor | None], None]
 
 
 def predict_all(
-    model: SemanticCCModel,
+    model: ChangeModel,
     pairs: Sequence[Pair] | Subset[Pair],
     batch: int,
     progress: Progress | None = None,
