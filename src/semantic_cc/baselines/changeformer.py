@@ -21,13 +21,15 @@ Legend: b pairs, H, W pixels, K classes, i level at stride s_i with c_i channels
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
 from transformers import SegformerConfig, SegformerModel
 
+from semantic_cc.baselines.mask import MaskModel
 from semantic_cc.baselines.networks import ChangeNetwork, norm, resize
+from semantic_cc.config import ModelConfig
 
 
 class ChangeFormer(ChangeNetwork):
@@ -62,6 +64,10 @@ class ChangeFormer(ChangeNetwork):
         size = levels[0].shape[-2:]
         fused = self.fuse(torch.cat([resize(level, size) for level in levels], dim=1))  # (b, e, H / 4, W / 4)
         return self.classify(self.up(fused))
+
+    def layers(self) -> Iterable[nn.Module]:
+        """The encoder's layers, and the decoder's way up."""
+        return [*(block for stage in self.encoder.stages for block in stage.blocks), *self.up]
 
 
 class Residual(nn.Module):
@@ -104,3 +110,11 @@ def hierarchical_encoder(
             drop_path_rate=dropout,
         )
     )
+
+
+def build_changeformer(config: ModelConfig) -> MaskModel:
+    """ChangeFormer of 64 channels in its first stage and 256 in its decoder, times `baseline.scale`."""
+    width = round(64 * config.baseline.scale)
+    encoder = hierarchical_encoder((width, 2 * width, 5 * width, 8 * width), dropout=config.baseline.dropout)
+    network = ChangeFormer(encoder, 4 * width, config.change_decoder.classes)
+    return MaskModel(config, None, change_decoder=network)

@@ -17,13 +17,15 @@ Legend: b pairs, H, W pixels, K classes, i level from 0, the finest, with c_i ch
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from semantic_cc.baselines.mask import MaskModel
 from semantic_cc.baselines.networks import ChangeNetwork, convolutions
+from semantic_cc.config import ModelConfig
 
 
 class FCSiamDiff(ChangeNetwork):
@@ -68,3 +70,18 @@ class FCSiamDiff(ChangeNetwork):
             x = self.up[level](x)  # (b, c_i, H / 2^i, W / 2^i)
             x = self.merge[level](torch.cat([x, differences[level]], dim=1))  # c_(i-1), but c_0 at the finest
         return self.classify(x)
+
+    def layers(self) -> Iterable[nn.Module]:
+        """The levels' convolutions."""
+        return [*self.down, *self.merge]
+
+
+def build_fc_siam_diff(config: ModelConfig) -> MaskModel:
+    """FC-Siam-diff of 16 channels at full size, times `baseline.scale`."""
+    width = round(16 * config.baseline.scale)
+    network = FCSiamDiff(
+        config.change_decoder.classes,
+        widths=(width, 2 * width, 4 * width, 8 * width),
+        dropout=config.baseline.dropout,
+    )
+    return MaskModel(config, None, change_decoder=network)

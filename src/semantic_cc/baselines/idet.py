@@ -11,8 +11,8 @@ change detection", 2022 (arXiv 2207.09240).
     fusion      coarse to fine: a scale's D and what came from the coarser one, joined, doubled, convolved; a mask at
                 each scale, and their 3x3 convolution
 
-A Transformer layer is SegFormer's, on which the released code was based, and so it is taken from `transformers`: keys and
-values are reduced by 16, 8, 4, 2, 1 a side, and the MLP, twice as wide inside, holds a 3x3 depth-wise convolution.
+A Transformer layer is SegFormer's, on which the released code was based, and so it is taken from `transformers`: keys
+and values are reduced by 16, 8, 4, 2, 1 a side, and the MLP, twice as wide inside, holds a 3x3 depth-wise convolution.
 
 Differs from the original:
 - GroupNorm in the U-Net (why: `networks`), whose upper half has no norm in the released code.
@@ -25,7 +25,7 @@ Legend: b pairs, H, W pixels, K classes, i scale from 0, at stride s_i = 2^(i+1)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -37,7 +37,9 @@ from transformers.models.segformer.modeling_segformer import (
     SegformerMixMLP,
 )
 
+from semantic_cc.baselines.mask import MaskModel
 from semantic_cc.baselines.networks import ChangeNetwork, convolutions, resize
+from semantic_cc.config import ModelConfig
 
 REDUCTIONS = (16, 8, 4, 2, 1)
 """Of keys and values, a side, at each scale."""
@@ -93,6 +95,11 @@ class IDET(ChangeNetwork):
             fused = fuse(x)
             masks.append(resize(mask(fused), images.shape[-2:]))  # (b, K, H, W)
         return self.classify(torch.cat(masks, dim=1))
+
+    def layers(self) -> Iterable[nn.Module]:
+        """The U-Net's levels, the iterations, and the fusion's convolutions."""
+        steps = [step for refine in self.refine for step in refine.steps]
+        return [*self.features.down, *self.features.up, *steps, *self.fuse]
 
 
 class UNet(nn.Module):
@@ -175,3 +182,10 @@ class DifferenceStep(nn.Module):
         guide = self.guide(self.guide_norm((first - second).abs()), h, w)
         read, _ = self.attention(self.attention_norm(guide), h, w)
         return dates, difference + read + self.mlp(self.mlp_norm(guide), h, w)
+
+
+def build_idet(config: ModelConfig) -> MaskModel:
+    """IDET of 64 channels at its finest scale, times `baseline.scale`."""
+    width = round(64 * config.baseline.scale)
+    network = IDET(config.change_decoder.classes, widths=(width, 2 * width, 4 * width, 8 * width, 8 * width))
+    return MaskModel(config, None, change_decoder=network)

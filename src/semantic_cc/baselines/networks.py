@@ -9,7 +9,7 @@ and the training state holds no running means. GroupNorm with 16 channels a grou
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 import torch
@@ -20,7 +20,7 @@ from semantic_cc.model.encoder import PIXEL_MEAN, PIXEL_STD, pad_to_patches
 
 
 class ChangeNetwork(nn.Module):
-    """Images of any size -> change logits of that size; a method gives `logits`.
+    """Images of any size -> change logits of that size; a method gives `logits` and `layers`.
 
     Args:
         multiple: the method's coarsest stride; images are padded to multiples of it, and the answer is cut.
@@ -43,6 +43,10 @@ class ChangeNetwork(nn.Module):
 
     def logits(self, images: Tensor) -> Tensor:
         """(2b, 3, H, W) standardised, before first, sides multiples of `multiple` -> (b, K, H, W)."""
+        raise NotImplementedError
+
+    def layers(self) -> Iterable[nn.Module]:
+        """The layers that gradient checkpointing runs again."""
         raise NotImplementedError
 
 

@@ -28,29 +28,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from semantic_cc.baselines.mask import MaskModel
+from semantic_cc.config import ModelConfig
 from semantic_cc.model.bcsf import FeedForward
 from semantic_cc.model.change_decoder import ChangeDecoder, ChannelNorm, PyramidLevel
-from semantic_cc.model.encoder import BitemporalEncoder, pad_to_patches
-
-
-class TTP(nn.Module):
-    """The network.
-
-    Args:
-        encoder: SAM's ViT whose filters are `TimeTravellingGate`s.
-        decoder: tokens -> mask.
-    """
-
-    def __init__(self, encoder: BitemporalEncoder, decoder: TTPDecoder) -> None:
-        super().__init__()
-        self.encoder, self.decoder = encoder, decoder
-
-    def forward(self, before: Tensor, after: Tensor) -> Tensor:
-        """(b, 3, H, W) twice, in [0, 1], any H, W -> (b, K, H, W)."""
-        height, width = before.shape[-2:]
-        patch = self.decoder.patch
-        features = self.encoder(pad_to_patches(before, patch), pad_to_patches(after, patch))
-        return self.decoder(features.change)[..., :height, :width]
+from semantic_cc.model.encoder import BitemporalEncoder, filtered_layers
 
 
 class TimeTravellingGate(nn.Module):
@@ -92,3 +74,12 @@ class TTPDecoder(ChangeDecoder):
             nn.GELU(),
             nn.Conv2d(width, classes, 1),
         )
+
+
+def build_ttp(config: ModelConfig, encoder: BitemporalEncoder) -> MaskModel:
+    """TTP on SAM, with 256 channels in its decoder, times `baseline.scale`."""
+    sizes = config.encoder
+    gates: dict[int, nn.Module] = {layer: TimeTravellingGate(sizes.width) for layer in filtered_layers(sizes)}
+    width = round(256 * config.baseline.scale)
+    decoder = TTPDecoder(sizes.change_width, width, config.change_decoder.classes, sizes.patch)
+    return MaskModel(config, BitemporalEncoder(encoder.vision, gates), change_decoder=decoder)

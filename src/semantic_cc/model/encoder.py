@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers.models.sam.modeling_sam import SamVisionEncoder
 
+from semantic_cc.config import EncoderConfig
+
 PIXEL_MEAN = (0.485, 0.456, 0.406)  # SAM's pixel mean and deviation (123.675, ...) for inputs in [0, 1]
 PIXEL_STD = (0.229, 0.224, 0.225)
 
@@ -58,6 +60,12 @@ class BitemporalEncoder(nn.Module):
                 x = self.filters[str(index)](x)
         tier = self.vision.neck(x).permute(0, 2, 3, 1) if change else None  # (2b, h, w, e)
         return Features(x, tier)
+
+
+def filtered_layers(config: EncoderConfig) -> list[int]:
+    """The layers that a filter between the dates follows: those with global attention, or all others."""
+    after_global = config.bcsf_after == "global"
+    return [layer for layer in range(config.depth) if (layer in config.global_layers) == after_global]
 
 
 def resample_positions(table: Tensor, h: int, w: int) -> Tensor:

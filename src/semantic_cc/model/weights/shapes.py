@@ -14,8 +14,8 @@ from transformers.models.sam.modeling_sam import SamVisionEncoder
 
 from semantic_cc.config import EncoderConfig, QFormerConfig
 from semantic_cc.model.encoder import resample_positions
-from semantic_cc.model.sam_attention import fold_positions
 from semantic_cc.model.qformer import QFormer
+from semantic_cc.model.sam_attention import fold_positions
 
 
 def sam_vision(config: EncoderConfig) -> SamVisionEncoder:
