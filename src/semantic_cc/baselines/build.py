@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from semantic_cc.baselines.changeformer import build_changeformer
+from semantic_cc.baselines.chg2cap import build_chg2cap
 from semantic_cc.baselines.fc_siam_diff import build_fc_siam_diff
 from semantic_cc.baselines.idet import build_idet
 from semantic_cc.baselines.mask import MaskModel
+from semantic_cc.baselines.promptcc import build_promptcc
+from semantic_cc.baselines.psnet import build_psnet
 from semantic_cc.baselines.rsiccformer import build_rsiccformer
 from semantic_cc.baselines.ttp import build_ttp
 from semantic_cc.config import ModelConfig
@@ -32,6 +35,12 @@ def build_baseline(
             return build_rsiccformer(config, encoder)
         case "ttp":
             return build_ttp(config, encoder)
+        case "psnet":
+            return build_psnet(config, encoder)
+        case "chg2cap":
+            return build_chg2cap(config, encoder)
+        case "promptcc" if llm:
+            return build_promptcc(config, encoder, llm)
     raise ValueError(f"{config.method} is no compared method")
 
 

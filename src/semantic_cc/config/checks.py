@@ -135,6 +135,8 @@ def _of_method(model: ModelConfig) -> list[tuple[bool, str]]:
             "and model.encoder.weights null",
         ),
         (not sizes.scale >= 1 / 16, "baseline.scale must be at least 1/16"),
+        (method == "psnet" and sizes.layers < 2, "baseline.layers must be at least 2 for psnet"),
+        (sizes.width % 2 != 0, "baseline.width must be even"),
         (not _splits(sizes.width, sizes.heads), "baseline.width must be a multiple of baseline.heads"),
         (min(sizes.layers, sizes.decoder_layers) < 1, "baseline.*layers must be at least 1"),
         (not 0 <= sizes.dropout < 1, "baseline.dropout must lie in [0, 1)"),

@@ -167,7 +167,7 @@ class LLMConfig:
     random_seed: int = 0
 
 
-CAPTIONING_METHODS = ("rsiccformer",)
+CAPTIONING_METHODS = ("rsiccformer", "psnet", "chg2cap", "promptcc")
 """Compared methods that write a sentence and give no mask."""
 
 CHANGE_METHODS = ("fc-siam-diff", "changeformer", "ttp", "idet")
@@ -225,9 +225,11 @@ class ModelConfig:
         decoding: consensus over the four instructions (the multi-output ensemble), or greedy under one.
     """
 
-    method: Literal["semantic-cc", "rsiccformer", "fc-siam-diff", "changeformer", "ttp", "idet"] = (
-        "semantic-cc"
-    )
+    method: Literal[
+        "semantic-cc",
+        "rsiccformer", "psnet", "chg2cap", "promptcc",
+        "fc-siam-diff", "changeformer", "ttp", "idet",
+    ] = "semantic-cc"  # fmt: skip
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     change_task: bool = True
     neck: NeckConfig = field(default_factory=NeckConfig)
@@ -252,4 +254,9 @@ class ModelConfig:
     @property
     def has_llm(self) -> bool:
         """Whether a language model writes it."""
-        return self.method == "semantic-cc"
+        return self.method in ("semantic-cc", "promptcc")
+
+    @property
+    def learns_flag(self) -> bool:
+        """Whether the change flag is learned: by the flag head, or by PromptCC's classifier."""
+        return self.flag_head or self.method == "promptcc"

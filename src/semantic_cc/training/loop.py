@@ -61,7 +61,7 @@ def train(config: Config, resume: bool = False) -> Path:
     pairs = open_dataset(config.data, "train")
     config = with_vocabulary(config, pairs)
     plan = legs_of(stages.stages_of(config.train.strategy, config.model), pairs, config.train)
-    if config.model.flag_head and any(leg.stage.caption for leg in plan):
+    if config.model.learns_flag and any(leg.stage.caption for leg in plan):
         require_flags(pairs)
     val = validation_pairs(config)
     fabric = fabric_of(config.train.precision, config.hardware)
