@@ -77,6 +77,9 @@ def evaluate(
     train = [sentence for item in known for sentence in item.sentences]
     study = study or Study()
     result, scores = score(loaded.to(device), pairs, limit, batch, progress, study.see, train, meteor)
+    studied = study.report()
+    if not info.config.writes:  # there is no sentence to hold against the mask
+        studied |= {"consistency": None, "reference_consistency": None}
     report: dict[str, Any] = {
         "model": {"name": info.name, "digest": info.digest, "training": info.training},
         "data": " ".join(map(str, roots_of(data))),
@@ -88,7 +91,7 @@ def evaluate(
         "decoding": _decoding(info.config),
         "seconds_per_pair": result.seconds / len(result.sentences),
         **scores,
-        **study.report(),
+        **studied,
         "notes": [*info.notes, *scores["notes"]],
     }
     if predictions:
