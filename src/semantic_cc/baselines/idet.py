@@ -98,7 +98,7 @@ class IDET(ChangeNetwork):
 
     def layers(self) -> Iterable[nn.Module]:
         """The U-Net's levels, the iterations, and the fusion's convolutions."""
-        steps = [step for refine in self.refine for step in refine.steps]
+        steps = [module for module in self.refine.modules() if isinstance(module, DifferenceStep)]
         return [*self.features.down, *self.features.up, *steps, *self.fuse]
 
 

@@ -23,8 +23,6 @@ class MaskModel(ChangeModel):
     of features that these methods have in common.
     """
 
-    change_decoder: nn.Module
-
     def forward(
         self,
         before: Tensor,
