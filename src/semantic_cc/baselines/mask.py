@@ -34,7 +34,7 @@ class MaskModel(ChangeModel):
         features: Features | None = None,
     ) -> ModelOutput:
         """One training pass, see `ChangeModel.forward`; there is no sentence, and none is read."""
-        return ModelOutput(self._logits(before, after, features))
+        return ModelOutput(self._logits(before, after, features) if change else None)
 
     @torch.no_grad()
     def predict(self, before: Tensor, after: Tensor, instructions: Sequence[str] | None = None) -> Prediction:

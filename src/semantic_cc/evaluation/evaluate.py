@@ -77,9 +77,6 @@ def evaluate(
     train = [sentence for item in known for sentence in item.sentences]
     study = study or Study()
     result, scores = score(loaded.to(device), pairs, limit, batch, progress, study.see, train, meteor)
-    studied = study.report()
-    if not info.config.writes:  # there is no sentence to hold against the mask
-        studied |= {"consistency": None, "reference_consistency": None}
     report: dict[str, Any] = {
         "model": {"name": info.name, "digest": info.digest, "training": info.training},
         "data": " ".join(map(str, roots_of(data))),
@@ -91,7 +88,8 @@ def evaluate(
         "decoding": _decoding(info.config),
         "seconds_per_pair": result.seconds / len(result.sentences),
         **scores,
-        **studied,
+        **study.report(),
+        **({} if info.config.writes else {"consistency": None}),
         "notes": [*info.notes, *scores["notes"]],
     }
     if predictions:
@@ -132,7 +130,11 @@ def score(
     result = predict_all(model, chosen, batch, progress, watch)
     notes: list[str] = []
     change = _change_scores(result, binary=model.config.change_decoder.classes == 1, notes=notes)
-    captions = _caption_scores(result, pairs, notes, train, meteor) if model.config.writes else None
+    captions = None
+    if model.config.writes:
+        captions = _caption_scores(result, pairs, notes, train, meteor)
+    else:
+        notes.append("sentences are not scored: the model writes none")
     return result, {"change": change, "captions": captions, "notes": notes}
 
 
