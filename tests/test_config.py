@@ -253,7 +253,10 @@ RULES: dict[str, tuple[dict[str, Any], str]] = {
     "no rank": ({"model": {"llm": {"lora": {"rank": 0}}}}, "lora.rank must be at least 1"),
     "dropout": ({"model": {"encoder": {"lora": {"dropout": 1.0}}}}, r"lora.dropout must lie in \[0, 1\)"),
     "no learning rate": ({"optim": {"lr": float("nan")}}, "optim.lr must be positive"),
-    "image size": ({"model": {"encoder": {"image_size": 60}}}, "encoder.image_size must be a multiple of 16"),
+    "image size": (
+        {"model": {"encoder": {"image_size": 60}}},
+        "encoder.image_size must be a multiple of encoder.patch",
+    ),
     "global layers": ({"model": {"encoder": {"global_layers": [4]}}}, "encoder.global_layers must lie below"),
     "caption heads": ({"model": {"neck": {"caption_heads": 3}}}, "encoder.width .* neck.caption_heads"),
     "change heads": ({"model": {"neck": {"change_heads": 3}}}, "encoder.change_width .* neck.change_heads"),

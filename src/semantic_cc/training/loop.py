@@ -183,7 +183,11 @@ class Run:
         stages.apply(leg.stage, self.model)
         self._leg = leg
         self.clock.stage = leg.stage.name
-        trains_encoder = any(parameter.requires_grad for parameter in self.model.encoder.parameters())
+        trains_encoder = any(
+            parameter.requires_grad
+            for name, parameter in self.model.named_parameters()
+            if name.startswith("encoder.")
+        )
         if self.cache is not None and trains_encoder:
             self.cache.clear()
         self._readable_cache = None if trains_encoder else self.cache
