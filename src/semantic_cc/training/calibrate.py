@@ -19,7 +19,7 @@ from semantic_cc.data.opening import Data, open_dataset, roots_of
 from semantic_cc.data.progress import Progress
 from semantic_cc.errors import ConfigError, DataError
 from semantic_cc.model.checkpoint import load_pretrained, save_pretrained
-from semantic_cc.model.semantic_cc import SemanticCCModel
+from semantic_cc.model.method import ChangeModel
 
 
 def calibrate(
@@ -62,7 +62,7 @@ def calibrate(
 
 
 def flag_probabilities(
-    model: SemanticCCModel, pairs: ChangeDataset, batch: int = 8, progress: Progress | None = None
+    model: ChangeModel, pairs: ChangeDataset, batch: int = 8, progress: Progress | None = None
 ) -> Tensor:
     """What the flag head of `model`, in eval mode, says of each pair: (n,) in [0, 1]; the LLM does not run."""
     device = next(model.parameters()).device
