@@ -15,10 +15,13 @@ PACKAGE = Path(semantic_cc.__file__).parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 ORDER = (
-    "errors", "types", "config", "files", "sentences", "images", "model", "data", "losses", "metrics", "figures",
-    "evaluation", "training", "predictor", "scene", "cli", "__main__",
+    "errors", "types", "config", "files", "sentences", "images", "model", "baselines", "data", "losses", "metrics",
+    "figures", "evaluation", "training", "predictor", "scene", "cli", "__main__",
 )  # fmt: skip
 """The way data flows; a room may import those before it alone."""
+
+CHOOSES_THE_METHOD = PACKAGE / "model" / "build.py"
+"""The one file of `model` that knows the methods Semantic-CC is compared with."""
 
 NOT_IN_MODEL = {"data", "scene", "training", "cli", "web"}
 LONGEST = 320
@@ -58,6 +61,8 @@ def test_a_room_imports_only_the_rooms_before_it(path: Path) -> None:
         return  # hands out names of any room, on first use
     assert room in ORDER, f"{room} is a new room: give it its place in ORDER"
     allowed = set(ORDER[: ORDER.index(room) + 1])
+    if path == CHOOSES_THE_METHOD:
+        allowed.add("baselines")
     assert set(imported_rooms(path)) <= allowed
 
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import torch
 
     from semantic_cc.model.checkpoint import ModelInfo
+    from semantic_cc.model.method import ChangeModel, Prediction
     from semantic_cc.model.placement import DeviceMap
-    from semantic_cc.model.semantic_cc import Prediction, SemanticCCModel
     from semantic_cc.model.weights.llm import LLMType
 
 
@@ -34,7 +34,7 @@ class SemanticCC:
 
     def __init__(
         self,
-        model: SemanticCCModel,
+        model: ChangeModel,
         info: ModelInfo,
         device: torch.device,
         llm_device_map: DeviceMap | None = None,
@@ -114,9 +114,10 @@ class SemanticCC:
         import torch
 
         from semantic_cc.model.checkpoint import save_pretrained
+        from semantic_cc.model.foundation import is_adapted
 
         adapted = any("lora_" in key for key in self.model.state_dict())
-        if not merge and not adapted:
+        if not merge and is_adapted(self.model.config) and not adapted:
             raise InputError(
                 "the adapters are merged into the base weights: load the model with merge=False, or save all of it "
                 "with merge=True"

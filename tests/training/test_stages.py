@@ -162,6 +162,11 @@ def test_every_preset_has_its_stages(preset):
     plan = stages_of(config.train.strategy, config.model)
     trained = set().union(*(trainable_names(stage, model) for stage in plan))
     base = LORA if config.model.encoder.adapt == "lora" else FULL
+    if config.model.method != "semantic-cc":
+        (stage,) = plan
+        assert (stage.caption, stage.change) == (config.model.writes, not config.model.writes)
+        assert trained == matching(model, either(base, "neck", MASK, r"caption_decoder\.(?!llm\.)"))
+        return
     text = TEXT if config.model.qformer.frozen else WHOLE_TEXT
     assert trained == matching(model, either(base, "neck", MASK, text))
     assert stages.trainable_names(plan[-1], model)

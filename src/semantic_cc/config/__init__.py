@@ -5,6 +5,7 @@ does not fit together. Importing this room stays light (no torch).
 """
 
 from semantic_cc.config.model import (
+    BaselineConfig,
     ChangeDecoderConfig,
     EncoderConfig,
     EnhancerConfig,
@@ -18,6 +19,7 @@ from semantic_cc.config.reading import load_config, merge, parse, preset_names, 
 from semantic_cc.config.run import Config, HardwareConfig, OptimConfig, TrainConfig
 
 __all__ = [
+    "BaselineConfig",
     "ChangeDecoderConfig",
     "Config",
     "EncoderConfig",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from semantic_cc.config.model import ModelConfig
+from semantic_cc.config.model import CAPTIONING_METHODS, CHANGE_METHODS, ModelConfig
 from semantic_cc.config.run import Config
 from semantic_cc.errors import ConfigError
 
@@ -55,6 +55,7 @@ def check(config: Config | ModelConfig) -> None:
             "qformer.weights fits neither qformer.text (BLIP-2's reads no text) nor qformer.positions",
         ),
     ]
+    problems += _of_method(model)
     for lora in (encoder.lora, model.llm.lora):
         problems += [
             (lora.rank < 1, "lora.rank must be at least 1"),
@@ -90,10 +91,45 @@ def check(config: Config | ModelConfig) -> None:
             (not 0 < config.optim.lr < float("inf"), "optim.lr must be positive"),
             (not 0 <= config.optim.warmup < 1, "optim.warmup must lie in [0, 1)"),
             (
-                not model.change_task and train.strategy != "three_stage",
-                "train.strategy must be three_stage when model.change_task is off (stage ii alone remains)",
+                not (model.change_task and model.writes) and train.strategy != "three_stage",
+                "train.strategy must be three_stage where one task is left (model.change_task off, or a method "
+                "of one task): it has one stage",
             ),
         ]
     for wrong, message in problems:
         if wrong:
             raise ConfigError(f"configuration: {message}")
+
+
+def _of_method(model: ModelConfig) -> list[tuple[bool, str]]:
+    """What a compared method cannot have, and the sizes it reads."""
+    method, sizes = model.method, model.baseline
+    return [
+        (
+            method in CAPTIONING_METHODS and model.change_task,
+            f"model.method {method} gives no mask: model.change_task must be off",
+        ),
+        (
+            method in CHANGE_METHODS and not model.change_task,
+            f"model.method {method} gives a mask alone: model.change_task must be on",
+        ),
+        (
+            model.flag_head and method != "semantic-cc",
+            f"model.method {method} has no change-flag head: model.flag_head must be off",
+        ),
+        (
+            model.encoder.bcsf and method != "semantic-cc",
+            f"model.method {method} reads the encoder without BCSF: model.encoder.bcsf must be off",
+        ),
+        (
+            model.decoding == "consensus" and method != "semantic-cc",
+            f"model.method {method} reads no instruction: model.decoding must be greedy",
+        ),
+        (not _splits(sizes.width, sizes.heads), "baseline.width must be a multiple of baseline.heads"),
+        (min(sizes.layers, sizes.decoder_layers) < 1, "baseline.*layers must be at least 1"),
+        (not 0 <= sizes.dropout < 1, "baseline.dropout must lie in [0, 1)"),
+        (
+            min(sizes.beam, sizes.max_words, sizes.min_count) < 1,
+            "baseline.beam, max_words and min_count must be at least 1",
+        ),
+    ]

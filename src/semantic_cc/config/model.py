@@ -167,11 +167,47 @@ class LLMConfig:
     random_seed: int = 0
 
 
+CAPTIONING_METHODS = ("rsiccformer",)
+"""Compared methods that write a sentence and give no mask."""
+
+CHANGE_METHODS: tuple[str, ...] = ()
+"""Compared methods that give a mask and write no sentence."""
+
+
+@dataclass(frozen=True)
+class BaselineConfig:
+    """Sizes of the compared captioning methods (semantic_cc.baselines), read when method is one of them.
+
+    Args:
+        width: channels d inside the method.
+        heads: attention heads.
+        layers: layers of the method's encoder of the two dates.
+        decoder_layers: layers of the Transformer that writes the sentence word by word.
+        dropout: dropout probability, in [0, 1).
+        beam: sentences held while one is written; 1 = greedy decoding.
+        max_words: longest sentence, in words.
+        min_count: how often a word must occur in the training sentences to be in the vocabulary.
+        vocabulary: the words, in order; empty = taken from the training sentences when training starts.
+    """
+
+    width: int = 512
+    heads: int = 8
+    layers: int = 3
+    decoder_layers: int = 1
+    dropout: float = 0.1
+    beam: int = 1
+    max_words: int = 40
+    min_count: int = 5
+    vocabulary: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class ModelConfig:
     """The whole model (paper Fig. 1).
 
     Args:
+        method: Semantic-CC, or one of the methods it is compared with (semantic_cc.baselines); of the fields below
+            these read encoder, baseline and what they have in common with it.
         encoder: bi-temporal SAM encoder.
         change_task: whether the change-detection branch and the neck are there; off = captioning alone.
         neck: multi-task neck, read when change_task is on.
@@ -179,10 +215,12 @@ class ModelConfig:
         qformer: Q-Former.
         enhancer: difference enhancer.
         llm: language model.
+        baseline: the compared methods' sizes.
         flag_head: the optional change-flag head on the mean of the visual tokens.
         decoding: consensus over the four instructions (the multi-output ensemble), or greedy under one.
     """
 
+    method: Literal["semantic-cc", "rsiccformer"] = "semantic-cc"
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     change_task: bool = True
     neck: NeckConfig = field(default_factory=NeckConfig)
@@ -190,5 +228,16 @@ class ModelConfig:
     qformer: QFormerConfig = field(default_factory=QFormerConfig)
     enhancer: EnhancerConfig = field(default_factory=EnhancerConfig)
     llm: LLMConfig = field(default_factory=LLMConfig)
+    baseline: BaselineConfig = field(default_factory=BaselineConfig)
     flag_head: bool = False
     decoding: Literal["consensus", "greedy"] = "consensus"
+
+    @property
+    def writes(self) -> bool:
+        """Whether the method writes a sentence."""
+        return self.method not in CHANGE_METHODS
+
+    @property
+    def has_llm(self) -> bool:
+        """Whether a language model writes it."""
+        return self.method == "semantic-cc"

@@ -26,7 +26,8 @@ from semantic_cc.model.checkpoint import load_pretrained
 from semantic_cc.types import Pair
 
 if TYPE_CHECKING:
-    from semantic_cc.model.semantic_cc import Prediction, SemanticCCModel
+    from semantic_cc.config import ModelConfig
+    from semantic_cc.model.method import ChangeModel, Prediction
 
 
 def evaluate(
@@ -86,7 +87,7 @@ def evaluate(
         "limit": limit,
         "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
         "tiles": " ".join(sorted(result.sizes)),
-        "decoding": info.config.decoding,
+        "decoding": _decoding(info.config),
         "seconds_per_pair": result.seconds / len(result.sentences),
         **scores,
         **study.report(),
@@ -104,8 +105,13 @@ def evaluate(
     return report
 
 
+def _decoding(config: ModelConfig) -> str:
+    beam = 1 if config.has_llm else config.baseline.beam
+    return config.decoding if beam == 1 else f"beam-{beam}"
+
+
 def score(
-    model: SemanticCCModel,
+    model: ChangeModel,
     pairs: ChangeDataset,
     limit: int | None = None,
     batch: int = 8,
@@ -125,7 +131,7 @@ def score(
     result = predict_all(model, chosen, batch, progress, watch)
     notes: list[str] = []
     change = _change_scores(result, binary=model.config.change_decoder.classes == 1, notes=notes)
-    captions = _caption_scores(result, pairs, notes, train, meteor)
+    captions = _caption_scores(result, pairs, notes, train, meteor) if model.config.writes else None
     known = {"change": change, "captions": captions, "calibration": _calibration(result, pairs)}
     return result, {**known, "notes": notes}
 
@@ -160,7 +166,7 @@ Watch = Callable[[Pair, str, Tensor | None], None]
 
 
 def predict_all(
-    model: SemanticCCModel,
+    model: ChangeModel,
     pairs: Sequence[Pair] | Subset[Pair],
     batch: int,
     progress: Progress | None = None,

@@ -12,12 +12,14 @@ from peft.tuners.lora import LoraLayer
 from torch import nn
 from transformers.initialization import no_init_weights
 
+from semantic_cc.baselines.build import build_baseline
 from semantic_cc.config import EncoderConfig, LoraConfig, ModelConfig, NeckConfig
 from semantic_cc.model.bcsf import BCSF
 from semantic_cc.model.caption_decoder import CaptionDecoder
 from semantic_cc.model.change_decoder import ChangeDecoder
 from semantic_cc.model.encoder import BitemporalEncoder
 from semantic_cc.model.enhancer import Enhancer
+from semantic_cc.model.method import ChangeModel
 from semantic_cc.model.neck import (
     AggregationNeck,
     AggregationUnit,
@@ -35,42 +37,59 @@ from semantic_cc.model.weights.shapes import qformer_part, sam_vision
 
 def build_model(
     config: ModelConfig, seed: int = 0, llm: LanguageModel | None = None, adapters: bool = True
-) -> SemanticCCModel:
-    """The model at its starting weights.
+) -> ChangeModel:
+    """The model of `config.method` at its starting weights; the encoder's are the same for every method.
 
     Args:
         config: all sizes, and the foundation weights to start from.
         seed: seed of every weight that is not loaded.
-        llm: a language model already at hand; None loads the one that `config.llm` names.
+        llm: a language model already at hand; None loads the one that `config.llm` names, if the method has one.
         adapters: whether LoRA is there; off for weights that it was merged into.
 
     Raises:
         FoundationWeightsError, CheckpointError: see `load_llm` and `read_named`.
     """
     parts = read_parts(config)
+    if config.has_llm:
+        llm = llm or load_llm(config.llm)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = SemanticCCModel(
-            config,
-            encoder=build_encoder(config.encoder, parts.get("encoder"), adapters),
-            neck=build_neck(config.neck, config.encoder) if config.change_task else None,
-            change_decoder=build_change_decoder(config) if config.change_task else None,
-            caption_decoder=build_caption_decoder(
-                config, llm := llm or load_llm(config.llm), parts, adapters
-            ),
+        encoder = build_encoder(config.encoder, parts.get("encoder"), adapters)
+        model = (
+            build_semantic_cc(config, encoder, llm, parts, adapters)
+            if config.method == "semantic-cc" and llm
+            else build_baseline(config, encoder, llm)
         )
-    model.foundation = {"llm": llm.digest, **{name: part.digest for name, part in parts.items()}}
+    model.foundation = {name: part.digest for name, part in parts.items()}
+    if llm:
+        model.foundation["llm"] = llm.digest
     return model
 
 
 def read_parts(config: ModelConfig) -> dict[str, Part]:
     """The foundation weights that `config` names: encoder, qformer, enhancer; those without a name are left out."""
-    parts = (
-        read_named("encoder", config.encoder.weights),
-        read_named("qformer", config.qformer.weights),
-        read_named("enhancer", config.enhancer.weights),
-    )
+    parts = [read_named("encoder", config.encoder.weights)]
+    if config.method == "semantic-cc":
+        parts.append(read_named("qformer", config.qformer.weights))
+        parts.append(read_named("enhancer", config.enhancer.weights))
     return {part.name: part for part in parts if part}
+
+
+def build_semantic_cc(
+    config: ModelConfig,
+    encoder: BitemporalEncoder,
+    llm: LanguageModel,
+    parts: Mapping[str, Part],
+    adapters: bool = True,
+) -> SemanticCCModel:
+    """Neck and decoders on the encoder."""
+    return SemanticCCModel(
+        config,
+        encoder=encoder,
+        neck=build_neck(config.neck, config.encoder) if config.change_task else None,
+        change_decoder=build_change_decoder(config) if config.change_task else None,
+        caption_decoder=build_caption_decoder(config, llm, parts, adapters),
+    )
 
 
 def build_encoder(

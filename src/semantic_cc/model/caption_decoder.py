@@ -68,6 +68,10 @@ class CaptionDecoder(nn.Module):
         """m."""
         return self.llm.config.get_text_config().hidden_size
 
+    def answer_ids(self, sentence: str) -> list[int]:
+        """The tokens that are learned from a sentence, its end mark included."""
+        return self.prompter.answer_ids(sentence)
+
     def visual_tokens(self, tokens: Tensor, instructions: list[str] | None = None) -> Tensor:
         """Difference tokens for the LLM.
 

@@ -23,10 +23,17 @@ from semantic_cc.config import ModelConfig, parse, to_dict
 from semantic_cc.errors import CheckpointError, ConfigError, InputError, OutputError
 from semantic_cc.model.build import build_model, merge_lora, unfilled
 from semantic_cc.model.card import model_card
-from semantic_cc.model.foundation import FROZEN, as_stored, foundation_parts, own_parameter, without_weights
+from semantic_cc.model.foundation import (
+    FROZEN,
+    as_stored,
+    foundation_parts,
+    is_adapted,
+    own_parameter,
+    without_weights,
+)
 from semantic_cc.model.hub import download_model, is_hub_id
+from semantic_cc.model.method import ChangeModel
 from semantic_cc.model.migrate import FORMAT, migrated
-from semantic_cc.model.semantic_cc import SemanticCCModel
 from semantic_cc.model.weights import digest_of, load_llm
 from semantic_cc.model.weights.catalogue import official
 from semantic_cc.model.weights.llm import LLMType
@@ -57,7 +64,7 @@ class ModelInfo:
 
 
 def save_pretrained(
-    model: SemanticCCModel,
+    model: ChangeModel,
     folder: str | Path,
     *,
     name: str,
@@ -100,7 +107,7 @@ def save_pretrained(
         for key, value in model.state_dict().items()
         if belongs(key)
     }
-    if not merge and not any("lora_" in key for key in tensors):
+    if not merge and is_adapted(config) and not any("lora_" in key for key in tensors):
         raise ValueError("the adapters are merged into the base weights; save the model before merging")
     content = {
         "format": FORMAT,
@@ -121,10 +128,9 @@ def save_pretrained(
         raise OutputError(f"cannot write the model to {folder}: {error.strerror}") from error
     try:
         save_file(tensors, work / "model.safetensors", metadata={"format": "pt"})
-        if merge:
-            llm = model.caption_decoder.llm
-            parameters += llm.num_parameters()
-            llm.save_pretrained(work / LLM)
+        if merge and model.llm is not None:
+            parameters += model.llm.num_parameters()
+            model.llm.save_pretrained(work / LLM)
             model.caption_decoder.prompter.tokenizer.save_pretrained(work / LLM)
         for path in work.rglob("*.safetensors"):
             path.chmod(0o644)  # safetensors makes private files
@@ -172,7 +178,7 @@ def load_pretrained(
     merge: bool = True,
     allow_foundation_mismatch: bool = False,
     llm_dtype: LLMType | None = None,
-) -> tuple[SemanticCCModel, ModelInfo]:
+) -> tuple[ChangeModel, ModelInfo]:
     """A shipped model by name, one in a folder, or one on the hub; in eval mode.
 
     Args:
@@ -201,7 +207,7 @@ def load_pretrained(
             notes=notes,
         )
         accepted = {part: list(entry["accepted_digests"]) for part, entry in info.foundation.items()}
-        if "llm" not in accepted:
+        if config.has_llm and "llm" not in accepted:
             raise KeyError("llm")
         tensors = load_file(folder / "model.safetensors")
     except ConfigError as error:
@@ -212,7 +218,8 @@ def load_pretrained(
         ) from error
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{folder}/model.safetensors is missing or corrupt: {error}") from error
-    llm = load_llm(replace(config.llm, name=str(folder / LLM)) if merged else config.llm, llm_dtype)
+    stored = replace(config.llm, name=str(folder / LLM)) if merged else config.llm
+    llm = load_llm(stored, llm_dtype) if config.has_llm else None
     with unfilled():
         model = build_model(config, llm=llm, adapters=not merged)
     if not merged:
@@ -226,9 +233,7 @@ def load_pretrained(
     return model.eval(), info
 
 
-def _strange_foundations(
-    model: SemanticCCModel, info: ModelInfo, accepted: dict[str, list[str]]
-) -> list[str]:
+def _strange_foundations(model: ChangeModel, info: ModelInfo, accepted: dict[str, list[str]]) -> list[str]:
     return [
         f"was trained on a {info.foundation[part]['name']} with sha256 {' or '.join(digests)}, "
         f"here is {model.foundation.get(part)}"
@@ -274,7 +279,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
 
 
 def _load(
-    model: SemanticCCModel, tensors: dict[str, torch.Tensor], folder: Path, own: Callable[[str], bool]
+    model: ChangeModel, tensors: dict[str, torch.Tensor], folder: Path, own: Callable[[str], bool]
 ) -> None:
     state = model.state_dict()
     wanted = {key for key in state if own(key)}

@@ -22,8 +22,17 @@ def as_stored(config: ModelConfig) -> ModelConfig:
 def foundation_parts(config: ModelConfig) -> dict[str, str]:
     """The parts whose frozen tensors foundation weights give -> the name of those weights."""
     kept = as_stored(config)
-    names = {"encoder": kept.encoder.weights, "qformer": kept.qformer.weights, "llm": kept.llm.name}
+    names = {"encoder": kept.encoder.weights}
+    if config.method == "semantic-cc":
+        names["qformer"] = kept.qformer.weights
+    if config.has_llm:
+        names["llm"] = kept.llm.name
     return {part: name for part, name in names.items() if name}
+
+
+def is_adapted(config: ModelConfig) -> bool:
+    """Whether LoRA adapts some of those foundation weights."""
+    return config.method == "semantic-cc" or config.encoder.adapt == "lora"
 
 
 FROZEN = {

@@ -9,25 +9,28 @@ from semantic_cc.config import LLMConfig, ModelConfig
 from semantic_cc.errors import FoundationWeightsError
 from semantic_cc.model.build import build_model
 from semantic_cc.model.foundation import without_weights
-from semantic_cc.model.semantic_cc import SemanticCCModel
+from semantic_cc.model.method import ChangeModel
 from semantic_cc.model.weights import FOUNDATIONS, LanguageModel, load_llm
 from semantic_cc.model.weights.llm import byte_tokenizer
 
 
-def outline(config: ModelConfig) -> SemanticCCModel:
+def outline(config: ModelConfig) -> ChangeModel:
     """The model of `config` on the meta device; its prompter has a stand-in for the LLM's tokenizer.
 
     Raises:
         FoundationWeightsError: the LLM's sizes are not known: it is neither a known name nor a folder.
     """
-    llm = load_llm(config.llm) if config.llm.name == "random" else _llm(config.llm)
+    llm = _llm(config.llm) if config.has_llm else None
     with torch.device("meta"):
         model = build_model(without_weights(config), llm=llm).to("meta")
-    model.caption_decoder.llm.tie_weights()  # on the way to another device they part
+    if model.llm is not None:
+        model.llm.tie_weights()  # on the way to another device they part
     return model
 
 
 def _llm(config: LLMConfig) -> LanguageModel:
+    if config.name == "random":
+        return load_llm(config)
     known = FOUNDATIONS.get(config.name)
     try:
         sizes = LlamaConfig(**known.sizes) if known else AutoConfig.from_pretrained(config.name)

@@ -10,13 +10,13 @@ from typing import Any, Literal
 import torch
 
 from semantic_cc.errors import InputError
-from semantic_cc.model.semantic_cc import SemanticCCModel
+from semantic_cc.model.method import ChangeModel
 
 DeviceMap = Literal["auto"] | Mapping[str, Any]
 """Module of the LLM -> device (0, "cpu", "disk", ...), in accelerate's form; auto = by the memory that is free."""
 
 
-def spread_llm(model: SemanticCCModel, device: torch.device, device_map: DeviceMap) -> None:
+def spread_llm(model: ChangeModel, device: torch.device, device_map: DeviceMap) -> None:
     """Puts the LLM's layers where `device_map` says, and all else on `device`; for describing, not for training.
 
     Args:
@@ -25,12 +25,13 @@ def spread_llm(model: SemanticCCModel, device: torch.device, device_map: DeviceM
         device_map: of the LLM; what goes to the disk lies in a temporary folder until the process ends.
 
     Raises:
-        InputError: a module or a device of the map is not there, or the adapters are apart.
+        InputError: a module or a device of the map is not there, the adapters are apart, or there is no LLM.
     """
     from accelerate import dispatch_model, infer_auto_device_map
 
-    decoder = model.caption_decoder
-    llm = decoder.llm
+    decoder, llm = model.caption_decoder, model.llm
+    if llm is None:
+        raise InputError(f"the method {model.config.method} has no language model to be spread over devices")
     if any("lora_" in name for name, _ in llm.named_parameters()):
         raise InputError(
             "a language model can be spread over devices with its adapters merged alone; leave llm_dtype out"

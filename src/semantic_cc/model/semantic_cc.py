@@ -1,77 +1,34 @@
 """Semantic-CC, the paper's Fig. 1: encoder -> neck -> change decoder and caption decoder (eq. 1).
 
-Parts arrive built (see `build.py`); this module only routes. Legend: b pairs, H, W pixels, K classes.
+Parts arrive built (see `build.py`); this module only routes. Legend: b pairs, H, W pixels.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from semantic_cc.config import ModelConfig
 from semantic_cc.model.caption_decoder import CaptionDecoder, consensus
 from semantic_cc.model.change_decoder import ChangeDecoder
-from semantic_cc.model.encoder import BitemporalEncoder, Features, pad_to_patches
+from semantic_cc.model.encoder import Features
+from semantic_cc.model.method import (
+    ChangeModel,
+    Location,
+    ModelOutput,
+    Prediction,
+    class_probabilities,
+    difference_map,
+)
 from semantic_cc.model.neck import AggregationNeck
 from semantic_cc.model.prompter import INSTRUCTIONS
 from semantic_cc.sentences import UNCHANGED, says_change
 
 
-@dataclass(frozen=True)
-class ModelOutput:
-    """What training reads.
-
-    Attributes:
-        change_logits: (b, K, H, W), None where the mask was not decoded.
-        caption_logits: (k, V) over the k answer tokens of the batch, None without sentences.
-        caption_targets: (k,) int64 token ids, None without sentences.
-        flag_logits: (b,), None without sentences or without the flag head.
-    """
-
-    change_logits: Tensor | None
-    caption_logits: Tensor | None = None
-    caption_targets: Tensor | None = None
-    flag_logits: Tensor | None = None
-
-
-@dataclass(frozen=True)
-class Location:
-    """What `SemanticCCModel.locate` finds; attributes as a `Prediction`'s of these names."""
-
-    class_probabilities: Tensor | None
-    change_probability: Tensor | None
-    heatmap: Tensor
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What inference reads.
-
-    Attributes:
-        class_probabilities: (b, 2 or 3, H, W) float32, the class "none" first; None with the change task off.
-        change_probability: (b,) float32 of the flag head, None without it.
-        changed: b change flags.
-        sentences: b dicts instruction -> sentence; empty where the flag closed the gate.
-        sentence: b sentences.
-        heatmap: (b, H, W) float32 in [0, 1]: |F1 - F2| / (|F1| + |F2|) of the captioning tokens after the neck.
-        timings: seconds by step, for the whole batch.
-    """
-
-    class_probabilities: Tensor | None
-    change_probability: Tensor | None
-    changed: list[bool]
-    sentences: list[dict[str, str]]
-    sentence: list[str]
-    heatmap: Tensor
-    timings: dict[str, float]
-
-
-class SemanticCCModel(nn.Module):
+class SemanticCCModel(ChangeModel):
     """The multi-task model.
 
     Args:
@@ -82,28 +39,9 @@ class SemanticCCModel(nn.Module):
         caption_decoder: tokens -> sentence.
     """
 
-    def __init__(
-        self,
-        config: ModelConfig,
-        encoder: BitemporalEncoder,
-        neck: AggregationNeck | None,
-        change_decoder: ChangeDecoder | None,
-        caption_decoder: CaptionDecoder,
-    ) -> None:
-        super().__init__()
-        self.config = config
-        self.encoder = encoder
-        self.neck = neck
-        self.change_decoder = change_decoder
-        self.caption_decoder = caption_decoder
-        self.foundation: dict[str, str] = {}
-        """Part -> digest of the foundation weights that it started from; `build_model` fills it."""
-
-    def encode(self, before: Tensor, after: Tensor) -> Features:
-        """Images (b, 3, H, W) in [0, 1] -> the encoder's tiers that this model reads."""
-        patch = self.config.encoder.patch
-        padded = pad_to_patches(before, patch), pad_to_patches(after, patch)
-        return self.encoder(*padded, change=self.neck is not None)
+    neck: AggregationNeck | None
+    change_decoder: ChangeDecoder | None
+    caption_decoder: CaptionDecoder
 
     def tokens(self, features: Features) -> tuple[Tensor | None, Tensor]:
         """The encoder's tiers -> change tokens (2b, h, w, e) or None, caption tokens (2b, h, w, c)."""
@@ -121,16 +59,7 @@ class SemanticCCModel(nn.Module):
         change: bool = True,
         features: Features | None = None,
     ) -> ModelOutput:
-        """One training pass.
-
-        Args:
-            before, after: (b, 3, H, W) float in [0, 1], any H, W of at least 16.
-            sentences: true sentences of each pair, none for pairs that the LLM shall not read; None = the
-                caption decoder does not run.
-            instructions: one for each pair.
-            change: whether the mask is decoded.
-            features: what `encode` gives for these images, where it is known already.
-        """
+        """One training pass, see `ChangeModel.forward`; the LLM reads what `sentences` and `instructions` say."""
         features = self.encode(before, after) if features is None else features
         change_tokens, caption_tokens = self.tokens(features)
         mask = None
@@ -181,11 +110,7 @@ class SemanticCCModel(nn.Module):
 
     @torch.no_grad()
     def locate(self, before: Tensor, after: Tensor) -> Location:
-        """Mask and flag of a batch as `predict` gives them, and no sentence: the LLM does not run.
-
-        Args:
-            before, after: (b, 3, H, W) float in [0, 1].
-        """
+        """Mask and flag of a batch as `predict` gives them, and no sentence: the LLM does not run."""
         size = before.shape[-2], before.shape[-1]
         change_tokens, caption_tokens = self.tokens(self.encode(before, after))
         first = self._visual_tokens(caption_tokens, INSTRUCTIONS[0])
@@ -228,29 +153,20 @@ class SemanticCCModel(nn.Module):
                 answers[open_pairs[place % len(open_pairs)]][texts[place]] = sentence
         return flag, answers
 
+    def timed_parts(self) -> dict[str, list[nn.Module | None]]:
+        """Of the caption decoder, Q-Former and LLM apart."""
+        decoder = self.caption_decoder
+        return {
+            "encoder": [self.encoder],
+            "neck": [self.neck],
+            "change decoder": [self.change_decoder],
+            "Q-Former": [decoder.project, decoder.qformer, decoder.enhancer, decoder.to_llm],
+            "LLM": [decoder.llm.get_decoder(), decoder.llm.get_output_embeddings()],
+        }
 
-def class_probabilities(logits: Tensor) -> Tensor:
-    """(b, K, H, W) logits -> (b, 2 or 3, H, W) probabilities, the class "none" first."""
-    if logits.shape[1] > 1:
-        return logits.softmax(dim=1)
-    change = torch.sigmoid(logits)
-    return torch.cat([1 - change, change], dim=1)
-
-
-def difference_map(tokens: Tensor, size: tuple[int, int], patch: int) -> Tensor:
-    """Relative size of the dates' difference (paper Fig. 8).
-
-    Args:
-        tokens: (2b, h, w, c), before first.
-        size: H, W of the answer, in pixels.
-        patch: pixels a side of a token.
-
-    Returns:
-        (b, H, W) in [0, 1].
-    """
-    first, second = tokens.float().chunk(2)
-    total = first.norm(dim=-1) + second.norm(dim=-1)
-    share = (first - second).norm(dim=-1) / total.clamp_min(1e-12)  # (b, h, w)
-    height, width = share.shape[1] * patch, share.shape[2] * patch
-    full = F.interpolate(share[:, None], (height, width), mode="bilinear", align_corners=False)[:, 0]
-    return full[:, : size[0], : size[1]].clamp(0, 1)
+    def layers(self) -> Iterable[nn.Module]:
+        """Neck units and Q-Former's layers too."""
+        yield from super().layers()
+        yield from [] if self.neck is None else self.neck.units
+        body: Any = self.caption_decoder.qformer.body
+        yield from body.encoder.layer

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from semantic_cc.training.stages import Stage, trainable_names
 
 if TYPE_CHECKING:
-    from semantic_cc.model.semantic_cc import SemanticCCModel
+    from semantic_cc.model.method import ChangeModel
 
 PARTS = {
     "image encoder": "encoder.vision.",
@@ -23,8 +23,9 @@ PARTS = {
     "Linear Q-Former -> LLM": "caption_decoder.to_llm.",
     "flag head": "caption_decoder.flag.",
     "language model": "caption_decoder.llm.",
+    "caption decoder": "caption_decoder.",
 }
-"""Part -> how the names of its parameters begin."""
+"""Part -> how the names of its parameters begin; a parameter is of the first part that fits."""
 
 ADAPTED = ("image encoder", "language model")
 """Parts that may have LoRA, which is counted apart."""
@@ -45,7 +46,7 @@ class Count:
     trained: dict[str, int]
 
 
-def count(model: SemanticCCModel, stages: tuple[Stage, ...]) -> list[Count]:
+def count(model: ChangeModel, stages: tuple[Stage, ...]) -> list[Count]:
     """The parts that `model` has, LoRA apart from its base, and their sum at the end."""
     sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
     trained = {stage.name: trainable_names(stage, model) for stage in stages}
@@ -57,9 +58,10 @@ def count(model: SemanticCCModel, stages: tuple[Stage, ...]) -> list[Count]:
             {stage: sum(sizes[name] for name in names & own) for stage, own in trained.items()},
         )
 
-    rows = []
+    rows, left = [], set(sizes)
     for part, start in PARTS.items():
-        names = {name for name in sizes if name.startswith(start)}
+        names = {name for name in left if name.startswith(start)}
+        left -= names
         lora = {name for name in names if "lora_" in name and part in ADAPTED}
         rows += [counted(part, names - lora), counted(f"LoRA of the {part}", lora)]
     return [row for row in rows if row.total] + [counted("all", set(sizes))]

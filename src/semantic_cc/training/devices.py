@@ -20,7 +20,7 @@ from semantic_cc.config import HardwareConfig
 from semantic_cc.errors import ConfigError, InputError, SemanticCCError
 
 if TYPE_CHECKING:
-    from semantic_cc.model.semantic_cc import SemanticCCModel
+    from transformers import PreTrainedModel
 
 T = TypeVar("T")
 ONE_DEVICE = HardwareConfig()
@@ -135,8 +135,8 @@ def add_gradients(fabric: Fabric, parameters: Iterable[nn.Parameter]) -> None:
         gradient.copy_(part.view_as(gradient))
 
 
-def shard_llm(fabric: Fabric, model: SemanticCCModel) -> None:
-    """Spreads the LLM's frozen layers over the devices (FSDP2); each is gathered while it computes.
+def shard_llm(fabric: Fabric, llm: PreTrainedModel) -> None:
+    """Spreads an LLM's frozen layers over the devices (FSDP2); each is gathered while it computes.
 
     Adapters, embeddings and all else stay whole.
     """
@@ -144,6 +144,6 @@ def shard_llm(fabric: Fabric, model: SemanticCCModel) -> None:
     from torch.distributed.fsdp import fully_shard
 
     mesh = init_device_mesh(fabric.device.type, (fabric.world_size,))
-    for layer in model.caption_decoder.llm.get_decoder().layers:
+    for layer in llm.get_decoder().layers:
         adapters = {parameter for name, parameter in layer.named_parameters() if "lora_" in name}
         fully_shard(layer, mesh=mesh, ignored_params=adapters)

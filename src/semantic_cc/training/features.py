@@ -12,7 +12,7 @@ from semantic_cc.training.sampling import Sample
 
 if TYPE_CHECKING:
     from semantic_cc.model.encoder import Features
-    from semantic_cc.model.semantic_cc import SemanticCCModel
+    from semantic_cc.model.method import ChangeModel
 
 
 class FeatureCache:
@@ -25,7 +25,7 @@ class FeatureCache:
         model: in eval mode as far as its encoder goes, and that frozen while the cache is read.
     """
 
-    def __init__(self, model: SemanticCCModel) -> None:
+    def __init__(self, model: ChangeModel) -> None:
         self.model = model
         self._known: dict[int, tuple[Tensor, ...]] = {}
 

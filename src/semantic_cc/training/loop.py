@@ -24,13 +24,18 @@ from semantic_cc.training.optim import Updater
 from semantic_cc.training.profile import Clock
 from semantic_cc.training.progress import Reporter
 from semantic_cc.training.sampling import Leg, Pairs, Share, default_workers, legs_of, samples
-from semantic_cc.training.start import refuse_untrained_foundations, require_flags, starting_model
+from semantic_cc.training.start import (
+    refuse_untrained_foundations,
+    require_flags,
+    starting_model,
+    with_vocabulary,
+)
 from semantic_cc.training.state import RunFolder, load_state, open_run, save_state
 from semantic_cc.training.step import Stepper, Turn
 from semantic_cc.training.validate import Validation, validation_pairs, write_pictures
 
 if TYPE_CHECKING:
-    from semantic_cc.model.semantic_cc import SemanticCCModel
+    from semantic_cc.model.method import ChangeModel
 
 
 def train(config: Config, resume: bool = False) -> Path:
@@ -54,6 +59,7 @@ def train(config: Config, resume: bool = False) -> Path:
     require_loggers(config)
     refuse_untrained_foundations(config)
     pairs = open_dataset(config.data, "train")
+    config = with_vocabulary(config, pairs)
     plan = legs_of(stages.stages_of(config.train.strategy, config.model), pairs, config.train)
     if config.model.flag_head and any(leg.stage.caption for leg in plan):
         require_flags(pairs)
@@ -67,7 +73,7 @@ def train(config: Config, resume: bool = False) -> Path:
 
 def fit(
     fabric: Fabric,
-    model: SemanticCCModel,
+    model: ChangeModel,
     pairs: Pairs,
     plan: Sequence[Leg],
     config: Config,
@@ -116,7 +122,7 @@ class Run:
     def __init__(
         self,
         fabric: Fabric,
-        model: SemanticCCModel,
+        model: ChangeModel,
         plan: Sequence[Leg],
         config: Config,
         folder: RunFolder,
@@ -220,17 +226,15 @@ class Run:
         on_first(self.fabric, lambda: _save_model(self.model, folder, self.config, turn))
 
 
-def prepared(
-    fabric: Fabric, model: SemanticCCModel, plan: Sequence[Leg], config: Config, total: int
-) -> Updater:
+def prepared(fabric: Fabric, model: ChangeModel, plan: Sequence[Leg], config: Config, total: int) -> Updater:
     """Puts `model` on its device, as `config` wants it trained, and gives the optimiser of a run of `total` steps."""
     settings = config.train
     model.to(fabric.device)
     if settings.gradient_checkpointing:
         recompute_layers(model)
     parameters = trained_parameters(model, plan)
-    if config.hardware.strategy == "fsdp":
-        shard_llm(fabric, model)
+    if config.hardware.strategy == "fsdp" and model.llm is not None:
+        shard_llm(fabric, model.llm)
     return Updater(
         parameters, config.optim, total, scaled=settings.precision == "float16", decay=settings.ema
     )
@@ -269,7 +273,7 @@ def turns(
                 step += 1
 
 
-def trained_parameters(model: SemanticCCModel, plan: Sequence[Leg]) -> dict[str, nn.Parameter]:
+def trained_parameters(model: ChangeModel, plan: Sequence[Leg]) -> dict[str, nn.Parameter]:
     """Every parameter that trains in some stage, by name, in the model's order; all made float32.
 
     The masters are float32 whatever the precision of the forward pass: in bfloat16, updates below 1/256 of
@@ -282,7 +286,7 @@ def trained_parameters(model: SemanticCCModel, plan: Sequence[Leg]) -> dict[str,
     return parameters
 
 
-def _save_model(model: SemanticCCModel, folder: Path, config: Config, turn: Turn) -> None:
+def _save_model(model: ChangeModel, folder: Path, config: Config, turn: Turn) -> None:
     from semantic_cc.model.checkpoint import save_pretrained
 
     training: dict[str, Any] = {

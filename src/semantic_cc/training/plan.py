@@ -21,13 +21,13 @@ from semantic_cc.training.devices import fabric_of
 from semantic_cc.training.loop import prepared, trained_parameters, turns
 from semantic_cc.training.profile import Clock
 from semantic_cc.training.sampling import Leg, Pairs, Share, legs_of
-from semantic_cc.training.start import starting_model
+from semantic_cc.training.start import starting_model, with_vocabulary
 from semantic_cc.training.step import Stepper, Turn, losses_of, pieces_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-    from semantic_cc.model.semantic_cc import SemanticCCModel
+    from semantic_cc.model.method import ChangeModel
 
 LOOKED_AT = 3
 """Steps of each stage that are counted, or timed."""
@@ -140,10 +140,12 @@ def plan_of(config: Config, device: str | None = None) -> Plan:
     if device is not None and device not in DEVICES:
         raise ConfigError(f"no device {device!r} is known; choose one of: {', '.join(DEVICES)}")
     pairs = open_dataset(config.data, "train")
+    config = with_vocabulary(config, pairs)
     legs = legs_of(stages.stages_of(config.train.strategy, config.model), pairs, config.train)
     model = outline(config.model)
-    decoder = model.caption_decoder
-    decoder.prompter = Prompter(_word_tokenizer(), decoder.prompter.template)
+    if model.llm is not None:
+        decoder = model.caption_decoder
+        decoder.prompter = Prompter(_word_tokenizer(), decoder.prompter.template)
     if config.train.gradient_checkpointing:
         recompute_layers(model)
     trained = trained_parameters(model, legs)
@@ -183,7 +185,7 @@ def _steps(leg: Leg, pairs: Pairs, config: Config) -> list[Turn]:
     return list(islice(turns([leg], pairs, config.train, 0, 0, share), LOOKED_AT))
 
 
-def _cost(model: SemanticCCModel, steps: Sequence[Turn]) -> tuple[float, int]:
+def _cost(model: ChangeModel, steps: Sequence[Turn]) -> tuple[float, int]:
     """Mean operations of the steps of a stage, and the most memory one takes."""
     stage = steps[0].leg.stage
     stages.apply(stage, model)
@@ -223,10 +225,10 @@ def _timed(config: Config, legs: Sequence[Leg], steps_of: Sequence[Sequence[Turn
     return means
 
 
-def _held(model: SemanticCCModel, trained: dict[str, nn.Parameter], config: Config) -> int:
+def _held(model: ChangeModel, trained: dict[str, nn.Parameter], config: Config) -> int:
     spread = 1 if config.hardware.strategy == "ddp" else config.hardware.devices * config.hardware.nodes
-    layers = model.caption_decoder.llm.get_decoder().layers
-    frozen_layers = sum(p.nbytes for n, p in layers.named_parameters() if "lora_" not in n)
+    layers = [] if model.llm is None else model.llm.get_decoder().layers
+    frozen_layers = sum(p.nbytes for layer in layers for n, p in layer.named_parameters() if "lora_" not in n)
     weights = (
         sum(parameter.nbytes for parameter in model.parameters()) - frozen_layers + frozen_layers // spread
     )

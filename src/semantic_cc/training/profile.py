@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 if TYPE_CHECKING:
-    from semantic_cc.model.semantic_cc import SemanticCCModel
+    from semantic_cc.model.method import ChangeModel
 
 
 class Clock:
@@ -35,11 +35,11 @@ class Clock:
         self._handles: list[RemovableHandle] = []
         self._running = False
 
-    def attach(self, model: SemanticCCModel) -> None:
+    def attach(self, model: ChangeModel) -> None:
         """Starts; the model's parts tell when they begin and end."""
         self._running = True
-        for part, modules in _parts(model).items():
-            for module in modules:
+        for part, modules in model.timed_parts().items():
+            for module in filter(None, modules):
                 self._handles += [
                     module.register_forward_pre_hook(self._begins(part)),
                     module.register_forward_hook(self._ends(part)),
@@ -96,18 +96,6 @@ class Clock:
                     tensor.register_hook(lambda _: self.enter(part))
 
         return hook
-
-
-def _parts(model: SemanticCCModel) -> dict[str, list[nn.Module]]:
-    decoder = model.caption_decoder
-    parts: dict[str, list[nn.Module | None]] = {
-        "encoder": [model.encoder],
-        "neck": [model.neck],
-        "change decoder": [model.change_decoder],
-        "Q-Former": [decoder.project, decoder.qformer, decoder.enhancer, decoder.to_llm],
-        "LLM": [decoder.llm.get_decoder(), decoder.llm.get_output_embeddings()],
-    }
-    return {part: [m for m in modules if m is not None] for part, modules in parts.items()}
 
 
 def _tensors(output: Any) -> Iterator[Tensor]:

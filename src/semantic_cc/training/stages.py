@@ -15,6 +15,8 @@ alone      sentences  L_cc                    caption's parts, and image encoder
                                               other stage would train (change task off)
 align      sentences  of their words          caption's parts but for neck and LLM (a pretraining,
                                               in no epoch)
+caption,   sentences  L_cc or                 of a method that Semantic-CC is compared with: image
+change     or label   L_cd                    encoder and all that no language model gives
 ========== ========== ======================= =====================================================
 
 Wherever a caption loss is taken and the model has a flag head, the head's loss is added. ``ln_vision``,
@@ -33,10 +35,10 @@ if TYPE_CHECKING:
     from torch import nn
 
     from semantic_cc.config import ModelConfig
-    from semantic_cc.model.semantic_cc import SemanticCCModel
+    from semantic_cc.model.method import ChangeModel
 
 Needs = Literal["change", "caption", "both"]
-Rule = Callable[["SemanticCCModel"], set[str]]
+Rule = Callable[["ChangeModel"], set[str]]
 
 
 @dataclass(frozen=True)
@@ -58,11 +60,11 @@ class Stage:
     trains: tuple[Rule, ...]
 
 
-def _below(model: SemanticCCModel, *prefixes: str) -> set[str]:
+def _below(model: ChangeModel, *prefixes: str) -> set[str]:
     return {name for name, _ in model.named_parameters() if name.startswith(prefixes)}
 
 
-def encoder(model: SemanticCCModel) -> set[str]:
+def encoder(model: ChangeModel) -> set[str]:
     """The image encoder's LoRA, or all of it where it has no pretrained weights; and BCSF.
 
     SAM's own neck is left out where no change task reads it.
@@ -75,33 +77,33 @@ def encoder(model: SemanticCCModel) -> set[str]:
     return vision | _below(model, "encoder.filters.")
 
 
-def neck_of_change(model: SemanticCCModel) -> set[str]:
+def neck_of_change(model: ChangeModel) -> set[str]:
     """The neck parts that the change-detection loss reaches."""
     return _reached(model, "change")
 
 
-def neck_of_caption(model: SemanticCCModel) -> set[str]:
+def neck_of_caption(model: ChangeModel) -> set[str]:
     """The neck parts that the caption loss reaches."""
     return _reached(model, "caption")
 
 
-def _reached(model: SemanticCCModel, task: Literal["change", "caption"]) -> set[str]:
+def _reached(model: ChangeModel, task: Literal["change", "caption"]) -> set[str]:
     if model.neck is None:
         return set()
     return {f"neck.{name}" for name in model.neck.reached_by(task)}
 
 
-def neck(model: SemanticCCModel) -> set[str]:
+def neck(model: ChangeModel) -> set[str]:
     """The whole neck."""
     return _below(model, "neck.")
 
 
-def change_decoder(model: SemanticCCModel) -> set[str]:
+def change_decoder(model: ChangeModel) -> set[str]:
     """The change-detection decoder."""
     return _below(model, "change_decoder.")
 
 
-def caption_path(model: SemanticCCModel) -> set[str]:
+def caption_path(model: ChangeModel) -> set[str]:
     """The caption decoder up to the LLM: projection, enhancer, flag head; Q-Former and queries unless frozen."""
     names = _below(model, *(f"caption_decoder.{part}." for part in ("project", "enhancer", "to_llm", "flag")))
     if not model.config.qformer.frozen:
@@ -109,9 +111,16 @@ def caption_path(model: SemanticCCModel) -> set[str]:
     return names
 
 
-def caption_decoder(model: SemanticCCModel) -> set[str]:
+def caption_decoder(model: ChangeModel) -> set[str]:
     """The caption path and the LLM's LoRA."""
     return caption_path(model) | {name for name in _below(model, "caption_decoder.llm.") if "lora_" in name}
+
+
+def compared_method(model: ChangeModel) -> set[str]:
+    """All of a compared method but image encoder and language model."""
+    return _below(model, "neck.", "change_decoder.", "caption_decoder.") - _below(
+        model, "caption_decoder.llm."
+    )
 
 
 CHANGE = Stage("change", "change", True, False, (encoder, neck_of_change, change_decoder))
@@ -126,12 +135,19 @@ TOGETHER = Stage(
 )
 ALONE = Stage("caption", "caption", False, True, (encoder, caption_decoder))
 ALIGN = Stage("align", "caption", False, False, (caption_path,))
+COMPARED_CAPTION = Stage("caption", "caption", False, True, (encoder, compared_method))
+COMPARED_CHANGE = Stage("change", "change", True, False, (encoder, compared_method))
 
 
 def stages_of(
     strategy: Literal["three_stage", "two_stage", "one_stage"], config: ModelConfig
 ) -> tuple[Stage, ...]:
-    """The stages of each epoch, in order. With the change task off only captioning remains."""
+    """The stages of each epoch, in order. With the change task off only captioning remains.
+
+    A method that Semantic-CC is compared with has one task and one stage.
+    """
+    if config.method != "semantic-cc":
+        return (COMPARED_CAPTION if config.writes else COMPARED_CHANGE,)
     if not config.change_task:
         return (ALONE,)
     return {
@@ -141,7 +157,7 @@ def stages_of(
     }[strategy]
 
 
-def trainable_names(stage: Stage, model: SemanticCCModel) -> set[str]:
+def trainable_names(stage: Stage, model: ChangeModel) -> set[str]:
     """Names, as in ``model.named_parameters()``, of the parameters that train in `stage`.
 
     Raises:
@@ -153,7 +169,7 @@ def trainable_names(stage: Stage, model: SemanticCCModel) -> set[str]:
     return names
 
 
-def apply(stage: Stage, model: SemanticCCModel) -> None:
+def apply(stage: Stage, model: ChangeModel) -> None:
     """Puts `model` into `stage`: `requires_grad`, gradients None where frozen, train or eval mode.
 
     A part without trainable parameters is in eval mode, so that the dropout of frozen parts is off.
@@ -167,10 +183,10 @@ def apply(stage: Stage, model: SemanticCCModel) -> None:
         part.train(any(parameter.requires_grad for parameter in part.parameters()))
 
 
-def _parts(model: SemanticCCModel) -> Iterator[nn.Module]:
-    """The parts whose mode is decided as one; of the caption decoder, its children."""
+def _parts(model: ChangeModel) -> Iterator[nn.Module]:
+    """The parts whose mode is decided as one; of a caption decoder with a frozen LLM, its children."""
     for name, part in model.named_children():
-        if name == "caption_decoder":
+        if name == "caption_decoder" and model.llm is not None:
             yield from part.children()
         else:
             yield part

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from semantic_cc.config import Config
 from semantic_cc.data.items import ChangeDataset
 from semantic_cc.errors import ConfigError, DataError
+from semantic_cc.training.sampling import Pairs
 
 if TYPE_CHECKING:
-    from semantic_cc.model.semantic_cc import SemanticCCModel
+    from semantic_cc.model.method import ChangeModel
 
 
-def starting_model(config: Config) -> SemanticCCModel:
+def starting_model(config: Config) -> ChangeModel:
     """The model at its first weights, or the trained model that `config.train.init` names.
 
     Raises:
@@ -35,6 +37,18 @@ def starting_model(config: Config) -> SemanticCCModel:
     return model
 
 
+def with_vocabulary(config: Config, pairs: Pairs) -> Config:
+    """`config` with the words of the training sentences, where its method writes word by word and has none yet."""
+    from semantic_cc.baselines.words import vocabulary_of
+
+    sizes = config.model.baseline
+    if config.model.has_llm or not config.model.writes or sizes.vocabulary:
+        return config
+    sentences = [sentence for name in pairs.names for sentence in pairs.references[name]]
+    words = vocabulary_of(sentences, sizes.min_count)
+    return replace(config, model=replace(config.model, baseline=replace(sizes, vocabulary=words)))
+
+
 def refuse_untrained_foundations(config: Config) -> None:
     """Freezing weights that nobody trained would waste the run without a word; a trained model has none.
 
@@ -49,6 +63,8 @@ def refuse_untrained_foundations(config: Config) -> None:
             "configuration: model.encoder.adapt lora freezes SAM; name its weights as model.encoder.weights, "
             "or train all of it with model.encoder.adapt full"
         )
+    if model.method != "semantic-cc":
+        return
     reads_sentences = (train.caption_items, train.joint_items) != (0, 0)
     if model.qformer.frozen and model.qformer.weights is None and reads_sentences:
         raise ConfigError(

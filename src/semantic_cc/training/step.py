@@ -24,7 +24,7 @@ from semantic_cc.training.stages import Stage
 
 if TYPE_CHECKING:
     from semantic_cc.model.encoder import Features
-    from semantic_cc.model.semantic_cc import SemanticCCModel
+    from semantic_cc.model.method import ChangeModel
     from semantic_cc.training.features import FeatureCache
 
 PARTS: tuple[Literal["change", "caption", "flag"], ...] = ("change", "caption", "flag")
@@ -79,7 +79,7 @@ class Stepper:
     """
 
     def __init__(
-        self, fabric: Fabric, model: SemanticCCModel, updater: Updater, config: TrainConfig, clock: Clock
+        self, fabric: Fabric, model: ChangeModel, updater: Updater, config: TrainConfig, clock: Clock
     ) -> None:
         self.fabric, self.model, self.updater, self.config, self.clock = fabric, model, updater, config, clock
 
@@ -141,13 +141,13 @@ class Stepper:
         return torch.tensor(weights, dtype=torch.float64, device=self.fabric.device)
 
 
-def pieces_of(model: SemanticCCModel, turn: Turn, device: torch.device) -> Iterator[Piece]:
+def pieces_of(model: ChangeModel, turn: Turn, device: torch.device) -> Iterator[Piece]:
     """The pieces of a step on `device`.
 
     Raises:
         DataError: an item lacks what the stage learns from, or does not fit its batch.
     """
-    stage, decoder = turn.leg.stage, model.caption_decoder
+    stage = turn.leg.stage
     for samples in turn.pieces:
         batch = collate([sample.pair for sample in samples]).to(device)
         told = None
@@ -156,8 +156,8 @@ def pieces_of(model: SemanticCCModel, turn: Turn, device: torch.device) -> Itera
             raise DataError(f"{batch.names[0]}: has no label, which stage {stage.name} learns from")
         if stage.caption:
             told = [_told(model, sample) for sample in samples]
-            tokens = sum(len(decoder.prompter.answer_ids(text)) for own in told for text in own)
-            flags = len(samples) if decoder.flag is not None else 0
+            tokens = sum(len(model.caption_decoder.answer_ids(text)) for own in told for text in own)
+            flags = len(samples) if model.config.flag_head else 0
             if flags and batch.changed is None:
                 name = next(sample.pair.name for sample in samples if sample.pair.changed is None)
                 raise DataError(
@@ -169,17 +169,16 @@ def pieces_of(model: SemanticCCModel, turn: Turn, device: torch.device) -> Itera
         yield Piece(samples, batch, told, (counts * counted).to(device))
 
 
-def _told(model: SemanticCCModel, sample: Sample) -> tuple[str, ...]:
-    """The sentences the LLM learns from a pair.
+def _told(model: ChangeModel, sample: Sample) -> tuple[str, ...]:
+    """The sentences that are learned from a pair.
 
     With a flag head none from unchanged pairs: `predict` answers them without the LLM.
     """
-    gated = model.caption_decoder.flag is not None
-    return () if gated and not sample.pair.changed else sample.pair.sentences
+    return () if model.config.flag_head and not sample.pair.changed else sample.pair.sentences
 
 
 def losses_of(
-    model: SemanticCCModel,
+    model: ChangeModel,
     stage: Stage,
     piece: Piece,
     told: list[tuple[str, ...]] | None,

@@ -27,7 +27,7 @@ from semantic_cc.training.state import RunFolder
 from semantic_cc.types import LABEL_VALUES, Pair
 
 if TYPE_CHECKING:
-    from semantic_cc.model.semantic_cc import SemanticCCModel
+    from semantic_cc.model.method import ChangeModel
 
 METRICS = {
     "building_f1": ("change", "building", "f1"),
@@ -66,7 +66,7 @@ class Validation:
             with folder.validation.open(newline="") as file:
                 self.rows = list(csv.DictReader(file))
 
-    def run(self, fabric: Fabric, model: SemanticCCModel, epoch: int) -> bool:
+    def run(self, fabric: Fabric, model: ChangeModel, epoch: int) -> bool:
         """Scores `model` after `epoch`, counted from 1, writes the row and says whether it is the best so far.
 
         The model is left in eval mode.
@@ -98,7 +98,7 @@ class Validation:
         on_first(fabric, self._write)
         return better
 
-    def pictures(self, fabric: Fabric, model: SemanticCCModel) -> list[tuple[str, Image.Image, str]]:
+    def pictures(self, fabric: Fabric, model: ChangeModel) -> list[tuple[str, Image.Image, str]]:
         """The first `train.val_pictures` validated pairs, the same after each epoch: name, strip, sentences.
 
         Args:
@@ -109,7 +109,7 @@ class Validation:
         shown = [chosen[place] for place in range(min(self.config.val_pictures, len(chosen)))]
         return [self._picture(fabric, model, pair) for pair in shown]
 
-    def _picture(self, fabric: Fabric, model: SemanticCCModel, pair: Pair) -> tuple[str, Image.Image, str]:
+    def _picture(self, fabric: Fabric, model: ChangeModel, pair: Pair) -> tuple[str, Image.Image, str]:
         batch = collate([replace(pair, label=None)]).to(fabric.device)
         with fabric.autocast():
             prediction = model.predict(batch.before, batch.after)

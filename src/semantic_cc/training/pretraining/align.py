@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from lightning.fabric import Fabric
@@ -62,13 +62,15 @@ def align(config: Config, out: Path, epochs: int = 20, batch: int = 32, lr: floa
         The loss of every step.
 
     Raises:
-        ConfigError: the Q-Former is frozen, or SAM is at its random start.
+        ConfigError: there is no Q-Former, or it is frozen, or SAM is at its random start.
         DataError: no such dataset, or one without sentences; images of several sizes.
         OutputError: `out` cannot be written.
         TrainingError: the loss is no longer finite.
     """
     from semantic_cc.model.checkpoint import save_pretrained
 
+    if config.model.method != "semantic-cc":
+        raise ConfigError(f"configuration: model.method {config.model.method} has no Q-Former to align")
     if config.model.qformer.frozen:
         raise ConfigError("configuration: model.qformer.frozen leaves nothing to align; set it false")
     refuse_untrained_foundations(config)
@@ -79,7 +81,7 @@ def align(config: Config, out: Path, epochs: int = 20, batch: int = 32, lr: floa
         require_flags(pairs)
     fabric = fabric_of(config.train.precision)
     torch.manual_seed(config.train.seed)
-    model = starting_model(config).to(fabric.device)
+    model = cast("SemanticCCModel", starting_model(config)).to(fabric.device)
     tokens = encode(model, pairs, fabric)
     decoder = model.caption_decoder
     stages.apply(stages.ALIGN, model)

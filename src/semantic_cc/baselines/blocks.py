@@ -1,0 +1,93 @@
+"""Parts that several compared captioning methods have in common.
+
+Legend: b pairs, h, w tokens a side, n = h w, c encoder width, d the method's width.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from semantic_cc.config import ModelConfig
+from semantic_cc.model.change_decoder import ChannelNorm
+from semantic_cc.model.encoder import resample_positions
+
+
+class Entrance(nn.Module):
+    """The encoder's tokens at the method's width, with learned places: half of the channels a row's, half a column's.
+
+    Args:
+        config: encoder width and size, method's width.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        encoder, width = config.encoder, config.baseline.width
+        self.project = nn.Linear(encoder.width, width)  # the originals' 1x1 convolution
+        self.pos_embed = nn.Parameter(torch.empty(2, encoder.image_size // encoder.patch, width // 2))
+        nn.init.xavier_uniform_(self.pos_embed)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(2b, h, w, c) -> (2b, h, w, d); the table is resampled for images of another size."""
+        rows, columns = self.pos_embed
+        side = len(rows)
+        table = torch.cat(
+            [rows[:, None].expand(side, side, -1), columns[None].expand(side, side, -1)], dim=-1
+        )
+        return self.project(tokens) + resample_positions(table[None], *tokens.shape[1:3])
+
+
+class DifferenceAttention(nn.Module):
+    """Post-norm Transformer layer that asks a date's tokens about the difference of the dates.
+
+    ``x = LN(x + MHA(x, D, D)); x = LN(x + FFN(x))``, D = after - before, one set of weights for both dates.
+
+    Args:
+        width: d. heads: attention heads. dropout: of attention and FFN.
+    """
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(width, heads, dropout, batch_first=True)
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(2))
+        self.ffn = nn.Sequential(
+            nn.Linear(width, 4 * width), nn.ReLU(), nn.Dropout(dropout), nn.Linear(4 * width, width)
+        )
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(2b, n, d), before first, to the same."""
+        before, after = x.chunk(2)
+        difference = (after - before).repeat(2, 1, 1)
+        read, _ = self.attention(x, difference, difference, need_weights=False)
+        x = self.norms[0](x + self.dropout(read))
+        return self.norms[1](x + self.dropout(self.ffn(x)))
+
+
+class ResidualBlock(nn.Module):
+    """1x1, 3x3 and 1x1 convolution at half the width between, added to the input.
+
+    The originals have BatchNorm after each; here it is LayerNorm over channels, because the paper's batch is 1.
+
+    Args:
+        width: channels.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        half = width // 2
+        self.convs = nn.Sequential(
+            nn.Conv2d(width, half, 1),
+            ChannelNorm(half),
+            nn.ReLU(),
+            nn.Conv2d(half, half, 3, padding=1),
+            ChannelNorm(half),
+            nn.ReLU(),
+            nn.Conv2d(half, width, 1),
+            ChannelNorm(width),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, h, w, width) to the same."""
+        return F.relu(x + self.convs(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1))

@@ -1,0 +1,46 @@
+"""Vocabulary of the methods that write word by word."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+START, END, UNKNOWN = 0, 1, 2
+"""Ids of the marks; the words follow."""
+MARKS = 3
+
+
+def split(sentence: str) -> list[str]:
+    """The words of a sentence, in lower case and without the full stop, as the metrics read them."""
+    return " ".join(sentence.lower().split()).rstrip(" .").split()
+
+
+def vocabulary_of(sentences: Iterable[str], min_count: int = 5) -> tuple[str, ...]:
+    """The words that occur at least `min_count` times (LEVIR-CC's own vocabulary: 5), in alphabetical order."""
+    counts = Counter(word for sentence in sentences for word in split(sentence))
+    return tuple(sorted(word for word, count in counts.items() if count >= min_count))
+
+
+class Vocabulary:
+    """Sentences to ids and back.
+
+    Args:
+        words: in the order of their ids.
+    """
+
+    def __init__(self, words: Sequence[str]) -> None:
+        self.words = tuple(words)
+        self._ids = {word: MARKS + place for place, word in enumerate(self.words)}
+
+    def __len__(self) -> int:
+        return MARKS + len(self.words)
+
+    def ids(self, sentence: str) -> list[int]:
+        """The words' ids and the end mark; a word that is not known is `UNKNOWN`."""
+        return [*(self._ids.get(word, UNKNOWN) for word in split(sentence)), END]
+
+    def sentence(self, ids: Sequence[int]) -> str:
+        """The words up to the end mark."""
+        told = list(ids)
+        told = told[: told.index(END)] if END in told else told
+        return " ".join(self.words[i - MARKS] for i in told if i >= MARKS)
