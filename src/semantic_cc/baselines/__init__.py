@@ -1,5 +1,7 @@
 """The methods that Semantic-CC is compared with, each written from its paper, a file each.
 
-All start from the same image encoder as Semantic-CC, without BCSF, and train and are scored by the same commands.
-`captioner` is what the word-by-word methods share, with `words` and `decoder`; `build` builds any of them.
+They train and are scored by the same commands. Those that write sentences, and TTP, start from the same image encoder
+as Semantic-CC, without BCSF; the other change detectors are networks with an encoder of their own. `captioner` is what
+the word-by-word methods share, with `words` and `decoder`, and `mask` what the change detectors share, with
+`networks`; `build` builds any of them.
 """

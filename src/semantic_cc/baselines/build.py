@@ -1,8 +1,16 @@
-"""Builds a compared method on the encoder that all methods share."""
+"""Builds a compared method, on the encoder that methods share or with its own."""
 
 from __future__ import annotations
 
+from semantic_cc.baselines.changeformer import build_changeformer
+from semantic_cc.baselines.chg2cap import build_chg2cap
+from semantic_cc.baselines.fc_siam_diff import build_fc_siam_diff
+from semantic_cc.baselines.idet import build_idet
+from semantic_cc.baselines.mask import MaskModel
+from semantic_cc.baselines.promptcc import build_promptcc
+from semantic_cc.baselines.psnet import build_psnet
 from semantic_cc.baselines.rsiccformer import build_rsiccformer
+from semantic_cc.baselines.ttp import build_ttp
 from semantic_cc.config import ModelConfig
 from semantic_cc.model.encoder import BitemporalEncoder
 from semantic_cc.model.method import ChangeModel
@@ -25,4 +33,31 @@ def build_baseline(
     match config.method:
         case "rsiccformer":
             return build_rsiccformer(config, encoder)
+        case "ttp":
+            return build_ttp(config, encoder)
+        case "psnet":
+            return build_psnet(config, encoder)
+        case "chg2cap":
+            return build_chg2cap(config, encoder)
+        case "promptcc" if llm:
+            return build_promptcc(config, encoder, llm)
     raise ValueError(f"{config.method} is no compared method")
+
+
+def build_network(config: ModelConfig) -> MaskModel:
+    """The change detector with an encoder of its own that `config.method` names, at random weights.
+
+    Args:
+        config: all sizes.
+
+    Raises:
+        ValueError: the method is none of these.
+    """
+    match config.method:
+        case "fc-siam-diff":
+            return build_fc_siam_diff(config)
+        case "changeformer":
+            return build_changeformer(config)
+        case "idet":
+            return build_idet(config)
+    raise ValueError(f"{config.method} has no encoder of its own")

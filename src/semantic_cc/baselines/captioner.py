@@ -1,4 +1,4 @@
-"""What the methods that write word by word have in common: encoder -> neck of their own -> word decoder."""
+"""What the compared captioning methods have in common: encoder -> neck of their own -> caption decoder."""
 
 from __future__ import annotations
 
@@ -15,13 +15,50 @@ from semantic_cc.model.method import ChangeModel, Location, ModelOutput, Predict
 from semantic_cc.sentences import says_change
 
 
-class WordCaptioner(ChangeModel):
-    """A captioning method whose neck turns (2b, h, w, c) tokens, before first, into memories (b, n, d).
+class Captioner(ChangeModel):
+    """A method that reads the captioning tier, gives no mask and is not asked anything."""
+
+    neck: nn.Module
+
+    def say(self, tokens: Tensor) -> tuple[Tensor | None, list[str]]:
+        """Tokens (2b, h, w, c), before first -> probabilities of change (b,), or None, and b sentences."""
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def predict(self, before: Tensor, after: Tensor, instructions: Sequence[str] | None = None) -> Prediction:
+        """Sentences and flags of a batch, see `ChangeModel.predict`; without a classifier the sentences tell the flags."""
+        if instructions is not None:
+            raise InputError(f"the method {self.config.method} reads no instruction; leave it out")
+        start = time.perf_counter()
+        tokens = self.encode(before, after).caption
+        encoded = time.perf_counter()
+        flag, sentence = self.say(tokens)
+        said = time.perf_counter()
+        return Prediction(
+            class_probabilities=None,
+            change_probability=flag,
+            changed=[says_change(text) for text in sentence] if flag is None else (flag >= 0.5).tolist(),
+            sentences=[{} for _ in sentence],
+            sentence=sentence,
+            heatmap=self._heatmap(tokens, before),
+            timings={"encode": encoded - start, "sentence": said - encoded},
+        )
+
+    @torch.no_grad()
+    def locate(self, before: Tensor, after: Tensor) -> Location:
+        """The heatmap alone."""
+        return Location(None, None, self._heatmap(self.encode(before, after).caption, before))
+
+    def _heatmap(self, tokens: Tensor, image: Tensor) -> Tensor:
+        return difference_map(tokens, (image.shape[-2], image.shape[-1]), self.config.encoder.patch)
+
+
+class WordCaptioner(Captioner):
+    """A method that writes word by word; its neck turns (2b, h, w, c) tokens, before first, into memories (b, n, d).
 
     The neck gives one memory, which every layer of the decoder reads, or one for each of its layers.
     """
 
-    neck: nn.Module
     caption_decoder: WordDecoder
 
     def forward(
@@ -34,38 +71,12 @@ class WordCaptioner(ChangeModel):
         change: bool = True,
         features: Features | None = None,
     ) -> ModelOutput:
-        """One training pass, see `ChangeModel.forward`; there is no mask, and no instruction is read."""
+        """One training pass, see `ChangeModel.forward`; every pair has a sentence where any has."""
         features = self.encode(before, after) if features is None else features
         if sentences is None:
             return ModelOutput(None)
-        told = [i for i, own in enumerate(sentences) if own]
-        memories = [memory[told] for memory in self.neck(features.caption)]
-        return ModelOutput(None, *self.caption_decoder.teach(memories, [sentences[i] for i in told]))
+        return ModelOutput(None, *self.caption_decoder.teach(self.neck(features.caption), sentences))
 
-    @torch.no_grad()
-    def predict(self, before: Tensor, after: Tensor, instructions: Sequence[str] | None = None) -> Prediction:
-        """Sentences of a batch, and the flags that are read from them; see `ChangeModel.predict`."""
-        if instructions is not None:
-            raise InputError(f"the method {self.config.method} reads no instruction; leave it out")
-        start = time.perf_counter()
-        tokens = self.encode(before, after).caption
-        encoded = time.perf_counter()
-        sentence = self.caption_decoder.generate(self.neck(tokens))
-        said = time.perf_counter()
-        return Prediction(
-            class_probabilities=None,
-            change_probability=None,
-            changed=[says_change(text) for text in sentence],
-            sentences=[{} for _ in sentence],
-            sentence=sentence,
-            heatmap=self._heatmap(tokens, before),
-            timings={"encode": encoded - start, "sentence": said - encoded},
-        )
-
-    @torch.no_grad()
-    def locate(self, before: Tensor, after: Tensor) -> Location:
-        """The heatmap alone: neither mask nor flag is there without a sentence."""
-        return Location(None, None, self._heatmap(self.encode(before, after).caption, before))
-
-    def _heatmap(self, tokens: Tensor, image: Tensor) -> Tensor:
-        return difference_map(tokens, (image.shape[-2], image.shape[-1]), self.config.encoder.patch)
+    def say(self, tokens: Tensor) -> tuple[Tensor | None, list[str]]:
+        """Sentences alone."""
+        return None, self.caption_decoder.generate(self.neck(tokens))

@@ -79,6 +79,10 @@ def check(config: Config | ModelConfig) -> None:
             (train.epochs < 1, "train.epochs must be at least 1"),
             (train.accumulate < 1, "train.accumulate must be at least 1"),
             (train.augment and train.cache_features, "train.cache_features needs train.augment false"),
+            (
+                train.cache_features and not model.has_sam,
+                f"train.cache_features keeps SAM's features, which model.method {model.method} does not read",
+            ),
             (train.ema is not None and not 0 < train.ema < 1, "train.ema must lie in (0, 1)"),
             (train.keep_every is not None and train.keep_every < 1, "train.keep_every must be at least 1"),
             (train.val_pictures < 0, "train.val_pictures must not be negative"),
@@ -125,6 +129,14 @@ def _of_method(model: ModelConfig) -> list[tuple[bool, str]]:
             model.decoding == "consensus" and method != "semantic-cc",
             f"model.method {method} reads no instruction: model.decoding must be greedy",
         ),
+        (
+            not model.has_sam and (model.encoder.adapt, model.encoder.weights) != ("full", None),
+            f"model.method {method} has an encoder of its own and reads no SAM: model.encoder.adapt must be full "
+            "and model.encoder.weights null",
+        ),
+        (not sizes.scale >= 1 / 16, "baseline.scale must be at least 1/16"),
+        (method == "psnet" and sizes.layers < 2, "baseline.layers must be at least 2 for psnet"),
+        (sizes.width % 2 != 0, "baseline.width must be even"),
         (not _splits(sizes.width, sizes.heads), "baseline.width must be a multiple of baseline.heads"),
         (min(sizes.layers, sizes.decoder_layers) < 1, "baseline.*layers must be at least 1"),
         (not 0 <= sizes.dropout < 1, "baseline.dropout must lie in [0, 1)"),

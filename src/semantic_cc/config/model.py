@@ -167,23 +167,27 @@ class LLMConfig:
     random_seed: int = 0
 
 
-CAPTIONING_METHODS = ("rsiccformer",)
+CAPTIONING_METHODS = ("rsiccformer", "psnet", "chg2cap", "promptcc")
 """Compared methods that write a sentence and give no mask."""
 
-CHANGE_METHODS: tuple[str, ...] = ()
+CHANGE_METHODS = ("fc-siam-diff", "changeformer", "ttp", "idet")
 """Compared methods that give a mask and write no sentence."""
+
+OWN_ENCODER = ("fc-siam-diff", "changeformer", "idet")
+"""Compared methods whose image encoder is a part of them, so that they read no SAM."""
 
 
 @dataclass(frozen=True)
 class BaselineConfig:
-    """Sizes of the compared captioning methods (semantic_cc.baselines), read when method is one of them.
+    """Sizes of the compared methods (semantic_cc.baselines), read when method is one of them.
 
     Args:
-        width: channels d inside the method.
+        width: channels d inside a captioning method.
+        scale: widths of a change detector, as a share of those its paper gives.
         heads: attention heads.
         layers: layers of the method's encoder of the two dates.
         decoder_layers: layers of the Transformer that writes the sentence word by word.
-        dropout: dropout probability, in [0, 1).
+        dropout: dropout probability of methods that have dropout, in [0, 1).
         beam: sentences held while one is written; 1 = greedy decoding.
         max_words: longest sentence, in words.
         min_count: how often a word must occur in the training sentences to be in the vocabulary.
@@ -191,6 +195,7 @@ class BaselineConfig:
     """
 
     width: int = 512
+    scale: float = 1.0
     heads: int = 8
     layers: int = 3
     decoder_layers: int = 1
@@ -220,7 +225,11 @@ class ModelConfig:
         decoding: consensus over the four instructions (the multi-output ensemble), or greedy under one.
     """
 
-    method: Literal["semantic-cc", "rsiccformer"] = "semantic-cc"
+    method: Literal[
+        "semantic-cc",
+        "rsiccformer", "psnet", "chg2cap", "promptcc",
+        "fc-siam-diff", "changeformer", "ttp", "idet",
+    ] = "semantic-cc"  # fmt: skip
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     change_task: bool = True
     neck: NeckConfig = field(default_factory=NeckConfig)
@@ -238,6 +247,16 @@ class ModelConfig:
         return self.method not in CHANGE_METHODS
 
     @property
+    def has_sam(self) -> bool:
+        """Whether the image encoder is SAM's."""
+        return self.method not in OWN_ENCODER
+
+    @property
     def has_llm(self) -> bool:
         """Whether a language model writes it."""
-        return self.method == "semantic-cc"
+        return self.method in ("semantic-cc", "promptcc")
+
+    @property
+    def learns_flag(self) -> bool:
+        """Whether the change flag is learned: by the flag head, or by PromptCC's classifier."""
+        return self.flag_head or self.method == "promptcc"

@@ -12,12 +12,12 @@ from peft.tuners.lora import LoraLayer
 from torch import nn
 from transformers.initialization import no_init_weights
 
-from semantic_cc.baselines.build import build_baseline
+from semantic_cc.baselines.build import build_baseline, build_network
 from semantic_cc.config import EncoderConfig, LoraConfig, ModelConfig, NeckConfig
 from semantic_cc.model.bcsf import BCSF
 from semantic_cc.model.caption_decoder import CaptionDecoder
 from semantic_cc.model.change_decoder import ChangeDecoder
-from semantic_cc.model.encoder import BitemporalEncoder
+from semantic_cc.model.encoder import BitemporalEncoder, filtered_layers
 from semantic_cc.model.enhancer import Enhancer
 from semantic_cc.model.method import ChangeModel
 from semantic_cc.model.neck import (
@@ -54,16 +54,22 @@ def build_model(
         llm = llm or load_llm(config.llm)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        encoder = build_encoder(config.encoder, parts.get("encoder"), adapters)
-        model = (
-            build_semantic_cc(config, encoder, llm, parts, adapters)
-            if config.method == "semantic-cc" and llm
-            else build_baseline(config, encoder, llm)
-        )
+        model = _build(config, llm, parts, adapters)
     model.foundation = {name: part.digest for name, part in parts.items()}
     if llm:
         model.foundation["llm"] = llm.digest
     return model
+
+
+def _build(
+    config: ModelConfig, llm: LanguageModel | None, parts: Mapping[str, Part], adapters: bool
+) -> ChangeModel:
+    if not config.has_sam:
+        return build_network(config)
+    encoder = build_encoder(config.encoder, parts.get("encoder"), adapters)
+    if config.method == "semantic-cc" and llm:
+        return build_semantic_cc(config, encoder, llm, parts, adapters)
+    return build_baseline(config, encoder, llm)
 
 
 def read_parts(config: ModelConfig) -> dict[str, Part]:
@@ -103,10 +109,7 @@ def build_encoder(
         load_part(vision, weights)
     if config.adapt == "lora" and adapters:
         add_lora(vision, config.lora, ("qkv",))
-    has_filter = {
-        i: (i in config.global_layers) == (config.bcsf_after == "global") for i in range(config.depth)
-    }
-    layers = [i for i, wanted in has_filter.items() if wanted and config.bcsf]
+    layers = filtered_layers(config) if config.bcsf else []
     return BitemporalEncoder(
         vision, {i: BCSF(config.width, config.image_size // config.patch) for i in layers}
     )

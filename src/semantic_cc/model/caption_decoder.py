@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from difflib import SequenceMatcher
-from itertools import chain, pairwise
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ from transformers import PreTrainedModel
 from semantic_cc.model.enhancer import Enhancer
 from semantic_cc.model.prompter import Prompter
 from semantic_cc.model.qformer import QFormer, sine_positions
+from semantic_cc.model.writing import contiguous_head, teach_sentences, write_sentences
 
 
 class CaptionDecoder(nn.Module):
@@ -60,8 +61,7 @@ class CaptionDecoder(nn.Module):
         self.llm = llm
         self.prompter = prompter
         self.max_new_tokens = max_new_tokens
-        # generate() hands over a strided slice, for which torch copies the vocabulary matrix once per row
-        llm.get_output_embeddings().register_forward_pre_hook(lambda _, given: (given[0].contiguous(),))
+        contiguous_head(llm)
 
     @property
     def llm_width(self) -> int:
@@ -111,27 +111,20 @@ class CaptionDecoder(nn.Module):
         """(b, q, m) -> logits of "changed", (b,); None without the head."""
         return None if self.flag is None else self.flag(visual.mean(dim=1))[:, 0]
 
-    def _prompt(
-        self, visual: Tensor, instructions: Sequence[str], answers: Sequence[list[int]]
-    ) -> list[Tensor]:
-        """Rows (t_i, m): start, image tokens, instruction, answer so far."""
-        embed = self.llm.get_input_embeddings()
+    def _prompts(self, visual: Tensor, instructions: Sequence[str]) -> list[Tensor]:
+        """Rows (t_i, m): start, image tokens, instruction."""
+        embed, cut = self.llm.get_input_embeddings(), len(self.prompter.start_ids)
         rows = []
-        for image, instruction, answer in zip(visual, instructions, answers, strict=True):
-            rest = self.prompter.rest_ids(instruction) + answer
-            ids = torch.tensor(self.prompter.start_ids + rest, device=visual.device)
-            words = embed(ids)
-            cut = len(self.prompter.start_ids)
+        for image, instruction in zip(visual, instructions, strict=True):
+            ids = self.prompter.start_ids + self.prompter.rest_ids(instruction)
+            words = embed(torch.tensor(ids, device=visual.device))
             rows.append(torch.cat([words[:cut], image.to(words), words[cut:]]))
         return rows
 
     def teach(
         self, visual: Tensor, instructions: Sequence[str], sentences: Sequence[Sequence[str]]
     ) -> tuple[Tensor, Tensor]:
-        """Logits of the true sentences' tokens, their end marks included (teacher forcing).
-
-        All sentences of a pair follow its prompt, side by side: each sees the prompt and itself alone, at the
-        positions right after the prompt. So one pass gives what a pass for each would give.
+        """Logits of the true sentences' tokens, see `teach_sentences`.
 
         Args:
             visual: (b, q, m).
@@ -141,71 +134,13 @@ class CaptionDecoder(nn.Module):
         Returns:
             logits (k, V) and targets (k,), k = all answer tokens of the batch.
         """
-        answers = [[self.prompter.answer_ids(text) for text in own] for own in sentences]
-        rows = self._prompt(visual, instructions, [list(chain.from_iterable(own)) for own in answers])
-        embeds = pad_sequence(rows, batch_first=True)  # (b, t, m), padded at the right
-        starts = [len(row) - sum(map(len, own)) for row, own in zip(rows, answers, strict=True)]
-        parts, places = side_by_side(starts, [[len(answer) for answer in own] for own in answers])
-        parts, places = parts.to(visual.device), places.to(visual.device)  # (b, t)
-        seen = (parts[:, None, :] == parts[:, :, None]) | (parts[:, None, :] == 0)
-        seen = seen.tril()[:, None]  # (b, 1, t, t)
-        mask = torch.zeros_like(seen, dtype=embeds.dtype).masked_fill(~seen, torch.finfo(embeds.dtype).min)
-        hidden = self.llm.get_decoder()(
-            inputs_embeds=embeds, attention_mask=mask, position_ids=places, use_cache=False
-        ).last_hidden_state
-        # a token is predicted by the hidden state before it: for an answer's first that is the prompt's last
-        picked, targets = [], []
-        for row, (start, own) in enumerate(zip(starts, answers, strict=True)):
-            at = start
-            for answer in own:
-                picked += [hidden[row, start - 1 : start], hidden[row, at : at + len(answer) - 1]]
-                targets += answer
-                at += len(answer)
-        logits = self.llm.get_output_embeddings()(torch.cat(picked))
-        return logits, torch.tensor(targets, device=visual.device)
+        return teach_sentences(self.llm, self.prompter, self._prompts(visual, instructions), sentences)
 
     @torch.no_grad()
     def generate(self, visual: Tensor, instructions: list[str], use_cache: bool = True) -> list[str]:
         """Greedy sentences for (b, q, m) under b instructions."""
-        rows = self._prompt(visual, instructions, [[]] * len(instructions))
-        embeds = pad_sequence(rows, batch_first=True, padding_side="left")
-        mask = pad_sequence(
-            [torch.ones(len(row), dtype=torch.long, device=visual.device) for row in rows],
-            batch_first=True,
-            padding_side="left",
-        )
-        end, stop_id = self.prompter.template.end, self.prompter.end_id
-        stop = {"stop_strings": [end]} if stop_id is None else {"eos_token_id": stop_id}
-        ids = self.llm.generate(
-            inputs_embeds=embeds,
-            attention_mask=mask,
-            max_new_tokens=self.max_new_tokens,
-            do_sample=False,
-            repetition_penalty=1.0,  # whatever the LLM's own generation config says
-            use_cache=use_cache,
-            pad_token_id=self.prompter.ids(end)[0],
-            tokenizer=self.prompter.tokenizer,
-            **stop,
-        )
-        return [self.prompter.sentence(row) for row in ids.tolist()]
-
-
-def side_by_side(starts: Sequence[int], lengths: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-    """How answers stand after their prompts.
-
-    Args:
-        starts: each row's tokens before its answers. lengths: the lengths of each row's answers.
-
-    Returns:
-        Two (b, t) int64 tensors, t = the longest row: whose each token is (0 the prompt's, n = 1, 2, ... the
-        n-th answer's, -1 padding), and its position.
-    """
-    parts, places = [], []
-    for start, own in zip(starts, lengths, strict=True):
-        counts = [start, *own]
-        parts.append(torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts)))
-        places.append(torch.cat([torch.arange(start), *(start + torch.arange(n) for n in own)]))
-    return pad_sequence(parts, batch_first=True, padding_value=-1), pad_sequence(places, batch_first=True)
+        prompts = self._prompts(visual, instructions)
+        return write_sentences(self.llm, self.prompter, prompts, self.max_new_tokens, use_cache)
 
 
 def consensus(sentences: list[str]) -> str:

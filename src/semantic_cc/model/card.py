@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from semantic_cc.config.model import CHANGE_METHODS
 from semantic_cc.model.weights.catalogue import FOUNDATIONS
 
 PARTS = {
@@ -25,7 +26,7 @@ def model_card(content: dict[str, Any], parameters: int) -> str:
 ---
 # Semantic-CC {content["name"]}
 
-Two images of one place in; a sentence that says what changed and a mask of where out.
+{_what(content["model"]["method"])}
 {_contents(content, parameters)}
 
 ## Training
@@ -46,6 +47,13 @@ print(SemanticCC.from_pretrained("{content["name"]}").describe("before.png", "af
 """
 
 
+def _what(method: str) -> str:
+    if method == "semantic-cc":
+        return "Two images of one place in; a sentence that says what changed and a mask of where out."
+    out = "a mask of what changed" if method in CHANGE_METHODS else "a sentence that says what changed"
+    return f"Two images of one place in; {out} out. This is {method}, a method that Semantic-CC is compared with."
+
+
 def _front_matter(content: dict[str, Any]) -> str:
     known = [FOUNDATIONS.get(entry["name"]) for entry in content["foundation"].values()]
     free = all(model and model.licence == "Apache-2.0" for model in known)
@@ -62,6 +70,8 @@ def _front_matter(content: dict[str, Any]) -> str:
 def _contents(content: dict[str, Any], parameters: int) -> str:
     if content["merged"]:
         return f"{parameters:,} weights, adapters merged, language model inside: nothing else is needed."
+    if not content["foundation"]:
+        return f"{parameters:,} weights: nothing else is needed."
     names = ", ".join(entry["name"] for entry in content["foundation"].values())
     return f"{parameters:,} weights of its own; the foundation weights ({names}) are not included."
 
@@ -73,7 +83,7 @@ def _foundation(foundation: dict[str, Any]) -> str:
         terms = f"; licence: {known.licence}" if known else ""
         digests = " or ".join(entry["accepted_digests"]) or "not recorded"
         lines.append(f"- {PARTS[part]}: {entry['name']}, sha256 {digests}{terms}")
-    return "\n".join(lines)
+    return "\n".join(lines) or "- none"
 
 
 def _list(facts: dict[str, Any]) -> str:

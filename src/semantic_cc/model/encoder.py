@@ -12,8 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers.models.sam.modeling_sam import SamVisionEncoder
 
-_MEAN = (0.485, 0.456, 0.406)  # SAM's pixel mean and deviation (123.675, ...) for inputs in [0, 1]
-_STD = (0.229, 0.224, 0.225)
+from semantic_cc.config import EncoderConfig
+
+PIXEL_MEAN = (0.485, 0.456, 0.406)  # SAM's pixel mean and deviation (123.675, ...) for inputs in [0, 1]
+PIXEL_STD = (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,8 @@ class BitemporalEncoder(nn.Module):
         super().__init__()
         self.vision = vision
         self.filters = nn.ModuleDict({str(layer): module for layer, module in filters.items()})
-        self.register_buffer("mean", torch.tensor(_MEAN).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(_STD).view(3, 1, 1), persistent=False)
+        self.register_buffer("mean", torch.tensor(PIXEL_MEAN).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(PIXEL_STD).view(3, 1, 1), persistent=False)
 
     def forward(self, before: Tensor, after: Tensor, change: bool = True) -> Features:
         """Encodes `(b, 3, H, W)` images with values in [0, 1]; H and W are multiples of the patch."""
@@ -58,6 +60,12 @@ class BitemporalEncoder(nn.Module):
                 x = self.filters[str(index)](x)
         tier = self.vision.neck(x).permute(0, 2, 3, 1) if change else None  # (2b, h, w, e)
         return Features(x, tier)
+
+
+def filtered_layers(config: EncoderConfig) -> list[int]:
+    """The layers that a filter between the dates follows: those with global attention, or all others."""
+    after_global = config.bcsf_after == "global"
+    return [layer for layer in range(config.depth) if (layer in config.global_layers) == after_global]
 
 
 def resample_positions(table: Tensor, h: int, w: int) -> Tensor:

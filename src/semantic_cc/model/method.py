@@ -73,13 +73,14 @@ class ChangeModel(nn.Module):
 
     Args:
         config: what it was built from.
-        encoder: two images -> tiers of tokens; the same for every method.
+        encoder: two images -> tiers of tokens; the same for every method that reads SAM, None for the others.
         neck: what lies between encoder and decoders; None where nothing does.
         change_decoder: what ends in a mask; None where the method gives none.
         caption_decoder: what ends in a sentence, with `answer_ids`; None where the method writes none. Its language
             model, if it has one, is its attribute `llm` beside `prompter`.
     """
 
+    encoder: Any
     neck: Any
     change_decoder: Any
     caption_decoder: Any
@@ -87,7 +88,7 @@ class ChangeModel(nn.Module):
     def __init__(
         self,
         config: ModelConfig,
-        encoder: BitemporalEncoder,
+        encoder: BitemporalEncoder | None,
         neck: nn.Module | None = None,
         change_decoder: nn.Module | None = None,
         caption_decoder: nn.Module | None = None,

@@ -61,7 +61,7 @@ def train(config: Config, resume: bool = False) -> Path:
     pairs = open_dataset(config.data, "train")
     config = with_vocabulary(config, pairs)
     plan = legs_of(stages.stages_of(config.train.strategy, config.model), pairs, config.train)
-    if config.model.flag_head and any(leg.stage.caption for leg in plan):
+    if config.model.learns_flag and any(leg.stage.caption for leg in plan):
         require_flags(pairs)
     val = validation_pairs(config)
     fabric = fabric_of(config.train.precision, config.hardware)
@@ -183,7 +183,11 @@ class Run:
         stages.apply(leg.stage, self.model)
         self._leg = leg
         self.clock.stage = leg.stage.name
-        trains_encoder = any(parameter.requires_grad for parameter in self.model.encoder.parameters())
+        trains_encoder = any(
+            parameter.requires_grad
+            for name, parameter in self.model.named_parameters()
+            if name.startswith("encoder.")
+        )
         if self.cache is not None and trains_encoder:
             self.cache.clear()
         self._readable_cache = None if trains_encoder else self.cache

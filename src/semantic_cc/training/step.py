@@ -157,12 +157,12 @@ def pieces_of(model: ChangeModel, turn: Turn, device: torch.device) -> Iterator[
         if stage.caption:
             told = [_told(model, sample) for sample in samples]
             tokens = sum(len(model.caption_decoder.answer_ids(text)) for own in told for text in own)
-            flags = len(samples) if model.config.flag_head else 0
+            flags = len(samples) if model.config.learns_flag else 0
             if flags and batch.changed is None:
                 name = next(sample.pair.name for sample in samples if sample.pair.changed is None)
                 raise DataError(
-                    f"{name}: has no change flag, which model.flag_head learns from; "
-                    "add the flags or turn the head off"
+                    f"{name}: has no change flag, which the model learns from; "
+                    "add the flags or turn model.flag_head off"
                 )
         counts = torch.tensor([len(samples) if stage.change else 0, tokens, flags], dtype=torch.float64)
         counted = float(samples[0].visit.counted)  # a stand-in is alone in its piece

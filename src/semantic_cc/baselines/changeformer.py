@@ -1,0 +1,120 @@
+"""ChangeFormer: a hierarchical Transformer on both dates, and a difference module at each of its levels.
+
+Paper: W. G. C. Bandara, V. M. Patel, "A Transformer-based Siamese network for change detection", IGARSS 2022.
+
+    encoder     four stages at strides 4, 8, 16, 32: overlapping patches, then layers whose attention reads keys and
+                values reduced by 8, 4, 2, 1 a side, and whose MLP holds a 3x3 depth-wise convolution (their eqs. 1-3)
+    difference  D_i = BN(ReLU(Conv3x3([F1_i ; F2_i])))           (eq. 4)
+    decoder     Linear c_i -> e, bilinear to stride 4, joined, Linear 4e -> e, upsampled to (H, W), classified
+
+The encoder is SegFormer's, and so it is taken from `transformers`; sizes are those of the released ChangeFormerV6.
+
+Differs from the original:
+- GroupNorm for BatchNorm (why: `networks`).
+- The paper upsamples by one transposed convolution of kernel 3 and stride 4, which would leave every fourth row and
+  column to the bias alone. Here it is the released code's: two of kernel 4 and stride 2, each with a residual block.
+- V6 also joins the dates after the Linear instead of before, adds each level to the next finer one, and learns from
+  a mask at every level. Here it is as the paper writes it, with one loss for every method.
+
+Legend: b pairs, H, W pixels, K classes, i level at stride s_i with c_i channels, e width of the decoder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor, nn
+from transformers import SegformerConfig, SegformerModel
+
+from semantic_cc.baselines.mask import MaskModel
+from semantic_cc.baselines.networks import ChangeNetwork, norm, resize
+from semantic_cc.config import ModelConfig
+
+
+class ChangeFormer(ChangeNetwork):
+    """The network.
+
+    Args:
+        encoder: see `hierarchical_encoder`.
+        width: e.
+        classes: K; 1 = one logit of change.
+    """
+
+    def __init__(self, encoder: SegformerModel, width: int, classes: int) -> None:
+        super().__init__(multiple=32)
+        widths = encoder.config.hidden_sizes
+        self.encoder = encoder
+        self.differences = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(2 * c, c, 3, padding=1), nn.ReLU(), norm(c)) for c in widths
+        )
+        self.project = nn.ModuleList(nn.Conv2d(c, width, 1) for c in widths)
+        self.fuse = nn.Sequential(nn.Conv2d(len(widths) * width, width, 1), norm(width))
+        self.up = nn.Sequential(_double(width), Residual(width), _double(width), Residual(width))
+        self.classify = nn.Conv2d(width, classes, 3, padding=1)
+
+    def logits(self, images: Tensor) -> Tensor:
+        """(2b, 3, H, W) -> (b, K, H, W)."""
+        x, levels = images, []
+        for stage, difference, project in zip(
+            self.encoder.stages, self.differences, self.project, strict=True
+        ):
+            x = stage(x)  # (2b, c_i, H / s_i, W / s_i)
+            levels.append(project(difference(torch.cat(x.chunk(2), dim=1))))
+        size = levels[0].shape[-2:]
+        fused = self.fuse(torch.cat([resize(level, size) for level in levels], dim=1))  # (b, e, H / 4, W / 4)
+        return self.classify(self.up(fused))
+
+    def layers(self) -> Iterable[nn.Module]:
+        """The encoder's layers, and the decoder's way up."""
+        return [*(block for stage in self.encoder.stages for block in stage.blocks), *self.up]
+
+
+class Residual(nn.Module):
+    """Two 3x3 convolutions whose answer is added at a tenth of its size, as released."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.convs = nn.Sequential(
+            nn.Conv2d(width, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, width, 3, padding=1)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The same shape."""
+        return x + 0.1 * self.convs(x)
+
+
+def _double(width: int) -> nn.ConvTranspose2d:
+    return nn.ConvTranspose2d(width, width, 4, stride=2, padding=1)
+
+
+def hierarchical_encoder(
+    widths: Sequence[int] = (64, 128, 320, 512),
+    depths: Sequence[int] = (3, 3, 4, 3),
+    heads: Sequence[int] = (1, 2, 5, 8),
+    dropout: float = 0.1,
+) -> SegformerModel:
+    """SegFormer's encoder with random weights.
+
+    Args:
+        widths: c_i. depths: layers of each stage. heads: their attention heads.
+        dropout: of attention, of activations and of whole layers (the last layer's; it grows linearly).
+    """
+    return SegformerModel(
+        SegformerConfig(
+            hidden_sizes=list(widths),
+            depths=list(depths),
+            num_attention_heads=list(heads),
+            hidden_dropout_prob=dropout,
+            attention_probs_dropout_prob=dropout,
+            drop_path_rate=dropout,
+        )
+    )
+
+
+def build_changeformer(config: ModelConfig) -> MaskModel:
+    """ChangeFormer of 64 channels in its first stage and 256 in its decoder, times `baseline.scale`."""
+    width = round(64 * config.baseline.scale)
+    encoder = hierarchical_encoder((width, 2 * width, 5 * width, 8 * width), dropout=config.baseline.dropout)
+    network = ChangeFormer(encoder, 4 * width, config.change_decoder.classes)
+    return MaskModel(config, None, change_decoder=network)

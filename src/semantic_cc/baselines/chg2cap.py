@@ -1,0 +1,81 @@
+"""Chg2Cap: hierarchical self-attention over both dates, residual block with a cosine mask.
+
+S. Chang, P. Ghamisi, "Changes to Captions: An Attentive Network for Remote Sensing Change Captioning", IEEE TIP 32, 2023.
+
+What is followed (N blocks; X_0 are a date's tokens with their places)::
+
+    X  <- X + SA(X)                            self-attention within each date, the same weights for both
+    X1, X2 <- split(SA'([X1 ; X2])) + X_0      self-attention over the joined dates, and the first tokens again
+    M  = ResBlock(Conv1x1_{2d -> d}([X1 ; X2] + cos(X1, X2)))                  the cosine mask is one number a position
+
+SA and SA' are post-norm Transformer layers. The word decoder's layers add their input to their output once more.
+
+What differs: the image encoder is the one that all methods here share instead of ResNet-101, and its tokens are first
+brought to width d (theirs stay at 2,048); the FFN is as wide as its tokens; keys and values have their own maps (the
+released code has one for both); the block's BatchNorm is LayerNorm; unknown words are never written.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from semantic_cc.baselines.blocks import Entrance, ResidualBlock
+from semantic_cc.baselines.captioner import WordCaptioner
+from semantic_cc.baselines.decoder import WordDecoder
+from semantic_cc.config import BaselineConfig, ModelConfig
+from semantic_cc.model.encoder import BitemporalEncoder
+
+
+class HierarchicalAttention(nn.Module):
+    """One block: within each date, then over both.
+
+    Args:
+        sizes: width d, heads, dropout.
+    """
+
+    def __init__(self, sizes: BaselineConfig) -> None:
+        super().__init__()
+        self.within, self.across = (
+            nn.TransformerEncoderLayer(width, sizes.heads, width, sizes.dropout, batch_first=True)
+            for width in (sizes.width, 2 * sizes.width)
+        )
+
+    def forward(self, x: Tensor, first: Tensor) -> Tensor:
+        """x and the first tokens (2b, n, d), before first, to the same."""
+        x = x + self.within(x)
+        joined = self.across(torch.cat(x.chunk(2), dim=-1))  # (b, n, 2d)
+        return torch.cat(joined.chunk(2, dim=-1)) + first  # (2b, n, d)
+
+
+class Chg2CapNeck(nn.Module):
+    """Attentive encoder, cosine mask and residual block.
+
+    Args:
+        config: the sizes.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        sizes = config.baseline
+        self.entrance = Entrance(config)
+        self.attend = nn.ModuleList(HierarchicalAttention(sizes) for _ in range(sizes.layers))
+        self.narrow = nn.Linear(2 * sizes.width, sizes.width)  # the 1x1 convolution
+        self.refine = ResidualBlock(sizes.width)
+
+    def forward(self, tokens: Tensor) -> tuple[Tensor, ...]:
+        """(2b, h, w, c), before first -> one memory (b, h w, d)."""
+        places = self.entrance(tokens)  # (2b, h, w, d)
+        first = x = places.flatten(1, 2)
+        for attend in self.attend:
+            x = attend(x, first)
+        before, after = x.view(places.shape).chunk(2)
+        mask = F.cosine_similarity(before, after, dim=-1)[..., None]  # (b, h, w, 1)
+        return (self.refine(self.narrow(torch.cat([before, after], dim=-1) + mask)).flatten(1, 2),)
+
+
+def build_chg2cap(config: ModelConfig, encoder: BitemporalEncoder) -> WordCaptioner:
+    """Chg2Cap on `encoder`."""
+    decoder = WordDecoder(config.baseline, config.baseline.width, skip=True)
+    return WordCaptioner(config, encoder, Chg2CapNeck(config), None, decoder)

@@ -1,0 +1,171 @@
+"""PromptCC: whether something changed and what changed, told apart; a frozen language model that learned prompts lead.
+
+C. Liu, R. Zhao, J. Chen, Z. Qi, Z. Zou, Z. Shi, "A Decoupling Paradigm With Prompt Learning for Remote Sensing Image
+Change Captioning", IEEE TGRS 61, 2023.
+
+What is followed (F_1, F_2 a date's tokens with their places, D = F_2 - F_1)::
+
+    whether  p = Classifier([class ; [F_1 ; F_2]])                       image-level classifier, three layers at 2d
+    what     F_k <- Siamese(F_k);  V_k = Linear_{2d -> m}(Encoder([F_k ; D]) + time_k)         feature-level encoder
+    prompt   [V_1 ; V_2 ; unified ; of change or of no change]           multi-prompt learning; then the LLM's sentence
+
+The LLM's weights stay as they are. The prompt of (no) change follows the truth in training and p in use, and the LLM
+writes about unchanged pairs too.
+
+What differs: the LLM is the one that Semantic-CC has (SmolLM2 or Vicuna) instead of GPT-2, and its head is frozen too,
+where the released code trains one anew; the image encoder is the one that all methods here share instead of a frozen
+CLIP ViT-B/32, its tokens averaged to CLIP's 7 x 7 so that the prompt has the original's length; the classifier trains
+in the same stage, by the flag's loss beside the caption's, not in a run before; the dates' class tokens, which nothing
+reads, are left out; greedy decoding instead of three beams.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import PreTrainedModel
+
+from semantic_cc.baselines.blocks import Entrance
+from semantic_cc.baselines.captioner import Captioner
+from semantic_cc.config import ModelConfig
+from semantic_cc.model.encoder import BitemporalEncoder, Features
+from semantic_cc.model.method import Location, ModelOutput
+from semantic_cc.model.prompter import TEMPLATES, Prompter
+from semantic_cc.model.weights import LanguageModel
+from semantic_cc.model.writing import contiguous_head, teach_sentences, write_sentences
+from semantic_cc.sentences import says_change
+
+GRID = 7
+"""Visual tokens a side of each date, at most: CLIP ViT-B/32's."""
+SIAMESE_LAYERS, CLASSIFIER_LAYERS = 2, 3
+UNIFIED = 5
+"""Learned prompt tokens that every pair gets."""
+
+
+def _transformer(width: int, ffn: int, config: ModelConfig, layers: int) -> nn.Module:
+    sizes = config.baseline
+    layer = nn.TransformerEncoderLayer(width, sizes.heads, ffn, sizes.dropout, batch_first=True)
+    return nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
+
+
+class PromptCCNeck(nn.Module):
+    """Image-level classifier and feature-level encoder.
+
+    Args:
+        config: the sizes.
+        llm_width: m.
+    """
+
+    def __init__(self, config: ModelConfig, llm_width: int) -> None:
+        super().__init__()
+        width, layers = config.baseline.width, config.baseline.layers
+        self.entrance = Entrance(config)
+        self.class_token = nn.Parameter(torch.randn(1, 1, 2 * width) * width**-0.5)
+        self.classifier = _transformer(2 * width, 4 * width, config, CLASSIFIER_LAYERS)
+        self.flag = nn.Linear(2 * width, 1)
+        self.siamese = _transformer(width, 4 * width, config, SIAMESE_LAYERS)
+        self.encoder = _transformer(2 * width, 8 * width, config, layers)
+        self.time = nn.Parameter(torch.randn(2, 2 * width) * width**-0.5)
+        self.project = nn.Linear(2 * width, llm_width)
+
+    def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """(2b, h, w, c), before first -> logits of change (b,), visual prompts (b, 2n, m) with n of 7 x 7 at most."""
+        grid = self.entrance(tokens).permute(0, 3, 1, 2)
+        size = min(GRID, grid.shape[2]), min(GRID, grid.shape[3])
+        x = F.adaptive_avg_pool2d(grid, size).flatten(2).mT  # (2b, n, d)
+        return self._whether(x), self._what(x)
+
+    def _whether(self, x: Tensor) -> Tensor:
+        both = torch.cat(x.chunk(2), dim=-1)  # (b, n, 2d)
+        read = self.classifier(torch.cat([self.class_token.expand(len(both), -1, -1), both], dim=1))
+        return self.flag(read[:, 0])[:, 0]
+
+    def _what(self, x: Tensor) -> Tensor:
+        x = self.siamese(x)
+        before, after = x.chunk(2)
+        x = self.encoder(torch.cat([x, (after - before).repeat(2, 1, 1)], dim=-1))  # (2b, n, 2d)
+        dates = [self.project(date + time) for date, time in zip(x.chunk(2), self.time, strict=True)]
+        return torch.cat(dates, dim=1)
+
+
+class PromptDecoder(nn.Module):
+    """Learned prompts before a frozen LLM.
+
+    Args:
+        llm, prompter: the language model with its tokens; of its template the end mark alone is used.
+        max_new_tokens: longest answer.
+    """
+
+    def __init__(self, llm: PreTrainedModel, prompter: Prompter, max_new_tokens: int) -> None:
+        super().__init__()
+        width = llm.config.get_text_config().hidden_size
+        self.unified = nn.Parameter(torch.randn(UNIFIED, width) * width**-0.5)
+        self.of_change = nn.Parameter(torch.randn(2, 1, width) * width**-0.5)  # no change, change
+        self.llm = llm.requires_grad_(False)
+        self.prompter, self.max_new_tokens = prompter, max_new_tokens
+        contiguous_head(llm)
+
+    def answer_ids(self, sentence: str) -> list[int]:
+        """The tokens that are learned from a sentence, its end mark included."""
+        return self.prompter.answer_ids(sentence)
+
+    def prompts(self, visual: Tensor, changed: Sequence[bool]) -> list[Tensor]:
+        """Visual prompts (b, 2n, m) and b flags -> b rows (2n + 6, m) in the LLM's type."""
+        dtype = self.llm.get_input_embeddings().weight.dtype
+        flags = [self.of_change[int(flag)] for flag in changed]
+        return [
+            torch.cat([seen, self.unified, flag]).to(dtype) for seen, flag in zip(visual, flags, strict=True)
+        ]
+
+
+class PromptCC(Captioner):
+    """Classifier, feature encoder and prompts before a frozen LLM."""
+
+    neck: PromptCCNeck
+    caption_decoder: PromptDecoder
+
+    def forward(
+        self,
+        before: Tensor,
+        after: Tensor,
+        *,
+        sentences: Sequence[Sequence[str]] | None = None,
+        instructions: list[str] | None = None,
+        change: bool = True,
+        features: Features | None = None,
+    ) -> ModelOutput:
+        """One training pass, see `ChangeModel.forward`; every pair has a sentence where any has.
+
+        Whether a pair changed is read from its sentences.
+        """
+        features = self.encode(before, after) if features is None else features
+        if sentences is None:
+            return ModelOutput(None)
+        flag, visual = self.neck(features.caption)
+        decoder = self.caption_decoder
+        prompts = decoder.prompts(visual, [any(map(says_change, own)) for own in sentences])
+        return ModelOutput(None, *teach_sentences(decoder.llm, decoder.prompter, prompts, sentences), flag)
+
+    def say(self, tokens: Tensor) -> tuple[Tensor | None, list[str]]:
+        """The classifier's probabilities, and the sentences under the prompts that these choose."""
+        logits, visual = self.neck(tokens)
+        flag, decoder = torch.sigmoid(logits.float()), self.caption_decoder
+        prompts = decoder.prompts(visual, (flag >= 0.5).tolist())
+        return flag, write_sentences(decoder.llm, decoder.prompter, prompts, decoder.max_new_tokens)
+
+    @torch.no_grad()
+    def locate(self, before: Tensor, after: Tensor) -> Location:
+        """The classifier's flag, and the heatmap."""
+        tokens = self.encode(before, after).caption
+        return Location(None, torch.sigmoid(self.neck(tokens)[0].float()), self._heatmap(tokens, before))
+
+
+def build_promptcc(config: ModelConfig, encoder: BitemporalEncoder, llm: LanguageModel) -> PromptCC:
+    """PromptCC on `encoder`, before `llm`."""
+    prompter = Prompter(llm.tokenizer, TEMPLATES[config.llm.template])
+    decoder = PromptDecoder(llm.model, prompter, config.llm.max_new_tokens)
+    neck = PromptCCNeck(config, llm.model.config.get_text_config().hidden_size)
+    return PromptCC(config, encoder, neck, None, decoder)

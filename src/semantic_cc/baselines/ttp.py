@@ -1,0 +1,85 @@
+"""TTP, "time travelling pixels": SAM with LoRA, a gate between the dates, and a decoder of several levels.
+
+Paper: K. Chen, C. Liu, W. Li, Z. Liu, H. Chen, H. Zhang, Z. Zou, Z. Shi, "Time travelling pixels: bitemporal features
+integration with foundation model for remote sensing image change detection", 2023 (arXiv 2312.16202).
+
+    encoder  SAM's ViT on both dates, LoRA on every qkv
+    gate     g   = sigmoid(Linear_{2c -> 1}([x1 ; x2]))
+             x_k <- x_k + FFN(x_other * g)                  one gate and one FFN for both dates
+    decoder  SAM's neck, dates joined on channels, SimpleFPN to strides 4 to 64, at each 1x1 convolution and bilinear to
+             stride 4, joined, 1x1 convolution, classified
+
+Encoder, its weights and SimpleFPN are the parts that Semantic-CC has, so the two differ by gate (its BCSF) and neck.
+
+Differs from the original:
+- The gate follows the four layers with global attention; the released code puts it after the others, and says itself
+  that these were meant. `encoder.bcsf_after` moves it, as it moves Semantic-CC's filters.
+- The FFN's last layer starts at zero, so that the pretrained encoder is untouched at the start.
+- Both dates are updated from the same inputs; in the released code the second reads the updated first.
+- LayerNorm and GELU for the decoder's BatchNorm and ReLU (why: `networks`); the level at stride 64 is pooled from the
+  tokens, not from the level before it. LoRA has no bias.
+
+Legend: b pairs, H, W pixels, K classes, p pixels a side of a token, h = H/p, w = W/p, c encoder width, e width of
+SAM's neck.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from semantic_cc.baselines.mask import MaskModel
+from semantic_cc.config import ModelConfig
+from semantic_cc.model.bcsf import FeedForward
+from semantic_cc.model.change_decoder import ChangeDecoder, ChannelNorm, PyramidLevel
+from semantic_cc.model.encoder import BitemporalEncoder, filtered_layers
+
+
+class TimeTravellingGate(nn.Module):
+    """Brings into each date what the other holds, where both together open the gate.
+
+    Args:
+        width: c.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.gate = nn.Linear(2 * width, 1, bias=False)
+        self.ffn = FeedForward(width)
+        nn.init.constant_(self.gate.weight, 1 / (2 * width))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(2b, h, w, c), before first -> the same shape."""
+        first, second = tokens.chunk(2)
+        gate = torch.sigmoid(self.gate(torch.cat([first, second], dim=-1)))  # (b, h, w, 1)
+        return tokens + self.ffn(torch.cat([second * gate, first * gate]))
+
+
+class TTPDecoder(ChangeDecoder):
+    """Semantic-CC's decoder with a fifth level and a convolution before the classes.
+
+    Args:
+        token_width: e.
+        width: channels of every level.
+        classes: K; 1 = one logit of change.
+        patch: p.
+    """
+
+    def __init__(self, token_width: int, width: int, classes: int, patch: int) -> None:
+        super().__init__(token_width, width, classes, patch)
+        self.levels.append(PyramidLevel(2 * token_width, 64, width, patch))
+        self.classify = nn.Sequential(
+            nn.Conv2d(5 * width, width, 1, bias=False),
+            ChannelNorm(width),
+            nn.GELU(),
+            nn.Conv2d(width, classes, 1),
+        )
+
+
+def build_ttp(config: ModelConfig, encoder: BitemporalEncoder) -> MaskModel:
+    """TTP on SAM, with 256 channels in its decoder, times `baseline.scale`."""
+    sizes = config.encoder
+    gates: dict[int, nn.Module] = {layer: TimeTravellingGate(sizes.width) for layer in filtered_layers(sizes)}
+    width = round(256 * config.baseline.scale)
+    decoder = TTPDecoder(sizes.change_width, width, config.change_decoder.classes, sizes.patch)
+    return MaskModel(config, BitemporalEncoder(encoder.vision, gates), change_decoder=decoder)

@@ -1,0 +1,114 @@
+"""A language model learns sentences after prompts that are partly images, and writes them.
+
+Legend: b prompts, t tokens of a row, m LLM width, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+from transformers import PreTrainedModel
+
+from semantic_cc.model.prompter import Prompter
+
+
+def contiguous_head(llm: PreTrainedModel) -> None:
+    """generate() hands over a strided slice, for which torch copies the vocabulary matrix once per row; no longer."""
+    llm.get_output_embeddings().register_forward_pre_hook(lambda _, given: (given[0].contiguous(),))
+
+
+def teach_sentences(
+    llm: PreTrainedModel, prompter: Prompter, prompts: Sequence[Tensor], sentences: Sequence[Sequence[str]]
+) -> tuple[Tensor, Tensor]:
+    """Logits of the true sentences' tokens, their end marks included (teacher forcing).
+
+    All sentences of a prompt follow it, side by side: each sees the prompt and itself alone, at the
+    positions right after the prompt. So one pass gives what a pass for each would give.
+
+    Args:
+        llm, prompter: the language model with its tokens.
+        prompts: b rows (t_i, m).
+        sentences: for each prompt one or more texts.
+
+    Returns:
+        logits (k, V) and targets (k,), k = all answer tokens of the batch.
+    """
+    device, embed = prompts[0].device, llm.get_input_embeddings()
+    answers = [[prompter.answer_ids(text) for text in own] for own in sentences]
+    starts = [len(prompt) for prompt in prompts]
+    rows = [
+        torch.cat([prompt, embed(torch.tensor(list(chain.from_iterable(own)), device=device))])
+        for prompt, own in zip(prompts, answers, strict=True)
+    ]
+    embeds = pad_sequence(rows, batch_first=True)  # (b, t, m), padded at the right
+    parts, places = side_by_side(starts, [[len(answer) for answer in own] for own in answers])
+    parts, places = parts.to(device), places.to(device)  # (b, t)
+    seen = (parts[:, None, :] == parts[:, :, None]) | (parts[:, None, :] == 0)
+    seen = seen.tril()[:, None]  # (b, 1, t, t)
+    mask = torch.zeros_like(seen, dtype=embeds.dtype).masked_fill(~seen, torch.finfo(embeds.dtype).min)
+    hidden = llm.get_decoder()(
+        inputs_embeds=embeds, attention_mask=mask, position_ids=places, use_cache=False
+    ).last_hidden_state
+    # a token is predicted by the hidden state before it: for an answer's first that is the prompt's last
+    picked, targets = [], []
+    for row, (start, own) in enumerate(zip(starts, answers, strict=True)):
+        at = start
+        for answer in own:
+            picked += [hidden[row, start - 1 : start], hidden[row, at : at + len(answer) - 1]]
+            targets += answer
+            at += len(answer)
+    logits = llm.get_output_embeddings()(torch.cat(picked))
+    return logits, torch.tensor(targets, device=device)
+
+
+@torch.no_grad()
+def write_sentences(
+    llm: PreTrainedModel,
+    prompter: Prompter,
+    prompts: Sequence[Tensor],
+    max_new_tokens: int,
+    use_cache: bool = True,
+) -> list[str]:
+    """Greedy sentences after b prompts (t_i, m)."""
+    embeds = pad_sequence(list(prompts), batch_first=True, padding_side="left")
+    mask = pad_sequence(
+        [torch.ones(len(row), dtype=torch.long, device=embeds.device) for row in prompts],
+        batch_first=True,
+        padding_side="left",
+    )
+    end, stop_id = prompter.template.end, prompter.end_id
+    stop = {"stop_strings": [end]} if stop_id is None else {"eos_token_id": stop_id}
+    ids = llm.generate(
+        inputs_embeds=embeds,
+        attention_mask=mask,
+        max_new_tokens=max_new_tokens,
+        do_sample=False,
+        repetition_penalty=1.0,  # whatever the LLM's own generation config says
+        use_cache=use_cache,
+        pad_token_id=prompter.ids(end)[0],
+        tokenizer=prompter.tokenizer,
+        **stop,
+    )
+    return [prompter.sentence(row) for row in ids.tolist()]
+
+
+def side_by_side(starts: Sequence[int], lengths: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    """How answers stand after their prompts.
+
+    Args:
+        starts: each row's tokens before its answers. lengths: the lengths of each row's answers.
+
+    Returns:
+        Two (b, t) int64 tensors, t = the longest row: whose each token is (0 the prompt's, n = 1, 2, ... the
+        n-th answer's, -1 padding), and its position.
+    """
+    parts, places = [], []
+    for start, own in zip(starts, lengths, strict=True):
+        counts = [start, *own]
+        parts.append(torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts)))
+        places.append(torch.cat([torch.arange(start), *(start + torch.arange(n) for n in own)]))
+    return pad_sequence(parts, batch_first=True, padding_value=-1), pad_sequence(places, batch_first=True)
