@@ -26,29 +26,45 @@ _FIGURES = tuple(f"fig{number}" for number in range(6, 10))
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments; the configuration's fields arrive as `config_flags`."""
     parser.add_argument("what", choices=(*_TABLES, *_FIGURES), help="what to make")
-    parser.add_argument("--scale", choices=("paper", "small", "tiny"), default="paper", help="size of model and runs [paper]")
+    parser.add_argument(
+        "--scale", choices=("paper", "small", "tiny"), default="paper", help="size of model and runs [paper]"
+    )
     add_data(parser, "what is trained on, or several datasets to be joined")
     parser.add_argument("--test", metavar="DIR", help="what sentences are scored on, its test split [--data]")
-    parser.add_argument("--masks", metavar="DIR", help="what table5's masks are scored on, its test split [--test]")
-    parser.add_argument("--seeds", metavar="N", type=positive, default=1, help="runs of each row, seeds 0 to N-1 [1]")
-    parser.add_argument("--out", metavar="DIR", default="runs/out/reproduce", help="where all runs are kept [%(default)s]")
+    parser.add_argument(
+        "--masks", metavar="DIR", help="what table5's masks are scored on, its test split [--test]"
+    )
+    parser.add_argument(
+        "--seeds", metavar="N", type=positive, default=1, help="runs of each row, seeds 0 to N-1 [1]"
+    )
+    parser.add_argument(
+        "--out", metavar="DIR", default="runs/out/reproduce", help="where all runs are kept [%(default)s]"
+    )
     parser.add_argument(
         "--format", choices=("text", "markdown", "latex", "json"), default="text",
         help="of what is printed; all of them are written to --out [text]",
     )  # fmt: skip
-    parser.add_argument("--devices", metavar="N", type=positive, help="devices of each run, `hardware.devices`")
-    parser.add_argument("--strategy", metavar="ddp|fsdp", help="how they share the model, `hardware.strategy`")
+    parser.add_argument(
+        "--devices", metavar="N", type=positive, help="devices of each run, `hardware.devices`"
+    )
+    parser.add_argument(
+        "--strategy", metavar="ddp|fsdp", help="how they share the model, `hardware.strategy`"
+    )
     add_meteor(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
     from semantic_cc.config import merge
+    from semantic_cc.errors import ConfigError
     from semantic_cc.files import check_folder
 
     out = check_folder(arguments.out)
+    flags = parse_flags(arguments.config_flags)
+    if "seed" in flags.get("train", {}):
+        raise ConfigError("--train.seed: the seeds are those of --seeds")
     hardware = {name: value for name in ("devices", "strategy") if (value := getattr(arguments, name))}
-    flags = merge(parse_flags(arguments.config_flags), {"hardware": hardware} if hardware else {})
+    flags = merge(flags, {"hardware": hardware} if hardware else {})
     with stdout_for_us():
         from semantic_cc.reproduce.runs import Workshop
 
@@ -75,7 +91,9 @@ def _table(name: str, shop: Any, seeds: int, form: str) -> str:
 
     result = gather(name, shop, seeds)
     texts = {form: written(result, form) for form in FORMATS}
-    write_files(shop.out, {f"{name}-{shop.scale}.{FORMATS[form]}": text.encode() for form, text in texts.items()})
+    write_files(
+        shop.out, {f"{name}-{shop.scale}.{FORMATS[form]}": text.encode() for form, text in texts.items()}
+    )
     return texts[form].rstrip("\n")
 
 

@@ -81,7 +81,9 @@ def evaluate(
     known = [item for root in roots_of(data) for item in index(root, "train", skip_missing=True)]
     train = [sentence for item in known for sentence in item.sentences]
     study = study or Study()
-    result, scores = score(loaded.to(device), pairs, limit, batch, progress, study.see, train, meteor, sentences)
+    result, scores = score(
+        loaded.to(device), pairs, limit, batch, progress, study.see, train, meteor, sentences
+    )
     report: dict[str, Any] = {
         "model": {"name": info.name, "digest": info.digest, "training": info.training},
         "data": " ".join(map(str, roots_of(data))),
@@ -169,7 +171,7 @@ class Predicted:
 
 
 Watch = Callable[[Pair, str | None, Tensor | None], None]
-"""Called with each pair, its sentence where one was written, and its class probabilities (2 or 3, H, W) on the CPU where there are."""
+"""Called with each pair, its sentence where one was written, and its class probabilities (2 or 3, H, W) on the CPU."""
 
 
 def predict_all(
@@ -219,7 +221,9 @@ def _show(watch: Watch, pairs: Sequence[Pair], prediction: Prediction, written: 
     planes = prediction.class_probabilities
     planes = None if planes is None else planes.float().cpu()
     for place, pair in enumerate(pairs):
-        watch(pair, prediction.sentence[place] if written else None, None if planes is None else planes[place])
+        watch(
+            pair, prediction.sentence[place] if written else None, None if planes is None else planes[place]
+        )
 
 
 def _gather(result: Predicted, given: Batch, prediction: Prediction) -> None:

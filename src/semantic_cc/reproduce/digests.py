@@ -19,7 +19,13 @@ from semantic_cc.training.state import MAY_DIFFER, leaves
 
 SHORT = 16
 """Hex digits of a digest that names a folder."""
-_STARTS = ("model.encoder.weights", "model.qformer.weights", "model.enhancer.weights", "model.llm.name", "train.init")
+_STARTS = (
+    "model.encoder.weights",
+    "model.qformer.weights",
+    "model.enhancer.weights",
+    "model.llm.name",
+    "train.init",
+)
 """Fields that may name a file or folder."""
 
 
@@ -47,14 +53,17 @@ def data_digest(data: Sequence[str], splits: Sequence[str], memory: Path) -> str
         if stamp not in known:
             contents = {path: digest_of([Path(path)]) for path in files}
             pictures = [
-                [contents.get(path or "") for path in (item.before, item.after, item.label)] for _, item in items
+                [contents.get(path or "") for path in (item.before, item.after, item.label)]
+                for _, item in items
             ]
             known[stamp] = _sha([told, pictures])
             write_files(memory.parent, {memory.name: json.dumps(known, indent=1).encode()})
     except OSError as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(f"{error.filename}: {error.strerror}; the dataset must be whole and readable") from error
+        raise DataError(
+            f"{error.filename}: {error.strerror}; the dataset must be whole and readable"
+        ) from error
     return known[stamp]
 
 

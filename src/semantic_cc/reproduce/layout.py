@@ -53,7 +53,9 @@ def sheet_of(result: dict[str, Any]) -> Sheet:
         for part, scores in (row["here"] or {}).items():
             if scores:
                 lines.append([_PARTS[part], *(_measured(scores[column]) for column in columns)])
-        groups.append([[*(row["cells"] if not place else [""] * heads), *line] for place, line in enumerate(lines)])
+        groups.append(
+            [[*(row["cells"] if not place else [""] * heads), *line] for place, line in enumerate(lines)]
+        )
     for name, parts in result["baselines"].items():
         lines = [[_PARTS[part], *(_number(scores[c]) for c in columns)] for part, scores in parts.items()]
         words = [BASELINES[name], *[""] * (heads - 1)]

@@ -11,7 +11,10 @@ from semantic_cc.reproduce.runs import Run, Workshop, scored, trained
 from semantic_cc.reproduce.scales import SCALES
 from semantic_cc.reproduce.tables import TABLES, Row, Table
 
-BASELINES = {"always_same": "always 'the scene is the same as before'", "true_flag": "true flag, one fixed sentence"}
+BASELINES = {
+    "always_same": "always 'the scene is the same as before'",
+    "true_flag": "true flag, one fixed sentence",
+}
 """Answers that look at no image, as `semantic_cc.metrics.report` names them -> for people."""
 PARTS = ("all", "changed")
 
@@ -25,10 +28,11 @@ def gather(name: str, shop: Workshop, seeds: int) -> dict[str, Any]:
         seeds: how many; they are 0, 1, ...
 
     Returns:
-        A dict for JSON: ``table``, ``title``, ``kind``, ``heads``, ``scale``, ``seeds``, ``test`` (data and pairs),
-        ``rows``: ``cells``; ``paper``: column -> number or None; ``here``: None for a method that we have not, or part of
-        the pairs -> column -> ``mean``, ``spread`` (sample standard deviation, None for one seed) and ``values`` by seed;
-        ``llm``; ``runs``: by seed, with digests; ``baselines``: name -> part -> column -> number; ``notes``: lines.
+        A dict for JSON: ``table``, ``title``, ``kind``, ``heads``, ``columns``, ``scale``, ``seeds``, ``test`` (data and
+        pairs); ``rows``: ``cells``; ``paper``: column -> number or None; ``here``: None for a method that we have not,
+        or part of the pairs -> column -> ``mean``, ``spread`` (sample standard deviation, None for one seed) and
+        ``values`` by seed; ``llm``; ``runs``: by seed, with digests; ``baselines``: name -> part -> column -> number;
+        ``notes``: lines.
 
     Raises:
         As `trained` and `scored`.
@@ -50,7 +54,11 @@ def gather(name: str, shop: Workshop, seeds: int) -> dict[str, Any]:
         "columns": list(table.columns) + (["flag"] if table.kind == "captions" else []),
         "scale": shop.scale,
         "seeds": list(range(seeds)),
-        "test": {"data": reports[0]["data"], "digest": reports[0]["data_digest"], "pairs": reports[0]["pairs"]},
+        "test": {
+            "data": reports[0]["data"],
+            "digest": reports[0]["data_digest"],
+            "pairs": reports[0]["pairs"],
+        },
         "rows": rows,
         "baselines": _baselines(table, reports[0]) if table.kind == "captions" else {},
         "notes": [*_notes(table, shop, runs, reports), *_order(table, rows)],
@@ -90,7 +98,9 @@ def _scores(table: Table, report: dict[str, Any], part: str) -> dict[str, float 
 
 
 def _captions(table: Table, scores: dict[str, Any]) -> dict[str, float | None]:
-    return {column: scores[score] for column, score in table.columns.items()} | {"flag": scores["flag_accuracy"]}
+    return {column: scores[score] for column, score in table.columns.items()} | {
+        "flag": scores["flag_accuracy"]
+    }
 
 
 def _spread(by_seed: Sequence[dict[str, float | None]]) -> dict[str, dict[str, Any]]:
@@ -114,16 +124,14 @@ def _baselines(table: Table, report: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _notes(
-    table: Table, shop: Workshop, runs: Sequence[Run], reports: Sequence[dict[str, Any]]
-) -> list[str]:
+def _notes(table: Table, shop: Workshop, runs: Sequence[Run], reports: Sequence[dict[str, Any]]) -> list[str]:
     seeds = sorted({run.facts["seed"] for run in runs})
     pairs = sorted({run.facts["pairs"] for run in runs})
     codes = {run.facts["code"] for run in runs} | {code_digest()}
     first = reports[0]
     notes = [
         f"scale {shop.scale}: {SCALES[shop.scale].told}",
-        f"paper: as printed, times 100; here: {_of_seeds(seeds)}; the model after the last epoch, which no split chose",
+        f"paper: {table.where}, as printed, times 100; here: {_of_seeds(seeds)}; the model after the last epoch, which no split chose",
         f"scored on {first['pairs']:,} test pairs of {first['data']} (sha256 {first['data_digest'][:12]}), images "
         f"{first['tiles']}",
         *(_about_sentences(runs, reports) if table.kind == "captions" else [_ABOUT_MASKS]),
@@ -151,14 +159,20 @@ def _of_seeds(seeds: Sequence[int]) -> str:
 
 def _about_sentences(runs: Sequence[Run], reports: Sequence[dict[str, Any]]) -> list[str]:
     captions = reports[0]["captions"]
-    decodings = sorted({f"{run.config.model.method} {report['decoding']}" for run, report in zip(runs, reports, strict=True)})
+    decodings = sorted(
+        {f"{run.config.model.method} {report['decoding']}" for run, report in zip(runs, reports, strict=True)}
+    )
     with_llm = sorted(
-        {f"{run.config.model.method} ({run.config.model.llm.name})" for run in runs if run.config.model.has_llm}
+        {
+            f"{run.config.model.method} ({run.config.model.llm.name})"
+            for run in runs
+            if run.config.model.has_llm
+        }
     )
     lines = [
         f"here: protocol '{captions['protocol']}' ({captions['protocol_note']}), percent, CIDEr is CIDEr-D; the paper "
         "names no protocol, and its rows are not on one scale (docs/scoring.md)",
-        f"true flags: {captions['flag_truth']}; changed pairs are a set of their own, with its own document frequencies",
+        f"true flags: {captions['flag_truth']}; changed pairs are scored as a set of their own",
         f"decoding: {', '.join(decodings)}",
         f"with a language model: {', '.join(with_llm)}; the others learn their words from the training sentences",
     ]
@@ -179,4 +193,6 @@ def _order(table: Table, rows: Sequence[dict[str, Any]]) -> list[str]:
     )
     if theirs == ours:
         return [f"order of the rows by {table.main}: as in the paper"]
-    return [f"order of the rows by {table.main}, best first: {'; '.join(ours)}. In the paper: {'; '.join(theirs)}"]
+    return [
+        f"order of the rows by {table.main}, best first: {'; '.join(ours)}. In the paper: {'; '.join(theirs)}"
+    ]

@@ -224,7 +224,9 @@ def _train(config: Config, lock: int) -> Path:
     command = [sys.executable, "-m", "semantic_cc", "train", "--config", str(described), "--resume", "auto"]
     done = subprocess.run(command, stdout=subprocess.DEVNULL, pass_fds=(lock,), check=False)
     if done.returncode:
-        raise TrainingError(f"the training in {out} ended with exit code {done.returncode}; what it said is above")
+        raise TrainingError(
+            f"the training in {out} ended with exit code {done.returncode}; what it said is above"
+        )
     return out / "model"
 
 
@@ -243,7 +245,9 @@ def _alone(folder: Path) -> Iterator[int]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / ".lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)  # let go when the last process that has the file ends, killed or not
+            fcntl.flock(
+                file, fcntl.LOCK_EX
+            )  # let go when the last process that has the file ends, killed or not
             yield file.fileno()
     except OSError as error:
         if isinstance(error, SemanticCCError):

@@ -24,8 +24,8 @@ class Scale:
         preset: the model's sizes.
         told: what starts the runs and how long they are, for people.
         overrides: configuration values beside the preset's.
-        visits: pairs that stages i, ii and iii visit an epoch; their sum is what any method visits an epoch. None = each
-            stage visits all its items.
+        visits: pairs that stages i, ii and iii visit an epoch; their sum is what any method visits an epoch.
+            None = each stage visits all its items.
         cover_epochs: passes of the encoder's pretraining on land cover; 0 = none.
         first_visits: pairs that stage i visits before all else, where a model learns both tasks; methods with one
             task visit as many more.

@@ -62,6 +62,11 @@ class Table:
     main: str
 
     @property
+    def where(self) -> str:
+        """What the paper scores on."""
+        return "LEVIR-CC test" if self.kind == "captions" else "LEVIR-CD test"
+
+    @property
     def columns(self) -> dict[str, str]:
         """Column -> name of the score in a report."""
         return CAPTIONS if self.kind == "captions" else MASKS
@@ -76,7 +81,7 @@ CHANGE_ALONE: dict[str, Any] = {"train": {"caption_items": 0, "joint_items": 0}}
 
 TABLES = {
     "table1": Table(
-        "Table I: comparison with other methods, LEVIR-CC test",
+        "Table I: comparison with other methods",
         "captions",
         ("method",),
         (
@@ -89,7 +94,7 @@ TABLES = {
         main="CIDEr",
     ),
     "table2": Table(
-        "Table II: parts of the architecture, LEVIR-CC test",
+        "Table II: parts of the architecture",
         "captions",
         ("BCSF", "enhancer", "neck cs", "neck sm"),
         (
@@ -102,7 +107,7 @@ TABLES = {
         main="CIDEr",
     ),
     "table3": Table(
-        "Table III: position and structure of the enhancer, captioning alone, LEVIR-CC test",
+        "Table III: position and structure of the enhancer, captioning alone",
         "captions",
         ("before", "after", "act.", "sub."),
         (
@@ -116,7 +121,7 @@ TABLES = {
         main="CIDEr",
     ),
     "table4": Table(
-        "Table IV: training strategies, LEVIR-CC test",
+        "Table IV: training strategies",
         "captions",
         ("strategy",),
         (
@@ -136,7 +141,7 @@ TABLES = {
         main="CIDEr",
     ),
     "table5": Table(
-        "Table V: change detection, building class, LEVIR-CD test",
+        "Table V: change detection, building class",
         "masks",
         ("method",),
         (

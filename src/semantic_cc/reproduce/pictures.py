@@ -1,0 +1,234 @@
+"""The paper's figures: 6 and 7 sentences side by side, 8 heatmaps, 9 masks and sentences; PNG and PDF.
+
+Which pairs are shown nobody chooses: they are drawn from the test split with seed 0. Every model is that of seed 0.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from semantic_cc.data.collate import collate
+from semantic_cc.data.opening import open_dataset
+from semantic_cc.errors import ConfigError, DataError
+from semantic_cc.evaluation.masks import class_indices
+from semantic_cc.figures.colours import FAINT_INK, INK, RIGHT, WRONG
+from semantic_cc.figures.overlay import draw_heatmap
+from semantic_cc.figures.strip import draw_strip
+from semantic_cc.files import write_files
+from semantic_cc.metrics.verdicts import verdicts
+from semantic_cc.model.checkpoint import load_pretrained
+from semantic_cc.model.method import Location
+from semantic_cc.reproduce.runs import Run, Workshop, scored, trained
+from semantic_cc.reproduce.tables import OURS, TABLES, UNGUIDED, Row
+from semantic_cc.types import LABEL_VALUES, Pair
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+LINE = 46
+"""Letters of a line under a picture."""
+_DPI = 150
+
+
+def draw(name: str, shop: Workshop) -> list[Path]:
+    """Trains and scores what is missing of a figure and writes it to `shop.out`.
+
+    Args:
+        name: fig6, fig7, fig8 or fig9.
+        shop: where the runs are kept.
+
+    Returns:
+        The paths of the PNG and the PDF.
+
+    Raises:
+        ConfigError: matplotlib is not installed.
+        DataError: the test split has no captioned pairs.
+        As `trained` and `scored`.
+    """
+    figure = _FIGURES[name](shop)
+    files = {}
+    for ending, facts in (("png", {"Software": None}), ("pdf", {"CreationDate": None})):
+        content = io.BytesIO()
+        figure.savefig(
+            content, format=ending, dpi=_DPI, metadata=facts
+        )  # without the date: the same bytes again
+        files[f"{name}-{shop.scale}.{ending}"] = content.getvalue()
+    return write_files(shop.out, files)
+
+
+def chosen(pairs: Sequence[Pair], changed: int, unchanged: int) -> list[Pair]:
+    """So many changed and then unchanged pairs with sentences, drawn with seed 0; fewer where there are fewer."""
+    order = np.random.default_rng(0).permutation(len(pairs))
+    left = {True: changed, False: unchanged}
+    found: list[Pair] = []
+    for place in order:
+        pair = pairs[int(place)]
+        flag = bool(pair.changed)
+        if pair.sentences and left[flag]:
+            left[flag] -= 1
+            found.append(pair)
+        if not any(left.values()):
+            break
+    return sorted(found, key=lambda pair: not pair.changed)
+
+
+def _figure6(shop: Workshop) -> Figure:
+    methods = {row.cells[0]: row for row in TABLES["table1"].rows}
+    return _sentences(shop, methods, "Fig. 6: sentences of the compared methods", changed=5, unchanged=1)
+
+
+def _figure7(shop: Workshop) -> Figure:
+    models = {"without guidance": UNGUIDED, "with guidance": OURS}
+    return _sentences(shop, models, "Fig. 7: with and without the change task", changed=6, unchanged=0)
+
+
+def _figure8(shop: Workshop) -> Figure:
+    pairs = _shown(shop, changed=3, unchanged=3)
+    maps = {
+        "without guidance": _located(_run(shop, UNGUIDED), pairs),
+        "with guidance": _located(_run(shop, OURS), pairs),
+    }
+    figure, axes = _grid("Fig. 8: differential features after the neck", len(pairs), 2 + len(maps), 1.9, 2.1)
+    for row, pair in zip(axes, pairs, strict=True):
+        _picture(row[0], pair.before, "before")
+        _picture(row[1], pair.after, "after, changed" if pair.changed else "after, not changed")
+        for place, (title, found) in enumerate(maps.items(), start=2):
+            heat = found[pair.name].heatmap[0].float().cpu().numpy()
+            _picture(
+                row[place], np.asarray(draw_heatmap(heat, pair.after)), f"{title}, mean {heat.mean():.2f}"
+            )
+    return figure
+
+
+def _figure9(shop: Workshop) -> Figure:
+    pairs = _shown(shop, changed=4, unchanged=0)
+    run = _run(shop, OURS)
+    said = scored(shop, run, "captions", "fig9")["predictions"]
+    found = _located(run, pairs)
+    figure, axes = _grid("Fig. 9: masks and sentences", len(pairs), 1, 7.6, 2.9)
+    for (axis,), pair in zip(axes, pairs, strict=True):
+        planes = found[pair.name].class_probabilities
+        assert planes is not None  # the full model has the change task
+        mask = np.array(LABEL_VALUES, np.uint8)[class_indices(planes)[0].cpu().numpy()]
+        panels = (
+            "before, after, true mask, predicted mask"
+            if pair.label is not None
+            else "before, after, predicted mask"
+        )
+        _picture(axis, np.asarray(draw_strip(pair, mask)), panels)
+        _write(
+            axis,
+            [("truth", [(pair.sentences[0], None)]), ("ours", [(said[pair.name]["sentence"], None)])],
+            2 * LINE,
+        )
+    return figure
+
+
+_FIGURES: dict[str, Callable[[Workshop], Any]] = {
+    "fig6": _figure6, "fig7": _figure7, "fig8": _figure8, "fig9": _figure9,
+}  # fmt: skip
+
+
+def _sentences(shop: Workshop, models: dict[str, Row], title: str, changed: int, unchanged: int) -> Figure:
+    """Pairs with what each model says of them, judged word by word."""
+    pairs = _shown(shop, changed, unchanged)
+    said = {
+        name: scored(shop, _run(shop, row), "captions", name)["predictions"] for name, row in models.items()
+    }
+    columns = min(2, len(pairs))
+    rows = -(-len(pairs) // columns)
+    figure, axes = _grid(title, rows, columns, 4.4, 2.4 + 0.42 * len(models))
+    for axis, pair in zip(axes.flat, pairs, strict=False):
+        _picture(axis, np.asarray(draw_strip(replace(pair, label=None), None)), "before, after")
+        lines = [("truth", [(pair.sentences[0], None)])]
+        for name, answers in said.items():
+            lines.append((name, verdicts(answers[pair.name]["sentence"], pair.sentences)))
+        _write(axis, lines, LINE)
+    for axis in axes.flat[len(pairs) :]:
+        axis.remove()
+    return figure
+
+
+def _run(shop: Workshop, row: Row) -> Run:
+    return trained(shop, row, 0, f"{' '.join(row.cells)}, seed 0")
+
+
+def _shown(shop: Workshop, changed: int, unchanged: int) -> list[Pair]:
+    pairs = chosen(open_dataset(list(shop.test), "test"), changed, unchanged)  # type: ignore[arg-type]
+    if not pairs:
+        raise DataError(f"{' '.join(shop.test)}: no captioned test pairs to show; give others with --test")
+    return pairs
+
+
+def _located(run: Run, pairs: Sequence[Pair]) -> dict[str, Location]:
+    """Name -> mask and heatmap of each pair."""
+    import torch
+
+    model, _ = load_pretrained(run.model)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model.to(device)
+    found = {}
+    for pair in pairs:
+        batch = collate([replace(pair, label=None)]).to(device)
+        found[pair.name] = model.locate(batch.before, batch.after)
+    return found
+
+
+def _grid(title: str, rows: int, columns: int, width: float, height: float) -> tuple[Figure, Any]:
+    """A figure with axes (rows, columns), sides in inches each.
+
+    Raises:
+        ConfigError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ConfigError("a figure needs matplotlib: pip install 'semantic-cc[figures]'") from error
+    figure = Figure(figsize=(width * columns, height * rows + 0.4), layout="constrained")
+    figure.suptitle(title, fontsize="medium")
+    return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def _picture(axis: Axes, pixels: np.ndarray, title: str) -> None:
+    axis.imshow(pixels)
+    axis.set_title(title, fontsize=7, color=_hex(FAINT_INK))
+    axis.set_xticks([])
+    axis.set_yticks([])
+
+
+def _write(axis: Axes, lines: Sequence[tuple[str, Sequence[tuple[str, bool | None]]]], letters: int) -> None:
+    """Writes below the picture, each line with its name and its words in their colours, wrapped at `letters`."""
+    from matplotlib.offsetbox import AnnotationBbox, HPacker, TextArea, VPacker
+
+    def area(text: str, colour: tuple[int, int, int], weight: str = "normal") -> TextArea:
+        return TextArea(text, textprops={"color": _hex(colour), "fontsize": 7, "fontweight": weight})
+
+    rows = []
+    for name, words in lines:
+        parts, used = [area(f"{name}:", INK, "bold")], len(name) + 1
+        for word, right in words:
+            for piece in word.split():
+                if used + len(piece) > letters:
+                    rows.append(HPacker(children=parts, pad=0, sep=2))
+                    parts, used = [], 0
+                parts.append(area(piece, INK if right is None else RIGHT if right else WRONG))
+                used += len(piece) + 1
+        rows.append(HPacker(children=parts, pad=0, sep=2))
+    box = VPacker(children=rows, pad=0, sep=2, align="left")
+    axis.add_artist(
+        AnnotationBbox(
+            box, (0, -0.03), xycoords="axes fraction", box_alignment=(0, 1), frameon=False, pad=0,
+            annotation_clip=False,
+        )
+    )  # fmt: skip
+
+
+def _hex(colour: tuple[int, int, int]) -> str:
+    return "#{:02x}{:02x}{:02x}".format(*colour)
