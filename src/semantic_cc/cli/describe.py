@@ -74,7 +74,8 @@ def run(arguments: argparse.Namespace) -> None:
             )
         )
         return
-    say(description.sentence, style="bold")
+    if description.sentence:
+        say(description.sentence, style="bold")
     say(change_line(description))
     for note in description.notes:
         say(f"note: {note}")
