@@ -50,6 +50,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--strategy", metavar="ddp|fsdp", help="how they share the model, `hardware.strategy`"
     )
+    parser.add_argument(
+        "--plan", metavar="DEVICE",
+        help="print hours and memory of every run, reckoned for that device (a100-80gb, ...), and start nothing",
+    )  # fmt: skip
     add_meteor(parser)
 
 
@@ -74,7 +78,11 @@ def run(arguments: argparse.Namespace) -> None:
             arguments.scale, data, test, _datasets(arguments.masks) or test, out, flags, arguments.meteor,
             say=lambda line: print(line, file=sys.stderr),
         )  # fmt: skip
-        if arguments.what in _FIGURES:
+        if arguments.plan is not None:
+            from semantic_cc.reproduce.hours import planned
+
+            lines = planned(arguments.what, shop, arguments.plan)
+        elif arguments.what in _FIGURES:
             from semantic_cc.reproduce.pictures import draw
 
             lines = [str(path) for path in draw(arguments.what, shop)]

@@ -8,12 +8,14 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from semantic_cc.data.collate import collate
+from semantic_cc.data.items import ChangeDataset
 from semantic_cc.data.opening import open_dataset
 from semantic_cc.errors import ConfigError, DataError
 from semantic_cc.evaluation.masks import class_indices
@@ -32,9 +34,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-LINE = 46
+LINE = 72
 """Letters of a line under a picture."""
 _DPI = 150
+_NOTHING: list[tuple[str, bool | None]] = [("(no word)", None)]
 
 
 def draw(name: str, shop: Workshop) -> list[Path]:
@@ -52,6 +55,8 @@ def draw(name: str, shop: Workshop) -> list[Path]:
         DataError: the test split has no captioned pairs.
         As `trained` and `scored`.
     """
+    if find_spec("matplotlib") is None:
+        raise ConfigError("a figure needs matplotlib: pip install 'semantic-cc[figures]'")
     figure = _FIGURES[name](shop)
     files = {}
     for ending, facts in (("png", {"Software": None}), ("pdf", {"CreationDate": None})):
@@ -63,20 +68,14 @@ def draw(name: str, shop: Workshop) -> list[Path]:
     return write_files(shop.out, files)
 
 
-def chosen(pairs: Sequence[Pair], changed: int, unchanged: int) -> list[Pair]:
+def chosen(pairs: ChangeDataset, changed: int, unchanged: int) -> list[Pair]:
     """So many changed and then unchanged pairs with sentences, drawn with seed 0; fewer where there are fewer."""
     order = np.random.default_rng(0).permutation(len(pairs))
-    left = {True: changed, False: unchanged}
-    found: list[Pair] = []
-    for place in order:
-        pair = pairs[int(place)]
-        flag = bool(pair.changed)
-        if pair.sentences and left[flag]:
-            left[flag] -= 1
-            found.append(pair)
-        if not any(left.values()):
-            break
-    return sorted(found, key=lambda pair: not pair.changed)
+    told = [place for place in order.tolist() if pairs.items[place].sentences]
+    by_flag = {
+        flag: [place for place in told if bool(pairs.items[place].changed) == flag] for flag in (True, False)
+    }
+    return [pairs[place] for place in (*by_flag[True][:changed], *by_flag[False][:unchanged])]
 
 
 def _figure6(shop: Workshop) -> Figure:
@@ -149,7 +148,7 @@ def _sentences(shop: Workshop, models: dict[str, Row], title: str, changed: int,
         _picture(axis, np.asarray(draw_strip(replace(pair, label=None), None)), "before, after")
         lines = [("truth", [(pair.sentences[0], None)])]
         for name, answers in said.items():
-            lines.append((name, verdicts(answers[pair.name]["sentence"], pair.sentences)))
+            lines.append((name, verdicts(answers[pair.name]["sentence"], pair.sentences) or _NOTHING))
         _write(axis, lines, LINE)
     for axis in axes.flat[len(pairs) :]:
         axis.remove()
@@ -161,7 +160,7 @@ def _run(shop: Workshop, row: Row) -> Run:
 
 
 def _shown(shop: Workshop, changed: int, unchanged: int) -> list[Pair]:
-    pairs = chosen(open_dataset(list(shop.test), "test"), changed, unchanged)  # type: ignore[arg-type]
+    pairs = chosen(open_dataset(shop.test, "test"), changed, unchanged)
     if not pairs:
         raise DataError(f"{' '.join(shop.test)}: no captioned test pairs to show; give others with --test")
     return pairs
@@ -182,15 +181,9 @@ def _located(run: Run, pairs: Sequence[Pair]) -> dict[str, Location]:
 
 
 def _grid(title: str, rows: int, columns: int, width: float, height: float) -> tuple[Figure, Any]:
-    """A figure with axes (rows, columns), sides in inches each.
+    """A figure with axes (rows, columns), sides in inches each."""
+    from matplotlib.figure import Figure
 
-    Raises:
-        ConfigError: matplotlib is not installed.
-    """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ConfigError("a figure needs matplotlib: pip install 'semantic-cc[figures]'") from error
     figure = Figure(figsize=(width * columns, height * rows + 0.4), layout="constrained")
     figure.suptitle(title, fontsize="medium")
     return figure, figure.subplots(rows, columns, squeeze=False)
@@ -199,6 +192,7 @@ def _grid(title: str, rows: int, columns: int, width: float, height: float) -> t
 def _picture(axis: Axes, pixels: np.ndarray, title: str) -> None:
     axis.imshow(pixels)
     axis.set_title(title, fontsize=7, color=_hex(FAINT_INK))
+    axis.set_anchor("N")  # room that is left over is left below, for the sentences
     axis.set_xticks([])
     axis.set_yticks([])
 

@@ -28,16 +28,17 @@ def gather(name: str, shop: Workshop, seeds: int) -> dict[str, Any]:
         seeds: how many; they are 0, 1, ...
 
     Returns:
-        A dict for JSON: ``table``, ``title``, ``kind``, ``heads``, ``columns``, ``scale``, ``seeds``, ``test`` (data and
-        pairs); ``rows``: ``cells``; ``paper``: column -> number or None; ``here``: None for a method that we have not,
+        A dict for JSON: ``table``, ``title``, ``kind``, ``heads``, ``columns``, ``scale``, ``seeds``, ``test``;
+        ``rows``: ``cells``; ``paper``: column -> number or None; ``here``: None for a method that we have not,
         or part of the pairs -> column -> ``mean``, ``spread`` (sample standard deviation, None for one seed) and
-        ``values`` by seed; ``llm``; ``runs``: by seed, with digests; ``baselines``: name -> part -> column -> number;
+        ``values`` by seed; ``llm``; ``runs``: by seed; ``baselines``: name -> part -> column -> number;
         ``notes``: lines.
 
     Raises:
         As `trained` and `scored`.
     """
     table = TABLES[name]
+    shop.require_truth(table.kind)
     rows, reports, runs = [], [], []
     for row in table.rows:
         title = f"{name}, {' '.join(row.cells)}"
@@ -131,7 +132,8 @@ def _notes(table: Table, shop: Workshop, runs: Sequence[Run], reports: Sequence[
     first = reports[0]
     notes = [
         f"scale {shop.scale}: {SCALES[shop.scale].told}",
-        f"paper: {table.where}, as printed, times 100; here: {_of_seeds(seeds)}; the model after the last epoch, which no split chose",
+        f"paper: {table.where}, as printed, times 100; here: {_of_seeds(seeds)}; the model after the last epoch, which "
+        "no split chose",
         f"scored on {first['pairs']:,} test pairs of {first['data']} (sha256 {first['data_digest'][:12]}), images "
         f"{first['tiles']}",
         *(_about_sentences(runs, reports) if table.kind == "captions" else [_ABOUT_MASKS]),

@@ -24,13 +24,13 @@ import yaml
 import semantic_cc
 from semantic_cc.config import Config, to_dict
 from semantic_cc.data.opening import open_dataset
-from semantic_cc.errors import ConfigError, OutputError, SemanticCCError, TrainingError
+from semantic_cc.errors import ConfigError, DataError, OutputError, SemanticCCError, TrainingError
 from semantic_cc.evaluation.evaluate import evaluate
 from semantic_cc.files import write_files
 from semantic_cc.metrics.meteor import find_java
 from semantic_cc.reproduce.digests import code_digest, data_digest, run_digest, scores_digest
 from semantic_cc.reproduce.scales import SCALES, configured, tasks_of
-from semantic_cc.reproduce.tables import Row
+from semantic_cc.reproduce.tables import Kind, Row
 from semantic_cc.training.devices import device_name
 from semantic_cc.training.loop import train
 from semantic_cc.training.pretraining.align import align
@@ -62,6 +62,21 @@ class Workshop:
     flags: dict[str, Any] = field(default_factory=dict)
     meteor: bool = True
     say: Callable[[str], None] = print
+
+    def require_truth(self, kind: Kind) -> None:
+        """Refuses data that cannot be scored, before anything is trained.
+
+        Raises:
+            DataError: no test pairs, or none with sentences or with masks.
+        """
+        data = self.test if kind == "captions" else self.masks
+        pairs = open_dataset(data, "test")
+        known = any(pairs.references.values()) if kind == "captions" else any(pairs.labelled)
+        if not known:
+            what, flag = ("sentences", "--test") if kind == "captions" else ("masks", "--masks")
+            raise DataError(
+                f"{' '.join(data)}: no test pair has {what} to score; name other data with {flag}"
+            )
 
     def digest(self, data: tuple[str, ...], *splits: str) -> str:
         """The digest of some splits of a dataset."""
@@ -102,6 +117,8 @@ def trained(shop: Workshop, row: Row, seed: int, name: str) -> Run:
     """
     scale = SCALES[shop.scale]
     config = configured(scale, row, shop.data, seed, shop.flags)
+    if config.hardware.nodes > 1:
+        raise ConfigError("configuration: reproduce runs on one machine; hardware.nodes must be 1")
     data = shop.digest(shop.data, "train", "val")
     masks, sentences = tasks_of(config)
     ours = config.model.method == "semantic-cc"
@@ -128,13 +145,13 @@ def trained(shop: Workshop, row: Row, seed: int, name: str) -> Run:
     return Run(folder, config, json.loads(record.read_text()))
 
 
-def scored(shop: Workshop, run: Run, kind: str, name: str) -> dict[str, Any]:
+def scored(shop: Workshop, run: Run, kind: Kind, name: str) -> dict[str, Any]:
     """The evaluation of a run, made where it is not there: `evaluate`'s report with ``predictions``.
 
     Args:
         shop: on what data.
         run: the run.
-        kind: captions or masks: what is wanted of it. Where both are scored on the same data they are one evaluation.
+        kind: what is wanted of it; where both are scored on the same data they are one evaluation.
         name: of the run, for people.
 
     Raises:
@@ -148,7 +165,7 @@ def scored(shop: Workshop, run: Run, kind: str, name: str) -> dict[str, Any]:
     if path.exists():
         return dict(json.loads(path.read_text()))
     shop.say(f"{name}: scoring on {' '.join(data)}, split test")
-    report = evaluate(run.model, list(data), predictions=True, meteor=meteor, sentences=says)
+    report = evaluate(run.model, data, predictions=True, meteor=meteor, sentences=says)
     report["data_digest"] = digest
     _write(path, report)
     return report
@@ -213,11 +230,8 @@ def _train(config: Config, lock: int) -> Path:
 
     The processes hold `lock` too, so that nobody else begins while one of them outlives this.
     """
-    hardware = config.hardware
-    if hardware.devices * hardware.nodes == 1:
+    if config.hardware.devices == 1:
         return train(config, resume=True)
-    if hardware.nodes > 1:
-        raise ConfigError("configuration: reproduce runs on one machine; hardware.nodes must be 1")
     out = Path(config.out)
     described = out.with_name(f"{out.name}.yaml")
     write_files(out.parent, {described.name: yaml.safe_dump(to_dict(config), sort_keys=False).encode()})
