@@ -143,7 +143,7 @@ def _sentences(shop: Workshop, models: dict[str, Row], title: str, changed: int,
     }
     columns = min(2, len(pairs))
     rows = -(-len(pairs) // columns)
-    figure, axes = _grid(title, rows, columns, 4.4, 2.4 + 0.42 * len(models))
+    figure, axes = _grid(title, rows, columns, 4.4, 2.3 + 0.24 * len(models))
     for axis, pair in zip(axes.flat, pairs, strict=False):
         _picture(axis, np.asarray(draw_strip(replace(pair, label=None), None)), "before, after")
         lines = [("truth", [(pair.sentences[0], None)])]
