@@ -216,7 +216,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
-    "unknown preset": ({"preset": "nope"}, "unknown preset 'nope'; choose one of: changeformer, .*small"),
+    "unknown preset": ({"preset": "nope"}, "unknown preset 'nope'; choose one of: .*paper, .*small"),
     "unknown second preset": ({"preset": "tiny+nope"}, "unknown preset 'nope'"),
     "unknown key": ({"nope": 1}, "'nope' is not accepted"),
     "unknown inner key": ({"model": {"encoder": {"widht": 1}}}, "model.encoder.widht' is not accepted"),
@@ -253,7 +253,10 @@ RULES: dict[str, tuple[dict[str, Any], str]] = {
     "no rank": ({"model": {"llm": {"lora": {"rank": 0}}}}, "lora.rank must be at least 1"),
     "dropout": ({"model": {"encoder": {"lora": {"dropout": 1.0}}}}, r"lora.dropout must lie in \[0, 1\)"),
     "no learning rate": ({"optim": {"lr": float("nan")}}, "optim.lr must be positive"),
-    "image size": ({"model": {"encoder": {"image_size": 60}}}, "encoder.image_size must be a multiple of 16"),
+    "image size": (
+        {"model": {"encoder": {"image_size": 60}}},
+        "encoder.image_size must be a multiple of encoder.patch",
+    ),
     "global layers": ({"model": {"encoder": {"global_layers": [4]}}}, "encoder.global_layers must lie below"),
     "caption heads": ({"model": {"neck": {"caption_heads": 3}}}, "encoder.width .* neck.caption_heads"),
     "change heads": ({"model": {"neck": {"change_heads": 3}}}, "encoder.change_width .* neck.change_heads"),

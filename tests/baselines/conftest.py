@@ -1,4 +1,4 @@
-"""Images for the networks, on one calm thread, and what a gradient reaches."""
+"""The compared captioning methods at tiny size; images for the change detectors, and what a gradient reaches."""
 
 from collections.abc import Callable
 
@@ -13,6 +13,26 @@ from semantic_cc.model.method import ChangeModel
 WORDS = ("a", "appear", "difference", "houses", "is", "no", "road", "there")
 """In alphabetical order, as a vocabulary has them."""
 Make = Callable[..., ChangeModel]
+
+
+@pytest.fixture
+def make() -> Make:
+    """A method's name and overrides of its sizes -> the model at its start, without dropout."""
+
+    def run(method: str, seed: int = 0, **sizes: object) -> ChangeModel:
+        baseline = {"vocabulary": WORDS, "dropout": 0.0, **sizes}
+        config = load_config(f"tiny+{method}", {"model": {"baseline": baseline}})
+        return build_model(config.model, seed=seed)
+
+    return run
+
+
+@pytest.fixture
+def pair() -> tuple[torch.Tensor, torch.Tensor]:
+    """Two pairs of 64x64, (2, 3, 64, 64) each date."""
+    torch.manual_seed(0)
+    before, after = torch.rand(2, 2, 3, 64, 64)
+    return before, after
 
 
 @pytest.fixture(autouse=True)
@@ -58,23 +78,3 @@ def outputs() -> Callable[..., list[tuple[int, ...]]]:
         return seen
 
     return shapes
-
-
-@pytest.fixture
-def make() -> Make:
-    """A method's name and overrides of its sizes -> the model at its start, without dropout."""
-
-    def run(method: str, seed: int = 0, **sizes: object) -> ChangeModel:
-        baseline = {"vocabulary": WORDS, "dropout": 0.0, **sizes}
-        config = load_config(f"tiny+{method}", {"model": {"baseline": baseline}})
-        return build_model(config.model, seed=seed)
-
-    return run
-
-
-@pytest.fixture
-def pair() -> tuple[torch.Tensor, torch.Tensor]:
-    """Two pairs of 64x64, (2, 3, 64, 64) each date."""
-    torch.manual_seed(0)
-    before, after = torch.rand(2, 2, 3, 64, 64)
-    return before, after

@@ -185,32 +185,28 @@ def test_what_does_not_fit_is_refused(method: str, values: dict[str, Any], messa
         load_config(f"tiny+{method}", values)
 
 
-OVERFIT: dict[str, dict[str, Any]] = {
-    "fc-siam-diff": {"baseline": {"scale": 0.5}},
-    "changeformer": {"baseline": {"scale": 0.25}},
-    "ttp": {"baseline": {"scale": 0.125}, "encoder": {"patch": 8, "width": 64, "window": 4}},
-    "idet": {"baseline": {"scale": 0.25}},
-}
+SCALES = {"fc-siam-diff": 0.5, "changeformer": 0.125, "ttp": 0.125, "idet": 0.125}
+"""Small enough to be quick, large enough to learn by heart."""
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("method", CHANGE_METHODS)
 def test_it_learns_eight_pairs_of_the_world_by_heart(method: str) -> None:
-    batch = collate([generate_pair(3, index, size=64) for index in range(8)])
-    fields = {**OVERFIT[method], "change_decoder": {"classes": 1}}
-    fields["baseline"] = {**fields["baseline"], "dropout": 0.0}
-    model = build_model(config_of(method, fields))
+    batch = collate([generate_pair(3, index, size=32) for index in range(8)])
+    fields = {"baseline": {"scale": SCALES[method], "dropout": 0.0}, "change_decoder": {"classes": 1}}
+    encoder = {"patch": 8, "width": 64, "window": 4} if method == "ttp" else {}  # 4 tokens would be too few
+    model = build_model(config_of(method, {**fields, "encoder": encoder}))
     stages.apply(stages.COMPARED_CHANGE, model)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, fused=True)
     truth = batch.label == 2
-    f1 = 0.0
-    for _ in range(300):
+    scores = []
+    for _ in range(250):
         logits = model(batch.before, batch.after).change_logits
         found = logits[:, 0] > 0
-        f1 = 2 * float((found & truth).sum()) / float(found.sum() + truth.sum())
-        if f1 > 0.9:
+        scores.append(2 * float((found & truth).sum()) / float(found.sum() + truth.sum()))
+        if scores[-1] > 0.8:
             break
         optimizer.zero_grad()
         change_loss(logits, batch.label).backward()
         optimizer.step()
-    assert f1 > 0.9
+    assert scores[0] < 0.3 < 0.8 < scores[-1]

@@ -136,6 +136,13 @@ def test_train_resume_evaluate_describe(
     assert planned.code == 0 and "neck" in planned.stdout
 
 
+def test_words_must_occur_often_enough(cli: Callable, world_folder: Path, tmp_path: Path) -> None:
+    rare = ("--model.baseline.min_count", 10**6)
+    outcome = cli("train", "--config", "tiny+psnet", "--data", world_folder, "--out", tmp_path / "run", *rare)
+    assert outcome.code == 2 and "lower model.baseline.min_count" in outcome.stderr
+    assert not (tmp_path / "run").exists()
+
+
 def test_alignment_needs_a_q_former(cli: Callable, world_folder: Path, tmp_path: Path) -> None:
     outcome = cli("align", "--config", "tiny+psnet", "--data", world_folder, "--out", tmp_path / "out")
     assert outcome.code == 2 and "model.method psnet has no Q-Former to align" in outcome.stderr

@@ -26,7 +26,10 @@ class Captioner(ChangeModel):
 
     @torch.no_grad()
     def predict(self, before: Tensor, after: Tensor, instructions: Sequence[str] | None = None) -> Prediction:
-        """Sentences and flags of a batch, see `ChangeModel.predict`; without a classifier the sentences tell the flags."""
+        """Sentences and flags of a batch, see `ChangeModel.predict`.
+
+        Without a classifier the flags are read from the sentences.
+        """
         if instructions is not None:
             raise InputError(f"the method {self.config.method} reads no instruction; leave it out")
         start = time.perf_counter()

@@ -3,11 +3,12 @@
 Paper: W. G. C. Bandara, V. M. Patel, "A Transformer-based Siamese network for change detection", IGARSS 2022.
 
     encoder     four stages at strides 4, 8, 16, 32: overlapping patches, then layers whose attention reads keys and
-                values reduced by 8, 4, 2, 1 a side, and whose MLP holds a 3x3 depth-wise convolution (their eqs. 1-3)
-    difference  D_i = BN(ReLU(Conv3x3([F1_i ; F2_i])))           (eq. 4)
+                values reduced by 8, 4, 2, 1 a side, and whose MLP holds a 3x3 depth-wise convolution
+    difference  D_i = BN(ReLU(Conv3x3([F1_i ; F2_i])))
     decoder     Linear c_i -> e, bilinear to stride 4, joined, Linear 4e -> e, upsampled to (H, W), classified
 
-The encoder is SegFormer's, and so it is taken from `transformers`; sizes are those of the released ChangeFormerV6.
+The encoder is SegFormer's, and so it is taken from `transformers`; sizes and dropout are those of the released
+ChangeFormerV6, whose depths no published SegFormer has, so that it starts at random.
 
 Differs from the original:
 - GroupNorm for BatchNorm (why: `networks`).

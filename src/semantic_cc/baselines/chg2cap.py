@@ -1,6 +1,7 @@
 """Chg2Cap: hierarchical self-attention over both dates, residual block with a cosine mask.
 
-S. Chang, P. Ghamisi, "Changes to Captions: An Attentive Network for Remote Sensing Change Captioning", IEEE TIP 32, 2023.
+S. Chang, P. Ghamisi, "Changes to Captions: An Attentive Network for Remote Sensing Change Captioning", IEEE
+Transactions on Image Processing 32, 2023.
 
 What is followed (N blocks; X_0 are a date's tokens with their places)::
 

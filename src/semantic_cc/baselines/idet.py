@@ -11,14 +11,16 @@ change detection", 2022 (arXiv 2207.09240).
     fusion      coarse to fine: a scale's D and what came from the coarser one, joined, doubled, convolved; a mask at
                 each scale, and their 3x3 convolution
 
-A Transformer layer is SegFormer's, on which the released code was based, and so it is taken from `transformers`: keys
-and values are reduced by 16, 8, 4, 2, 1 a side, and the MLP, twice as wide inside, holds a 3x3 depth-wise convolution.
+The equations are those of the released code. A Transformer layer is SegFormer's, on which that was based, and so it is
+taken from `transformers`: keys and values are reduced by 16, 8, 4, 2, 1 a side, and the MLP, twice as wide inside,
+holds a 3x3 depth-wise convolution.
 
 Differs from the original:
 - GroupNorm in the U-Net (why: `networks`), whose upper half has no norm in the released code.
 - D starts as |X_1 - X_2| at its own scale; the released code draws it at every scale from one more, small pyramid.
 - One loss on the last mask, as for every method; the original learns from every scale's mask and difference too.
-- Random start: the original begins with VGG-16 trained on ImageNet.
+- Random start: the original begins with VGG-16 trained on ImageNet, whose BatchNorm is not here.
+- No layers are dropped in training; the released code drops up to a tenth of them.
 
 Legend: b pairs, H, W pixels, K classes, i scale from 0, at stride s_i = 2^(i+1), with c_i channels, h, w its sides.
 """
@@ -98,7 +100,7 @@ class IDET(ChangeNetwork):
 
     def layers(self) -> Iterable[nn.Module]:
         """The U-Net's levels, the iterations, and the fusion's convolutions."""
-        steps = [step for refine in self.refine for step in refine.steps]
+        steps = [module for module in self.refine.modules() if isinstance(module, DifferenceStep)]
         return [*self.features.down, *self.features.up, *steps, *self.fuse]
 
 

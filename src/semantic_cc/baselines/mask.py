@@ -23,8 +23,6 @@ class MaskModel(ChangeModel):
     of features that these methods have in common.
     """
 
-    change_decoder: nn.Module
-
     def forward(
         self,
         before: Tensor,
@@ -36,7 +34,7 @@ class MaskModel(ChangeModel):
         features: Features | None = None,
     ) -> ModelOutput:
         """One training pass, see `ChangeModel.forward`; there is no sentence, and none is read."""
-        return ModelOutput(self._logits(before, after, features))
+        return ModelOutput(self._logits(before, after, features) if change else None)
 
     @torch.no_grad()
     def predict(self, before: Tensor, after: Tensor, instructions: Sequence[str] | None = None) -> Prediction:

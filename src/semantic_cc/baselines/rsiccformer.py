@@ -10,8 +10,8 @@ What is followed (N layers, both dates through the same weights, D_i = after - b
 
 and M_N, one token a position at twice the width, is what the Transformer decoder reads.
 
-What differs: the image encoder is the one that all methods here share instead of ResNet-101; the block's
-BatchNorm is LayerNorm; words below the vocabulary's count and the start mark are never written.
+What differs: the image encoder is the one that all methods here share instead of ResNet-101; the block's BatchNorm is
+LayerNorm; dropout is 0.1 as for all methods (theirs 0.5); unknown words are never written.
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ integration with foundation model for remote sensing image change detection", 20
 Encoder, its weights and SimpleFPN are the parts that Semantic-CC has, so the two differ by gate (its BCSF) and neck.
 
 Differs from the original:
-- The gate follows the four layers with global attention; the released code puts it after the others, and says itself
-  that these were meant. `encoder.bcsf_after` moves it, as it moves Semantic-CC's filters.
+- The gate follows the four layers with global attention, as Semantic-CC's filters do; the released code puts it after
+  the others, with a note that these may be meant. `encoder.bcsf_after` moves it.
 - The FFN's last layer starts at zero, so that the pretrained encoder is untouched at the start.
 - Both dates are updated from the same inputs; in the released code the second reads the updated first.
 - LayerNorm and GELU for the decoder's BatchNorm and ReLU (why: `networks`); the level at stride 64 is pooled from the

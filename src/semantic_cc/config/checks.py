@@ -96,8 +96,8 @@ def check(config: Config | ModelConfig) -> None:
             (not 0 <= config.optim.warmup < 1, "optim.warmup must lie in [0, 1)"),
             (
                 not (model.change_task and model.writes) and train.strategy != "three_stage",
-                "train.strategy must be three_stage where one task is left (model.change_task off, or a method "
-                "of one task): it has one stage",
+                "train.strategy must be three_stage when model.change_task is off, or the method writes nothing "
+                "(one stage is left)",
             ),
         ]
     for wrong, message in problems:

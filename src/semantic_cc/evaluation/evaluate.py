@@ -138,7 +138,9 @@ def score(
     notes: list[str] = []
     change = _change_scores(result, binary=model.config.change_decoder.classes == 1, notes=notes)
     captions = calibrated = None
-    if sentences and model.config.writes:
+    if not model.config.writes:
+        notes.append("sentences are not scored: the model writes none")
+    elif sentences:
         captions = _caption_scores(result, pairs, notes, train, meteor)
     if sentences:
         calibrated = _calibration(result, pairs)

@@ -73,7 +73,7 @@ class ChangeDecoder(nn.Module):
         super().__init__()
         self.patch = patch
         self.levels = nn.ModuleList(PyramidLevel(2 * token_width, s, width, patch) for s in STRIDES)
-        self.classify = nn.Conv2d(4 * width, classes, 1)
+        self.classify: nn.Module = nn.Conv2d(4 * width, classes, 1)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(2b, h, w, e), before first -> logits (b, K, p h, p w)."""

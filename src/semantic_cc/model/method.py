@@ -157,7 +157,12 @@ class ChangeModel(nn.Module):
 
     def timed_parts(self) -> dict[str, list[nn.Module | None]]:
         """Name -> the modules whose time is booked under it."""
-        return {name.replace("_", " "): [part] for name, part in self.named_children()}
+        parts: dict[str, list[nn.Module | None]] = {
+            name.replace("_", " "): [part] for name, part in self.named_children()
+        }
+        if self.llm is not None:
+            parts["LLM"] = [self.llm.get_decoder(), self.llm.get_output_embeddings()]
+        return parts
 
     def layers(self) -> Iterable[nn.Module]:
         """The layers that gradient checkpointing runs again: those of the encoder and of the language model."""

@@ -42,9 +42,9 @@ class FoldedAttention(SamVisionAttention):
 
 def _places(h: int, w: int, like: Tensor) -> Tensor:
     """(h w, h + w): a one at each token's row, and one at its column."""
-    options = {"device": like.device, "dtype": like.dtype}
-    rows = torch.eye(h, **options).repeat_interleave(w, dim=0)
-    return torch.cat([rows, torch.eye(w, **options).repeat(h, 1)], dim=1)
+    rows = torch.eye(h, device=like.device, dtype=like.dtype).repeat_interleave(w, dim=0)
+    columns = torch.eye(w, device=like.device, dtype=like.dtype).repeat(h, 1)
+    return torch.cat([rows, columns], dim=1)
 
 
 def fold_positions(vision: SamVisionEncoder) -> None:

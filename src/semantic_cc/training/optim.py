@@ -12,8 +12,11 @@ from torch import Tensor, nn
 
 from semantic_cc.config import OptimConfig
 
-_TABLES = ("pos_embed", "rel_pos_h", "rel_pos_w", "queries", "position_embeddings.weight")
-"""Learned positions and queries: at zero they mean nothing special, so decay would only erase them."""
+_TABLES = (
+    "pos_embed", "rel_pos_h", "rel_pos_w", "queries", "position_embeddings.weight",
+    "neck.time", "neck.class_token", "decoder.unified", "decoder.of_change",
+)  # fmt: skip
+"""Learned positions, queries and prompts: at zero they mean nothing special, so decay would only erase them."""
 
 
 def decays(name: str, parameter: nn.Parameter) -> bool:

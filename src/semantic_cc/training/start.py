@@ -38,14 +38,22 @@ def starting_model(config: Config) -> ChangeModel:
 
 
 def with_vocabulary(config: Config, pairs: Pairs) -> Config:
-    """`config` with the words of the training sentences, where its method writes word by word and has none yet."""
+    """`config` with the words of the training sentences, where its method writes word by word and has none yet.
+
+    Raises:
+        DataError: no word occurs often enough.
+    """
     from semantic_cc.baselines.words import vocabulary_of
 
     sizes = config.model.baseline
     if config.model.has_llm or not config.model.writes or sizes.vocabulary:
         return config
-    sentences = [sentence for name in pairs.names for sentence in pairs.references[name]]
+    sentences = [sentence for name in pairs.names for sentence in pairs.references.get(name, ())]
     words = vocabulary_of(sentences, sizes.min_count)
+    if sentences and not words:
+        raise DataError(
+            f"no word occurs {sizes.min_count} times in the training sentences; lower model.baseline.min_count"
+        )
     return replace(config, model=replace(config.model, baseline=replace(sizes, vocabulary=words)))
 
 
@@ -74,7 +82,7 @@ def refuse_untrained_foundations(config: Config) -> None:
 
 
 def require_flags(pairs: ChangeDataset) -> None:
-    """The change-flag head learns from every captioned pair.
+    """The change-flag head, or PromptCC's classifier, learns from every captioned pair.
 
     Raises:
         DataError: one has no change flag.
@@ -82,6 +90,6 @@ def require_flags(pairs: ChangeDataset) -> None:
     without = [item.name for item in pairs.items if item.sentences and item.changed is None]
     if without:
         raise DataError(
-            f"{without[0]}: has no change flag ({len(without)} captioned pairs have none), which "
-            "model.flag_head learns from; add the flags (changeflag) or set model.flag_head false"
+            f"{without[0]}: has no change flag ({len(without)} captioned pairs have none), which the flag head or "
+            "promptcc's classifier learns from; add the flags (changeflag), or set model.flag_head false"
         )

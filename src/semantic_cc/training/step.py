@@ -161,8 +161,8 @@ def pieces_of(model: ChangeModel, turn: Turn, device: torch.device) -> Iterator[
             if flags and batch.changed is None:
                 name = next(sample.pair.name for sample in samples if sample.pair.changed is None)
                 raise DataError(
-                    f"{name}: has no change flag, which the model learns from; "
-                    "add the flags or turn model.flag_head off"
+                    f"{name}: has no change flag, which the flag head or promptcc's classifier learns from; "
+                    "add the flags, or turn the head off"
                 )
         counts = torch.tensor([len(samples) if stage.change else 0, tokens, flags], dtype=torch.float64)
         counted = float(samples[0].visit.counted)  # a stand-in is alone in its piece
