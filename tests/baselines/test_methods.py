@@ -63,7 +63,7 @@ def test_memories_have_the_paper_s_shapes(method: str, make: Make, pair: Two) ->
     assert [tuple(memory.shape) for memory in memories] == [(2, 4 * 4, width)] * count
     layers = model.caption_decoder.layers
     assert len(layers) == (count if count > 1 else model.config.baseline.decoder_layers)
-    assert layers[0].self_attn.embed_dim == width
+    assert layers[0].memory.query.in_features == width
 
 
 def test_promptcc_s_prompt_is_two_dates_then_learned_tokens(make: Make, pair: Two) -> None:
@@ -99,7 +99,7 @@ def test_rsiccformer_asks_about_the_difference_alone(make: Make, shake: Callable
     shake(neck)
     layer, x = neck.cross[0], neck.entrance(tokens).flatten(1, 2)
     # where nothing differs, attention finds the same at every place: its values' bias
-    nothing = layer.attention.out_proj(layer.attention.in_proj_bias[-WIDTH:])
+    nothing = layer.attention.out(layer.attention.key_value.bias[-WIDTH:])
     expected = layer.norms[0](x + nothing)
     torch.testing.assert_close(layer(x), layer.norms[1](expected + layer.ffn(expected)))
 

@@ -38,6 +38,38 @@ class Entrance(nn.Module):
         return self.project(tokens) + resample_positions(table[None], *tokens.shape[1:3])
 
 
+class Attention(nn.Module):
+    """Multi-head attention whose keys and values are computed apart: once for all who ask.
+
+    Args:
+        width: d. heads: attention heads. dropout: of the weights.
+    """
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads, self.dropout = heads, dropout
+        self.query, self.key_value = nn.Linear(width, width), nn.Linear(width, 2 * width)
+        self.out = nn.Linear(width, width)
+
+    def remember(self, memory: Tensor) -> Tensor:
+        """(b, n, d) -> keys and values (2, b, heads, n, d / heads)."""
+        return self.key_value(memory).unflatten(2, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
+
+    def forward(self, x: Tensor, known: Tensor, causal: bool = False) -> Tensor:
+        """What x (b, t, d) reads of `remember`'s answer; causal = nothing of later places. To x's shape."""
+        query = self.query(x).unflatten(2, (self.heads, -1)).transpose(1, 2)  # (b, heads, t, d / heads)
+        dropout = self.dropout if self.training else 0.0
+        read = F.scaled_dot_product_attention(query, *known, dropout_p=dropout, is_causal=causal)
+        return self.out(read.transpose(1, 2).flatten(2))
+
+
+def feed_forward(width: int, dropout: float) -> nn.Module:
+    """The Transformer's FFN, four times as wide between."""
+    return nn.Sequential(
+        nn.Linear(width, 4 * width), nn.ReLU(), nn.Dropout(dropout), nn.Linear(4 * width, width)
+    )
+
+
 class DifferenceAttention(nn.Module):
     """Post-norm Transformer layer that asks a date's tokens about the difference of the dates.
 
@@ -49,18 +81,16 @@ class DifferenceAttention(nn.Module):
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
-        self.attention = nn.MultiheadAttention(width, heads, dropout, batch_first=True)
+        self.attention = Attention(width, heads, dropout)
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(2))
-        self.ffn = nn.Sequential(
-            nn.Linear(width, 4 * width), nn.ReLU(), nn.Dropout(dropout), nn.Linear(4 * width, width)
-        )
+        self.ffn = feed_forward(width, dropout)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """(2b, n, d), before first, to the same."""
         before, after = x.chunk(2)
-        difference = (after - before).repeat(2, 1, 1)
-        read, _ = self.attention(x, difference, difference, need_weights=False)
+        known = self.attention.remember(after - before)
+        read = self.attention(x, known.repeat(1, 2, 1, 1, 1))
         x = self.norms[0](x + self.dropout(read))
         return self.norms[1](x + self.dropout(self.ffn(x)))
 

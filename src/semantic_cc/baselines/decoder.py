@@ -12,8 +12,30 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
+from semantic_cc.baselines.blocks import Attention, feed_forward
 from semantic_cc.baselines.words import END, START, UNKNOWN, Vocabulary
 from semantic_cc.config import BaselineConfig
+
+
+class DecoderLayer(nn.Module):
+    """Post-norm Transformer decoder layer: words read words, then the memory, then the FFN.
+
+    Args:
+        width: d. heads: attention heads. dropout: of attention and FFN.
+    """
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.words, self.memory = (Attention(width, heads, dropout) for _ in range(2))
+        self.ffn = feed_forward(width, dropout)
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, known: Tensor) -> Tensor:
+        """x (B, t, d) and what `memory.remember` gave, to x's shape."""
+        x = self.norms[0](x + self.dropout(self.words(x, self.words.remember(x), causal=True)))
+        x = self.norms[1](x + self.dropout(self.memory(x, known)))
+        return self.norms[2](x + self.dropout(self.ffn(x)))
 
 
 class WordDecoder(nn.Module):
@@ -34,8 +56,7 @@ class WordDecoder(nn.Module):
         self.beam, self.max_words, self.skip = sizes.beam, sizes.max_words, skip
         self.embed = nn.Embedding(len(self.vocabulary), width)
         self.layers = nn.ModuleList(
-            nn.TransformerDecoderLayer(width, sizes.heads, 4 * width, sizes.dropout, batch_first=True)
-            for _ in range(layers or sizes.decoder_layers)
+            DecoderLayer(width, sizes.heads, sizes.dropout) for _ in range(layers or sizes.decoder_layers)
         )
         self.dropout = nn.Dropout(sizes.dropout)
         self.score = nn.Linear(width, len(self.vocabulary))
@@ -47,22 +68,24 @@ class WordDecoder(nn.Module):
         """The words that are learned from a sentence, and its end mark."""
         return self.vocabulary.ids(sentence)
 
-    def forward(self, ids: Tensor, memories: Sequence[Tensor]) -> Tensor:
+    def remember(self, memories: Sequence[Tensor]) -> list[Tensor]:
+        """What each layer knows of the memories (b, n, d), one for all layers or one for each."""
+        each = memories if len(memories) > 1 else [*memories] * len(self.layers)
+        return [layer.memory.remember(own) for layer, own in zip(self.layers, each, strict=True)]
+
+    def forward(self, ids: Tensor, known: Sequence[Tensor]) -> Tensor:
         """Logits of the word after each.
 
         Args:
             ids: (B, t) int64, the start mark first.
-            memories: (B, n, d), one for all layers or one for each.
+            known: `remember`'s answer, for B pairs.
 
         Returns:
             (B, t, V).
         """
-        length = ids.shape[1]
-        x = self.dropout(self.embed(ids) + places(length, self.embed.embedding_dim).to(ids.device))
-        later = torch.ones(length, length, dtype=torch.bool, device=ids.device).triu(1)
-        for number, layer in enumerate(self.layers):
-            memory = memories[number if len(memories) > 1 else 0]
-            y = layer(x, memory, tgt_mask=later)
+        x = self.dropout(self.embed(ids) + places(ids.shape[1], self.embed.embedding_dim).to(ids.device))
+        for layer, own in zip(self.layers, known, strict=True):
+            y = layer(x, own)
             x = x + y if self.skip else y
         return self.score(self.dropout(x))
 
@@ -70,7 +93,7 @@ class WordDecoder(nn.Module):
         """Logits of the true sentences' words, their end marks included (teacher forcing).
 
         Args:
-            memories: (b, n, d), as `forward`'s.
+            memories: (b, n, d), as `remember`'s.
             sentences: for each pair one or more.
 
         Returns:
@@ -81,19 +104,19 @@ class WordDecoder(nn.Module):
         pair_of = torch.tensor([i for i, own in enumerate(sentences) for _ in own], device=device)
         targets = pad_sequence(answers, batch_first=True, padding_value=-1)  # (B, t), on the CPU
         ids = torch.cat([torch.full_like(targets[:, :1], START), targets[:, :-1].clamp_min(END)], dim=1)
-        logits = self(ids.to(device), [memory[pair_of] for memory in memories])
-        known = (targets >= 0).flatten().nonzero()[:, 0]
-        return logits.flatten(0, 1)[known.to(device)], targets.flatten()[known].to(device)
+        logits = self(ids.to(device), [known[:, pair_of] for known in self.remember(memories)])
+        words = (targets >= 0).flatten().nonzero()[:, 0]
+        return logits.flatten(0, 1)[words.to(device)], targets.flatten()[words].to(device)
 
     @torch.no_grad()
     def generate(self, memories: Sequence[Tensor]) -> list[str]:
         """The most probable sentence found for each pair, `beam` held at a time (1 = greedy); never an unknown word.
 
         Args:
-            memories: (b, n, d), as `forward`'s.
+            memories: (b, n, d), as `remember`'s.
         """
         pairs, k, device = len(memories[0]), self.beam, memories[0].device
-        rows = [memory.repeat_interleave(k, dim=0) for memory in memories]  # (b k, n, d)
+        known = [own.repeat_interleave(k, dim=1) for own in self.remember(memories)]
         ids = torch.full((pairs, k, 1), START, device=device)
         scores = torch.full((pairs, k), -math.inf, device=device)
         scores[:, 0] = 0.0  # the others would be the same sentence
@@ -101,7 +124,7 @@ class WordDecoder(nn.Module):
             ended = ids[:, :, -1] == END
             if ended.all():
                 break
-            step = self(ids.flatten(0, 1), rows)[:, -1].float()
+            step = self(ids.flatten(0, 1), known)[:, -1].float()
             step[:, [START, UNKNOWN]] = -math.inf
             step = step.log_softmax(dim=-1).view(pairs, k, -1)  # (b, k, V)
             only_end = torch.full_like(step[0, 0], -math.inf)

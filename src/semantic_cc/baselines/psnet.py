@@ -21,7 +21,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from semantic_cc.baselines.blocks import Entrance
+from semantic_cc.baselines.blocks import Attention, Entrance, feed_forward
 from semantic_cc.baselines.captioner import WordCaptioner
 from semantic_cc.baselines.decoder import WordDecoder
 from semantic_cc.config import BaselineConfig, ModelConfig
@@ -59,21 +59,15 @@ class ScaleReinforcement(nn.Module):
         super().__init__()
         wide = 2 * sizes.width
         self.norm = nn.LayerNorm(wide)
-        self.attention = nn.MultiheadAttention(wide, sizes.heads, sizes.dropout, batch_first=True)
+        self.attention = Attention(wide, sizes.heads, sizes.dropout)
         self.ffn = nn.Sequential(
-            nn.LayerNorm(wide),
-            nn.Linear(wide, 4 * wide),
-            nn.ReLU(),
-            nn.Dropout(sizes.dropout),
-            nn.Linear(4 * wide, wide),
-            nn.Dropout(sizes.dropout),
+            nn.LayerNorm(wide), feed_forward(wide, sizes.dropout), nn.Dropout(sizes.dropout)
         )
 
     def forward(self, x: Tensor, others: list[Tensor]) -> Tensor:
         """x and each of the others (b, n, 2d), to x's shape."""
-        seen = self.norm(torch.cat(others, dim=1))
-        read, _ = self.attention(self.norm(x), seen, seen, need_weights=False)
-        return x + self.ffn(read)
+        known = self.attention.remember(self.norm(torch.cat(others, dim=1)))
+        return x + self.ffn(self.attention(self.norm(x), known))
 
 
 class PSNetNeck(nn.Module):
