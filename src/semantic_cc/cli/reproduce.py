@@ -108,4 +108,4 @@ def _table(name: str, shop: Any, seeds: int, form: str) -> str:
 def _datasets(given: Any) -> tuple[str, ...]:
     if given is None:
         return ()
-    return (given,) if isinstance(given, str | Path) else tuple(given)
+    return (str(given),) if isinstance(given, str | Path) else tuple(map(str, given))

@@ -31,13 +31,16 @@ from semantic_cc.reproduce.tables import OURS, TABLES, UNGUIDED, Row
 from semantic_cc.types import LABEL_VALUES, Pair
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 LINE = 72
 """Letters of a line under a picture."""
 _DPI = 150
-_NOTHING: list[tuple[str, bool | None]] = [("(no word)", None)]
+Words = Sequence[tuple[str, bool | None]]
+"""Words or whole sentences with whether they are right; None = not judged."""
+_NOTHING: Words = [("(no word)", None)]
 
 
 def draw(name: str, shop: Workshop) -> list[Path]:
@@ -146,7 +149,7 @@ def _sentences(shop: Workshop, models: dict[str, Row], title: str, changed: int,
     figure, axes = _grid(title, rows, columns, 4.4, 2.3 + 0.24 * len(models))
     for axis, pair in zip(axes.flat, pairs, strict=False):
         _picture(axis, np.asarray(draw_strip(replace(pair, label=None), None)), "before, after")
-        lines = [("truth", [(pair.sentences[0], None)])]
+        lines: list[tuple[str, Words]] = [("truth", [(pair.sentences[0], None)])]
         for name, answers in said.items():
             lines.append((name, verdicts(answers[pair.name]["sentence"], pair.sentences) or _NOTHING))
         _write(axis, lines, LINE)
@@ -197,14 +200,14 @@ def _picture(axis: Axes, pixels: np.ndarray, title: str) -> None:
     axis.set_yticks([])
 
 
-def _write(axis: Axes, lines: Sequence[tuple[str, Sequence[tuple[str, bool | None]]]], letters: int) -> None:
+def _write(axis: Axes, lines: Sequence[tuple[str, Words]], letters: int) -> None:
     """Writes below the picture, each line with its name and its words in their colours, wrapped at `letters`."""
     from matplotlib.offsetbox import AnnotationBbox, HPacker, TextArea, VPacker
 
-    def area(text: str, colour: tuple[int, int, int], weight: str = "normal") -> TextArea:
+    def area(text: str, colour: tuple[int, int, int], weight: str = "normal") -> Artist:
         return TextArea(text, textprops={"color": _hex(colour), "fontsize": 7, "fontweight": weight})
 
-    rows = []
+    rows: list[Artist] = []
     for name, words in lines:
         parts, used = [area(f"{name}:", INK, "bold")], len(name) + 1
         for word, right in words:

@@ -190,9 +190,8 @@ def _order(table: Table, rows: Sequence[dict[str, Any]]) -> list[str]:
         for row in rows
         if row["here"] and row["paper"][table.main] is not None
     }
-    theirs, ours = (
-        sorted(both, key=lambda cells, place=place: both[cells][place], reverse=True) for place in (0, 1)
-    )
+    theirs = sorted(both, key=lambda cells: both[cells][0], reverse=True)
+    ours = sorted(both, key=lambda cells: both[cells][1], reverse=True)
     if theirs == ours:
         return [f"order of the rows by {table.main}: as in the paper"]
     return [

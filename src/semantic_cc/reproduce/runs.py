@@ -175,8 +175,9 @@ def _steps(config: Config, folder: Path, first: int, aligned: int, lock: int) ->
     """A run's pretrainings and the run itself; the pairs that its stages visited."""
     pairs = 0
     if first:
-        items = {"change_items": first, "caption_items": 0, "joint_items": 0}
-        short = replace(config.train, epochs=1, strategy="three_stage", **items)
+        short = replace(
+            config.train, epochs=1, strategy="three_stage", change_items=first, caption_items=0, joint_items=0
+        )
         begins = _at(replace(config, train=short), folder / "first")
         pairs = _visits(begins)
         config = _from(config, _train(begins, lock))
