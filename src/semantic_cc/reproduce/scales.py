@@ -92,7 +92,9 @@ def configured(scale: Scale, row: Row, data: tuple[str, ...], seed: int, flags: 
     config = load_config({**values, "preset": f"{scale.preset}+{method}" if method else scale.preset})
     if scale.visits is None or set(ITEMS) & flags.get("train", {}).keys():
         return config
-    return replace(config, train=replace(config.train, **_items(config, scale.visits, scale.first_visits)))
+    change, caption, joint = _items(config, scale.visits, scale.first_visits)
+    settings = replace(config.train, change_items=change, caption_items=caption, joint_items=joint)
+    return replace(config, train=settings)
 
 
 def tasks_of(config: Config) -> tuple[bool, bool]:
@@ -101,11 +103,11 @@ def tasks_of(config: Config) -> tuple[bool, bool]:
     return config.model.change_task, sentences
 
 
-def _items(config: Config, visits: tuple[int, int, int], first: int) -> dict[str, int]:
+def _items(config: Config, visits: tuple[int, int, int], first: int) -> tuple[int, int, int]:
     """Visits an epoch of each stage, so that every run has as many in all."""
     change, caption, joint = visits
     alone = sum(visits) + first // config.train.epochs
-    counts = {
+    return {
         (True, False): (alone, 0, 0),
         (False, True): (0, alone, 0),
         (True, True): {
@@ -114,4 +116,3 @@ def _items(config: Config, visits: tuple[int, int, int], first: int) -> dict[str
             "one_stage": (0, 0, sum(visits)),
         }[config.train.strategy],
     }[tasks_of(config)]
-    return dict(zip(ITEMS, counts, strict=True))
