@@ -62,7 +62,7 @@ def gather(name: str, shop: Workshop, seeds: int) -> dict[str, Any]:
         },
         "rows": rows,
         "baselines": _baselines(table, reports[0]) if table.kind == "captions" else {},
-        "notes": [*_notes(table, shop, runs, reports), *_order(table, rows)],
+        "notes": [*_notes(table, shop, runs, reports), *_order(table, rows), *_lead(table, rows)],
     }
 
 
@@ -164,19 +164,16 @@ def _about_sentences(runs: Sequence[Run], reports: Sequence[dict[str, Any]]) -> 
     decodings = sorted(
         {f"{run.config.model.method} {report['decoding']}" for run, report in zip(runs, reports, strict=True)}
     )
-    with_llm = sorted(
-        {
-            f"{run.config.model.method} ({run.config.model.llm.name})"
-            for run in runs
-            if run.config.model.has_llm
-        }
-    )
+    models = [run.config.model for run in runs]
+    with_llm = sorted({f"{model.method} ({model.llm.name})" for model in models if model.has_llm})
+    without = sorted({model.method for model in models if not model.has_llm})
+    words = f"; words learned from the training sentences alone: {', '.join(without)}" if without else ""
     lines = [
         f"here: protocol '{captions['protocol']}' ({captions['protocol_note']}), percent, CIDEr is CIDEr-D; the paper "
         "names no protocol, and its rows are not on one scale (docs/scoring.md)",
         f"true flags: {captions['flag_truth']}; changed pairs are scored as a set of their own",
         f"decoding: {', '.join(decodings)}",
-        f"with a language model: {', '.join(with_llm)}; the others learn their words from the training sentences",
+        f"with a language model: {', '.join(with_llm)}{words}",
     ]
     if captions["meteor"] != "run":
         lines.append(f"METEOR {captions['meteor']}")
@@ -186,14 +183,35 @@ def _about_sentences(runs: Sequence[Run], reports: Sequence[dict[str, Any]]) -> 
 def _order(table: Table, rows: Sequence[dict[str, Any]]) -> list[str]:
     """A line where the rows come in another order than the paper's, by the table's main column."""
     both = {
-        " ".join(row["cells"]): (row["paper"][table.main], row["here"]["all"][table.main]["mean"])
-        for row in rows
+        _name(table, row, number): (row["paper"][table.main], row["here"]["all"][table.main]["mean"])
+        for number, row in enumerate(rows, 1)
         if row["here"] and row["paper"][table.main] is not None
     }
-    theirs = sorted(both, key=lambda cells: both[cells][0], reverse=True)
-    ours = sorted(both, key=lambda cells: both[cells][1], reverse=True)
+    theirs = sorted(both, key=lambda name: both[name][0], reverse=True)
+    ours = sorted(both, key=lambda name: both[name][1], reverse=True)
     if theirs == ours:
         return [f"order of the rows by {table.main}: as in the paper"]
     return [
         f"order of the rows by {table.main}, best first: {'; '.join(ours)}. In the paper: {'; '.join(theirs)}"
     ]
+
+
+def _name(table: Table, row: dict[str, Any], number: int) -> str:
+    return " ".join(row["cells"]) if len(table.heads) == 1 else f"row {number}"
+
+
+def _lead(table: Table, rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Where methods are compared: whether ours, the last row, is ahead of the best other with every seed."""
+    part, what = ("changed", "CIDEr of changed pairs") if table.kind == "captions" else ("all", table.main)
+    known = {row["cells"][0]: row["here"][part].get(table.main) for row in rows if row["here"]}
+    others = {name: score for name, score in known.items() if score and not name.startswith("Semantic-CC")}
+    ours = known[rows[-1]["cells"][0]]
+    if table.heads != ("method",) or not others or not ours:
+        return []
+    best = max(others, key=lambda name: others[name]["mean"])
+    verdicts = {
+        "ahead with every seed": min(ours["values"]) > max(others[best]["values"]),
+        "behind with every seed": max(ours["values"]) < min(others[best]["values"]),
+    }
+    verdict = next((words for words, true in verdicts.items() if true), "not apart")
+    return [f"{what}, ours {ours['mean']:.1f} and {best} {others[best]['mean']:.1f}: {verdict}"]

@@ -239,9 +239,8 @@ def _train(config: Config, lock: int) -> Path:
     command = [sys.executable, "-m", "semantic_cc", "train", "--config", str(described), "--resume", "auto"]
     done = subprocess.run(command, stdout=subprocess.DEVNULL, pass_fds=(lock,), check=False)
     if done.returncode:
-        raise TrainingError(
-            f"the training in {out} ended with exit code {done.returncode}; what it said is above"
-        )
+        kind = ConfigError if done.returncode == 2 else TrainingError
+        raise kind(f"the training in {out} ended with exit code {done.returncode}; what it said is above")
     return out / "model"
 
 
@@ -260,9 +259,8 @@ def _alone(folder: Path) -> Iterator[int]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / ".lock").open("w") as file:
-            fcntl.flock(
-                file, fcntl.LOCK_EX
-            )  # let go when the last process that has the file ends, killed or not
+            # Let go when the last process that has the file ends, killed or not.
+            fcntl.flock(file, fcntl.LOCK_EX)
             yield file.fileno()
     except OSError as error:
         if isinstance(error, SemanticCCError):
