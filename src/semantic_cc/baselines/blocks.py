@@ -58,8 +58,9 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, known: Tensor, causal: bool = False) -> Tensor:
         """What x (b, t, d) reads of `remember`'s answer; causal = nothing of later places. To x's shape."""
         query = self.query(x).unflatten(2, (self.heads, -1)).transpose(1, 2)  # (b, heads, t, d / heads)
+        keys, values = known
         dropout = self.dropout if self.training else 0.0
-        read = F.scaled_dot_product_attention(query, *known, dropout_p=dropout, is_causal=causal)
+        read = F.scaled_dot_product_attention(query, keys, values, dropout_p=dropout, is_causal=causal)
         return self.out(read.transpose(1, 2).flatten(2))
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -70,8 +71,9 @@ class WordDecoder(nn.Module):
 
     def remember(self, memories: Sequence[Tensor]) -> list[Tensor]:
         """What each layer knows of the memories (b, n, d), one for all layers or one for each."""
-        each = memories if len(memories) > 1 else [*memories] * len(self.layers)
-        return [layer.memory.remember(own) for layer, own in zip(self.layers, each, strict=True)]
+        layers: Any = self.layers
+        each = memories if len(memories) > 1 else [*memories] * len(layers)
+        return [layer.memory.remember(own) for layer, own in zip(layers, each, strict=True)]
 
     def forward(self, ids: Tensor, known: Sequence[Tensor]) -> Tensor:
         """Logits of the word after each.
