@@ -41,7 +41,7 @@ def _calm(one_calm_thread: None) -> None:
 
 
 @pytest.fixture
-def images() -> Callable[..., tuple[Tensor, Tensor]]:
+def dates() -> Callable[..., tuple[Tensor, Tensor]]:
     """Height, width -> two batches (2, 3, H, W) in [0, 1]."""
 
     def make(height: int, width: int) -> tuple[Tensor, Tensor]:

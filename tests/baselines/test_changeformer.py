@@ -9,7 +9,7 @@ from torch.testing import assert_close
 
 from semantic_cc.baselines.changeformer import ChangeFormer, hierarchical_encoder
 
-Images = Callable[..., tuple[Tensor, Tensor]]
+Dates = Callable[..., tuple[Tensor, Tensor]]
 TINY = {"widths": (4, 8, 20, 32), "depths": (1, 1, 2, 1)}
 
 
@@ -29,14 +29,14 @@ def test_the_papers_levels(outputs: Callable[..., list]) -> None:
     assert [stage.patch_embeddings.proj.kernel_size[0] for stage in stages] == [7, 3, 3, 3]
 
 
-def test_gradients_reach_every_parameter(images: Images, unreached: Callable) -> None:
+def test_gradients_reach_every_parameter(dates: Dates, unreached: Callable) -> None:
     network = ChangeFormer(hierarchical_encoder(**TINY, dropout=0.0), width=8, classes=1)
-    assert unreached(network, network(*images(64, 96))) == []
+    assert unreached(network, network(*dates(64, 96))) == []
 
 
-def test_difference_module_and_decoder(images: Images) -> None:
+def test_difference_module_and_decoder(dates: Dates) -> None:
     network = ChangeFormer(hierarchical_encoder(**TINY), width=8, classes=1).eval()
-    before, after = images(32, 64)
+    before, after = dates(32, 64)
     first, second = ((image - network.mean) / network.std for image in (before, after))
     levels = []
     for i, stage in enumerate(network.encoder.stages):

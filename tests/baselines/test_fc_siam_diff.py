@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from semantic_cc.baselines.fc_siam_diff import FCSiamDiff
 
-Images = Callable[..., tuple[Tensor, Tensor]]
+Dates = Callable[..., tuple[Tensor, Tensor]]
 
 
 def test_the_papers_levels_and_size(outputs: Callable[..., list]) -> None:
@@ -27,14 +27,14 @@ def test_the_papers_levels_and_size(outputs: Callable[..., list]) -> None:
     assert sum(parameter.numel() for parameter in network.parameters()) == 1_350_146  # the paper: 1.35 M
 
 
-def test_gradients_reach_every_parameter(images: Images, unreached: Callable) -> None:
+def test_gradients_reach_every_parameter(dates: Dates, unreached: Callable) -> None:
     network = FCSiamDiff(classes=1, widths=(4, 8, 16), depths=(2, 2, 3))
-    assert unreached(network, network(*images(40, 48))) == []
+    assert unreached(network, network(*dates(40, 48))) == []
 
 
-def test_the_dates_meet_in_absolute_differences(images: Images) -> None:
+def test_the_dates_meet_in_absolute_differences(dates: Dates) -> None:
     network = FCSiamDiff(classes=1, widths=(4, 8), depths=(2, 2)).eval()
-    before, after = images(16, 24)
+    before, after = dates(16, 24)
     assert not torch.allclose(
         network(before, after), network(after, before)
     )  # the later date's deepest features

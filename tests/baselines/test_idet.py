@@ -8,7 +8,7 @@ from torch.testing import assert_close
 
 from semantic_cc.baselines.idet import IDET, DifferenceStep, Refinement
 
-Images = Callable[..., tuple[Tensor, Tensor]]
+Dates = Callable[..., tuple[Tensor, Tensor]]
 TINY = {"widths": (8, 8, 16, 32, 32), "depths": (1, 1, 1, 1, 1)}
 
 
@@ -32,9 +32,9 @@ def test_the_papers_scales(outputs: Callable[..., list]) -> None:
     assert [len(refine.steps) for refine in network.refine] == [2] * 5
 
 
-def test_gradients_reach_every_parameter(images: Images, unreached: Callable) -> None:
+def test_gradients_reach_every_parameter(dates: Dates, unreached: Callable) -> None:
     network = IDET(classes=1, **TINY)
-    assert unreached(network, network(*images(64, 96))) == []
+    assert unreached(network, network(*dates(64, 96))) == []
 
 
 def test_an_iteration() -> None:
@@ -61,8 +61,8 @@ def test_it_starts_from_the_absolute_difference() -> None:
     assert_close(refine(x), refine.norm(difference).permute(0, 3, 1, 2))
 
 
-def test_the_order_of_the_dates_means_nothing(images: Images) -> None:
+def test_the_order_of_the_dates_means_nothing(dates: Dates) -> None:
     network = IDET(classes=1, **TINY).eval()
-    before, after = images(32, 64)
+    before, after = dates(32, 64)
     assert_close(network(before, after), network(after, before))
     assert not torch.allclose(network(before, after), network(before, before))

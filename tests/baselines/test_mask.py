@@ -23,7 +23,7 @@ from semantic_cc.model.encoder import filtered_layers
 from semantic_cc.model.recompute import recompute_layers
 from semantic_cc.training import stages
 
-Images = Callable[..., tuple[Tensor, Tensor]]
+Dates = Callable[..., tuple[Tensor, Tensor]]
 Shake = Callable[[nn.Module], None]
 LORA = {"encoder": {"adapt": "lora"}}
 
@@ -43,9 +43,9 @@ def built(method: str, shake: Shake, model: dict[str, Any] | None = None) -> Mas
 
 @pytest.mark.parametrize("classes", [1, 3])
 @pytest.mark.parametrize("method", CHANGE_METHODS)
-def test_a_mask_and_no_sentence(method: str, classes: int, shake: Shake, images: Images) -> None:
+def test_a_mask_and_no_sentence(method: str, classes: int, shake: Shake, dates: Dates) -> None:
     model = built(method, shake, {"change_decoder": {"classes": classes}})
-    pair = images(37, 50)
+    pair = dates(37, 50)
     output = model(*pair, sentences=[["a"], ["b"]], instructions=["", ""])
     assert output.change_logits.shape == (2, classes, 37, 50)
     assert output.caption_logits is output.flag_logits is None
@@ -63,14 +63,14 @@ def test_a_mask_and_no_sentence(method: str, classes: int, shake: Shake, images:
 
 
 @pytest.mark.parametrize("method", CHANGE_METHODS)
-def test_its_one_stage_trains_all_of_it(method: str, shake: Shake, images: Images) -> None:
+def test_its_one_stage_trains_all_of_it(method: str, shake: Shake, dates: Dates) -> None:
     model = built(method, shake)
     (stage,) = stages.stages_of("three_stage", model.config)
     assert (stage.change, stage.caption, stage.needs) == (True, False, "change")
     stages.apply(stage, model)
     names = {name for name, _ in model.named_parameters()}
     assert stages.trainable_names(stage, model) == names
-    change_loss(model(*images(64, 64)).change_logits, torch.randint(0, 3, (2, 64, 64))).backward()
+    change_loss(model(*dates(64, 64)).change_logits, torch.randint(0, 3, (2, 64, 64))).backward()
     assert [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().any()] == []
 
 
@@ -106,8 +106,8 @@ def test_methods_with_an_encoder_of_their_own_have_no_sam(method: str) -> None:
 
 
 @pytest.mark.parametrize("method", CHANGE_METHODS)
-def test_gradient_checkpointing_changes_no_gradient(method: str, shake: Shake, images: Images) -> None:
-    gradients, pair = [], images(32, 64)
+def test_gradient_checkpointing_changes_no_gradient(method: str, shake: Shake, dates: Dates) -> None:
+    gradients, pair = [], dates(32, 64)
     for recomputed in (False, True):
         model = built(method, shake).train()
         if recomputed:
@@ -119,17 +119,17 @@ def test_gradient_checkpointing_changes_no_gradient(method: str, shake: Shake, i
 
 
 @pytest.mark.parametrize("method", CHANGE_METHODS)
-def test_checkpoints_are_bit_equal(method: str, shake: Shake, images: Images, tmp_path: Path) -> None:
+def test_checkpoints_are_bit_equal(method: str, shake: Shake, dates: Dates, tmp_path: Path) -> None:
     model = built(method, shake)
     folder = save_pretrained(model, tmp_path / "saved", name="mine")
     assert set(load_file(folder / "model.safetensors")) == set(model.state_dict())
     loaded, info = load_pretrained(folder)
     assert info.config == model.config and info.foundation == {}
-    pair = images(40, 32)
+    pair = dates(40, 32)
     assert torch.equal(loaded.locate(*pair).class_probabilities, model.locate(*pair).class_probabilities)
 
 
-def test_sams_frozen_base_is_no_part_of_ttps_checkpoint(shake: Shake, images: Images, tmp_path: Path) -> None:
+def test_sams_frozen_base_is_no_part_of_ttps_checkpoint(shake: Shake, dates: Dates, tmp_path: Path) -> None:
     weights = tmp_path / "sam.safetensors"
     save_file(build_model(config_of("ttp"), seed=7).encoder.vision.state_dict(), weights)
     fields = {"encoder": {"adapt": "lora", "weights": str(weights)}}
@@ -141,7 +141,7 @@ def test_sams_frozen_base_is_no_part_of_ttps_checkpoint(shake: Shake, images: Im
     assert {name for name in stored if name.startswith("encoder.vision.") and "lora_" not in name} == set()
     loaded, info = load_pretrained(folder, merge=False)
     assert list(info.foundation) == ["encoder"]
-    pair = images(32, 32)
+    pair = dates(32, 32)
     assert torch.equal(loaded.locate(*pair).class_probabilities, model.locate(*pair).class_probabilities)
 
 

@@ -30,20 +30,20 @@ def test_norms_have_at_most_16_channels_a_group(channels: int) -> None:
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("size", [(64, 64), (37, 70), (1, 5)])
 def test_images_of_any_size(
-    name: str, size: tuple[int, int], images: Callable[..., tuple[Tensor, Tensor]]
+    name: str, size: tuple[int, int], dates: Callable[..., tuple[Tensor, Tensor]]
 ) -> None:
     network = NETWORKS[name]().eval()
-    logits = network(*images(*size))
+    logits = network(*dates(*size))
     assert logits.shape == (2, 3, *size)
     assert torch.isfinite(logits).all()
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_pair_is_answered_alone_as_in_a_batch(
-    name: str, images: Callable[..., tuple[Tensor, Tensor]]
+    name: str, dates: Callable[..., tuple[Tensor, Tensor]]
 ) -> None:
     network = NETWORKS[name]().eval()
-    before, after = images(40, 33)
+    before, after = dates(40, 33)
     together = network(before, after)
     torch.testing.assert_close(network(before[1:], after[1:]), together[1:])
 
