@@ -19,6 +19,7 @@ from semantic_cc.config import (
     NeckConfig,
     load_config,
     merge,
+    own_values,
     parse,
     preset_names,
     preset_values,
@@ -295,3 +296,13 @@ def test_fields_that_do_not_fit_together(values: dict[str, Any], message: str) -
 def test_a_tensor_fits_with_one_direction() -> None:
     neck = {"similarity": "tensor", "directions": "cd_to_cc"}
     assert load_config("tiny", {"model": {"neck": neck}}).model.neck.similarity == "tensor"
+
+
+def test_a_preset_s_own_values_are_without_its_base() -> None:
+    own = own_values("table2-base")
+    assert own == {
+        "model": {"change_task": False, "encoder": {"bcsf": False}, "enhancer": {"position": "off"}}
+    }
+    assert merge(preset_values("small"), own) == preset_values("small+table2-base")
+    with pytest.raises(ConfigError, match="unknown preset 'none'"):
+        own_values("none")
