@@ -16,7 +16,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 ORDER = (
     "errors", "types", "config", "files", "sentences", "images", "model", "baselines", "data", "losses", "metrics",
-    "figures", "evaluation", "training", "predictor", "scene", "batch", "cli", "__main__",
+    "figures", "evaluation", "training", "predictor", "reproduce", "scene", "batch", "cli", "__main__",
 )  # fmt: skip
 """The way data flows; a room may import those before it alone."""
 

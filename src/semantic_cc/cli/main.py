@@ -24,6 +24,7 @@ from semantic_cc.cli import (
     evaluate,
     pretrain,
     publish,
+    reproduce,
     score,
     synth,
     train,
@@ -32,20 +33,9 @@ from semantic_cc.cli import (
 from semantic_cc.errors import InputError, SemanticCCError
 
 COMMANDS = (
-    describe,
-    batch,
-    demo,
-    synth,
-    data,
-    pretrain,
-    align,
-    train,
-    calibrate,
-    evaluate,
-    score,
-    publish,
+    describe, batch, demo, synth, data, pretrain, align, train, calibrate, evaluate, score, reproduce, publish,
     weights,
-)
+)  # fmt: skip
 """Modules with NAME, HELP, `add_arguments(parser)` and `run(arguments) -> None`."""
 
 
@@ -78,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: Sequence[str] | None) -> None:
     arguments, rest = _parser().parse_known_args(argv)
-    if rest and arguments.command not in (align, train):
+    if rest and arguments.command not in (align, reproduce, train):
         raise InputError(
             f"unrecognized arguments: {' '.join(rest)} (see 'semantic-cc {arguments.command.NAME} --help')"
         )

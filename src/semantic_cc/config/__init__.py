@@ -15,7 +15,15 @@ from semantic_cc.config.model import (
     NeckConfig,
     QFormerConfig,
 )
-from semantic_cc.config.reading import load_config, merge, parse, preset_names, preset_values, to_dict
+from semantic_cc.config.reading import (
+    load_config,
+    merge,
+    own_values,
+    parse,
+    preset_names,
+    preset_values,
+    to_dict,
+)
 from semantic_cc.config.run import Config, HardwareConfig, OptimConfig, TrainConfig
 
 __all__ = [
@@ -34,6 +42,7 @@ __all__ = [
     "TrainConfig",
     "load_config",
     "merge",
+    "own_values",
     "parse",
     "preset_names",
     "preset_values",

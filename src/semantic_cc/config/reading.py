@@ -31,15 +31,29 @@ def preset_values(name: str) -> dict[str, Any]:
         raise ConfigError(f"preset must be a name, not {name!r}")
     values: dict[str, Any] = {}
     for position, part in enumerate(name.split("+")):
-        if part not in preset_names():
-            raise ConfigError(f"unknown preset {part!r}; choose one of: {', '.join(preset_names())}")
-        text = (resources.files("semantic_cc") / "presets" / f"{part}.yaml").read_text()
-        own = yaml.safe_load(text) or {}
-        base = own.pop("base", None)
+        base, own = _layer(part)
         if base is not None and position == 0:
             values = preset_values(base)
         values = merge(values, own)
     return values
+
+
+def own_values(name: str) -> dict[str, Any]:
+    """The values that a preset itself gives, without those of its base.
+
+    Raises:
+        ConfigError: for an unknown name.
+    """
+    return _layer(name)[1]
+
+
+def _layer(name: str) -> tuple[str | None, dict[str, Any]]:
+    """A preset's base, if it has one, and its own values."""
+    if name not in preset_names():
+        raise ConfigError(f"unknown preset {name!r}; choose one of: {', '.join(preset_names())}")
+    text = (resources.files("semantic_cc") / "presets" / f"{name}.yaml").read_text()
+    own = yaml.safe_load(text) or {}
+    return own.pop("base", None), own
 
 
 def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -23,11 +23,12 @@ from semantic_cc.metrics import ChangeMetric
 from semantic_cc.metrics import report as caption_report
 from semantic_cc.metrics.calibration import calibration
 from semantic_cc.model.checkpoint import load_pretrained
+from semantic_cc.model.method import Prediction
 from semantic_cc.types import Pair
 
 if TYPE_CHECKING:
     from semantic_cc.config import ModelConfig
-    from semantic_cc.model.method import ChangeModel, Prediction
+    from semantic_cc.model.method import ChangeModel
 
 
 def evaluate(
@@ -41,6 +42,7 @@ def evaluate(
     study: Study | None = None,
     meteor: bool = True,
     allow_foundation_mismatch: bool = False,
+    sentences: bool = True,
 ) -> dict[str, Any]:
     """Scores a trained model on one split of a dataset.
 
@@ -58,6 +60,7 @@ def evaluate(
         study: what gathers the rest; give one to ask it for the worst cases afterwards.
         meteor: score METEOR too, where there is Java.
         allow_foundation_mismatch: score on other foundation weights than the accepted, with a note.
+        sentences: False = masks alone: no sentence is written, and neither sentences nor flags are scored.
 
     Returns:
         A dict for JSON: ``model`` (name, digest, training with its seed), ``data``, ``split``, ``pairs``,
@@ -78,7 +81,9 @@ def evaluate(
     known = [item for root in roots_of(data) for item in index(root, "train", skip_missing=True)]
     train = [sentence for item in known for sentence in item.sentences]
     study = study or Study()
-    result, scores = score(loaded.to(device), pairs, limit, batch, progress, study.see, train, meteor)
+    result, scores = score(
+        loaded.to(device), pairs, limit, batch, progress, study.see, train, meteor, sentences
+    )
     report: dict[str, Any] = {
         "model": {"name": info.name, "digest": info.digest, "training": info.training},
         "data": " ".join(map(str, roots_of(data))),
@@ -91,7 +96,6 @@ def evaluate(
         "seconds_per_pair": result.seconds / len(result.sentences),
         **scores,
         **study.report(),
-        **({} if info.config.writes else {"consistency": None}),
         "notes": [*info.notes, *scores["notes"]],
     }
     if predictions:
@@ -120,25 +124,27 @@ def score(
     watch: Watch | None = None,
     train: Sequence[str] = (),
     meteor: bool = False,
+    sentences: bool = True,
 ) -> tuple[Predicted, dict[str, Any]]:
     """What `model`, in eval mode, says of `pairs`, and its scores and ``notes`` as in `evaluate`.
 
-    `train` holds the training sentences, of which the most frequent one is a baseline.
+    `train` holds the training sentences, of which the most frequent one is a baseline; `sentences` as in `evaluate`.
 
     Raises:
         DataError: fewer than `limit` pairs, images of several sizes, batch below 1.
     """
     chosen = pairs.subset(limit) if limit is not None else Subset(pairs, range(len(pairs)))
-    result = predict_all(model, chosen, batch, progress, watch)
+    result = predict_all(model, chosen, batch, progress, watch, sentences)
     notes: list[str] = []
     change = _change_scores(result, binary=model.config.change_decoder.classes == 1, notes=notes)
-    captions = None
-    if model.config.writes:
-        captions = _caption_scores(result, pairs, notes, train, meteor)
-    else:
+    captions = calibrated = None
+    if not model.config.writes:
         notes.append("sentences are not scored: the model writes none")
-    known = {"change": change, "captions": captions, "calibration": _calibration(result, pairs)}
-    return result, {**known, "notes": notes}
+    elif sentences:
+        captions = _caption_scores(result, pairs, notes, train, meteor)
+    if sentences:
+        calibrated = _calibration(result, pairs)
+    return result, {"change": change, "captions": captions, "calibration": calibrated, "notes": notes}
 
 
 @dataclass
@@ -166,8 +172,8 @@ class Predicted:
     seconds: float = 0.0
 
 
-Watch = Callable[[Pair, str, Tensor | None], None]
-"""Called with each pair, its sentence, and its class probabilities (2 or 3, H, W) on the CPU where there are."""
+Watch = Callable[[Pair, str | None, Tensor | None], None]
+"""Called with each pair, its sentence where one was written, and its class probabilities (2 or 3, H, W) on the CPU."""
 
 
 def predict_all(
@@ -176,6 +182,7 @@ def predict_all(
     batch: int,
     progress: Progress | None = None,
     watch: Watch | None = None,
+    sentences: bool = True,
 ) -> Predicted:
     """Runs `model`, in eval mode, over `pairs` in batches of `batch`; masks are scored as they come.
 
@@ -191,23 +198,34 @@ def predict_all(
         chosen = [pairs[index] for index in range(start, stop)]
         given = collate([replace(pair, label=None) for pair in chosen]).to(device)
         began = time.perf_counter()
-        prediction = model.predict(given.before, given.after)
+        prediction = model.predict(given.before, given.after) if sentences else _unsaid(model, given)
         result.seconds += time.perf_counter() - began
         _gather(result, given, prediction)
         if prediction.class_probabilities is not None:
             _score_masks(result, chosen, class_indices(prediction.class_probabilities).cpu())
         if watch:
-            _show(watch, chosen, prediction)
+            _show(watch, chosen, prediction, written=sentences and model.config.writes)
         if progress:
             progress(stop, len(pairs))
     return result
 
 
-def _show(watch: Watch, pairs: Sequence[Pair], prediction: Prediction) -> None:
+def _unsaid(model: ChangeModel, given: Batch) -> Prediction:
+    """A prediction without sentences, for which the language model does not run."""
+    found, pairs = model.locate(given.before, given.after), len(given)
+    return Prediction(
+        found.class_probabilities, found.change_probability, [False] * pairs, [{}] * pairs, [""] * pairs,
+        found.heatmap, {},
+    )  # fmt: skip
+
+
+def _show(watch: Watch, pairs: Sequence[Pair], prediction: Prediction, written: bool) -> None:
     planes = prediction.class_probabilities
     planes = None if planes is None else planes.float().cpu()
     for place, pair in enumerate(pairs):
-        watch(pair, prediction.sentence[place], None if planes is None else planes[place])
+        watch(
+            pair, prediction.sentence[place] if written else None, None if planes is None else planes[place]
+        )
 
 
 def _gather(result: Predicted, given: Batch, prediction: Prediction) -> None:

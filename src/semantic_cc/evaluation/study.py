@@ -40,8 +40,14 @@ class Study:
         ] = []  # a heap, the least wrong first; the earlier of equals stays
         self._seen = self._masks = 0
 
-    def see(self, pair: Pair, sentence: str, probabilities: Tensor | None) -> None:
-        """Adds one pair; `probabilities` (2 or 3, H, W), the class "none" first, or None for a model without masks."""
+    def see(self, pair: Pair, sentence: str | None, probabilities: Tensor | None) -> None:
+        """Adds one pair.
+
+        Args:
+            pair: with its truth.
+            sentence: predicted; None where none was written.
+            probabilities: (2 or 3, H, W), the class "none" first; None for a model without masks.
+        """
         self._seen += 1
         truth = None if pair.label is None else true_classes(pair)
         if pair.label is not None and truth is not None:
@@ -51,9 +57,10 @@ class Study:
             return
         classes = class_indices(probabilities[None])[0]
         mask = np.take(np.array(LABEL_VALUES, np.uint8), classes.numpy())
-        self._ours.update(pair.name, sentence, mask, roads=len(probabilities) == len(LABEL_VALUES))
+        if sentence is not None:
+            self._ours.update(pair.name, sentence, mask, roads=len(probabilities) == len(LABEL_VALUES))
         if truth is not None:
-            self._hold(pair, sentence, mask, classes, probabilities[-1], *truth)
+            self._hold(pair, sentence or "", mask, classes, probabilities[-1], *truth)
 
     def _hold(
         self,

@@ -12,6 +12,9 @@ CLASS_COLOURS = {ROAD: (0, 176, 240), BUILDING: (255, 84, 32)}
 PAPER, INK, FAINT_INK = (255, 255, 255), (28, 28, 30), (118, 118, 122)
 """RGB of a figure's ground, its text and its small print."""
 
+RIGHT, WRONG = (0, 128, 60), (200, 30, 30)
+"""RGB of words that are true and that are not."""
+
 # Nine stops of matplotlib's "inferno": lightness rises evenly from black to pale yellow.
 _INFERNO = np.array(
     [

@@ -84,6 +84,14 @@ def is_first() -> bool:
     return {os.environ.get(name, "0") for name in ("RANK", "LOCAL_RANK")} == {"0"}
 
 
+def device_name(hardware: HardwareConfig = ONE_DEVICE) -> str:
+    """What a run on `hardware` computes on here, for people."""
+    if hardware.accelerator == "cpu" or not torch.cuda.is_available():
+        return f"CPU, {torch.get_num_threads()} threads"
+    count = hardware.devices * hardware.nodes
+    return torch.cuda.get_device_name() if count == 1 else f"{count} x {torch.cuda.get_device_name()}"
+
+
 def raise_together(fabric: Fabric, error: SemanticCCError | None) -> None:
     """Raises in every process what went wrong in one of them; without it the others would wait for ever.
 

@@ -17,7 +17,7 @@ from semantic_cc.errors import ConfigError
 from semantic_cc.training import stages
 from semantic_cc.training.cost import cost_of
 from semantic_cc.training.counts import Count, count
-from semantic_cc.training.devices import fabric_of
+from semantic_cc.training.devices import device_name, fabric_of
 from semantic_cc.training.loop import prepared, trained_parameters, turns
 from semantic_cc.training.profile import Clock
 from semantic_cc.training.sampling import Leg, Pairs, Share, legs_of
@@ -250,12 +250,7 @@ def _cached(legs: Sequence[Leg], pairs: Pairs, config: Config) -> int:
 
 def _described(device: str | None) -> str:
     if device is None:
-        where = (
-            torch.cuda.get_device_name()
-            if torch.cuda.is_available()
-            else f"CPU, {torch.get_num_threads()} threads"
-        )
-        return f"this machine ({where}), {LOOKED_AT - 1} steps of each stage timed"
+        return f"this machine ({device_name()}), {LOOKED_AT - 1} steps of each stage timed"
     known = DEVICES[device]
     peak = f"{known.half / 1e12:g} TFLOP/s in half precision"
     return f"{device}, {peak}, of which {BUSY:.0%} are assumed (small batches reach less)"

@@ -17,7 +17,7 @@ from semantic_cc.errors import CheckpointError, ConfigError, OutputError
 from semantic_cc.model.weights.reading import one_line
 from semantic_cc.training.optim import Updater
 
-_MAY_DIFFER = (
+MAY_DIFFER = (
     "data", "out", "hardware.", "train.checkpoint_every", "train.keep_every", "train.loggers", "train.val_pictures",
 )  # fmt: skip
 """Fields and sections that change no step: a run may move, save and show more often, and change its hardware."""
@@ -141,18 +141,19 @@ def load_state(path: Path, config: Config, updater: Updater) -> int:
 
 
 def _require_same(saved: dict[str, Any], given: dict[str, Any]) -> None:
-    before, now = dict(_leaves(saved)), dict(_leaves(given))
+    before, now = dict(leaves(saved)), dict(leaves(given))
     for key in sorted(before.keys() | now.keys()):
-        if not key.startswith(_MAY_DIFFER) and before.get(key) != now.get(key):
+        if not key.startswith(MAY_DIFFER) and before.get(key) != now.get(key):
             raise ConfigError(
                 f"cannot resume: {key} was {before.get(key)!r} when the run started "
                 f"and is {now.get(key)!r} now"
             )
 
 
-def _leaves(values: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+def leaves(values: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    """The fields of a configuration in plain values, with their dotted names."""
     for key, value in values.items():
         if isinstance(value, dict):
-            yield from _leaves(value, f"{prefix}{key}.")
+            yield from leaves(value, f"{prefix}{key}.")
         else:
             yield prefix + key, value

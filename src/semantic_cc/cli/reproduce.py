@@ -1,0 +1,111 @@
+"""The paper's tables and figures: trains and scores what is missing, and prints our numbers beside the paper's.
+
+Runs are kept in --out by configuration, data and version: what is finished is not repeated, what was cut off goes on,
+and tables share their rows. Every field of the configuration is a flag too, for every row, for example
+--train.epochs 5. docs/reproduction.md tells what to mind.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from semantic_cc.cli.captions import add_meteor
+from semantic_cc.cli.config_flags import parse_flags
+from semantic_cc.cli.console import add_data, positive, say, stdout_for_us
+
+NAME = "reproduce"
+HELP = "the paper's tables and figures, ours beside the paper's"
+
+_TABLES = tuple(f"table{number}" for number in range(1, 6))
+_FIGURES = tuple(f"fig{number}" for number in range(6, 10))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the command's arguments; the configuration's fields arrive as `config_flags`."""
+    parser.add_argument("what", choices=(*_TABLES, *_FIGURES), help="what to make")
+    parser.add_argument(
+        "--scale", choices=("paper", "small", "tiny"), default="paper", help="size of model and runs [paper]"
+    )
+    add_data(parser, "what is trained on, or several datasets to be joined")
+    parser.add_argument("--test", metavar="DIR", help="what sentences are scored on, its test split [--data]")
+    parser.add_argument(
+        "--masks", metavar="DIR", help="what table5's masks are scored on, its test split [--test]"
+    )
+    parser.add_argument(
+        "--seeds", metavar="N", type=positive, default=1, help="runs of each row, seeds 0 to N-1 [1]"
+    )
+    parser.add_argument(
+        "--out", metavar="DIR", default="runs/out/reproduce", help="where all runs are kept [%(default)s]"
+    )
+    parser.add_argument(
+        "--format", choices=("text", "markdown", "latex", "json"), default="text",
+        help="of what is printed; all of them are written to --out [text]",
+    )  # fmt: skip
+    parser.add_argument(
+        "--devices", metavar="N", type=positive, help="devices of each run, `hardware.devices`"
+    )
+    parser.add_argument(
+        "--strategy", metavar="ddp|fsdp", help="how they share the model, `hardware.strategy`"
+    )
+    parser.add_argument(
+        "--plan", metavar="DEVICE",
+        help="print hours and memory of every run, reckoned for that device (a100-80gb, ...), and start nothing",
+    )  # fmt: skip
+    add_meteor(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Runs the command."""
+    from semantic_cc.config import merge
+    from semantic_cc.errors import ConfigError
+    from semantic_cc.files import check_folder
+
+    out = check_folder(arguments.out)
+    flags = parse_flags(arguments.config_flags)
+    if "seed" in flags.get("train", {}):
+        raise ConfigError("--train.seed: the seeds are those of --seeds")
+    hardware = {name: value for name in ("devices", "strategy") if (value := getattr(arguments, name))}
+    flags = merge(flags, {"hardware": hardware} if hardware else {})
+    with stdout_for_us():
+        from semantic_cc.reproduce.runs import Workshop
+
+        data = _datasets(arguments.data)
+        test = _datasets(arguments.test) or data
+        shop = Workshop(
+            arguments.scale, data, test, _datasets(arguments.masks) or test, out, flags, arguments.meteor,
+            say=lambda line: print(line, file=sys.stderr),
+        )  # fmt: skip
+        if arguments.plan is not None:
+            from semantic_cc.reproduce.hours import planned
+
+            lines = planned(arguments.what, shop, arguments.plan)
+        elif arguments.what in _FIGURES:
+            from semantic_cc.reproduce.pictures import draw
+
+            lines = [str(path) for path in draw(arguments.what, shop)]
+        else:
+            lines = [_table(arguments.what, shop, arguments.seeds, arguments.format)]
+    for line in lines:
+        say(line)
+
+
+def _table(name: str, shop: Any, seeds: int, form: str) -> str:
+    from semantic_cc.files import write_files
+    from semantic_cc.reproduce.layout import FORMATS, written
+    from semantic_cc.reproduce.results import gather
+
+    result = gather(name, shop, seeds)
+    texts = {form: written(result, form) for form in FORMATS}
+    write_files(
+        shop.out, {f"{name}-{shop.scale}.{FORMATS[form]}": text.encode() for form, text in texts.items()}
+    )
+    return texts[form].rstrip("\n")
+
+
+def _datasets(given: Any) -> tuple[str, ...]:
+    if given is None:
+        return ()
+    return (str(given),) if isinstance(given, str | Path) else tuple(map(str, given))

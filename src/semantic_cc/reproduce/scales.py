@@ -1,0 +1,118 @@
+"""How large a run is: the paper's, one that a single accelerator does in an afternoon, one for tests.
+
+Below the paper's scale there are no public weights of that size, so a run begins with pretrainings that stand in for
+them (`training.pretraining`): the encoder's, which all rows and seeds share, and stage i alone and the words of the
+sentences before Semantic-CC's own stages, which count as visits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from semantic_cc.config import Config, load_config, merge, own_values, preset_values
+from semantic_cc.reproduce.tables import Row
+
+ITEMS = ("change_items", "caption_items", "joint_items")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Sizes and budget of every run.
+
+    Attributes:
+        preset: the model's sizes.
+        told: what starts the runs and how long they are, for people.
+        overrides: configuration values beside the preset's.
+        visits: pairs that stages i, ii and iii visit an epoch; their sum is what any method visits an epoch.
+            None = each stage visits all its items.
+        cover_epochs: passes of the encoder's pretraining on land cover; 0 = none.
+        first_visits: pairs that stage i visits before all else, where a model learns both tasks; methods with one
+            task visit as many more.
+        align_epochs: passes over the pairs in which the Q-Former learns the sentences' words; 0 = none.
+    """
+
+    preset: str
+    told: str
+    overrides: dict[str, Any] = field(default_factory=dict)
+    visits: tuple[int, int, int] | None = None
+    cover_epochs: int = 0
+    first_visits: int = 0
+    align_epochs: int = 0
+
+
+SCALES = {
+    "paper": Scale(
+        "paper",
+        "every method that reads SAM starts from SAM ViT-L, Semantic-CC also from BLIP-2's Q-Former and MiniGPT-4's "
+        "projection; FC-Siam-diff, ChangeFormer and IDET have encoders of their own, which start at random; 300 "
+        "epochs of the whole dataset, batch 1",
+    ),
+    "small": Scale(
+        "small",
+        "every method that reads SAM starts from the same encoder, pretrained here on land cover; FC-Siam-diff, "
+        "ChangeFormer and IDET have encoders of their own, which start at random; every run visits the same number "
+        "of pairs, Semantic-CC's stage i before the others among them; its Q-Former is pretrained here on the words "
+        "of the training sentences",
+        {"train": {"epochs": 2, "change_batch": 8, "caption_batch": 12, "joint_batch": 12}},
+        visits=(400, 1800, 200),
+        cover_epochs=1,
+        first_visits=3200,
+        align_epochs=10,
+    ),
+    "tiny": Scale(
+        "tiny",
+        "a few steps that prove the path; the numbers mean nothing",
+        {"train": {"loggers": []}},
+        visits=(4, 4, 2),
+        cover_epochs=1,
+        first_visits=2,
+        align_epochs=1,
+    ),
+}
+
+
+def configured(scale: Scale, row: Row, data: tuple[str, ...], seed: int, flags: dict[str, Any]) -> Config:
+    """The configuration of a row's run, but for where it lies and what it starts from.
+
+    Args:
+        scale: sizes and budget.
+        row: what is run.
+        data: the training data.
+        seed: of everything.
+        flags: configuration values for every row, which win over the scale's and lose to the row's.
+
+    Raises:
+        ConfigError: values that do not fit together.
+    """
+    given = merge(merge(scale.overrides, flags), own_values(row.preset) if row.preset else {})
+    values = merge(merge(preset_values(scale.preset), given), row.overrides)
+    values = merge(values, {"data": list(data) if len(data) > 1 else data[0], "train": {"seed": seed}})
+    method = values["model"].get("method")
+    config = load_config({**values, "preset": f"{scale.preset}+{method}" if method else scale.preset})
+    if scale.visits is None or set(ITEMS) & flags.get("train", {}).keys():
+        return config
+    change, caption, joint = _items(config, scale.visits, scale.first_visits)
+    settings = replace(config.train, change_items=change, caption_items=caption, joint_items=joint)
+    return replace(config, train=settings)
+
+
+def tasks_of(config: Config) -> tuple[bool, bool]:
+    """Whether a run learns masks, and whether sentences."""
+    sentences = config.model.writes and (config.train.caption_items, config.train.joint_items) != (0, 0)
+    return config.model.change_task, sentences
+
+
+def _items(config: Config, visits: tuple[int, int, int], first: int) -> tuple[int, int, int]:
+    """Visits an epoch of each stage, so that every run has as many in all."""
+    change, caption, joint = visits
+    alone = sum(visits) + first // config.train.epochs
+    return {
+        (True, False): (alone, 0, 0),
+        (False, True): (0, alone, 0),
+        (True, True): {
+            "three_stage": visits,
+            "two_stage": (change + joint - joint // 2, caption + joint // 2, 0),
+            "one_stage": (0, 0, sum(visits)),
+        }[config.train.strategy],
+    }[tasks_of(config)]
