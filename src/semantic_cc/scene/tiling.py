@@ -8,6 +8,9 @@ import numpy as np
 
 from semantic_cc.errors import InputError
 
+HEAVIEST = 1024
+"""The largest weight along a side: sums over all windows at a pixel, at most tile^2, stay whole in 64 bits."""
+
 
 @dataclass(frozen=True)
 class Tiling:
@@ -35,12 +38,15 @@ class Tiling:
         return [*range(0, last, self.tile - self.overlap), last]
 
     def weights(self, length: int) -> np.ndarray:
-        """What a window counts along a side of `length` pixels, (min(tile, length),) int64 of at least 1.
+        """What a window counts along a side of `length` pixels, (min(tile, length),) int64 of 1 to `HEAVIEST`.
 
-        Ramps as wide as the overlap, so that one window fades out where the next fades in.
+        Squared sines as wide as the overlap: one window fades out where the next fades in, and neither begins with a
+        jump, as a straight ramp does with its first step.
         """
-        place = np.arange(min(self.tile, length), dtype=np.int64)
-        return np.minimum(np.minimum(place, place[::-1]), self.overlap) + 1
+        place = np.arange(min(self.tile, length))
+        inside = np.minimum(place, place[::-1]) + 0.5  # pixels from the nearer edge
+        ramp = np.sin(np.pi / 2 * np.minimum(1, inside / max(self.overlap, 0.5))) ** 2
+        return 1 + np.rint((HEAVIEST - 1) * ramp).astype(np.int64)
 
     def totals(self, length: int) -> np.ndarray:
         """Sum of all windows' weights at each pixel of a side, (length,) int64."""
