@@ -31,10 +31,23 @@ def change_loss(logits: Tensor, label: Tensor) -> Tensor:
         target = (label == BUILDING_CLASS).to(torch.float32)
         known = (label != UNKNOWN_CLASS).to(torch.float32)
         return F.binary_cross_entropy_with_logits(logits[:, 0].float(), target, weight=known)
+    return partial_cross_entropy(logits, label, but=BUILDING_CLASS)
+
+
+def partial_cross_entropy(logits: Tensor, label: Tensor, but: int) -> Tensor:
+    """Cross-entropy over K classes where a label may also say "any but one" or nothing.
+
+    Args:
+        logits: (b, K, H, W).
+        label: (b, H, W) int64: a class; K = any but class `but`, whose likelihood is the sum of the others'; K + 1 =
+            nothing is known, which has loss 0 and counts in the mean.
+        but: the class.
+    """
     log_p = F.log_softmax(logits.float(), dim=1)
-    none_or_road = torch.logsumexp(log_p[:, :BUILDING_CLASS], dim=1, keepdim=True)
-    certain = torch.zeros_like(none_or_road)  # anything at all: log 1
-    return F.nll_loss(torch.cat([log_p, none_or_road, certain], dim=1), label)  # (b, K + 2, H, W)
+    others = [index for index in range(logits.shape[1]) if index != but]
+    any_other = torch.logsumexp(log_p[:, others], dim=1, keepdim=True)
+    certain = torch.zeros_like(any_other)  # anything at all: log 1
+    return F.nll_loss(torch.cat([log_p, any_other, certain], dim=1), label)  # (b, K + 2, H, W)
 
 
 def caption_loss(logits: Tensor, targets: Tensor) -> Tensor:

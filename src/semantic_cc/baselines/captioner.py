@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import abstractmethod
 from collections.abc import Sequence
 
 import torch
@@ -20,9 +21,27 @@ class Captioner(ChangeModel):
 
     neck: nn.Module
 
+    @abstractmethod
+    def teach(self, tokens: Tensor, sentences: Sequence[Sequence[str]]) -> ModelOutput:
+        """Tokens (2b, h, w, c), before first, and every pair's sentences -> what the loss reads."""
+
+    def forward(
+        self,
+        before: Tensor,
+        after: Tensor,
+        *,
+        sentences: Sequence[Sequence[str]] | None = None,
+        instructions: list[str] | None = None,
+        change: bool = True,
+        features: Features | None = None,
+    ) -> ModelOutput:
+        """One training pass, see `ChangeModel.forward`; every pair has a sentence where any has."""
+        features = self.encode(before, after) if features is None else features
+        return ModelOutput(None) if sentences is None else self.teach(features.caption, sentences)
+
+    @abstractmethod
     def say(self, tokens: Tensor) -> tuple[Tensor | None, list[str]]:
         """Tokens (2b, h, w, c), before first -> probabilities of change (b,), or None, and b sentences."""
-        raise NotImplementedError
 
     @torch.no_grad()
     def predict(self, before: Tensor, after: Tensor, instructions: Sequence[str] | None = None) -> Prediction:
@@ -64,21 +83,9 @@ class WordCaptioner(Captioner):
 
     caption_decoder: WordDecoder
 
-    def forward(
-        self,
-        before: Tensor,
-        after: Tensor,
-        *,
-        sentences: Sequence[Sequence[str]] | None = None,
-        instructions: list[str] | None = None,
-        change: bool = True,
-        features: Features | None = None,
-    ) -> ModelOutput:
-        """One training pass, see `ChangeModel.forward`; every pair has a sentence where any has."""
-        features = self.encode(before, after) if features is None else features
-        if sentences is None:
-            return ModelOutput(None)
-        return ModelOutput(None, *self.caption_decoder.teach(self.neck(features.caption), sentences))
+    def teach(self, tokens: Tensor, sentences: Sequence[Sequence[str]]) -> ModelOutput:
+        """Word by word."""
+        return ModelOutput(None, *self.caption_decoder.teach(self.neck(tokens), sentences))
 
     def say(self, tokens: Tensor) -> tuple[Tensor | None, list[str]]:
         """Sentences alone."""

@@ -9,6 +9,7 @@ and the training state holds no running means. GroupNorm with 16 channels a grou
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
@@ -19,7 +20,7 @@ from torch.nn import functional as F
 from semantic_cc.model.encoder import PIXEL_MEAN, PIXEL_STD, pad_to_patches
 
 
-class ChangeNetwork(nn.Module):
+class ChangeNetwork(nn.Module, ABC):
     """Images of any size -> change logits of that size; a method gives `logits` and `layers`.
 
     Args:
@@ -41,13 +42,13 @@ class ChangeNetwork(nn.Module):
         images = pad_to_patches(torch.cat([before, after]), self.multiple)
         return self.logits((images - self.mean) / self.std)[..., :height, :width]
 
+    @abstractmethod
     def logits(self, images: Tensor) -> Tensor:
         """(2b, 3, H, W) standardised, before first, sides multiples of `multiple` -> (b, K, H, W)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def layers(self) -> Iterable[nn.Module]:
         """The layers that gradient checkpointing runs again."""
-        raise NotImplementedError
 
 
 def norm(channels: int) -> nn.GroupNorm:

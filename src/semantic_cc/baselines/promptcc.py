@@ -31,7 +31,7 @@ from transformers import PreTrainedModel
 from semantic_cc.baselines.blocks import Entrance
 from semantic_cc.baselines.captioner import Captioner
 from semantic_cc.config import ModelConfig
-from semantic_cc.model.encoder import BitemporalEncoder, Features
+from semantic_cc.model.encoder import BitemporalEncoder
 from semantic_cc.model.method import Location, ModelOutput
 from semantic_cc.model.prompter import TEMPLATES, Prompter
 from semantic_cc.model.weights import LanguageModel
@@ -127,24 +127,9 @@ class PromptCC(Captioner):
     neck: PromptCCNeck
     caption_decoder: PromptDecoder
 
-    def forward(
-        self,
-        before: Tensor,
-        after: Tensor,
-        *,
-        sentences: Sequence[Sequence[str]] | None = None,
-        instructions: list[str] | None = None,
-        change: bool = True,
-        features: Features | None = None,
-    ) -> ModelOutput:
-        """One training pass, see `ChangeModel.forward`; every pair has a sentence where any has.
-
-        Whether a pair changed is read from its sentences.
-        """
-        features = self.encode(before, after) if features is None else features
-        if sentences is None:
-            return ModelOutput(None)
-        flag, visual = self.neck(features.caption)
+    def teach(self, tokens: Tensor, sentences: Sequence[Sequence[str]]) -> ModelOutput:
+        """The sentences after their prompts; whether a pair changed is read from its sentences."""
+        flag, visual = self.neck(tokens)
         decoder = self.caption_decoder
         prompts = decoder.prompts(visual, [any(map(says_change, own)) for own in sentences])
         return ModelOutput(None, *teach_sentences(decoder.llm, decoder.prompter, prompts, sentences), flag)

@@ -6,6 +6,7 @@ K classes.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -68,7 +69,7 @@ class Prediction:
     timings: dict[str, float]
 
 
-class ChangeModel(nn.Module):
+class ChangeModel(nn.Module, ABC):
     """A method as the rest of the house knows it; `forward` and `predict` are its own.
 
     Args:
@@ -113,6 +114,7 @@ class ChangeModel(nn.Module):
         padded = pad_to_patches(before, patch), pad_to_patches(after, patch)
         return self.encoder(*padded, change=self.config.change_task)
 
+    @abstractmethod
     def forward(
         self,
         before: Tensor,
@@ -133,8 +135,8 @@ class ChangeModel(nn.Module):
             change: whether the mask is decoded.
             features: what `encode` gives for these images, where it is known already.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def predict(self, before: Tensor, after: Tensor, instructions: Sequence[str] | None = None) -> Prediction:
         """Mask, flag and sentences of a batch; the model should be in eval mode.
 
@@ -145,15 +147,14 @@ class ChangeModel(nn.Module):
         Raises:
             InputError: there are instructions, and the method reads none.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def locate(self, before: Tensor, after: Tensor) -> Location:
         """Mask and flag of a batch as `predict` gives them, and no sentence.
 
         Args:
             before, after: (b, 3, H, W) float in [0, 1].
         """
-        raise NotImplementedError
 
     def timed_parts(self) -> dict[str, list[nn.Module | None]]:
         """Name -> the modules whose time is booked under it."""

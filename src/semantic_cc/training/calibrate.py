@@ -6,18 +6,18 @@ into the head's linear layer, so nothing is added to the model and the threshold
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.data import Subset
 
-from semantic_cc.data.collate import collate
 from semantic_cc.data.items import ChangeDataset
 from semantic_cc.data.opening import Data, open_dataset, roots_of
 from semantic_cc.data.progress import Progress
 from semantic_cc.errors import ConfigError, DataError
+from semantic_cc.evaluation.evaluate import predict_all
 from semantic_cc.model.checkpoint import load_pretrained, save_pretrained
 from semantic_cc.model.method import ChangeModel
 
@@ -65,15 +65,8 @@ def flag_probabilities(
     model: ChangeModel, pairs: ChangeDataset, batch: int = 8, progress: Progress | None = None
 ) -> Tensor:
     """What the flag head of `model`, in eval mode, says of each pair: (n,) in [0, 1]; the LLM does not run."""
-    device = next(model.parameters()).device
-    shares = []
-    for start in range(0, len(pairs), batch):
-        chosen = [pairs[index] for index in range(start, min(start + batch, len(pairs)))]
-        given = collate([replace(pair, label=None) for pair in chosen]).to(device)
-        shares.append(model.locate(given.before, given.after).change_probability)
-        if progress:
-            progress(start + len(chosen), len(pairs))
-    return torch.cat([share.cpu() for share in shares if share is not None])
+    found = predict_all(model, Subset(pairs, range(len(pairs))), batch, progress, sentences=False).probability
+    return torch.tensor([found[name] for name in pairs.names])
 
 
 def platt_scaling(logits: Tensor, truth: Tensor) -> tuple[float, float]:

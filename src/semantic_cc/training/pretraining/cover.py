@@ -22,6 +22,7 @@ from semantic_cc.data.engine.covers import TileCovers
 from semantic_cc.data.world import COVERS
 from semantic_cc.errors import OutputError
 from semantic_cc.files import write_files
+from semantic_cc.losses import partial_cross_entropy
 from semantic_cc.model.build import build_encoder
 from semantic_cc.model.encoder import BitemporalEncoder
 from semantic_cc.model.weights.parts import read_named
@@ -126,10 +127,5 @@ def cover_loss(encoder: nn.Module, head: nn.Linear, images: Tensor, cover: Tenso
     tokens = encoder(*images.chunk(2)).change  # (b, h, w, e): two "dates" are just two halves of the batch
     cells = images.shape[2] // tokens.shape[1] // STRIDE
     logits = F.pixel_shuffle(head(tokens).permute(0, 3, 1, 2), cells)  # (b, classes, H/4, W/4)
-    log_p = F.log_softmax(logits.float(), dim=1)
-    others = [index for index, name in enumerate(COVERS) if name != "building"]
-    no_building = torch.logsumexp(log_p[:, others], dim=1, keepdim=True)
-    classes = torch.cat(
-        [log_p, no_building, torch.zeros_like(no_building)], dim=1
-    )  # what is not known is log 1
-    return F.nll_loss(classes, cover[:, STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE])
+    truth = cover[:, STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE]
+    return partial_cross_entropy(logits, truth, but=COVERS.index("building"))
