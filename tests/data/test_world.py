@@ -75,6 +75,55 @@ def test_label_holds_exactly_changed_roofs_and_roads():
             assert (label[y, x] == 255) == (house.before != house.after)
 
 
+def test_turning_circles_and_sidewalks_in_the_label():
+    """All of a new road is in the label, its turning circle too, except where an old road runs; no sidewalk is."""
+    circles = 0
+    for i in (i for i in range(240) if is_changed(4, i)):
+        plan = plan_pair(4, i)
+        label = draw_label(plan)
+        yy, xx = np.mgrid[0:256, 0:256] + 0.0
+        points = np.stack([xx.ravel(), yy.ravel()], axis=1)[::37]
+        values = label.ravel()[::37]
+        new = [r for r in plan.roads if not r.before]
+        old = [r for r in plan.roads if r.before]
+        if not new:
+            continue
+        gap = np.min([r.gap(points) for r in new], axis=0)
+        free = np.min([r.gap(points) for r in old], axis=0) > 1.5 if old else np.full(len(points), True)
+        assert (values[(gap < -1.5) & free] == 128).all()
+        assert not (values[gap > 1.5] == 128).any()
+        circles += any(r.bulb and (label == 128).any() for r in new)
+    assert circles
+
+
+def test_houses_have_the_size_of_real_ones():
+    """25 to 45 pixels, measured along the house's own axes."""
+    spans = []
+    for i in range(100):
+        for house in plan_pair(6, i).houses:
+            main = house.boxes[0]
+            corners = main.local(np.concatenate([b.corners() for b in house.boxes]))
+            spans.append(np.ptp(corners, axis=0))
+    low, high = np.percentile(spans, [2, 98])
+    assert low > 22 and high < 48 and 28 < np.median(spans) < 40
+
+
+def test_things_go_as_well_as_come():
+    plans = [plan_pair(9, i) for i in range(400) if is_changed(9, i)]
+    gone = {e.kind for p in plans for e in p.events if e.gone}
+    assert {"house", "building", "tree", "parking lot"} <= gone
+
+
+def test_unchanged_pairs_are_hard(pairs):
+    """Light, season, blur and cars change the unchanged pairs as much as the changed ones where nothing happened."""
+    apart = {True: [], False: []}
+    for pair in pairs:
+        still = pair.label == 0
+        apart[pair.changed].append(np.abs(pair.before.astype(int) - pair.after).mean(axis=2)[still].mean())
+    assert np.mean(apart[False]) > 0.6 * np.mean(apart[True])
+    assert max(apart[False]) > 40
+
+
 def test_changed_roofs_are_seen_in_the_pictures(pairs):
     for pair in pairs:
         roof = pair.label == 255

@@ -208,7 +208,7 @@ def check_merit(merit: dict[str, dict[str, float]]) -> None:
 
 
 def test_own_precision_and_recall() -> None:
-    check_merit(own_merit(120, seed=12))
+    check_merit(own_merit(200, seed=12))
 
 
 @pytest.mark.slow

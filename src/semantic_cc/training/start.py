@@ -61,7 +61,8 @@ def refuse_untrained_foundations(config: Config) -> None:
     """Freezing weights that nobody trained would waste the run without a word; a trained model has none.
 
     Raises:
-        ConfigError: SAM is frozen (LoRA) without weights, or the Q-Former is, and a stage reads sentences.
+        ConfigError: SAM is frozen (LoRA) without weights, or a hybrid's trunk is, or the Q-Former is and a stage
+            reads sentences.
     """
     model, train = config.model, config.train
     if train.init is not None:
@@ -70,6 +71,11 @@ def refuse_untrained_foundations(config: Config) -> None:
         raise ConfigError(
             "configuration: model.encoder.adapt lora freezes SAM; name its weights as model.encoder.weights, "
             "or train all of it with model.encoder.adapt full"
+        )
+    if model.encoder.hybrid and model.encoder.weights is None and model.has_sam:
+        raise ConfigError(
+            "configuration: model.encoder.hybrid keeps its convolutions, which need a start; name a file that "
+            "semantic-cc pretrain wrote as model.encoder.weights"
         )
     if model.method != "semantic-cc":
         return

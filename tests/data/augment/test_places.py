@@ -129,7 +129,7 @@ def test_one_after_the_other_is_both_in_one(spoken, index, first, second):
 
 
 LABEL = {"house": 255, "building": 255, "road": 128}
-SIDE = {"left": (1, 0), "right": (1, 1), "top": (0, 0), "bottom": (0, 1)}
+SIDE = {"left": (1, 0), "right": (1, 1), "top": (0, 0), "bottom": (0, 1), "upper": (0, 0), "lower": (0, 1)}
 """Word -> (axis of the mask, which half of it)."""
 
 
@@ -150,14 +150,18 @@ def places_held_against_masks(count: int) -> int:
             for symmetry in SYMMETRIES:
                 moved = move_places(said, symmetry)
                 assert moved is not None
-                sides = [word for word in moved.split() if word in SIDE]
-                assert len(sides) == len([word for word in said.split() if word in SIDE])
+                sides = sides_in(moved)
+                assert len(sides) == len(sides_in(said))
                 for word in sides:
                     axis, half = SIDE[word]
                     centre = np.argwhere(symmetry.of_array(label) == LABEL[plan.events[0].kind]).mean(0)[axis]
                     assert (centre > 31.5) == half, (said, symmetry, moved)
                     held += 1
     return held
+
+
+def sides_in(sentence: str) -> list[str]:
+    return [word for word in re.split("[ -]", sentence) if word in SIDE]
 
 
 def shown(event: Event) -> bool:

@@ -65,6 +65,17 @@ def test_a_text_aware_q_former_is_asked_under_all_instructions(world_folder: Pat
     assert len(align(load_config("tiny", settings), tmp_path / "aligned", epochs=1, batch=16)) == 1
 
 
+def test_a_draw_of_pairs_follows_the_seed(world_folder: Path, tmp_path: Path) -> None:
+    def losses_of(seed: int) -> list[float]:
+        config = load_config("tiny", {"data": str(world_folder), "train": {"seed": seed}})
+        return align(config, tmp_path / "aligned", epochs=1, batch=4, pairs=8)
+
+    first = losses_of(0)
+    assert len(first) == 2
+    assert load_pretrained(tmp_path / "aligned", merge=False)[1].training["aligned_pairs"] == 8
+    assert losses_of(0) == first != losses_of(1)
+
+
 def test_refusals(world_folder: Path, tmp_path: Path) -> None:
     frozen = {"data": str(world_folder), "model": {"qformer": {"frozen": True}}}
     with pytest.raises(ConfigError, match="leaves nothing to align"):

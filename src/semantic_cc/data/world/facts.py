@@ -8,11 +8,17 @@ from collections.abc import Sequence
 import numpy as np
 
 from . import woods
-from .geometry import SIDE, Box, in_frame, path_distance
+from .geometry import SIDE, Box, in_frame, overlap, path_distance
 from .layout import Event, House, Plan, Road
 
 LEAST_TREES = 6
 """A clearing counts as an event of its own from this many grown trees on."""
+
+SMALL = 620.0
+"""A house whose main body covers less (square units) is a small one."""
+
+NEXT = 14.0
+"""A house stands next to another within this many units."""
 
 LEAST_WOODS = 12
 """From this many lost grown trees on, trees are called woods."""
@@ -56,9 +62,10 @@ def gather_events(plan: Plan) -> tuple[Event, ...]:
     if roads:
         events.append(_roads(plan, roads))
     for kind, things in (("parking lot", plan.lots), ("pool", plan.pools)):
-        boxes = [(x.box,) for x in things if x.after and not x.before]
-        if boxes:
-            events.append(_things(plan, kind, False, boxes))
+        for gone in (False, True):
+            boxes = [(x.box,) for x in things if x.before == gone and x.after != gone]
+            if boxes:
+                events.append(_things(plan, kind, gone, boxes))
     tree = _trees(plan, events, roads)
     return (*events, *([tree] if tree else []))
 
@@ -84,7 +91,7 @@ def _grid(boxes: Sequence[Box]) -> np.ndarray:
 
 def _beside(plan: Plan, points: np.ndarray, reach: float = 14.0) -> tuple[str, int]:
     """("" | "old" | "new", number) of the roads whose edge comes within `reach` units of `points`."""
-    near = [r for r in plan.roads if path_distance(r.path, points).min() < r.width / 2 + reach]
+    near = [r for r in plan.roads if r.gap(points).min() < reach]
     kinds = {"old" if r.before else "new" for r in near}
     # With an old and a new road beside it, "the road" is still true; "newly built" would be half true.
     return ("" if not near else "new" if kinds == {"new"} else "old"), len(near)
@@ -107,17 +114,28 @@ def _houses(plan: Plan, houses: list[House], gone: bool) -> Event:
     road = ""
     if along and (-1, 0) not in lines:
         road = "new" if all(not plan.roads[i].before for i in along) else "old"
+    round_end = 0 in {h.side for h in houses}
     rows = (
         len(lines)
-        if road and min(lines.values()) >= 3 and all(_unbroken(plan, k, gone) for k in lines)
+        if road
+        and not round_end
+        and min(lines.values()) >= 3
+        and all(_unbroken(plan, k, gone) for k in lines)
         else 0
     )
     sides = 0
-    if len(along) == 1 and road and len(houses) > 1:
-        sides = 2 if len(lines) == 2 and min(lines.values()) >= 2 else 1 if len(lines) == 1 else 0
+    if road and len(houses) > 1 and not round_end:
+        both = all(min(lines[i, -1], lines[i, 1]) >= 2 for i in along)
+        sides = 2 if both else 1 if len(lines) == 1 else 0
+    stays = [h.boxes[0] for h in plan.houses if h.before and h.after]
+    main = houses[0].boxes[0]
     return Event(
-        "house", gone, len(houses), place_of(points), ground, trees, road, len(along), rows, sides, boxes=flat
-    )
+        "house", gone, len(houses), place_of(points), ground, trees, road, len(along), rows, sides,
+        small=len(houses) == 1 and main.w * main.h < SMALL,
+        more=bool(stays) and not gone,
+        beside=any(overlap(b, main.grown(NEXT)) for b in stays),
+        boxes=flat,
+    )  # fmt: skip
 
 
 def _unbroken(plan: Plan, line: tuple[int, int], gone: bool) -> bool:
@@ -135,7 +153,7 @@ def _unbroken(plan: Plan, line: tuple[int, int], gone: bool) -> bool:
     if (np.hypot(*np.diff(spots, axis=0).T) > 62).any():
         return False
     between = (spots[1:] + spots[:-1]) / 2
-    return all((path_distance(r.path, between) > r.width / 2 + 6).all() for r in plan.roads)
+    return all((r.gap(between) > 6).all() for r in plan.roads)
 
 
 def _roads(plan: Plan, roads: list[Road]) -> Event:
@@ -173,7 +191,7 @@ def _trees(plan: Plan, events: list[Event], roads: list[Road]) -> Event | None:
     for box in [b for e in events for b in e.boxes] + yards:
         lost &= box.distance(t[:, :2]) > 16
     for road in roads:
-        lost &= path_distance(road.path, t[:, :2]) > road.width / 2 + 14
+        lost &= road.gap(t[:, :2]) > 14
     if int(lost.sum()) < LEAST_TREES:
         return None
     spots = t[lost]

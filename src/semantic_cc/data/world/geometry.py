@@ -110,6 +110,12 @@ def in_frame(points: np.ndarray, margin: float = 0.0) -> np.ndarray:
     return np.asarray(((points >= margin) & (points <= SIDE - margin)).all(axis=1))
 
 
+def circle(centre: np.ndarray, r: float, n: int = 28) -> np.ndarray:
+    """The outline of a circle, (n, 2)."""
+    t = np.linspace(0, 2 * np.pi, n, endpoint=False)
+    return np.asarray(centre + r * np.stack([np.cos(t), np.sin(t)], axis=1))
+
+
 def ribbon(path: np.ndarray, width: float) -> np.ndarray:
     """The outline of a strip `width` units wide along `path` (M, 2), (2M, 2)."""
     t = np.gradient(path, axis=0)

@@ -9,8 +9,8 @@ from semantic_cc.errors import InputError
 from semantic_cc.types import BUILDING, NONE, ROAD, Pair
 
 from .cloth import weave
-from .geometry import SIDE, Box, ribbon
-from .layout import Building, House, ParkingLot, Plan, Pool
+from .geometry import SIDE, Box
+from .layout import Building, House, ParkingLot, Plan, Pool, Road
 from .plan import generator, plan_pair
 from .render import render_date
 from .sentences import write_sentences
@@ -72,11 +72,11 @@ def draw_label(plan: Plan, size: int = 256) -> np.ndarray:
     draw = ImageDraw.Draw(image)
     for road in plan.roads:
         if road.before != road.after:
-            draw.polygon((ribbon(road.path, road.width) * k).ravel().tolist(), fill=ROAD)
+            _pave(draw, road, k, ROAD)
     # A new road's mouth on a road that stood before is no change.
     for road in plan.roads:
         if road.before and road.after:
-            draw.polygon((ribbon(road.path, road.width) * k).ravel().tolist(), fill=NONE)
+            _pave(draw, road, k, NONE)
     roofed: list[House | Building] = [*plan.houses, *plan.buildings]
     for thing in roofed:
         if thing.before != thing.after:
@@ -92,7 +92,7 @@ def draw_cover(plan: Plan, date: str, size: int = 256) -> np.ndarray:
     draw = ImageDraw.Draw(image)
     for road in plan.roads:
         if getattr(road, date):
-            draw.polygon((ribbon(road.path, road.width) * k).ravel().tolist(), fill=COVERS.index("road"))
+            _pave(draw, road, k, COVERS.index("road"))
     flat: list[tuple[str, tuple[ParkingLot | Pool, ...]]] = [("parking lot", plan.lots), ("pool", plan.pools)]
     for kind, things in flat:
         for thing in things:
@@ -106,6 +106,11 @@ def draw_cover(plan: Plan, date: str, size: int = 256) -> np.ndarray:
     for x, y, r in plan.trees.xyr[getattr(plan.trees, date)] * k:
         draw.ellipse([x - r, y - r, x + r, y + r], fill=COVERS.index("tree"))
     return np.asarray(image).copy()
+
+
+def _pave(draw: ImageDraw.ImageDraw, road: Road, k: float, value: int) -> None:
+    for outline in road.outlines():
+        draw.polygon((outline * k).ravel().tolist(), fill=value)
 
 
 def _fill(draw: ImageDraw.ImageDraw, box: Box, k: float, value: int = BUILDING) -> None:

@@ -7,20 +7,12 @@ from dataclasses import replace
 import numpy as np
 
 from . import woods
+from .compounds import lay_compound
 from .facts import gather_events
-from .geometry import SIDE, Box, overlap, path_distance
-from .layout import Building, House, ParkingLot, Plan, Pool, Road, Trees
+from .geometry import SIDE, Box, overlap
+from .layout import House, Patch, Plan, Pool, Road, Trees
 from .recipes import QUIET, Recipe, draw_recipe
-from .streets import ROOFS, Plot, build_house, lay_plots, lay_roads
-
-_FLAT_ROOFS = (
-    (225, 225, 222),
-    (205, 206, 204),
-    (172, 174, 176),
-    (190, 186, 176),
-    (236, 236, 238),
-    (150, 158, 162),
-)
+from .streets import Plot, build_house, draw_roof, lay_plots, lay_roads
 
 
 def generator(seed: int, index: int, purpose: int) -> np.random.Generator:
@@ -56,10 +48,12 @@ def _try(rng: np.random.Generator, recipe: Recipe) -> Plan | None:
     roads = _date_roads(rng, recipe, lay_roads(rng, str(rng.choice(recipe.networks))))
     if roads is None:
         return None
-    buildings, lots = _place_large(rng, recipe, roads)
-    if buildings is None:
+    compound = lay_compound(rng, recipe, roads)
+    if compound is None:
         return None
-    blocked = [b for x in buildings for b in x.boxes] + [x.box for x in lots]
+    buildings, lots = compound
+    blocked = [b for x in buildings for b in (*x.boxes, *([x.drive] if x.drive else []))]
+    blocked += [x.box for x in lots]
     plots = lay_plots(rng, roads, [b.grown(4) for b in blocked])
     houses = _assign(rng, recipe, roads, plots, blocked)
     if houses is None:
@@ -67,6 +61,7 @@ def _try(rng: np.random.Generator, recipe: Recipe) -> Plan | None:
     pools = _place_pools(rng, recipe, houses)
     if pools is None:
         return None
+    patches += _site(rng, recipe, ground, roads, houses)
     trees = _grow(rng, recipe, roads, houses, blocked, pools)
     if trees is None:
         return None
@@ -79,6 +74,21 @@ def _try(rng: np.random.Generator, recipe: Recipe) -> Plan | None:
     return replace(plan, events=events)
 
 
+def _site(
+    rng: np.random.Generator, recipe: Recipe, ground: str, roads: list[Road], houses: list[House]
+) -> tuple[Patch, ...]:
+    """Often the ground was graded before the houses came."""
+    fresh = np.array([(h.boxes[0].x, h.boxes[0].y) for h in houses if not h.before]).reshape(-1, 2)
+    if ground == "bareland" or recipe.in_woods or not roads or not len(fresh) or rng.random() < 0.55:
+        return ()
+    d = roads[0].path[-1] - roads[0].path[0]
+    frame = Box(0.0, 0.0, 1.0, 1.0, float(np.arctan2(d[1], d[0])))
+    uv = frame.local(fresh)
+    low, high = uv.min(axis=0), uv.max(axis=0)
+    room = high - low + rng.uniform(80, 130, 2)
+    return (Patch(frame.part(*(low + high) / 2, *room), "bareland", square=True),)
+
+
 def _date_roads(rng: np.random.Generator, recipe: Recipe, roads: list[Road]) -> list[Road] | None:
     if not recipe.new_roads:
         return roads
@@ -89,42 +99,6 @@ def _date_roads(rng: np.random.Generator, recipe: Recipe, roads: list[Road]) -> 
     return [replace(r, before=i < first) for i, r in enumerate(roads)]
 
 
-def _place_large(
-    rng: np.random.Generator, recipe: Recipe, roads: list[Road]
-) -> tuple[list[Building] | None, list[ParkingLot]]:
-    """Large building and parking lot, new, old or gone as the recipe says; None where there is no room."""
-    building, lot = recipe.building, recipe.parking
-    if not building and not lot and rng.random() < 0.1:
-        building = lot = "old"
-    if not building and not lot:
-        return [], []
-    for _ in range(40):
-        angle = 0.0
-        if roads:
-            d = roads[0].path[-1] - roads[0].path[0]
-            angle = float(np.arctan2(d[1], d[0]))
-        w, h = rng.uniform(52, 105), rng.uniform(38, 75)
-        body = Box.about(rng.uniform(45, SIDE - 45, 2), np.array([w, h]), angle)
-        park = body.part(0, rng.choice([-1, 1]) * (h / 2 + 24), w * rng.uniform(0.8, 1.1), 42)
-        used = ([body] if building else []) + ([park] if lot else [])
-        if any(b.inside_share() < 0.7 for b in used):
-            continue
-        if any((b.distance(r.path) < r.width / 2 + 5).any() for b in used for r in roads):
-            continue
-        boxes: tuple[Box, ...] = (body,)
-        if rng.random() < 0.4:
-            boxes = (body, body.part(w * 0.3, h * 0.2, w * 0.5, h * 0.85))
-            if (lot and overlap(boxes[1], park)) or any(
-                (boxes[1].distance(r.path) < r.width / 2 + 5).any() for r in roads
-            ):
-                boxes = (body,)
-        roof = _FLAT_ROOFS[int(rng.integers(len(_FLAT_ROOFS)))]
-        tone = str(rng.choice(["asphalt", "cement"]))
-        return ([Building(boxes, roof, building != "new", building != "gone")] if building else [],
-                [ParkingLot(park, tone, lot != "new", True)] if lot else [])  # fmt: skip
-    return None, []
-
-
 def _assign(
     rng: np.random.Generator, recipe: Recipe, roads: list[Road], plots: list[Plot], blocked: list[Box]
 ) -> list[House] | None:
@@ -133,7 +107,7 @@ def _assign(
     chosen = _choose(rng, recipe, plots, old_roads)
     if chosen is None:
         return None
-    share = float(rng.choice([0.0, 0.35, 0.75, 1.0])) if recipe.old_houses else 0.0
+    share = float(rng.choice([0.0, 0.35, 0.75, 0.9, 1.0])) if recipe.old_houses else 0.0
     gone = recipe.houses == "gone"
     out = []
     for i, plot in enumerate(plots):
@@ -167,8 +141,7 @@ def _choose(
     if kind == "row":
         groups = _groups(plots, usable, 4)
         return set(groups[int(rng.integers(len(groups)))]) if groups else None
-    most = 8 if kind == "some" else 4
-    n = int(rng.integers(3 if kind == "some" else 1, most + 1))
+    n = int(rng.integers(3, 9)) if kind == "some" else int(rng.choice([1, 1, 1, 2, 2, 3, 4]))
     if len(usable) < n or not usable:
         return None
     # Neighbours around one spot, as real building goes lot by lot.
@@ -178,7 +151,7 @@ def _choose(
 
 
 def _groups(plots: list[Plot], usable: list[int], least: int) -> list[list[int]]:
-    keys = sorted({(plots[i].road, plots[i].side) for i in usable})
+    keys = sorted({(plots[i].road, plots[i].side) for i in usable if plots[i].side})
     groups = [[i for i in usable if (plots[i].road, plots[i].side) == k] for k in keys]
     return [g for g in groups if len(g) >= least]
 
@@ -194,10 +167,10 @@ def _lone_houses(
         taken = blocked + [b for x in houses + out for b in (x.yard or x.boxes[0], *x.boxes)]
         if any(overlap(box.grown(8), b) for b in taken):
             continue
-        if any(path_distance(r.path, box.grid(3)).min() < r.width / 2 + 45 for r in roads):
+        if any(r.gap(box.grid(3)).min() < 45 for r in roads):
             continue
         drive = box.part(0, -box.h / 2 - 8, 9, 18) if rng.random() < 0.7 else None
-        roof = ROOFS[int(rng.integers(len(ROOFS)))]
+        roof = draw_roof(rng)
         out.append(House((box,), None, drive, roof, bool(rng.random() < 0.7), before=False))
         if len(out) == n:
             break
@@ -213,7 +186,7 @@ def _place_pools(rng: np.random.Generator, recipe: Recipe, houses: list[House]) 
         if house.yard is None or not house.after:
             continue
         new = want > 0 and old and recipe.pools
-        if not new and rng.random() > 0.035:
+        if not new and rng.random() > 0.012:
             continue
         body = house.boxes[0]
         box = body.part(0, body.h / 2 + 9, rng.uniform(14, 18), rng.uniform(10, 11.5))
@@ -253,14 +226,18 @@ def _grow(
     if recipe.clear:
         cut = Box.about(rng.uniform(50, SIDE - 50, 2), rng.uniform(50, 110, 2))
         areas.append(cut.grown(rng.uniform(5, 40)))
-    xyr = woods.sow(rng, areas, int(rng.choice([4, 12, 30, 50])))
+    wild = woods.sow(rng, areas, int(rng.choice([4, 12, 30, 50])))
+    xyr = np.concatenate([wild, woods.plant(rng, houses)])
+    # In yards stands what was planted about old houses, and a few that the builders left.
+    spared = rng.random(len(xyr)) < rng.choice([0.0, 0.05, 0.2])
+    spared[len(wild) :] = True
 
     def free(date: str) -> np.ndarray:
         present = [h for h in houses if getattr(h, date)]
         boxes = [b for h in present for b in (*h.boxes, *([h.drive] if h.drive else []))]
         boxes += [p.box for p in pools if getattr(p, date)]
         yards = [h.yard for h in present if h.yard] + [h.boxes[0].grown(9) for h in present if not h.yard]
-        return woods.clear_of(xyr, [r for r in roads if getattr(r, date)], boxes, yards)
+        return woods.clear_of(xyr, [r for r in roads if getattr(r, date)], boxes, yards, spared)
 
     # Large buildings and lots keep their ground free at both dates unless they are new.
     before = free("before")

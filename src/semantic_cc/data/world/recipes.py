@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_ALL = ("straight", "curved", "cross", "t", "parallel")
+_ALL = ("straight", "curved", "winding", "cross", "t", "fork", "parallel", "dead end")
 Want = frozenset[tuple[str, bool]]
 
 
@@ -45,8 +45,8 @@ class Recipe:
             out.add(("road", False))
         if self.building in ("new", "gone"):
             out.add(("building", self.building == "gone"))
-        if self.parking == "new":
-            out.add(("parking lot", False))
+        if self.parking in ("new", "gone"):
+            out.add(("parking lot", self.parking == "gone"))
         if self.clear:
             out.add(("tree", True))
         if self.pools:
@@ -68,31 +68,34 @@ QUIET = Recipe("quiet", networks=(*_ALL, "none"))
 
 _GREEN = (0.85, 0.15, 0.0)
 _RECIPES: tuple[tuple[float, Recipe], ...] = (
-    (16, Recipe("few", "few")),
-    (8, Recipe("some", "some")),
+    (13, Recipe("few", "few")),
+    (9, Recipe("some", "some")),
     (3, Recipe("lone", "lone", (*_ALL, "none", "none"), old_houses=False)),
-    (10, Recipe("row", "row")),
-    (9, Recipe("rows", "rows", old_houses=False)),
-    (9, Recipe("many", "many")),
-    (5, Recipe("road", new_roads=True)),
-    (7, Recipe("road some", "some", new_roads=True)),
-    (11, Recipe("road many", "many", new_roads=True, old_houses=False)),
+    (7, Recipe("row", "row")),
+    (5, Recipe("rows", "rows", old_houses=False)),
+    (8, Recipe("many", "many")),
+    (9, Recipe("road", new_roads=True)),
+    (11, Recipe("road some", "some", new_roads=True)),
+    (20, Recipe("road many", "many", new_roads=True, old_houses=False)),
     (5, Recipe("building lot", building="new", parking="new")),
-    (3, Recipe("building", building="new")),
-    (3, Recipe("lot", parking="new", networks=("straight", "t", "curved"))),
-    (4, Recipe("clear", clear=True, grounds=_GREEN)),
+    (6, Recipe("building", building="new")),
+    (1, Recipe("lot", parking="new", networks=("straight", "t", "curved"))),
+    (3, Recipe("clear", clear=True, grounds=_GREEN)),
     (3, Recipe("woods few", "few", in_woods=True, grounds=_GREEN)),
     (3, Recipe("woods lone", "lone", ("straight", "none"), in_woods=True, old_houses=False, grounds=_GREEN)),
-    (5, Recipe("woods many", "many", in_woods=True, grounds=_GREEN)),
-    (5, Recipe("woods road", "many", new_roads=True, in_woods=True, old_houses=False, grounds=_GREEN)),
-    (2, Recipe("pools", pools=True)),
-    (14, Recipe("gone", "gone")),
+    (4, Recipe("woods many", "many", in_woods=True, grounds=_GREEN)),
+    (8, Recipe("woods road", "many", new_roads=True, in_woods=True, old_houses=False, grounds=_GREEN)),
+    (1, Recipe("pools", pools=True)),
+    (10, Recipe("gone", "gone")),
     (2, Recipe("building gone", building="gone")),
+    (1, Recipe("compound gone", building="gone", parking="gone")),
+    (1, Recipe("lot gone", parking="gone")),
+    (1, Recipe("building on lot", building="new", parking="gone")),
     (2, Recipe("gone for building", "gone", building="new")),
     (3, Recipe("few clear", "few", clear=True, grounds=_GREEN)),
-    (3, Recipe("few lot", "few", parking="new")),
-    (2, Recipe("some pools", "few", pools=True)),
-    (2, Recipe("road building", new_roads=True, building="new", parking="new")),
+    (1, Recipe("few lot", "few", parking="new")),
+    (1, Recipe("some pools", "few", pools=True)),
+    (4, Recipe("road building", new_roads=True, building="new", parking="new")),
 )  # fmt: skip
 _ODDS = np.array([w for w, _ in _RECIPES])
 

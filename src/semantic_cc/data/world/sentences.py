@@ -9,14 +9,16 @@ from semantic_cc.errors import SemanticCCError
 from .layout import Event
 from .phrases import (
     Choose,
+    clearing,
     counted,
     house_subjects,
     on_ground,
     place_tail,
-    plural_of,
     road_subject,
     road_tail,
     short_clause,
+    tail_of,
+    tree_verb,
     verb_came,
     verb_gone,
 )
@@ -30,8 +32,11 @@ UNCHANGED = (
 )
 """The five sentences of every unchanged pair, as in LEVIR-CC and in its order."""
 
-SHORTEST, LONGEST = 5, 16
-"""Words of a sentence; a shorter one is taken only where the facts give no five longer ones."""
+SHORTEST, LONGEST = 3, 21
+"""Words of a sentence."""
+
+_SHORT = {SHORTEST: 0.1, 4: 0.1, 5: 0.15, 6: 0.35, 7: 0.5, 8: 0.8}
+"""Words of a short sentence -> how often it is taken, as long as the facts give longer ones."""
 
 
 def write_sentences(events: tuple[Event, ...], rng: np.random.Generator) -> tuple[str, ...]:
@@ -43,63 +48,81 @@ def write_sentences(events: tuple[Event, ...], rng: np.random.Generator) -> tupl
     """
     if not events:
         return UNCHANGED
-
-    def pick(*options: str) -> str:
-        return options[int(rng.integers(len(options)))]
-
+    pick = _chooser(rng)
     out: list[str] = []
-    # Most people name the main change; with several changes about half the sentences join two.
+    # Most people name the main change; with several changes more than half the sentences join two.
     for attempt in range(400):
-        if len(events) > 1 and rng.random() < 0.5:
+        if len(events) > 1 and rng.random() < 0.72:
             text = _joined(events, pick, rng)
         else:
-            main = events[0] if rng.random() < 0.85 else events[int(rng.integers(len(events)))]
+            main = events[0] if rng.random() < 0.8 else events[int(rng.integers(len(events)))]
             text = _single(main, pick)
         text = " ".join(text.split())
-        least = SHORTEST if attempt < 100 else 3
-        if text not in out and least <= len(text.split()) <= LONGEST:
+        words = len(text.split())
+        taken = attempt >= 100 or rng.random() < _SHORT.get(words, 1.0)
+        if taken and text not in out and SHORTEST <= words <= LONGEST:
             out.append(text)
         if len(out) == 5:
             return tuple(out)
     raise SemanticCCError(f"world: no five sentences for {events}; report this as a bug")  # pragma: no cover
 
 
+def _chooser(rng: np.random.Generator) -> Choose:
+    def pick(*options: str | tuple[str, float]) -> str:
+        pairs = [o if isinstance(o, tuple) else (o, 1.0) for o in options]
+        at = rng.random() * sum(w for _, w in pairs)
+        for text, weight in pairs:
+            at -= weight
+            if at < 0:
+                return text
+        return pairs[-1][0]
+
+    return pick
+
+
 def _single(e: Event, pick: Choose) -> str:
     if e.kind == "road":
         return _road(e, pick)
     if e.kind == "tree":
-        return _tree(e, pick)
+        subject, plural = counted(e, pick)
+        return f"{subject} {tree_verb(plural, pick)} {tail_of(pick, place_tail(e, pick), 'in the scene')}"
     subject, plural = house_subjects(e, pick) if e.kind == "house" else counted(e, pick)
-    if e.gone:
-        tail = pick(place_tail(e, pick), place_tail(e, pick), road_tail(e, pick), "")
-        return f"{subject} {verb_gone(plural, pick)} {tail}"
-    verb = verb_came(plural, pick)
     road, ground, place = road_tail(e, pick), on_ground(e, pick), place_tail(e, pick)
+    if e.gone:
+        where = tail_of(pick, (place, 1.5), (road, 1.5), f"{road} {place}", (near_old(e), 0.7))
+        return f"{subject} {verb_gone(plural, pick)} {where}"
+    verb = verb_came(plural, pick)
     if e.kind == "pool":
-        return pick(
-            f"{subject} {verb} {place}",
-            f"{subject} {verb} beside the house" if e.count == 1 else f"{subject} {verb} beside the houses",
-        )
-    forms = [f"{subject} {verb} {road}", f"{subject} {verb} {ground}", f"{subject} {verb} {place}",
-             f"{subject} {verb} {ground} {place}", f"{subject} {verb} {road} {place}"]  # fmt: skip
+        beside = "beside the house" if e.count == 1 else "beside the houses"
+        return pick(f"{subject} {verb} {place}", f"{subject} {verb} {beside}")
+    tails: list[str | tuple[str, float]] = [
+        (road, 1.8), (ground, 1.8), (place, 0.6), (f"{ground} {place}", 0.7), (f"{road} {place}", 0.7),
+        (near_old(e), 1.5), (f"{near_old(e)} {place}" if near_old(e) else "", 1),
+    ]  # fmt: skip
     if road and e.ground != "woods":
-        forms += [f"{subject} {verb} {road} {ground}"]
+        tails += [(f"{road} {ground}", 2), (f"{road} {ground} {place}", 0.8)]
+    plain = f"{subject} {verb} {tail_of(pick, *tails)}"
+    forms: list[str | tuple[str, float]] = [(plain, 6)]
     if e.trees:
-        cleared = pick("the trees are removed and", "some trees are removed and", "trees are cut down and")
-        forms += [f"{cleared} {subject} {verb} {road}", f"{cleared} {subject} {verb} {place}"]
+        where = tail_of(pick, road, place, f"{road} {place}")
+        forms += [(f"{clearing(pick)} {subject} {verb} {where}", 1.2)]
     if e.ground == "woods":
-        replace = "replace" if plural else "replaces"
         lost = pick("the woods", "the trees", "the forest")
+        are = "is" if lost == "the forest" else "are"
+        where = tail_of(pick, road, place, f"{road} {place}")
         forms += [
-            f"{subject} {replace} {lost} {pick(road, place, '')}",
-            f"{subject} {verb} in place of the {pick('woods', 'forest')}",
+            (f"{subject} {'replace' if plural else 'replaces'} {lost} {where}", 3),
+            (f"{lost} {are} replaced by {subject} {where}", 1.5),
+            (f"{subject} {verb} in place of {lost}", 0.3),
         ]
     elif e.kind == "home" and e.count > 8 and not (e.ground or e.place):
         forms += ["a residential area appears", f"a residential area with {subject} appears"]
     elif e.ground and e.kind in ("house", "home") and e.count > 8 and not e.place:
+        land = pick(*_LAND[e.ground])
         forms += [
-            f"a residential area with {subject} appears {ground}",
-            f"the {pick(*_LAND[e.ground])} becomes a residential area",
+            f"a residential area with {subject} {verb_came(False, pick)} {ground}",
+            (f"the {land} becomes a residential area", 0.5),
+            (f"the {land} is replaced by {subject} {road}", 0.7),
         ]
     return pick(*forms)
 
@@ -108,24 +131,28 @@ _LAND = {"grassland": ("grassland", "meadow"), "bareland": ("bareland", "wastela
          "field": ("field",)}  # fmt: skip
 
 
+_ACROSS = {
+    "grassland": "the grass",
+    "bareland": "the bareland",
+    "desert": "the desert",
+    "woods": "the forest",
+    "field": "the field",
+}
+
+
+def near_old(e: Event) -> str:
+    """Beside which house of before; "" where there is none near."""
+    return "next to the original house" if e.beside and e.count == 1 else ""
+
+
 def _road(e: Event, pick: Choose) -> str:
     subject, plural = road_subject(e, pick)
-    verb = verb_came(plural, pick)
-    forms = [
-        f"{subject} {verb} {on_ground(e, pick)}",
-        f"{subject} {verb} {place_tail(e, pick)}",
-        f"{subject} {verb}",
-    ]
-    if e.trees:
-        cut = pick("the trees are removed and", "some trees are removed and")
-        forms += [f"{cut} {subject} {verb}"]
-    return pick(*forms)
-
-
-def _tree(e: Event, pick: Choose) -> str:
-    subject, _ = counted(e, pick)
-    verb = pick("are removed", "disappear", "have been removed", "are cut down", "have been cut down")
-    return f"{subject} {verb} {pick(place_tail(e, pick), '')}"
+    verb, ground, place = verb_came(plural, pick), on_ground(e, pick), place_tail(e, pick)
+    through = e.ground and e.shape in ("straight", "curved") and not e.place
+    across = f"across {_ACROSS[e.ground]}" if through else ""
+    where = tail_of(pick, (ground, 2), place, f"{ground} {place}", (across, 2))
+    plain = f"{subject} {verb} {pick((where, 6), '')}"
+    return pick((plain, 2), f"{clearing(pick)} {subject} {verb} {place}") if e.trees else plain
 
 
 def _joined(events: tuple[Event, ...], pick: Choose, rng: np.random.Generator) -> str:
@@ -137,33 +164,51 @@ def _joined(events: tuple[Event, ...], pick: Choose, rng: np.random.Generator) -
     road = next((e for e in (first, other) if e.kind == "road"), None)
     if house and road:
         return _houses_and_road(house, road, pick)
-    if kinds == {"building", "parking lot"} and not first.gone and first.count == other.count == 1:
-        verb = verb_came(False, pick)
-        big = pick("a large building", "a building", "a big building")
-        return f"{big} with a parking lot {verb} {pick(on_ground(first, pick), road_tail(first, pick), '')}"
+    if kinds == {"building", "parking lot"} and not first.gone and not other.gone and other.count == 1:
+        big, plural = counted(first, pick)
+        tail = pick(on_ground(first, pick), road_tail(first, pick), place_tail(first, pick), "")
+        link = pick("with", ("and", 0.5))
+        return f"{big} {link} a parking lot {verb_came(plural or link == 'and', pick)} {tail}"
     parts = [short_clause(e, pick) for e in (first, other)]
-    if rng.random() < 0.3:
+    # What made room is mostly told before what came.
+    if other.kind == "tree" or rng.random() < 0.3:
         parts.reverse()
     return " and ".join(parts)
 
 
 def _houses_and_road(house: Event, road: Event, pick: Choose) -> str:
-    homes, _ = house_subjects(house, pick)
-    way, _ = road_subject(road, pick)
+    homes, many = house_subjects(house, pick)
+    way, plural = road_subject(road, pick)
     ground = on_ground(house, pick) if house.ground == road.ground else ""
-    verb = verb_came(True, pick)
-    forms = [f"{homes} and {way} {verb} {ground}", f"{way} and {homes} {verb} {ground}"]
+    place = place_tail(house, pick) if house.place == road.place else ""
+    where = tail_of(pick, (ground, 2), place, f"{ground} {place}")
+    verb, verb_way = verb_came(True, pick), verb_came(plural, pick)
+    forms: list[str | tuple[str, float]] = [
+        (f"{homes} and {way} {verb} {where}", 2),
+        (f"{way} and {homes} {verb} {where}", 2),
+        (f"{way} {verb_way} {pick(place_tail(road, pick), ground, '')} and {short_clause(house, pick)}", 2),
+    ]
     if house.road == "new" and house.roads == road.count:
+        several = house.count > 1
+        some = pick((homes, 2), *(("houses", "villas") if several else ("a house",)))
+        along = pick(("built along", 2), "built around") if several else "built beside"
         roads = "roads" if road.count > 1 else "road"
-        link = "with houses built along" if house.count > 1 else "with a house built beside"
         forms += [
-            f"{way} {verb_came(plural_of(way), pick)} {link}",
-            f"{homes} {verb_came(house.count > 1, pick)} along the newly built {roads}",
+            (f"{way} with {some} {along} {verb_way} {where}", 3),
+            (f"{way} {verb_way} {where} with {some} {along}", 2.5),
+            (f"{homes} {verb_came(many, pick)} along the newly built {roads} {ground}", 0.7),
+            (f"{homes} along the {roads} {verb_came(many, pick)} {where}", 0.7),
         ]
         if house.sides == 2:
-            forms += [f"{way} {verb_came(plural_of(way), pick)} with {homes} on both sides"]
+            road_of = pick(f" of the {roads}", ("", 2))
+            forms += [
+                (f"{way} with {some} on both sides {verb_way} {where}", 3),
+                (f"{way} {verb_way} {where} with {some} on both sides{road_of}", 2.5),
+            ]
+    if house.count > 8:
+        forms += [(f"a residential area with {way} and {homes} {verb_came(False, pick)} {where}", 1)]
     if house.ground == "woods" and road.ground == "woods":
-        forms += [
-            f"{pick('the woods', 'the trees')} {pick('are', 'have been')} replaced by {way} and {homes}"
-        ]
-    return pick(*forms)
+        lost = pick("the woods", "the trees")
+        forms += [(f"{lost} {pick('are', 'have been')} replaced by {way} and {homes}", 2)]
+    plain = pick(*forms)
+    return f"{clearing(pick)} {plain}" if house.trees and pick(("", 3), "clear") else plain

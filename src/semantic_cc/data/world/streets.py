@@ -7,13 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .geometry import SIDE, Box, bezier, overlap, path_distance, resample
+from .geometry import SIDE, Box, bezier, in_frame, overlap, resample
 from .layout import House, Road
 
-ROOFS = (
-    (92, 91, 96), (78, 79, 84), (104, 103, 104), (88, 92, 100),
-    (112, 98, 86), (124, 108, 92), (150, 138, 120), (170, 160, 142), (98, 84, 76),
-)  # fmt: skip
+_FAR = 240.0
 
 
 @dataclass(frozen=True)
@@ -28,62 +25,103 @@ class Plot:
 
 
 def lay_roads(rng: np.random.Generator, kind: str) -> list[Road]:
-    """Roads of one network: "none", "straight", "curved", "cross", "t" or "parallel"."""
+    """Roads of one network.
+
+    Args:
+        kind: "none", "straight", "curved", "winding", "cross", "t", "fork" (a curve with a branch), "parallel" or
+            "dead end" (a street that ends in a turning circle).
+    """
     if kind == "none":
         return []
     # Suburbs mostly follow the compass; the rest lie at any angle.
     angle = (
-        rng.choice([0, math.pi / 2]) + rng.normal(0, 0.06) if rng.random() < 0.55 else rng.uniform(0, math.pi)
+        rng.choice([0, math.pi / 2]) + rng.normal(0, 0.06) if rng.random() < 0.45 else rng.uniform(0, math.pi)
     )
     middle = np.array([SIDE / 2, SIDE / 2]) + rng.uniform(-45, 45, 2)
     along = np.array([math.cos(angle), math.sin(angle)])
     across = np.array([-along[1], along[0]])
     tone = str(rng.choice(["cement", "cement", "asphalt"]))
-    width = float(rng.uniform(14, 20))
-    far = 240.0
+    width = float(rng.uniform(12.5, 18.5))
+    walks = bool(rng.random() < 0.4)
+    bulb = 0.0
 
-    def straight(centre: np.ndarray, direction: np.ndarray, start: float = -far) -> np.ndarray:
-        return resample(np.array([centre + start * direction, centre + far * direction]))
+    def straight(centre: np.ndarray, direction: np.ndarray, start: float = -_FAR) -> np.ndarray:
+        return resample(np.array([centre + start * direction, centre + _FAR * direction]))
 
     if kind == "straight":
         paths = [(straight(middle, along), kind)]
-    elif kind == "curved":
+    elif kind in ("curved", "fork"):
         bend = rng.choice([-1, 1]) * rng.uniform(60, 170) * across
         base = middle - bend / 2
-        paths = [(bezier(base - 190 * along, base + bend * 1.6, base + 190 * along), kind)]
+        main = bezier(base - 190 * along, base + bend * 1.6, base + 190 * along)
+        paths = [(main, "curved")]
+        if kind == "fork":
+            out = across if bend @ across > 0 else -across
+            paths.append((straight(main[len(main) // 2], out, 0.0), "straight"))
+    elif kind == "winding":
+        s = np.linspace(-_FAR, _FAR, 120)
+        swing = rng.uniform(16, 34) * np.sin(s * (6.28 / rng.uniform(190, 300)) + rng.uniform(0, 6.28))
+        paths = [(resample(middle + s[:, None] * along + swing[:, None] * across), "curved")]
     elif kind == "cross":
         paths = [(straight(middle, along), "straight"), (straight(middle, across), "straight")]
     elif kind == "t":
         middle = middle - 35 * across
         paths = [(straight(middle, along), "straight"), (straight(middle, across, 0.0), "straight")]
+    elif kind == "dead end":
+        base = middle - rng.uniform(85, 125) * across
+        end = base + rng.uniform(120, 165) * across + rng.uniform(-35, 35) * along
+        stem = bezier(base, (base + end) / 2 + rng.uniform(-25, 25) * along, end)
+        paths, bulb = [(straight(base, along), "straight"), (stem, "")], float(rng.uniform(15, 20))
     else:
         gap = rng.uniform(108, 140) / 2
         paths = [(straight(np.full(2, SIDE / 2) + k * gap * across, along), "straight") for k in (-1, 1)]
-    return [
-        Road(p, width * (1.0 if i == 0 else float(rng.uniform(0.85, 1.0))), tone, s)
+    roads = [
+        Road(
+            p, width * (1.0 if i == 0 else float(rng.uniform(0.85, 1.0))), tone, s, bulb if i else 0.0, walks
+        )
         for i, (p, s) in enumerate(paths)
     ]
+    # What runs past a corner, or outside, is no road of this place.
+    return [r for r in roads if in_frame(r.path, 8).sum() >= 10]
+
+
+@dataclass(frozen=True)
+class _Style:
+    """How the lots of one place are cut: sizes in units."""
+
+    size: float
+    setback: float
+    gap: float
+    back: float
+
+
+def _style(rng: np.random.Generator) -> _Style:
+    """Rows of tract houses in most places, villas in wide gardens in the rest."""
+    if rng.random() < 0.78:
+        return _Style(rng.uniform(27, 37), rng.uniform(9, 16), rng.uniform(2.5, 11), rng.uniform(12, 24))
+    return _Style(rng.uniform(34, 42), rng.uniform(13, 24), rng.uniform(12, 26), rng.uniform(16, 30))
 
 
 def lay_plots(rng: np.random.Generator, roads: list[Road], blocked: list[Box]) -> list[Plot]:
-    """Plots along both sides of every road, free of each other, of the roads and of `blocked`."""
+    """Plots along both sides of every road and round its end, free of each other, of the roads and of `blocked`."""
     plots: list[Plot] = []
-    size = rng.uniform(27, 37)
-    setback = rng.uniform(9, 16)
-    gap = rng.uniform(5, 13)
+    style = _style(rng)
     for index, road in enumerate(roads):
+        if road.bulb:
+            plots += [p for p in _around_end(rng, road, index, style) if _fits(p, plots, roads, blocked)]
         steps = np.hypot(*np.diff(road.path, axis=0).T)
         s = np.concatenate([[0.0], np.cumsum(steps)])
         for side in (-1, 1):
             at = float(rng.uniform(0, 30))
             while at < s[-1]:
-                here = road.path[min(int(np.searchsorted(s, at)), len(s) - 1)]
+                k = int(np.clip(np.searchsorted(s, at), 1, len(s) - 2))
+                here = road.path[k]
                 if np.abs(here - SIDE / 2).max() > SIDE / 2 + 60:  # too far off for its house to be seen
                     at += 6.0
                     continue
-                w, d = size * rng.uniform(0.85, 1.15), size * rng.uniform(0.85, 1.15)
-                pitch = w + gap * rng.uniform(0.8, 1.25)
-                plot = _plot_at(road, s, at, side, index, (w, d, setback * rng.uniform(0.85, 1.2), pitch))
+                tangent = road.path[k + 1] - road.path[k - 1]
+                angle = math.atan2(tangent[1], tangent[0]) + (0.0 if side > 0 else math.pi)
+                plot, pitch = _plot(rng, here, angle, road.width / 2, style, index, side)
                 at += 6.0
                 if _fits(plot, plots, roads, blocked):
                     plots.append(plot)
@@ -91,18 +129,26 @@ def lay_plots(rng: np.random.Generator, roads: list[Road], blocked: list[Box]) -
     return plots
 
 
-def _plot_at(road: Road, s: np.ndarray, at: float, side: int, index: int, dims: tuple[float, ...]) -> Plot:
-    w, d, setback, pitch = dims
-    k = int(np.clip(np.searchsorted(s, at), 1, len(s) - 2))
-    tangent = road.path[k + 1] - road.path[k - 1]
-    angle = math.atan2(tangent[1], tangent[0]) + (0.0 if side > 0 else math.pi)
+def _around_end(rng: np.random.Generator, road: Road, index: int, style: _Style) -> list[Plot]:
+    """Plots that face the turning circle at the end of a road."""
+    d = road.path[-1] - road.path[-4]
+    ahead = math.atan2(d[1], d[0]) - math.pi / 2
+    turns = ahead + np.array([-1.1, 0.0, 1.1]) + rng.normal(0, 0.1)
+    return [_plot(rng, road.path[-1], float(t), road.bulb, style, index, 0)[0] for t in turns]
+
+
+def _plot(rng: np.random.Generator, at: np.ndarray, angle: float, edge: float, style: _Style, road: int,
+          side: int) -> tuple[Plot, float]:  # fmt: skip
+    """The plot beyond a road's `edge`, seen from the point `at` on it along the v axis of `angle`; and its width."""
+    w, d = style.size * rng.uniform(0.85, 1.15, 2)
+    pitch = float(w + style.gap * rng.uniform(0.8, 1.25))
+    setback = style.setback * rng.uniform(0.85, 1.2)
     out = np.array([-math.sin(angle), math.cos(angle)])
-    centre = road.path[k] + out * (road.width / 2 + setback + d / 2)
-    box = Box(float(centre[0]), float(centre[1]), w, d, angle)
-    deep = setback + d + 16
+    box = Box.about(at + out * (edge + setback + d / 2), np.array([w, d]), angle)
+    deep = setback + d + style.back
     yard = box.part(0, (deep - d) / 2 - setback + 1.5, pitch, deep - 3)
-    drive = box.part(w * 0.27 * side, -d / 2 - setback / 2 + 2, 9.0, setback + 6)
-    return Plot(box, yard, drive, index, side)
+    drive = box.part(w * 0.25 * (side or 1), -d / 2 - setback / 2 + 1, rng.uniform(8, 12), setback + 4)
+    return Plot(box, yard, drive, road, side), pitch
 
 
 def _fits(plot: Plot, others: list[Plot], roads: list[Road], blocked: list[Box]) -> bool:
@@ -111,27 +157,40 @@ def _fits(plot: Plot, others: list[Plot], roads: list[Road], blocked: list[Box])
     if not (8 <= box.x <= SIDE - 8 and 8 <= box.y <= SIDE - 8) or box.inside_share() < 0.45:
         return False
     edge = np.concatenate([box.corners(), box.grid(3)])
-    if any(path_distance(r.path, edge).min() < r.width / 2 + 6 for r in roads):
+    if any(r.gap(edge).min() < 7 for r in roads):
         return False
-    core = box.grown(2)
+    core = box.grown(1)
     return not (any(overlap(core, o.box) for o in others) or any(overlap(core, b) for b in blocked))
 
 
+# Dark grey and brown above all, a few of pale tiles.
+_ROOFS = (
+    (4, (86, 85, 88)), (4, (74, 75, 79)), (3, (98, 97, 97)), (2, (82, 87, 94)), (3, (106, 97, 88)),
+    (2.5, (96, 84, 74)), (1, (124, 110, 96)), (0.7, (150, 138, 120)), (0.5, (172, 160, 142)), (0.5, (120, 84, 68)),
+)  # fmt: skip
+_ODDS = np.array([odds for odds, _ in _ROOFS])
+
+
+def draw_roof(rng: np.random.Generator) -> tuple[int, int, int]:
+    """A roof's colour."""
+    return _ROOFS[int(rng.choice(len(_ROOFS), p=_ODDS / _ODDS.sum()))][1]
+
+
 def build_house(rng: np.random.Generator, plot: Plot, before: bool, after: bool) -> House:
-    """A house on `plot`: a rectangle, or an L of two boxes."""
+    """A house on `plot`: a main body across it, mostly with a wing at the driveway and one at the back."""
     b = plot.box
-    boxes: tuple[Box, ...] = (b,)
-    if rng.random() < 0.6:
-        depth = b.h * rng.uniform(0.6, 0.75)
-        wide = b.w * rng.uniform(0.45, 0.6)
-        u = (b.w - wide) / 2 * rng.choice([-1, 1])
-        # The wing reaches from the main body to the front edge.
-        boxes = (b.part(0, (b.h - depth) / 2, b.w, depth), b.part(u, -0.35 * depth, wide, b.h - 0.7 * depth))
-    roof = ROOFS[int(rng.choice(len(ROOFS), p=_ROOF_ODDS))]
+    front = b.h * rng.uniform(0.14, 0.3) if rng.random() < 0.8 else 0.0
+    rear = b.h * rng.uniform(0.1, 0.22) if rng.random() < 0.5 else 0.0
+    depth = b.h - front - rear
+    boxes = [b.part(0, (front - rear) / 2, b.w, depth)]
+    if front:
+        wide = b.w * rng.uniform(0.38, 0.52)
+        u = math.copysign((b.w - wide) / 2, plot.side or 1)
+        boxes.append(b.part(u, (front - b.h) / 2, wide, front))
+    if rear:
+        wide = b.w * rng.uniform(0.3, 0.55)
+        boxes.append(b.part(rng.uniform(-0.5, 0.5) * (b.w - wide), (b.h - rear) / 2, wide, rear))
+    hip = bool(rng.random() < 0.85)
     return House(
-        boxes, plot.yard, plot.drive, roof, bool(rng.random() < 0.8), plot.road, plot.side, before, after
+        tuple(boxes), plot.yard, plot.drive, draw_roof(rng), hip, plot.road, plot.side, before, after
     )
-
-
-_ROOF_ODDS = np.array([4, 4, 3, 3, 2, 1.5, 1, 0.7, 1.5])
-_ROOF_ODDS = _ROOF_ODDS / _ROOF_ODDS.sum()

@@ -13,7 +13,8 @@ from transformers import SamVisionConfig
 from transformers.models.sam.modeling_sam import SamVisionEncoder
 
 from semantic_cc.config import EncoderConfig, QFormerConfig
-from semantic_cc.model.encoder import resample_positions
+from semantic_cc.model.encoder import PIXEL_MEAN, PIXEL_STD, resample_positions
+from semantic_cc.model.hybrid import HybridEmbedding
 from semantic_cc.model.qformer import QFormer
 from semantic_cc.model.sam_attention import fold_positions
 
@@ -35,6 +36,8 @@ def sam_vision(config: EncoderConfig) -> SamVisionEncoder:
         )
     )
     fold_positions(vision)
+    if config.hybrid:
+        vision.patch_embed.projection = HybridEmbedding(config.width, config.patch, PIXEL_MEAN, PIXEL_STD)
     return vision
 
 
@@ -86,6 +89,7 @@ def _sam_sizes(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
         "window": (_usual([count for count in rows if count != 2 * side - 1], 2 * side - 1) + 1) // 2,
         "global_layers": [i for i, count in enumerate(rows) if count == 2 * side - 1],
         "patch": patch,
+        "hybrid": any(key.startswith("patch_embed.projection.trunk.") for key in tensors),
         "image_size": side * patch,
         "change_width": _dims(tensors, "neck.conv1.weight", 4)[0],
     }

@@ -7,6 +7,7 @@ twentieth of one in stage ii, so the Q-Former sees each pair dozens of times bef
 
 from __future__ import annotations
 
+import random
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -45,7 +46,9 @@ ENCODED_AT_ONCE = 16
 """Pairs a batch of the one pass through encoder and neck."""
 
 
-def align(config: Config, out: Path, epochs: int = 20, batch: int = 32, lr: float = 1e-3) -> list[float]:
+def align(
+    config: Config, out: Path, epochs: int = 20, batch: int = 32, lr: float = 1e-3, pairs: int | None = None
+) -> list[float]:
     """Trains projection, queries, Q-Former, enhancer and flag head on the words of `config.data`'s train split.
 
     Encoder and neck stay as they are and run once; their tokens are held in memory, in bfloat16 (1 KiB a
@@ -57,6 +60,7 @@ def align(config: Config, out: Path, epochs: int = 20, batch: int = 32, lr: floa
         epochs: passes over the pairs.
         batch: pairs a step.
         lr: peak learning rate.
+        pairs: how many pairs, drawn by the configuration's seed; None = all.
 
     Returns:
         The loss of every step.
@@ -74,27 +78,34 @@ def align(config: Config, out: Path, epochs: int = 20, batch: int = 32, lr: floa
     if config.model.qformer.frozen:
         raise ConfigError("configuration: model.qformer.frozen leaves nothing to align; set it false")
     refuse_untrained_foundations(config)
-    items = open_dataset(config.data, "train").items
-    pairs = ChangeDataset([replace(item, label=None) for item in items if item.sentences])
-    _, present = vocabulary([item.sentences for item in pairs.items])
+    told = [replace(item, label=None) for item in open_dataset(config.data, "train").items if item.sentences]
+    if pairs is not None and pairs < len(told):
+        told = random.Random(config.train.seed).sample(told, pairs)
+    _, present = vocabulary([item.sentences for item in told])
+    dataset = ChangeDataset(told)
     if config.model.flag_head:
-        require_flags(pairs)
+        require_flags(dataset)
     fabric = fabric_of(config.train.precision)
     torch.manual_seed(config.train.seed)
     model = cast("SemanticCCModel", starting_model(config)).to(fabric.device)
-    tokens = encode(model, pairs, fabric)
+    tokens = encode(model, dataset, fabric)
     decoder = model.caption_decoder
     stages.apply(stages.ALIGN, model)
     parameters = {name: value for name, value in model.named_parameters() if value.requires_grad}
     head = word_head(decoder, present.shape[1]).to(fabric.device)
     parameters |= {f"head.{name}": value for name, value in head.named_parameters()}
-    changed = torch.tensor([float(bool(item.changed)) for item in pairs.items])
+    changed = torch.tensor([float(bool(item.changed)) for item in told])
     loader = DataLoader(TensorDataset(tokens, present, changed), batch, shuffle=True)
     losses = minimise(
         "align", fabric, parameters, replace(config.optim, lr=lr), epochs, loader,
         loss_of=lambda given: word_loss(decoder, head, *given),
     )  # fmt: skip
-    facts = {"aligned_epochs": epochs, "seed": config.train.seed, "data": config.data}
+    facts = {
+        "aligned_epochs": epochs,
+        "aligned_pairs": len(told),
+        "seed": config.train.seed,
+        "data": config.data,
+    }
     save_pretrained(model, out, name=config.preset, training=facts)
     return losses
 

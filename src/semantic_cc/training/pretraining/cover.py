@@ -25,6 +25,7 @@ from semantic_cc.files import write_files
 from semantic_cc.losses import partial_cross_entropy
 from semantic_cc.model.build import build_encoder
 from semantic_cc.model.encoder import BitemporalEncoder
+from semantic_cc.model.hybrid import start_from_imagenet
 from semantic_cc.model.weights.parts import read_named
 from semantic_cc.training.devices import fabric_of
 from semantic_cc.training.pretraining.minimise import minimise
@@ -72,7 +73,8 @@ def pretrain(
     encoder = starting_encoder(config).to(fabric.device)
     cells = (encoder.vision.config.patch_size // STRIDE) ** 2
     head = nn.Linear(config.model.encoder.change_width, len(COVERS) * cells).to(fabric.device)
-    parameters = dict(nn.ModuleDict({"encoder": encoder, "head": head}).named_parameters())
+    both = nn.ModuleDict({"encoder": encoder, "head": head})
+    parameters = {name: value for name, value in both.named_parameters() if value.requires_grad}
     loader = DataLoader(
         items,
         batch,
@@ -102,6 +104,8 @@ def starting_encoder(config: Config) -> BitemporalEncoder:
     """The encoder of `config.model` at its start, without filters: single images have no other date."""
     sizes = config.model.encoder
     encoder = build_encoder(sizes, read_named("encoder", sizes.weights))
+    if sizes.hybrid and sizes.weights is None:
+        start_from_imagenet(encoder.vision.patch_embed.projection.trunk)
     encoder.filters = nn.ModuleDict()
     return encoder
 

