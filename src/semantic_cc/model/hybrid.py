@@ -158,7 +158,7 @@ def fold(ours: nn.Conv2d, weights: Mapping[str, Tensor], conv: str, norm: str) -
 def _pairs(trunk: Trunk) -> Iterator[tuple[nn.Conv2d, str, str]]:
     """Each convolution with the names that it and its norm have in the distribution's file."""
     yield trunk.stem, "_conv_stem", "_bn0"
-    blocks = [block for stage in trunk.stages for block in stage]
+    blocks = [module for module in trunk.stages.modules() if isinstance(module, InvertedResidual)]
     for index, block in enumerate(blocks):
         place = f"_blocks.{index}."
         if block.expand is not None:
