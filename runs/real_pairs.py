@@ -3,14 +3,15 @@
     python runs/real_pairs.py MODEL LEVIR_CD LEVIR_CC [--figure docs/real-pairs.png]
 
 LEVIR_CD is a folder of crops with A, B, label and list.txt; LEVIR_CC one with captions.json and images/SPLIT/{A,B}, of
-which those pairs are described whose images are there. The figure shows masks and sentences only: the photographs
-are for research alone and are not ours to hand on.
+which those pairs are described whose images are there. The figure shows our masks and sentences only: photographs and
+labels are for research alone and are not ours to hand on.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -44,8 +45,8 @@ def coloured(mask: np.ndarray) -> Image.Image:
     return Image.fromarray(picture)
 
 
-def crops(model: SemanticCC, root: Path) -> list[tuple[str, Image.Image, Image.Image]]:
-    """Prints the scores of every crop and of all, and gives a title and both masks of each."""
+def crops(model: SemanticCC, root: Path) -> list[tuple[str, Image.Image]]:
+    """Prints the scores of every crop and of all, and gives a title and our mask of each."""
     total, shown = np.zeros(3, int), []
     for name in (root / "list.txt").read_text().split():
         said = model.describe(root / "A" / name, root / "B" / name)
@@ -62,7 +63,7 @@ def crops(model: SemanticCC, root: Path) -> list[tuple[str, Image.Image, Image.I
                 f", F1 {f1(*counts):.3f} (right {counts[0]}, wrong {counts[1]}, missed {counts[2]} pixels)"
             )
         print(f"{start}: {said.sentence}")
-        shown.append((f"{name[:-4]}, {told}: {said.sentence}", coloured(label), coloured(said.mask)))
+        shown.append((f"{name[:-4]}, {told}: {said.sentence}", coloured(said.mask)))
     print(f"building F1 over all scored crops: {f1(*total.tolist()):.3f}")
     return shown
 
@@ -79,16 +80,16 @@ def sentences(model: SemanticCC, root: Path) -> None:
                 print(f"    reference: {reference['raw'].strip()}")
 
 
-def draw(shown: list[tuple[str, Image.Image, Image.Image]]) -> Image.Image:
-    """Truth and prediction of each crop side by side, two crops a row, the sentence below."""
-    cell = 2 * SIDE + 3 * GAP, SIDE + 34
-    sheet = Image.new("RGB", (2 * cell[0], cell[1] * -(-len(shown) // 2)), "white")
+def draw(shown: list[tuple[str, Image.Image]]) -> Image.Image:
+    """The masks, three a row, what is to be said of each below it."""
+    cell = SIDE + 2 * GAP, SIDE + 56
+    sheet = Image.new("RGB", (3 * cell[0], cell[1] * -(-len(shown) // 3)), "white")
     pen = ImageDraw.Draw(sheet)
-    for index, (title, truth, found) in enumerate(shown):
-        left, top = index % 2 * cell[0] + GAP, index // 2 * cell[1] + 6
-        sheet.paste(truth, (left, top))
-        sheet.paste(found, (left + SIDE + GAP, top))
-        pen.text((left, top + SIDE + 6), title, fill="black")
+    for index, (title, mask) in enumerate(shown):
+        left, top = index % 3 * cell[0] + GAP, index // 3 * cell[1] + 6
+        sheet.paste(mask, (left, top))
+        lines = [line for part in title.split(": ", 1) for line in textwrap.wrap(part, 44)]
+        pen.text((left, top + SIDE + 6), "\n".join(lines), fill="black")
     return sheet
 
 
