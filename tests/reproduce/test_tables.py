@@ -91,7 +91,7 @@ def test_the_row_wins_over_flags_and_flags_over_the_scale() -> None:
         is None
     )
     items = config_of(one_stage, "small", train={"joint_items": 5}).train
-    assert (items.joint_items, items.caption_items) == (5, 1800)  # given ones switch the scale's sharing off
+    assert (items.joint_items, items.caption_items) == (5, 2000)  # given ones switch the scale's sharing off
 
 
 def test_a_run_goes_by_what_its_numbers_depend_on() -> None:

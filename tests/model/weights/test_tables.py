@@ -87,6 +87,7 @@ def test_sizes_are_told_from_the_tensors(size: str) -> None:
         "window": 14,
         "global_layers": layers,
         "patch": 16,
+        "hybrid": False,
         "image_size": 1024,
         "change_width": 256,
     }
