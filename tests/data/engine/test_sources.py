@@ -25,6 +25,7 @@ from semantic_cc.metrics.consistency import check_sentence
 from semantic_cc.types import BUILDING, NONE, NOT_BUILDING, ROAD, UNKNOWN
 
 REAL = SOURCES[:4]
+WENT = re.compile(r"(house|villa|building)s? ((is|are|has|have)( been)? )?(removed|demolished|disappear|vanish)")
 
 
 @pytest.fixture
@@ -214,11 +215,11 @@ def _recipe(write_recipe):
 def test_dates_are_exchanged_half_of_the_time(mixture):
     for source in ("pasted", "ground_to_buildings"):
         pairs = [make_pair(alone(mixture, source), 4, index, "train") for index in range(16)]
-        gone = [any(w in p.sentences[0] for w in ("removed", "disappear", "demolished")) for p in pairs]
+        gone = [bool(WENT.search(" ".join(pair.sentences))) for pair in pairs]
         assert 3 <= sum(gone) <= 13
     kept = replace(mixture, recipe=replace(mixture.recipe, exchanged=0.0, shares=Shares(pasted=1)))
     said = " ".join(" ".join(make_pair(kept, 4, index, "train").sentences) for index in range(8))
-    assert "demolished" not in said and "disappear" not in said
+    assert not WENT.search(said)  # trees may have gone
 
 
 @pytest.mark.parametrize("source", REAL)

@@ -25,10 +25,15 @@ LEAST_WOODS = 12
 
 
 def place_of(points: np.ndarray) -> str:
-    """Where `points` (N, 2) lie: a side, a corner or the middle of the scene; "" where they spread."""
+    """Where `points` (N, 2) lie: a side, a corner or the middle of the scene; "" where they spread.
+
+    Also "" where two people would name two places: between left and middle, say.
+    """
     p = np.clip(points[in_frame(points, -1)] if in_frame(points, -1).any() else points, 0, SIDE) / SIDE
     across = _third(p[:, 0], "left", "right")
     down = _third(p[:, 1], "top", "bottom")
+    if "between" in (across, down):
+        return ""
     if "" in (across, down):
         side = across or down
         return "" if side == "middle" else side
@@ -40,12 +45,15 @@ def place_of(points: np.ndarray) -> str:
 
 
 def _third(t: np.ndarray, low: str, high: str) -> str:
+    """`low`, "middle", `high`; "between" two of them; "" where the points spread."""
     centre, least, most = float(t.mean()), float(t.min()), float(t.max())
-    if most < 0.56 and centre < 0.4:
+    if most - least > 0.55:
+        return ""
+    if most < 0.52 and centre < 0.36:
         return low
-    if least > 0.44 and centre > 0.6:
+    if least > 0.48 and centre > 0.64:
         return high
-    return "middle" if 0.36 < centre < 0.64 and most - least < 0.55 else ""
+    return "middle" if 0.42 < centre < 0.58 else "between"
 
 
 def gather_events(plan: Plan) -> tuple[Event, ...]:

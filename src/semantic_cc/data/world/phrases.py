@@ -166,6 +166,11 @@ def place_tail(e: Event, pick: Choose) -> str:
     return pick(f"at the {p} of the scene", (f"at the {p}", 2))
 
 
+def bare_of(e: Event) -> float:
+    """How often a tail without the place is taken: where there is one place to tell, most people tell it."""
+    return 0.1 if e.place else 1.0
+
+
 def road_tail(e: Event, pick: Choose) -> str:
     """Beside which road; "" where there is none."""
     if not e.road:
@@ -192,11 +197,13 @@ def short_clause(e: Event, pick: Choose) -> str:
         subject, plural = road_subject(e, pick)
     else:
         subject, plural = house_subjects(e, pick) if e.kind == "house" else counted(e, pick)
+    bare, place = bare_of(e), place_tail(e, pick)
     if e.gone:
-        return f"{subject} {verb_gone(plural, pick) if e.kind != 'tree' else tree_verb(plural, pick)}"
+        verb = verb_gone(plural, pick) if e.kind != "tree" else tree_verb(plural, pick)
+        return f"{subject} {verb} {pick((place if e.place else '', 1), ('', bare))}".strip()
     road = road_tail(e, pick) if e.kind != "road" else ""
-    tail = tail_of(pick, (place_tail(e, pick), 0.8), on_ground(e, pick), (road, 2))
-    return f"{subject} {verb_came(plural, pick)} {pick((tail, 2.5), '')}".strip()
+    tail = tail_of(pick, (place, 0.8), (on_ground(e, pick), bare), (road, 2 * bare))
+    return f"{subject} {verb_came(plural, pick)} {pick((tail, 2.5), ('', bare))}".strip()
 
 
 def tail_of(pick: Choose, *options: tuple[str, float] | str) -> str:

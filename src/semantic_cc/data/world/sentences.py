@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from semantic_cc.errors import SemanticCCError
@@ -9,6 +11,7 @@ from semantic_cc.errors import SemanticCCError
 from .layout import Event
 from .phrases import (
     Choose,
+    bare_of,
     clearing,
     counted,
     house_subjects,
@@ -49,6 +52,7 @@ def write_sentences(events: tuple[Event, ...], rng: np.random.Generator) -> tupl
     if not events:
         return UNCHANGED
     pick = _chooser(rng)
+    events = _one_place(events)
     out: list[str] = []
     # Most people name the main change; with several changes more than half the sentences join two.
     for attempt in range(400):
@@ -65,6 +69,12 @@ def write_sentences(events: tuple[Event, ...], rng: np.random.Generator) -> tupl
         if len(out) == 5:
             return tuple(out)
     raise SemanticCCError(f"world: no five sentences for {events}; report this as a bug")  # pragma: no cover
+
+
+def _one_place(events: tuple[Event, ...]) -> tuple[Event, ...]:
+    """The events with the place of the main change alone: a sentence of two places is one that nobody says."""
+    place = events[0].place
+    return tuple(e if e.place == place else replace(e, place="") for e in events)
 
 
 def _chooser(rng: np.random.Generator) -> Choose:
@@ -85,35 +95,36 @@ def _single(e: Event, pick: Choose) -> str:
         return _road(e, pick)
     if e.kind == "tree":
         subject, plural = counted(e, pick)
-        return f"{subject} {tree_verb(plural, pick)} {tail_of(pick, place_tail(e, pick), 'in the scene')}"
+        where = tail_of(pick, place_tail(e, pick), ("in the scene", bare_of(e)))
+        return f"{subject} {tree_verb(plural, pick)} {where}"
     subject, plural = house_subjects(e, pick) if e.kind == "house" else counted(e, pick)
-    road, ground, place = road_tail(e, pick), on_ground(e, pick), place_tail(e, pick)
+    road, ground, place, bare = road_tail(e, pick), on_ground(e, pick), place_tail(e, pick), bare_of(e)
     if e.gone:
-        where = tail_of(pick, (place, 1.5), (road, 1.5), f"{road} {place}", (near_old(e), 0.7))
+        where = tail_of(pick, (place, 1.5), (road, 1.5 * bare), f"{road} {place}", (near_old(e), 0.7 * bare))
         return f"{subject} {verb_gone(plural, pick)} {where}"
     verb = verb_came(plural, pick)
     if e.kind == "pool":
         beside = "beside the house" if e.count == 1 else "beside the houses"
-        return pick(f"{subject} {verb} {place}", f"{subject} {verb} {beside}")
+        return pick(f"{subject} {verb} {place}", (f"{subject} {verb} {beside}", bare))
     tails: list[str | tuple[str, float]] = [
-        (road, 1.8), (ground, 1.8), (place, 0.6), (f"{ground} {place}", 0.7), (f"{road} {place}", 0.7),
-        (near_old(e), 1.5), (f"{near_old(e)} {place}" if near_old(e) else "", 1),
+        (road, 1.8 * bare), (ground, 1.8 * bare), (place, 0.6), (f"{ground} {place}", 0.7), (f"{road} {place}", 0.7),
+        (near_old(e), 1.5 * bare), (f"{near_old(e)} {place}" if near_old(e) else "", 1),
     ]  # fmt: skip
     if road and e.ground != "woods":
-        tails += [(f"{road} {ground}", 2), (f"{road} {ground} {place}", 0.8)]
+        tails += [(f"{road} {ground}", 2 * bare), (f"{road} {ground} {place}", 0.8)]
     plain = f"{subject} {verb} {tail_of(pick, *tails)}"
     forms: list[str | tuple[str, float]] = [(plain, 6)]
     if e.trees:
-        where = tail_of(pick, road, place, f"{road} {place}")
+        where = tail_of(pick, (road, bare), place, f"{road} {place}")
         forms += [(f"{clearing(pick)} {subject} {verb} {where}", 1.2)]
     if e.ground == "woods":
         lost = pick("the woods", "the trees", "the forest")
         are = "is" if lost == "the forest" else "are"
-        where = tail_of(pick, road, place, f"{road} {place}")
+        where = tail_of(pick, (road, bare), place, f"{road} {place}")
         forms += [
             (f"{subject} {'replace' if plural else 'replaces'} {lost} {where}", 3),
             (f"{lost} {are} replaced by {subject} {where}", 1.5),
-            (f"{subject} {verb} in place of {lost}", 0.3),
+            (f"{subject} {verb} in place of {lost}", 0.3 * bare),
         ]
     elif e.kind == "home" and e.count > 8 and not (e.ground or e.place):
         forms += ["a residential area appears", f"a residential area with {subject} appears"]
@@ -150,8 +161,9 @@ def _road(e: Event, pick: Choose) -> str:
     verb, ground, place = verb_came(plural, pick), on_ground(e, pick), place_tail(e, pick)
     through = e.ground and e.shape in ("straight", "curved") and not e.place
     across = f"across {_ACROSS[e.ground]}" if through else ""
-    where = tail_of(pick, (ground, 2), place, f"{ground} {place}", (across, 2))
-    plain = f"{subject} {verb} {pick((where, 6), '')}"
+    bare = bare_of(e)
+    where = tail_of(pick, (ground, 2 * bare), place, f"{ground} {place}", (across, 2))
+    plain = f"{subject} {verb} {pick((where, 6), ('', bare))}"
     return pick((plain, 2), f"{clearing(pick)} {subject} {verb} {place}") if e.trees else plain
 
 
@@ -166,7 +178,8 @@ def _joined(events: tuple[Event, ...], pick: Choose, rng: np.random.Generator) -
         return _houses_and_road(house, road, pick)
     if kinds == {"building", "parking lot"} and not first.gone and not other.gone and other.count == 1:
         big, plural = counted(first, pick)
-        tail = pick(on_ground(first, pick), road_tail(first, pick), place_tail(first, pick), "")
+        bare, place = bare_of(first), place_tail(first, pick)
+        tail = pick(*((text, bare) for text in (on_ground(first, pick), road_tail(first, pick), "")), place)
         link = pick("with", ("and", 0.5))
         return f"{big} {link} a parking lot {verb_came(plural or link == 'and', pick)} {tail}"
     parts = [short_clause(e, pick) for e in (first, other)]
@@ -181,8 +194,11 @@ def _houses_and_road(house: Event, road: Event, pick: Choose) -> str:
     way, plural = road_subject(road, pick)
     ground = on_ground(house, pick) if house.ground == road.ground else ""
     place = place_tail(house, pick) if house.place == road.place else ""
-    where = tail_of(pick, (ground, 2), place, f"{ground} {place}")
+    where = tail_of(pick, (ground, 2 * bare_of(house) if place else 2), place, f"{ground} {place}")
     verb, verb_way = verb_came(True, pick), verb_came(plural, pick)
+    if (house.place or road.place) and house.place != road.place:  # one of them alone has a place to tell
+        part = pick((place_tail(road, pick), 3), (ground, bare_of(road)), ("", bare_of(road)))
+        return f"{way} {verb_way} {part} and {short_clause(house, pick)}"
     forms: list[str | tuple[str, float]] = [
         (f"{homes} and {way} {verb} {where}", 2),
         (f"{way} and {homes} {verb} {where}", 2),

@@ -23,7 +23,7 @@ from semantic_cc.types import SPLITS as KNOWN_SPLITS
 from .pair import check_numbers, draw_cover, generate_pair
 from .plan import plan_pair
 
-VERSION = 2
+VERSION = 3
 """Version of the generator: a change of what (seed, index) gives raises it."""
 
 SPLITS: Mapping[str, float] = MappingProxyType({"train": 0.8, "val": 0.1, "test": 0.1})
