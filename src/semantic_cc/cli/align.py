@@ -1,5 +1,7 @@
 """Give a Q-Former without pretraining its first knowledge: which words a pair's sentences use.
 
+With --reading the LLM then learns to read what the Q-Former tells.
+
 Writes a model folder that training goes on from: --train.init DIR. Every field of the configuration is a
 flag too; --train.init or --model.encoder.weights say what it starts from.
 """
@@ -22,6 +24,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="DIR", required=True, help="folder for the model")
     parser.add_argument("--epochs", metavar="N", type=positive, default=20, help="passes over the pairs [20]")
     parser.add_argument(
+        "--reading", metavar="N", type=positive,
+        help="then so many passes in which the LLM learns to read the Q-Former's tokens [none]",
+    )  # fmt: skip
+    parser.add_argument(
         "--pairs", metavar="N", type=positive, help="pairs to draw; all are held in memory [all]"
     )
 
@@ -36,5 +42,5 @@ def run(arguments: argparse.Namespace) -> None:
     with stdout_for_us():
         from semantic_cc.training.pretraining.align import align
 
-        losses = align(config, out, arguments.epochs, pairs=arguments.pairs)
+        losses = align(config, out, arguments.epochs, pairs=arguments.pairs, reading=arguments.reading or 0)
     say(f"{mean_of_last(losses)}; the model is in {out}")

@@ -123,9 +123,12 @@ def trained(shop: Workshop, row: Row, seed: int, name: str) -> Run:
     masks, sentences = tasks_of(config)
     ours = config.model.method == "semantic-cc"
     first = scale.first_visits if ours and masks and sentences else 0
-    aligned = scale.align_epochs if ours and sentences and not config.model.qformer.frozen else 0
+    aligns = ours and sentences and not config.model.qformer.frozen
+    aligned, read = (scale.align_epochs, scale.read_epochs) if aligns else (0, 0)
     start = _start_digest(config, data, scale.cover_epochs)
-    folder = shop.out / "runs" / run_digest(config, data, encoder=start, first=first, aligned=aligned)
+    folder = (
+        shop.out / "runs" / run_digest(config, data, encoder=start, first=first, aligned=aligned, read=read)
+    )
     record = folder / "trained.json"
     config = _at(config, folder / "train")
     if record.exists():
@@ -136,7 +139,7 @@ def trained(shop: Workshop, row: Row, seed: int, name: str) -> Run:
             shop.say(f"{name}: training in {folder}")
             if start is not None:
                 config = _with_encoder(config, _pretrained_encoder(shop, config, start, scale.cover_epochs))
-            pairs = _steps(config, folder, first, aligned, lock)
+            pairs = _steps(config, folder, first, aligned, read, lock)
             facts = {
                 "name": name, "seed": seed, "version": semantic_cc.__version__, "code": code_digest(), "data": data,
                 "device": device_name(config.hardware), "pairs": pairs, "config": to_dict(config),
@@ -171,7 +174,7 @@ def scored(shop: Workshop, run: Run, kind: Kind, name: str) -> dict[str, Any]:
     return report
 
 
-def _steps(config: Config, folder: Path, first: int, aligned: int, lock: int) -> int:
+def _steps(config: Config, folder: Path, first: int, aligned: int, read: int, lock: int) -> int:
     """A run's pretrainings and the run itself; the pairs that its stages visited."""
     pairs = 0
     if first:
@@ -183,7 +186,7 @@ def _steps(config: Config, folder: Path, first: int, aligned: int, lock: int) ->
         config = _from(config, _train(begins, lock))
     if aligned:
         if not (folder / "aligned").exists():
-            align(config, folder / "aligned", aligned)
+            align(config, folder / "aligned", aligned, reading=read)
         config = _from(config, folder / "aligned")
     _train(config, lock)
     return pairs + _visits(config)

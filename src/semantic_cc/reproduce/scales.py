@@ -30,6 +30,7 @@ class Scale:
         first_visits: pairs that stage i visits before all else, where a model learns both tasks; methods with one
             task visit as many more.
         align_epochs: passes over the pairs in which the Q-Former learns the sentences' words; 0 = none.
+        read_epochs: passes over the changed pairs in which the LLM then learns to read it; 0 = none.
     """
 
     preset: str
@@ -39,6 +40,7 @@ class Scale:
     cover_epochs: int = 0
     first_visits: int = 0
     align_epochs: int = 0
+    read_epochs: int = 0
 
 
 SCALES = {
@@ -53,15 +55,17 @@ SCALES = {
         "every method that reads SAM starts from the same encoder, pretrained here on land cover; FC-Siam-diff, "
         "ChangeFormer and IDET have encoders of their own, which start at random; every run visits the same number "
         "of pairs, Semantic-CC's stage i before the others among them; its Q-Former is pretrained here on the words "
-        "of the training sentences; tokens of 16 px, so that a run takes ten minutes of one CPU core",
+        "of the training sentences, and its language model on reading it; tokens of 16 px, so that a run takes about "
+        "ten minutes of one CPU core",
         {
             "model": {"encoder": {"patch": 16}},
             "train": {"epochs": 2, "change_batch": 8, "caption_batch": 12, "joint_batch": 12},
         },
-        visits=(60, 350, 50),
+        visits=(60, 180, 40),
         cover_epochs=2,
         first_visits=800,
         align_epochs=8,
+        read_epochs=1,
     ),
     "tiny": Scale(
         "tiny",
@@ -71,6 +75,7 @@ SCALES = {
         cover_epochs=1,
         first_visits=2,
         align_epochs=1,
+        read_epochs=1,
     ),
 }
 

@@ -15,6 +15,7 @@ alone      sentences  L_cc                    caption's parts, and image encoder
                                               other stage would train (change task off)
 align      sentences  of their words          caption's parts but for neck and LLM (a pretraining,
                                               in no epoch)
+read       sentences  L_cc                    the LLM's LoRA (likewise)
 caption,   sentences  L_cc or                 of a method that Semantic-CC is compared with: image
 change     or label   L_cd                    encoder and all that no language model gives
 ========== ========== ======================= =====================================================
@@ -114,7 +115,12 @@ def caption_path(model: ChangeModel) -> set[str]:
 
 def caption_decoder(model: ChangeModel) -> set[str]:
     """The caption path and the LLM's LoRA."""
-    return caption_path(model) | {name for name in _below(model, "caption_decoder.llm.") if "lora_" in name}
+    return caption_path(model) | llm_lora(model)
+
+
+def llm_lora(model: ChangeModel) -> set[str]:
+    """The LLM's LoRA."""
+    return {name for name in _below(model, "caption_decoder.llm.") if "lora_" in name}
 
 
 def compared_method(model: ChangeModel) -> set[str]:
@@ -136,6 +142,7 @@ TOGETHER = Stage(
 )
 ALONE = Stage("caption", "caption", False, True, (encoder, caption_decoder))
 ALIGN = Stage("align", "caption", False, False, (caption_path,))
+READ = Stage("read", "caption", False, True, (llm_lora,))
 COMPARED_CAPTION = Stage("caption", "caption", False, True, (encoder, compared_method))
 COMPARED_CHANGE = Stage("change", "change", True, False, (encoder, compared_method))
 

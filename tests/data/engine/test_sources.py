@@ -25,7 +25,9 @@ from semantic_cc.metrics.consistency import check_sentence
 from semantic_cc.types import BUILDING, NONE, NOT_BUILDING, ROAD, UNKNOWN
 
 REAL = SOURCES[:4]
-WENT = re.compile(r"(house|villa|building)s? ((is|are|has|have)( been)? )?(removed|demolished|disappear|vanish)")
+WENT = re.compile(
+    r"(house|villa|building)s? ((is|are|has|have)( been)? )?(removed|demolished|disappear|vanish)"
+)
 
 
 @pytest.fixture

@@ -1,8 +1,10 @@
-"""Word alignment: what stands in for BLIP-2's first stage where a Q-Former has no pretraining.
+"""What stands in for BLIP-2's two pretraining stages where a Q-Former has none.
 
-The caption path up to the LLM learns to tell which words a pair's sentences use; a linear layer reads them
-off the visual tokens and is thrown away. Without encoder, neck and LLM in the step, a visit costs a
-twentieth of one in stage ii, so the Q-Former sees each pair dozens of times before the LLM first reads it.
+Words: the caption path up to the LLM learns to tell which words a pair's sentences use; a linear layer reads them
+off the visual tokens and is thrown away. Reading: the LLM's LoRA learns the sentences from these tokens, which
+stay as they are. An LLM that cannot read yet would teach the Q-Former one token for all pairs.
+
+Without encoder and neck in the step a visit costs little, so each pair is seen dozens of times before stage ii.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -26,7 +28,7 @@ from semantic_cc.data.collate import collate
 from semantic_cc.data.items import ChangeDataset
 from semantic_cc.data.opening import open_dataset
 from semantic_cc.errors import ConfigError, DataError
-from semantic_cc.losses import flag_loss
+from semantic_cc.losses import caption_loss, flag_loss
 from semantic_cc.metrics.words import words
 from semantic_cc.model.prompter import INSTRUCTIONS
 from semantic_cc.training import stages
@@ -37,6 +39,7 @@ from semantic_cc.training.sampling import default_workers
 from semantic_cc.training.start import refuse_untrained_foundations, require_flags, starting_model
 
 if TYPE_CHECKING:
+    from semantic_cc.data.items import Item
     from semantic_cc.model.caption_decoder import CaptionDecoder
     from semantic_cc.model.semantic_cc import SemanticCCModel
 
@@ -44,12 +47,24 @@ RARE = 0.005
 """Words of fewer pairs than this share are left out: nothing is learned from a handful."""
 ENCODED_AT_ONCE = 16
 """Pairs a batch of the one pass through encoder and neck."""
+READ_AT_ONCE = 8
+"""Pairs a step of reading."""
+READING_LR = 2e-3
+"""Peak learning rate of the LLM's LoRA alone; four times as high as whole caption paths bear."""
 
 
 def align(
-    config: Config, out: Path, epochs: int = 20, batch: int = 32, lr: float = 1e-3, pairs: int | None = None
+    config: Config,
+    out: Path,
+    epochs: int = 20,
+    batch: int = 32,
+    lr: float = 1e-3,
+    pairs: int | None = None,
+    reading: int = 0,
 ) -> list[float]:
     """Trains projection, queries, Q-Former, enhancer and flag head on the words of `config.data`'s train split.
+
+    Then the LLM's LoRA on its sentences, if `reading` says so.
 
     Encoder and neck stay as they are and run once; their tokens are held in memory, in bfloat16 (1 KiB a
     pair and token at width 256).
@@ -61,15 +76,17 @@ def align(
         batch: pairs a step.
         lr: peak learning rate.
         pairs: how many pairs, drawn by the configuration's seed; None = all.
+        reading: passes over the pairs in which the LLM learns to read the tokens; of each visit it learns
+            `train.sentences` sentences, of unchanged pairs none where the model has a flag head.
 
     Returns:
-        The loss of every step.
+        The loss of every step, of words and then of reading.
 
     Raises:
         ConfigError: there is no Q-Former, or it is frozen, or SAM is at its random start.
         DataError: no such dataset, or one without sentences; images of several sizes.
         OutputError: `out` cannot be written.
-        TrainingError: the loss is no longer finite.
+        TrainingError: the loss is no longer finite, or the LLM has no LoRA to read with.
     """
     from semantic_cc.model.checkpoint import save_pretrained
 
@@ -92,7 +109,7 @@ def align(
     decoder = model.caption_decoder
     stages.apply(stages.ALIGN, model)
     parameters = {name: value for name, value in model.named_parameters() if value.requires_grad}
-    head = word_head(decoder, present.shape[1]).to(fabric.device)
+    head = WordHead(decoder.llm_width, present.shape[1]).to(fabric.device)
     parameters |= {f"head.{name}": value for name, value in head.named_parameters()}
     changed = torch.tensor([float(bool(item.changed)) for item in told])
     loader = DataLoader(TensorDataset(tokens, present, changed), batch, shuffle=True)
@@ -100,8 +117,11 @@ def align(
         "align", fabric, parameters, replace(config.optim, lr=lr), epochs, loader,
         loss_of=lambda given: word_loss(decoder, head, *given),
     )  # fmt: skip
+    if reading:
+        losses += read(model, tokens, told, reading, config, fabric)
     facts = {
         "aligned_epochs": epochs,
+        "reading_epochs": reading,
         "aligned_pairs": len(told),
         "seed": config.train.seed,
         "data": config.data,
@@ -148,10 +168,24 @@ def encode(model: SemanticCCModel, pairs: ChangeDataset, fabric: Fabric) -> Tens
     return torch.cat(rows)
 
 
-def word_head(decoder: CaptionDecoder, count: int) -> nn.Module:
-    """(b, q, m) visual tokens -> (b, `count`) logits; it sees which token says what, so tokens can be places."""
-    queries, width = decoder.queries.shape[1], decoder.llm.get_input_embeddings().weight.shape[1]
-    return nn.Sequential(nn.Flatten(1), nn.Dropout(0.5), nn.Linear(queries * width, count))
+class WordHead(nn.Module):
+    """Reads words off visual tokens: a pair uses a word if one of its tokens tells it.
+
+    The LLM attends to tokens by what they hold, so each of them has to tell its place itself; a layer over all
+    tokens at once would know the place by the token's number.
+
+    Args:
+        width: m. count: v, the words.
+    """
+
+    def __init__(self, width: int, count: int) -> None:
+        super().__init__()
+        self.read = nn.Sequential(nn.Dropout(0.2), nn.Linear(width, count))
+        nn.init.constant_(self.read[1].bias, -3.0)  # type: ignore[arg-type]  # most words are not told
+
+    def forward(self, visual: Tensor) -> Tensor:
+        """(b, q, m) -> logits (b, v)."""
+        return torch.logsumexp(self.read(visual).float(), dim=1)
 
 
 def word_loss(
@@ -163,8 +197,76 @@ def word_loss(
         decoder, head: caption path, and the linear layer on its visual tokens.
         tokens: (b, 2, h, w, c), as `encode` gives them. present: (b, v) of 0 and 1. changed: (b,) of 0 and 1.
     """
-    asked = [INSTRUCTIONS[i % len(INSTRUCTIONS)] for i in range(len(tokens))]  # read by a text-aware Q-Former
-    visual = decoder.visual_tokens(tokens.float().transpose(0, 1).flatten(0, 1), asked)
+    visual = visual_tokens(decoder, tokens, _asked(range(len(tokens))))
     loss = F.binary_cross_entropy_with_logits(head(visual).float(), present)
     flag = decoder.flag_logits(visual)
     return loss if flag is None else loss + flag_loss(flag, changed)
+
+
+def visual_tokens(decoder: CaptionDecoder, tokens: Tensor, asked: list[str]) -> Tensor:
+    """(b, 2, h, w, c), as `encode` gives them, and b instructions -> (b, q, m)."""
+    return decoder.visual_tokens(tokens.float().transpose(0, 1).flatten(0, 1), asked)
+
+
+def read(
+    model: SemanticCCModel, tokens: Tensor, items: Sequence[Item], epochs: int, config: Config, fabric: Fabric
+) -> list[float]:
+    """The LLM's LoRA learns the items' sentences from their visual tokens, which no longer change.
+
+    Args:
+        model: aligned; its visual tokens are brought to the size of the LLM's embeddings.
+        tokens: (n, 2, h, w, c) of the items.
+        items: n of them.
+        epochs: passes over those that the LLM is to tell of.
+        config: seed, sentences a visit; optimiser settings but for the rate.
+        fabric: device and precision.
+
+    Returns:
+        The loss of every step.
+
+    Raises:
+        TrainingError: the LLM has no LoRA, or the loss is no longer finite.
+    """
+    decoder, rng = model.caption_decoder, random.Random(config.train.seed)
+    stages.apply(stages.READ, model)
+    parameters = {name: value for name, value in model.named_parameters() if value.requires_grad}
+    rows = [row for row, item in enumerate(items) if item.changed or not model.config.flag_head]
+    asked = dict(zip(rows, _asked(rows), strict=True))
+    with torch.no_grad(), fabric.autocast():
+        parts = [
+            visual_tokens(decoder, tokens[part].to(fabric.device), [asked[row] for row in part]).cpu()
+            for part in (rows[at : at + ENCODED_AT_ONCE] for at in range(0, len(rows), ENCODED_AT_ONCE))
+        ]
+    visual = torch.cat(parts)
+    visual = visual * to_embedding_size(decoder, visual)
+
+    def loss_of(given: tuple[Tensor, ...]) -> Tensor:
+        told = [items[row].sentences for row in given[1].tolist()]
+        drawn = [rng.sample(own, min(config.train.sentences, len(own))) for own in told]
+        return caption_loss(*decoder.teach(given[0], [asked[row] for row in given[1].tolist()], drawn))
+
+    loader = DataLoader(TensorDataset(visual, torch.tensor(rows)), READ_AT_ONCE, shuffle=True)
+    return minimise("read", fabric, parameters, replace(config.optim, lr=READING_LR), epochs, loader, loss_of)
+
+
+@torch.no_grad()
+def to_embedding_size(decoder: CaptionDecoder, visual: Tensor) -> float:
+    """Scales the decoder's visual tokens to the mean norm of the LLM's embeddings; the factor.
+
+    Args:
+        decoder: whose last layer before the LLM, and flag head, are changed: the flag stays as it was.
+        visual: (n, q, m), tokens it gives.
+    """
+    wanted = decoder.llm.get_input_embeddings().weight.float().norm(dim=-1).mean()
+    factor = (wanted / visual.float().norm(dim=-1).mean()).item()
+    last = decoder.enhancer.project if decoder.to_llm is None else decoder.to_llm
+    for weights in last.parameters():
+        weights.mul_(factor)
+    if decoder.flag is not None:
+        cast(nn.Linear, decoder.flag).weight.div_(factor)
+    return factor
+
+
+def _asked(rows: Iterable[int]) -> list[str]:
+    """The instruction of each row: the paper's four in turn."""
+    return [INSTRUCTIONS[row % len(INSTRUCTIONS)] for row in rows]
