@@ -14,6 +14,7 @@ from semantic_cc.training.pretraining.align import (
     WordHead,
     align,
     to_embedding_size,
+    uses,
     vocabulary,
     word_loss,
 )
@@ -22,10 +23,9 @@ from semantic_cc.training.start import starting_model
 
 def test_rare_words_are_left_out_and_each_pair_counts_a_word_once() -> None:
     references = [["A house .", "a house"], ["a road."], *[["a field"]] * 398]
-    known, present = vocabulary(references)
+    known = vocabulary(references)
     assert known == ["a", "field"]  # house and road: 1 of 400 pairs, below one in 200
-    assert present[0].tolist() == [1, 0]
-    assert present[2].tolist() == [1, 1]
+    assert uses(known, [references[0], None, references[2]]).tolist() == [[1, 0], [0, 0], [1, 1]]
     with pytest.raises(DataError, match="no sentences"):
         vocabulary([[], []])
 

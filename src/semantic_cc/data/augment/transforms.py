@@ -70,7 +70,7 @@ def augment_caption(pair: Pair, rng: np.random.Generator) -> Pair:
 
 def turn(pair: Pair, symmetry: Symmetry) -> Pair | None:
     """The pair under a symmetry of the square, with places rewritten; None if a sentence cannot be."""
-    sentences = _all_or_none(move_places(sentence, symmetry) for sentence in pair.sentences)
+    sentences = turn_sentences(pair.sentences, symmetry)
     if sentences is None:
         return None
     return replace(
@@ -80,6 +80,11 @@ def turn(pair: Pair, symmetry: Symmetry) -> Pair | None:
         label=None if pair.label is None else symmetry.of_array(pair.label),
         sentences=sentences,
     )
+
+
+def turn_sentences(sentences: Iterable[str], symmetry: Symmetry) -> tuple[str, ...] | None:
+    """What is true of the turned pair; None if one of the sentences cannot be rewritten."""
+    return _all_or_none(move_places(sentence, symmetry) for sentence in sentences)
 
 
 def exchange(pair: Pair) -> Pair | None:

@@ -1,8 +1,8 @@
 """What stands in for BLIP-2's two pretraining stages where a Q-Former has none.
 
 Words: the caption path up to the LLM learns to tell which words a pair's sentences use; a linear layer reads them
-off the visual tokens and is thrown away. Reading: the LLM's LoRA learns the sentences from these tokens, which
-stay as they are. An LLM that cannot read yet would teach the Q-Former one token for all pairs.
+off the visual tokens and is thrown away. Reading: the LLM's LoRA learns the sentences from these tokens, whose
+layers stay as they are. An LLM that cannot read yet would teach the Q-Former one token for all pairs.
 
 Without encoder and neck in the step a visit costs little, so each pair is seen dozens of times before stage ii.
 """
@@ -21,7 +21,7 @@ import torch
 from lightning.fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, Subset
 
 from semantic_cc.config import Config
 from semantic_cc.data.collate import collate
@@ -34,12 +34,12 @@ from semantic_cc.model.prompter import INSTRUCTIONS
 from semantic_cc.training import stages
 from semantic_cc.training.devices import fabric_of
 from semantic_cc.training.pretraining.minimise import minimise
+from semantic_cc.training.pretraining.turned import TurnedPairs
 from semantic_cc.training.progress import Reporter
 from semantic_cc.training.sampling import default_workers
 from semantic_cc.training.start import refuse_untrained_foundations, require_flags, starting_model
 
 if TYPE_CHECKING:
-    from semantic_cc.data.items import Item
     from semantic_cc.model.caption_decoder import CaptionDecoder
     from semantic_cc.model.semantic_cc import SemanticCCModel
 
@@ -49,6 +49,8 @@ ENCODED_AT_ONCE = 16
 """Pairs a batch of the one pass through encoder and neck."""
 READ_AT_ONCE = 8
 """Pairs a step of reading."""
+SIZED_BY = 64
+"""Pairs that tell how large visual tokens are."""
 READING_LR = 2e-3
 """Peak learning rate of the LLM's LoRA alone; four times as high as whole caption paths bear."""
 
@@ -67,7 +69,7 @@ def align(
     Then the LLM's LoRA on its sentences, if `reading` says so.
 
     Encoder and neck stay as they are and run once; their tokens are held in memory, in bfloat16 (1 KiB a
-    pair and token at width 256).
+    pair and token at width 256), and each visit sees them turned or mirrored, with the sentences that are true then.
 
     Args:
         config: the model (`starting_model`), data, seed and precision; optimiser settings but for the rate.
@@ -98,27 +100,31 @@ def align(
     told = [replace(item, label=None) for item in open_dataset(config.data, "train").items if item.sentences]
     if pairs is not None and pairs < len(told):
         told = random.Random(config.train.seed).sample(told, pairs)
-    _, present = vocabulary([item.sentences for item in told])
+    known = vocabulary([item.sentences for item in told])
     dataset = ChangeDataset(told)
     if config.model.flag_head:
         require_flags(dataset)
     fabric = fabric_of(config.train.precision)
     torch.manual_seed(config.train.seed)
     model = cast("SemanticCCModel", starting_model(config)).to(fabric.device)
-    tokens = encode(model, dataset, fabric)
+    seen = TurnedPairs(encode(model, dataset, fabric), [item.sentences for item in told], config.train.seed)
     decoder = model.caption_decoder
     stages.apply(stages.ALIGN, model)
     parameters = {name: value for name, value in model.named_parameters() if value.requires_grad}
-    head = WordHead(decoder.llm_width, present.shape[1]).to(fabric.device)
+    head = WordHead(decoder.llm_width, len(known)).to(fabric.device)
     parameters |= {f"head.{name}": value for name, value in head.named_parameters()}
-    changed = torch.tensor([float(bool(item.changed)) for item in told])
-    loader = DataLoader(TensorDataset(tokens, present, changed), batch, shuffle=True)
-    losses = minimise(
-        "align", fabric, parameters, replace(config.optim, lr=lr), epochs, loader,
-        loss_of=lambda given: word_loss(decoder, head, *given),
-    )  # fmt: skip
+    present = torch.stack([uses(known, own) for own in seen.sentences]).to(fabric.device)
+    changed = torch.tensor([float(bool(item.changed)) for item in told]).to(fabric.device)
+
+    def loss_of(given: tuple[Tensor, ...]) -> Tensor:
+        tokens, rows, symmetries = given
+        return word_loss(decoder, head, tokens, present[rows, symmetries], changed[rows])
+
+    loader = cast("DataLoader[tuple[Tensor, ...]]", DataLoader(seen, batch, shuffle=True))
+    losses = minimise("align", fabric, parameters, replace(config.optim, lr=lr), epochs, loader, loss_of)
     if reading:
-        losses += read(model, tokens, told, reading, config, fabric)
+        rows = [row for row, item in enumerate(told) if item.changed or not config.model.flag_head]
+        losses += read(model, seen, rows, reading, config, fabric)
     facts = {
         "aligned_epochs": epochs,
         "reading_epochs": reading,
@@ -130,24 +136,27 @@ def align(
     return losses
 
 
-def vocabulary(references: Sequence[Sequence[str]]) -> tuple[list[str], Tensor]:
-    """The words that are not rare, and which pairs' sentences use them.
-
-    Args:
-        references: the sentences of each of n pairs.
-
-    Returns:
-        v words in alphabetical order, and (n, v) float32 of 0 and 1.
+def vocabulary(references: Sequence[Sequence[str]]) -> list[str]:
+    """The words that are not rare among the sentences of each pair, in alphabetical order.
 
     Raises:
         DataError: no word is left.
     """
-    used = [{word for text in texts for word in words(text).split()} for texts in references]
-    counts = Counter(word for own in used for word in own)
-    known = sorted(word for word, count in counts.items() if count >= RARE * len(used))
+    counts = Counter(word for texts in references for word in _words_of(texts))
+    known = sorted(word for word, count in counts.items() if count >= RARE * len(references))
     if not known:
         raise DataError("the pairs have no sentences to align with")
-    return known, torch.tensor([[float(word in own) for word in known] for own in used])
+    return known
+
+
+def uses(known: Sequence[str], alternatives: Sequence[Sequence[str] | None]) -> Tensor:
+    """Which of v known words each of s alternative sets of sentences uses: (s, v) float32 of 0 and 1."""
+    used = [_words_of(texts or ()) for texts in alternatives]
+    return torch.tensor([[float(word in own) for word in known] for own in used])
+
+
+def _words_of(texts: Sequence[str]) -> set[str]:
+    return {word for text in texts for word in words(text).split()}
 
 
 @torch.no_grad()
@@ -209,15 +218,20 @@ def visual_tokens(decoder: CaptionDecoder, tokens: Tensor, asked: list[str]) -> 
 
 
 def read(
-    model: SemanticCCModel, tokens: Tensor, items: Sequence[Item], epochs: int, config: Config, fabric: Fabric
+    model: SemanticCCModel,
+    pairs: TurnedPairs,
+    rows: Sequence[int],
+    epochs: int,
+    config: Config,
+    fabric: Fabric,
 ) -> list[float]:
-    """The LLM's LoRA learns the items' sentences from their visual tokens, which no longer change.
+    """The LLM's LoRA learns the sentences of some pairs from their visual tokens, whose layers no longer change.
 
     Args:
         model: aligned; its visual tokens are brought to the size of the LLM's embeddings.
-        tokens: (n, 2, h, w, c) of the items.
-        items: n of them.
-        epochs: passes over those that the LLM is to tell of.
+        pairs: all pairs.
+        rows: those that the LLM is to tell of.
+        epochs: passes over these.
         config: seed, sentences a visit; optimiser settings but for the rate.
         fabric: device and precision.
 
@@ -230,23 +244,26 @@ def read(
     decoder, rng = model.caption_decoder, random.Random(config.train.seed)
     stages.apply(stages.READ, model)
     parameters = {name: value for name, value in model.named_parameters() if value.requires_grad}
-    rows = [row for row, item in enumerate(items) if item.changed or not model.config.flag_head]
-    asked = dict(zip(rows, _asked(rows), strict=True))
+    some = list(rows[:SIZED_BY])
     with torch.no_grad(), fabric.autocast():
-        parts = [
-            visual_tokens(decoder, tokens[part].to(fabric.device), [asked[row] for row in part]).cpu()
-            for part in (rows[at : at + ENCODED_AT_ONCE] for at in range(0, len(rows), ENCODED_AT_ONCE))
-        ]
-    visual = torch.cat(parts)
-    visual = visual * to_embedding_size(decoder, visual)
+        to_embedding_size(decoder, visual_tokens(decoder, pairs.tokens[some].to(fabric.device), _asked(some)))
 
     def loss_of(given: tuple[Tensor, ...]) -> Tensor:
-        told = [items[row].sentences for row in given[1].tolist()]
+        tokens, numbers, symmetries = given[0], given[1].tolist(), given[2].tolist()
+        asked = _asked(numbers)
+        with torch.no_grad():
+            visual = visual_tokens(decoder, tokens, asked)
+        told = [
+            pairs.sentences[row][symmetry] or () for row, symmetry in zip(numbers, symmetries, strict=True)
+        ]
         drawn = [rng.sample(own, min(config.train.sentences, len(own))) for own in told]
-        return caption_loss(*decoder.teach(given[0], [asked[row] for row in given[1].tolist()], drawn))
+        return caption_loss(*decoder.teach(visual, asked, drawn))
 
-    loader = DataLoader(TensorDataset(visual, torch.tensor(rows)), READ_AT_ONCE, shuffle=True)
-    return minimise("read", fabric, parameters, replace(config.optim, lr=READING_LR), epochs, loader, loss_of)
+    loader = DataLoader(Subset(pairs, rows), READ_AT_ONCE, shuffle=True)
+    return minimise(
+        "read", fabric, parameters, replace(config.optim, lr=READING_LR), epochs,
+        cast("DataLoader[tuple[Tensor, ...]]", loader), loss_of,
+    )  # fmt: skip
 
 
 @torch.no_grad()
