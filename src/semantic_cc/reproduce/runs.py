@@ -15,7 +15,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from semantic_cc.evaluation.evaluate import evaluate
 from semantic_cc.files import write_files
 from semantic_cc.metrics.meteor import find_java
 from semantic_cc.reproduce.digests import code_digest, data_digest, run_digest, scores_digest
-from semantic_cc.reproduce.scales import SCALES, configured, tasks_of
+from semantic_cc.reproduce.scales import SCALES, Scale, configured, tasks_of
 from semantic_cc.reproduce.tables import Kind, Row
 from semantic_cc.training.devices import device_name
 from semantic_cc.training.loop import train
@@ -120,15 +120,9 @@ def trained(shop: Workshop, row: Row, seed: int, name: str) -> Run:
     if config.hardware.nodes > 1:
         raise ConfigError("configuration: reproduce runs on one machine; hardware.nodes must be 1")
     data = shop.digest(shop.data, "train", "val")
-    masks, sentences = tasks_of(config)
-    ours = config.model.method == "semantic-cc"
-    first = scale.first_visits if ours and masks and sentences else 0
-    aligns = ours and sentences and not config.model.qformer.frozen
-    aligned, read = (scale.align_epochs, scale.read_epochs) if aligns else (0, 0)
+    before = pretrainings_of(scale, config)
     start = _start_digest(config, data, scale.cover_epochs)
-    folder = (
-        shop.out / "runs" / run_digest(config, data, encoder=start, first=first, aligned=aligned, read=read)
-    )
+    folder = shop.out / "runs" / run_digest(config, data, encoder=start, **asdict(before))
     record = folder / "trained.json"
     config = _at(config, folder / "train")
     if record.exists():
@@ -139,7 +133,7 @@ def trained(shop: Workshop, row: Row, seed: int, name: str) -> Run:
             shop.say(f"{name}: training in {folder}")
             if start is not None:
                 config = _with_encoder(config, _pretrained_encoder(shop, config, start, scale.cover_epochs))
-            pairs = _steps(config, folder, first, aligned, read, lock)
+            pairs = _steps(config, folder, before, lock)
             facts = {
                 "name": name, "seed": seed, "version": semantic_cc.__version__, "code": code_digest(), "data": data,
                 "device": device_name(config.hardware), "pairs": pairs, "config": to_dict(config),
@@ -174,20 +168,48 @@ def scored(shop: Workshop, run: Run, kind: Kind, name: str) -> dict[str, Any]:
     return report
 
 
-def _steps(config: Config, folder: Path, first: int, aligned: int, read: int, lock: int) -> int:
+@dataclass(frozen=True)
+class Pretrainings:
+    """What a run does before its stages, as `Scale` has it; 0 and None = nothing of it."""
+
+    first: int = 0
+    aligned: int = 0
+    read: int = 0
+    lr: float | None = None
+
+
+def pretrainings_of(scale: Scale, config: Config) -> Pretrainings:
+    """Stage i alone where both tasks are learned; words and reading where there is a Q-Former to teach."""
+    masks, sentences = tasks_of(config)
+    if config.model.method != "semantic-cc" or not sentences:
+        return Pretrainings()
+    first = scale.first_visits if masks else 0
+    if config.model.qformer.frozen or not scale.align_epochs:
+        return Pretrainings(first)
+    return Pretrainings(first, scale.align_epochs, scale.read_epochs, scale.aligned_lr)
+
+
+def _steps(config: Config, folder: Path, before: Pretrainings, lock: int) -> int:
     """A run's pretrainings and the run itself; the pairs that its stages visited."""
     pairs = 0
-    if first:
+    if before.first:
         short = replace(
-            config.train, epochs=1, strategy="three_stage", change_items=first, caption_items=0, joint_items=0
+            config.train,
+            epochs=1,
+            strategy="three_stage",
+            change_items=before.first,
+            caption_items=0,
+            joint_items=0,
         )
         begins = _at(replace(config, train=short), folder / "first")
         pairs = _visits(begins)
         config = _from(config, _train(begins, lock))
-    if aligned:
+    if before.aligned:
         if not (folder / "aligned").exists():
-            align(config, folder / "aligned", aligned, reading=read)
+            align(config, folder / "aligned", before.aligned, reading=before.read)
         config = _from(config, folder / "aligned")
+    if before.lr is not None:
+        config = replace(config, optim=replace(config.optim, lr=before.lr))
     _train(config, lock)
     return pairs + _visits(config)
 

@@ -31,6 +31,7 @@ class Scale:
             task visit as many more.
         align_epochs: passes over the pairs in which the Q-Former learns the sentences' words; 0 = none.
         read_epochs: passes over the changed pairs in which the LLM then learns to read it; 0 = none.
+        aligned_lr: peak learning rate of the stages that go on from this; None = the configuration's.
     """
 
     preset: str
@@ -41,6 +42,7 @@ class Scale:
     first_visits: int = 0
     align_epochs: int = 0
     read_epochs: int = 0
+    aligned_lr: float | None = None
 
 
 SCALES = {
@@ -64,8 +66,9 @@ SCALES = {
         visits=(60, 180, 40),
         cover_epochs=2,
         first_visits=800,
-        align_epochs=8,
+        align_epochs=12,
         read_epochs=1,
+        aligned_lr=2e-4,
     ),
     "tiny": Scale(
         "tiny",
@@ -76,6 +79,7 @@ SCALES = {
         first_visits=2,
         align_epochs=1,
         read_epochs=1,
+        aligned_lr=5e-4,
     ),
 }
 
