@@ -28,6 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="then so many passes in which the LLM learns to read the Q-Former's tokens [none]",
     )  # fmt: skip
     parser.add_argument(
+        "--places", metavar="N", type=positive,
+        help="before --reading so many passes over the pairs whose sentences name a place [none]",
+    )  # fmt: skip
+    parser.add_argument(
         "--pairs", metavar="N", type=positive, help="pairs to draw; all are held in memory [all]"
     )
 
@@ -35,12 +39,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
     from semantic_cc.config import load_config
+    from semantic_cc.errors import ConfigError
     from semantic_cc.files import check_folder
 
+    if arguments.places and not arguments.reading:
+        raise ConfigError("--places says what is read first; give --reading N too")
     config = load_config(arguments.config, parse_flags(arguments.config_flags) | {"data": arguments.data})
     out = check_folder(arguments.out)
     with stdout_for_us():
         from semantic_cc.training.pretraining.align import align
 
-        losses = align(config, out, arguments.epochs, pairs=arguments.pairs, reading=arguments.reading or 0)
+        losses = align(
+            config, out, arguments.epochs,
+            pairs=arguments.pairs, reading=arguments.reading or 0, places=arguments.places or 0,
+        )  # fmt: skip
     say(f"{mean_of_last(losses)}; the model is in {out}")

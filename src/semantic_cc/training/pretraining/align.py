@@ -24,6 +24,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Subset
 
 from semantic_cc.config import Config
+from semantic_cc.data.augment.places import named_places
 from semantic_cc.data.collate import collate
 from semantic_cc.data.items import ChangeDataset
 from semantic_cc.data.opening import open_dataset
@@ -34,6 +35,7 @@ from semantic_cc.model.prompter import INSTRUCTIONS
 from semantic_cc.training import stages
 from semantic_cc.training.devices import fabric_of
 from semantic_cc.training.pretraining.minimise import minimise
+from semantic_cc.training.pretraining.tongue import translate
 from semantic_cc.training.pretraining.turned import TurnedPairs
 from semantic_cc.training.progress import Reporter
 from semantic_cc.training.sampling import default_workers
@@ -49,8 +51,8 @@ ENCODED_AT_ONCE = 16
 """Pairs a batch of the one pass through encoder and neck."""
 READ_AT_ONCE = 8
 """Pairs a step of reading."""
-SIZED_BY = 64
-"""Pairs that tell how large visual tokens are."""
+TRANSLATED_BY = 400
+"""Pairs whose visual tokens the translation is made from."""
 READING_LR = 2e-3
 """Peak learning rate of the LLM's LoRA alone; four times as high as whole caption paths bear."""
 
@@ -63,6 +65,7 @@ def align(
     lr: float = 1e-3,
     pairs: int | None = None,
     reading: int = 0,
+    places: int = 0,
 ) -> list[float]:
     """Trains projection, queries, Q-Former, enhancer and flag head on the words of `config.data`'s train split.
 
@@ -80,6 +83,8 @@ def align(
         pairs: how many pairs, drawn by the configuration's seed; None = all.
         reading: passes over the pairs in which the LLM learns to read the tokens; of each visit it learns
             `train.sentences` sentences, of unchanged pairs none where the model has a flag head.
+        places: passes before these over the pairs whose sentences name a place: there are few of them, and where
+            something is, is the last thing that an LLM learns to read.
 
     Returns:
         The loss of every step, of words and then of reading.
@@ -124,10 +129,12 @@ def align(
     losses = minimise("align", fabric, parameters, replace(config.optim, lr=lr), epochs, loader, loss_of)
     if reading:
         rows = [row for row, item in enumerate(told) if item.changed or not config.model.flag_head]
-        losses += read(model, seen, rows, reading, config, fabric)
+        translate(decoder, _visual_of(decoder, seen, rows[:TRANSLATED_BY], fabric), head.words.weight, known)
+        losses += read(model, seen, rows, places, reading, config, fabric)
     facts = {
         "aligned_epochs": epochs,
         "reading_epochs": reading,
+        "places_epochs": places,
         "aligned_pairs": len(told),
         "seed": config.train.seed,
         "data": config.data,
@@ -189,12 +196,13 @@ class WordHead(nn.Module):
 
     def __init__(self, width: int, count: int) -> None:
         super().__init__()
-        self.read = nn.Sequential(nn.Dropout(0.2), nn.Linear(width, count))
-        nn.init.constant_(self.read[1].bias, -3.0)  # type: ignore[arg-type]  # most words are not told
+        self.dropout = nn.Dropout(0.2)
+        self.words = nn.Linear(width, count)
+        nn.init.constant_(self.words.bias, -3.0)  # most words are not told
 
     def forward(self, visual: Tensor) -> Tensor:
         """(b, q, m) -> logits (b, v)."""
-        return torch.logsumexp(self.read(visual).float(), dim=1)
+        return torch.logsumexp(self.words(self.dropout(visual)).float(), dim=1)
 
 
 def word_loss(
@@ -221,6 +229,7 @@ def read(
     model: SemanticCCModel,
     pairs: TurnedPairs,
     rows: Sequence[int],
+    places: int,
     epochs: int,
     config: Config,
     fabric: Fabric,
@@ -228,10 +237,11 @@ def read(
     """The LLM's LoRA learns the sentences of some pairs from their visual tokens, whose layers no longer change.
 
     Args:
-        model: aligned; its visual tokens are brought to the size of the LLM's embeddings.
+        model: aligned, its visual tokens translated.
         pairs: all pairs.
         rows: those that the LLM is to tell of.
-        epochs: passes over these.
+        places: passes over those of them whose sentences name a place, before all else.
+        epochs: passes over all of them.
         config: seed, sentences a visit; optimiser settings but for the rate.
         fabric: device and precision.
 
@@ -244,9 +254,6 @@ def read(
     decoder, rng = model.caption_decoder, random.Random(config.train.seed)
     stages.apply(stages.READ, model)
     parameters = {name: value for name, value in model.named_parameters() if value.requires_grad}
-    some = list(rows[:SIZED_BY])
-    with torch.no_grad(), fabric.autocast():
-        to_embedding_size(decoder, visual_tokens(decoder, pairs.tokens[some].to(fabric.device), _asked(some)))
 
     def loss_of(given: tuple[Tensor, ...]) -> Tensor:
         tokens, numbers, symmetries = given[0], given[1].tolist(), given[2].tolist()
@@ -259,29 +266,26 @@ def read(
         drawn = [rng.sample(own, min(config.train.sentences, len(own))) for own in told]
         return caption_loss(*decoder.teach(visual, asked, drawn))
 
-    loader = DataLoader(Subset(pairs, rows), READ_AT_ONCE, shuffle=True)
-    return minimise(
-        "read", fabric, parameters, replace(config.optim, lr=READING_LR), epochs,
-        cast("DataLoader[tuple[Tensor, ...]]", loader), loss_of,
-    )  # fmt: skip
+    placed = [row for row in rows if _tells_place(pairs.sentences[row][0] or ())]
+    passes = [placed] * places + [rows] * epochs
+    visits = [row for part in passes for row in rng.sample(part, len(part))]
+    loader = cast("DataLoader[tuple[Tensor, ...]]", DataLoader(Subset(pairs, visits), READ_AT_ONCE))
+    return minimise("read", fabric, parameters, replace(config.optim, lr=READING_LR), 1, loader, loss_of)
+
+
+def _tells_place(sentences: Sequence[str]) -> bool:
+    """Whether most of the sentences name a place in the picture."""
+    return 2 * sum(bool(named_places(sentence)) for sentence in sentences) > len(sentences)
 
 
 @torch.no_grad()
-def to_embedding_size(decoder: CaptionDecoder, visual: Tensor) -> float:
-    """Scales the decoder's visual tokens to the mean norm of the LLM's embeddings; the factor.
-
-    Args:
-        decoder: whose last layer before the LLM, and flag head, are changed: the flag stays as it was.
-        visual: (n, q, m), tokens it gives.
-    """
-    wanted = decoder.llm.get_input_embeddings().weight.float().norm(dim=-1).mean()
-    factor = (wanted / visual.float().norm(dim=-1).mean()).item()
-    last = decoder.enhancer.project if decoder.to_llm is None else decoder.to_llm
-    for weights in last.parameters():
-        weights.mul_(factor)
-    if decoder.flag is not None:
-        cast(nn.Linear, decoder.flag).weight.div_(factor)
-    return factor
+def _visual_of(decoder: CaptionDecoder, pairs: TurnedPairs, rows: Sequence[int], fabric: Fabric) -> Tensor:
+    """Visual tokens of some pairs as they are, (n, q, m)."""
+    parts = [rows[at : at + ENCODED_AT_ONCE] for at in range(0, len(rows), ENCODED_AT_ONCE)]
+    with fabric.autocast():
+        return torch.cat(
+            [visual_tokens(decoder, pairs.tokens[part].to(fabric.device), _asked(part)) for part in parts]
+        )
 
 
 def _asked(rows: Iterable[int]) -> list[str]:
