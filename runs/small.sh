@@ -31,13 +31,14 @@ semantic-cc train --config small --data data/world data/real --out $out/change -
 # Sentences are learned from the world and fewer real tiles: these have fewer things to tell of.
 told="data/world data/told"
 
-# No Q-Former of this size exists either: it learns which words the sentences use, and then the LLM reads it.
+# No Q-Former of this size exists either: it learns which words the sentences use, and then the LLM reads it,
+# where something is before what it is.
 [ -d $out/aligned ] || semantic-cc align --config small --data $told --out $out/aligned \
-  --pairs 4500 --epochs 16 --reading 2 --train.init $out/change/model
+  --pairs 4500 --epochs 16 --places 3 --reading 2 --train.init $out/change/model
 
 # The paper's three stages; every other value is in src/semantic_cc/presets/small.yaml.
 semantic-cc train --config small --data $told --out $out/stages --resume auto $devices \
-  --train.init $out/aligned --optim.lr 2e-4
+  --train.init $out/aligned --optim.lr 2e-4 --train.augment true
 
 # The flag's probability is calibrated on validation pairs; nothing is chosen on the test pairs.
 [ -d $out/model ] || semantic-cc calibrate --model $out/stages/model --data $told --out $out/model
