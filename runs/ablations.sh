@@ -19,7 +19,7 @@ try() {
   [ -f $out/$name.safetensors ] || semantic-cc pretrain --config runs/ablations.yaml --data data/world $pretraining --out $out/$name.safetensors
   semantic-cc train --config runs/ablations.yaml --model.encoder.weights $out/$name.safetensors --data "$@" \
     --out $out/$name --resume auto
-  python runs/real_pairs.py $out/$name/model $crops $pairs | grep F1 | sed "s/^/$name: /"
+  python runs/real_pairs.py $out/$name/model $crops $pairs | grep "over all" | sed "s/^/$name: /"
   python - $name $out/$name/model <<'PY'
 import sys
 
