@@ -129,6 +129,7 @@ def align(
     losses = minimise("align", fabric, parameters, replace(config.optim, lr=lr), epochs, loader, loss_of)
     if reading:
         rows = [row for row, item in enumerate(told) if item.changed or not config.model.flag_head]
+        model.eval()  # tokens as the LLM will see them, without dropout
         translate(decoder, _visual_of(decoder, seen, rows[:TRANSLATED_BY], fabric), head.words.weight, known)
         losses += read(model, seen, rows, places, reading, config, fabric)
     facts = {
@@ -275,7 +276,7 @@ def read(
 
 def _tells_place(sentences: Sequence[str]) -> bool:
     """Whether most of the sentences name a place in the picture."""
-    return 2 * sum(bool(named_places(sentence)) for sentence in sentences) > len(sentences)
+    return 2 * sum(bool(named_places(sentence.lower())) for sentence in sentences) > len(sentences)
 
 
 @torch.no_grad()
