@@ -174,6 +174,7 @@ class Pretrainings:
 
     first: int = 0
     aligned: int = 0
+    batch: int = 0
     read: int = 0
     lr: float | None = None
 
@@ -186,7 +187,7 @@ def pretrainings_of(scale: Scale, config: Config) -> Pretrainings:
     first = scale.first_visits if masks else 0
     if config.model.qformer.frozen or not scale.align_epochs:
         return Pretrainings(first)
-    return Pretrainings(first, scale.align_epochs, scale.read_epochs, scale.aligned_lr)
+    return Pretrainings(first, scale.align_epochs, scale.align_batch, scale.read_epochs, scale.aligned_lr)
 
 
 def _steps(config: Config, folder: Path, before: Pretrainings, lock: int) -> int:
@@ -206,7 +207,7 @@ def _steps(config: Config, folder: Path, before: Pretrainings, lock: int) -> int
         config = _from(config, _train(begins, lock))
     if before.aligned:
         if not (folder / "aligned").exists():
-            align(config, folder / "aligned", before.aligned, reading=before.read)
+            align(config, folder / "aligned", before.aligned, before.batch, reading=before.read)
         config = _from(config, folder / "aligned")
     if before.lr is not None:
         config = replace(config, optim=replace(config.optim, lr=before.lr))

@@ -30,6 +30,7 @@ class Scale:
         first_visits: pairs that stage i visits before all else, where a model learns both tasks; methods with one
             task visit as many more.
         align_epochs: passes over the pairs in which the Q-Former learns the sentences' words; 0 = none.
+        align_batch: pairs a step of that.
         read_epochs: passes over the changed pairs in which the LLM then learns to read it; 0 = none.
         aligned_lr: peak learning rate of the stages that go on from this; None = the configuration's.
     """
@@ -41,6 +42,7 @@ class Scale:
     cover_epochs: int = 0
     first_visits: int = 0
     align_epochs: int = 0
+    align_batch: int = 8
     read_epochs: int = 0
     aligned_lr: float | None = None
 

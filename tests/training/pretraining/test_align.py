@@ -1,5 +1,7 @@
 """Word alignment: it learns the words, leaves the rest alone, and training goes on from what it wrote."""
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -108,4 +110,9 @@ def test_refusals(world_folder: Path, tmp_path: Path) -> None:
         align(load_config("tiny", lora), tmp_path / "x")
     with pytest.raises(DataError):
         align(load_config("tiny", {"data": str(tmp_path / "none")}), tmp_path / "x")
+    still = shutil.copytree(world_folder, tmp_path / "still") / "LevirCCcaptions.json"
+    pairs = json.loads(still.read_text())["images"]
+    still.write_text(json.dumps({"images": [pair for pair in pairs if not pair["changeflag"]]}))
+    with pytest.raises(DataError, match="still: no changed pair for the LLM"):
+        align(load_config("tiny", {"data": str(still.parent)}), tmp_path / "x", reading=1)
     assert not (tmp_path / "x").exists()

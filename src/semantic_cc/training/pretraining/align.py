@@ -27,7 +27,7 @@ from semantic_cc.config import Config
 from semantic_cc.data.augment.places import named_places
 from semantic_cc.data.collate import collate
 from semantic_cc.data.items import ChangeDataset
-from semantic_cc.data.opening import open_dataset
+from semantic_cc.data.opening import open_dataset, roots_of
 from semantic_cc.errors import ConfigError, DataError
 from semantic_cc.losses import caption_loss, flag_loss
 from semantic_cc.metrics.words import words
@@ -91,7 +91,7 @@ def align(
 
     Raises:
         ConfigError: there is no Q-Former, or it is frozen, or SAM is at its random start.
-        DataError: no such dataset, or one without sentences; images of several sizes.
+        DataError: no such dataset, or one without sentences or a changed pair to read of; images of several sizes.
         OutputError: `out` cannot be written.
         TrainingError: the loss is no longer finite, or the LLM has no LoRA to read with.
     """
@@ -109,6 +109,10 @@ def align(
     dataset = ChangeDataset(told)
     if config.model.flag_head:
         require_flags(dataset)
+    tellable = [row for row, item in enumerate(told) if item.changed or not config.model.flag_head]
+    if reading and not tellable:
+        where = " ".join(map(str, roots_of(config.data)))
+        raise DataError(f"{where}: no changed pair for the LLM to read of; leave reading out")
     fabric = fabric_of(config.train.precision)
     torch.manual_seed(config.train.seed)
     model = cast("SemanticCCModel", starting_model(config)).to(fabric.device)
@@ -126,12 +130,13 @@ def align(
         return word_loss(decoder, head, tokens, present[rows, symmetries], changed[rows])
 
     loader = cast("DataLoader[tuple[Tensor, ...]]", DataLoader(seen, batch, shuffle=True))
-    losses = minimise("align", fabric, parameters, replace(config.optim, lr=lr), epochs, loader, loss_of)
+    losses = minimise("align", fabric, parameters, config, lr, epochs, loader, loss_of)
     if reading:
-        rows = [row for row, item in enumerate(told) if item.changed or not config.model.flag_head]
         model.eval()  # tokens as the LLM will see them, without dropout
-        translate(decoder, _visual_of(decoder, seen, rows[:TRANSLATED_BY], fabric), head.words.weight, known)
-        losses += read(model, seen, rows, places, reading, config, fabric)
+        translate(
+            decoder, _visual_of(decoder, seen, tellable[:TRANSLATED_BY], fabric), head.words.weight, known
+        )
+        losses += read(model, seen, tellable, places, reading, config, fabric)
     facts = {
         "aligned_epochs": epochs,
         "reading_epochs": reading,
@@ -271,7 +276,7 @@ def read(
     passes = [placed] * places + [rows] * epochs
     visits = [row for part in passes for row in rng.sample(part, len(part))]
     loader = cast("DataLoader[tuple[Tensor, ...]]", DataLoader(Subset(pairs, visits), READ_AT_ONCE))
-    return minimise("read", fabric, parameters, replace(config.optim, lr=READING_LR), 1, loader, loss_of)
+    return minimise("read", fabric, parameters, config, READING_LR, 1, loader, loss_of)
 
 
 def _tells_place(sentences: Sequence[str]) -> bool:

@@ -7,7 +7,6 @@ thrown away. The result is a file in the Hugging Face layout of SAM's vision wei
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -83,7 +82,7 @@ def pretrain(
         num_workers=default_workers(),
     )
     losses = minimise(
-        "cover", fabric, parameters, replace(config.optim, lr=lr), epochs, loader,
+        "cover", fabric, parameters, config, lr, epochs, loader,
         loss_of=lambda given: cover_loss(encoder, head, *given),
     )  # fmt: skip
     write_encoder(encoder, out)

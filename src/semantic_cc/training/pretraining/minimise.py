@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from lightning.fabric import Fabric
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from semantic_cc.config import OptimConfig
+from semantic_cc.config import Config
 from semantic_cc.errors import TrainingError
-from semantic_cc.training.optim import learning_rate, optimizer_of
+from semantic_cc.training.optim import Updater
 from semantic_cc.training.progress import Reporter
 
 Batch = tuple[Tensor, ...]
@@ -23,7 +24,8 @@ def minimise(
     name: str,
     fabric: Fabric,
     parameters: dict[str, nn.Parameter],
-    optim: OptimConfig,
+    config: Config,
+    lr: float,
     epochs: int,
     loader: DataLoader[Batch],
     loss_of: Callable[[Batch], Tensor],
@@ -34,7 +36,8 @@ def minimise(
         name: shown in the progress.
         fabric: device and precision; batches are moved to its device.
         parameters: what trains, by name.
-        optim: optimiser and schedule, over all epochs.
+        config: optimiser and schedule, over all epochs; precision, as `fabric` has it.
+        lr: peak learning rate, in place of the configuration's.
         epochs: passes.
         loader: gives the batches of a pass.
         loss_of: a batch's loss.
@@ -42,15 +45,14 @@ def minimise(
     Raises:
         TrainingError: the loss is no longer finite.
     """
-    optimizer = optimizer_of(parameters, optim)
     total = epochs * len(loader)
+    optim = replace(config.optim, lr=lr)
+    updater = Updater(parameters, optim, total, scaled=config.train.precision == "float16")
     losses: list[float] = []
     with Reporter(total, 0) as reporter:
         for epoch in range(epochs):
             started = time.perf_counter()
             for batch in loader:
-                for group in optimizer.param_groups:
-                    group["lr"] = learning_rate(len(losses), total, optim)
                 with fabric.autocast():
                     loss = loss_of(tuple(part.to(fabric.device) for part in batch))
                 losses.append(loss.item())
@@ -58,11 +60,10 @@ def minimise(
                     raise TrainingError(
                         f"the loss is not finite in step {len(losses)}; lower the learning rate"
                     )
-                optimizer.zero_grad(set_to_none=True)
-                fabric.backward(loss)
-                if optim.max_grad_norm is not None:
-                    nn.utils.clip_grad_norm_(list(parameters.values()), optim.max_grad_norm)
-                optimizer.step()
+                updater.optimizer.zero_grad(set_to_none=True)
+                updater.backward(loss)
+                updater.gradient_norm()
+                updater.update(len(losses) - 1)
                 seconds, started = time.perf_counter() - started, time.perf_counter()
                 reporter.step(name, epoch + 1, epochs, {"loss": losses[-1]}, seconds, len(batch[0]))
     return losses
