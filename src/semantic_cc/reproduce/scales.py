@@ -42,7 +42,7 @@ class Scale:
     cover_epochs: int = 0
     first_visits: int = 0
     align_epochs: int = 0
-    align_batch: int = 8
+    align_batch: int = 16
     read_epochs: int = 0
     aligned_lr: float | None = None
 
@@ -63,7 +63,7 @@ SCALES = {
         "ten minutes of one CPU core",
         {
             "model": {"encoder": {"patch": 16}},
-            "train": {"epochs": 2, "change_batch": 8, "caption_batch": 12, "joint_batch": 12},
+            "train": {"epochs": 2, "change_batch": 8, "caption_batch": 12, "joint_batch": 12, "sentences": 3},
         },
         visits=(60, 180, 40),
         cover_epochs=2,
