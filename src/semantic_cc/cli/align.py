@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--places", metavar="N", type=positive,
-        help="before --reading so many passes over the pairs whose sentences name a place [none]",
+        help="before --reading so many passes over the pairs that name a place, then half of its visits [none]",
     )  # fmt: skip
     parser.add_argument(
         "--pairs", metavar="N", type=positive, help="pairs to draw; all are held in memory [all]"

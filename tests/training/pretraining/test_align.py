@@ -74,7 +74,8 @@ def test_reading_moves_the_llm_alone_and_learns(world_folder: Path, tmp_path: Pa
     losses = align(config, tmp_path / "read", epochs=2, batch=8, reading=18, places=2)
     assert losses[: len(words)] == words
     read = losses[len(words) :]
-    assert len(read) == 19  # 18 passes over 8 changed pairs, 2 over the two that name a place
+    # eight a step: twice the two pairs that name a place; 18 times eight pairs, each followed by one of those
+    assert len(read) == 37
     assert sum(read[-4:]) < 0.99 * sum(read[:4])  # of a random LLM the LoRA alone
     before, after = (
         load_pretrained(tmp_path / name, merge=False)[0].state_dict() for name in ("words", "read")

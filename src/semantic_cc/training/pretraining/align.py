@@ -10,35 +10,30 @@ Without encoder and neck in the step a visit costs little, so each pair is seen 
 from __future__ import annotations
 
 import random
-import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import torch
-from lightning.fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, Subset
+from torch.utils.data import DataLoader
 
 from semantic_cc.config import Config
-from semantic_cc.data.augment.places import named_places
-from semantic_cc.data.collate import collate
 from semantic_cc.data.items import ChangeDataset
 from semantic_cc.data.opening import open_dataset, roots_of
 from semantic_cc.errors import ConfigError, DataError
-from semantic_cc.losses import caption_loss, flag_loss
+from semantic_cc.losses import flag_loss
 from semantic_cc.metrics.words import words
-from semantic_cc.model.prompter import INSTRUCTIONS
 from semantic_cc.training import stages
 from semantic_cc.training.devices import fabric_of
+from semantic_cc.training.pretraining.cached import all_visual_tokens, encode, instructions_for, visual_tokens
 from semantic_cc.training.pretraining.minimise import minimise
+from semantic_cc.training.pretraining.reading import read
 from semantic_cc.training.pretraining.tongue import translate
 from semantic_cc.training.pretraining.turned import TurnedPairs
-from semantic_cc.training.progress import Reporter
-from semantic_cc.training.sampling import default_workers
 from semantic_cc.training.start import refuse_untrained_foundations, require_flags, starting_model
 
 if TYPE_CHECKING:
@@ -47,14 +42,8 @@ if TYPE_CHECKING:
 
 RARE = 0.005
 """Words of fewer pairs than this share are left out: nothing is learned from a handful."""
-ENCODED_AT_ONCE = 16
-"""Pairs a batch of the one pass through encoder and neck."""
-READ_AT_ONCE = 8
-"""Pairs a step of reading."""
 TRANSLATED_BY = 400
 """Pairs whose visual tokens the translation is made from."""
-READING_LR = 2e-3
-"""Peak learning rate of the LLM's LoRA alone; four times as high as whole caption paths bear."""
 
 
 def align(
@@ -83,8 +72,8 @@ def align(
         pairs: how many pairs, drawn by the configuration's seed; None = all.
         reading: passes over the pairs in which the LLM learns to read the tokens; of each visit it learns
             `train.sentences` sentences, of unchanged pairs none where the model has a flag head.
-        places: passes before these over the pairs whose sentences name a place: there are few of them, and where
-            something is, is the last thing that an LLM learns to read.
+        places: passes before these over the pairs whose sentences name a place, which then are half of the visits
+            (`read`).
 
     Returns:
         The loss of every step, of words and then of reading.
@@ -133,9 +122,8 @@ def align(
     losses = minimise("align", fabric, parameters, config, lr, epochs, loader, loss_of)
     if reading:
         model.eval()  # tokens as the LLM will see them, without dropout
-        translate(
-            decoder, _visual_of(decoder, seen, tellable[:TRANSLATED_BY], fabric), head.words.weight, known
-        )
+        visual = all_visual_tokens(decoder, seen.tokens[tellable[:TRANSLATED_BY]], fabric)
+        translate(decoder, visual, head.words.weight, known)
         losses += read(model, seen, tellable, places, reading, config, fabric)
     facts = {
         "aligned_epochs": epochs,
@@ -172,24 +160,6 @@ def _words_of(texts: Sequence[str]) -> set[str]:
     return {word for text in texts for word in words(text).split()}
 
 
-@torch.no_grad()
-def encode(model: SemanticCCModel, pairs: ChangeDataset, fabric: Fabric) -> Tensor:
-    """Captioning tokens of all pairs after the neck: (n, 2, h, w, c) bfloat16 on the CPU."""
-    model.eval()
-    loader = DataLoader(pairs, ENCODED_AT_ONCE, num_workers=default_workers(), collate_fn=list)
-    rows = []
-    with Reporter(len(loader), 0) as reporter:
-        started = time.perf_counter()
-        for items in loader:
-            given = collate(items).to(fabric.device)
-            with fabric.autocast():
-                tokens = model.tokens(model.encode(given.before, given.after))[1]  # (2b, h, w, c)
-            rows.append(torch.stack(tokens.chunk(2), dim=1).to("cpu", torch.bfloat16))
-            seconds, started = time.perf_counter() - started, time.perf_counter()
-            reporter.step("encode", 1, 1, {}, seconds, len(items))
-    return torch.cat(rows)
-
-
 class WordHead(nn.Module):
     """Reads words off visual tokens: a pair uses a word if one of its tokens tells it.
 
@@ -220,80 +190,7 @@ def word_loss(
         decoder, head: caption path, and the linear layer on its visual tokens.
         tokens: (b, 2, h, w, c), as `encode` gives them. present: (b, v) of 0 and 1. changed: (b,) of 0 and 1.
     """
-    visual = visual_tokens(decoder, tokens, _asked(range(len(tokens))))
+    visual = visual_tokens(decoder, tokens, instructions_for(range(len(tokens))))
     loss = F.binary_cross_entropy_with_logits(head(visual).float(), present)
     flag = decoder.flag_logits(visual)
     return loss if flag is None else loss + flag_loss(flag, changed)
-
-
-def visual_tokens(decoder: CaptionDecoder, tokens: Tensor, asked: list[str]) -> Tensor:
-    """(b, 2, h, w, c), as `encode` gives them, and b instructions -> (b, q, m)."""
-    return decoder.visual_tokens(tokens.float().transpose(0, 1).flatten(0, 1), asked)
-
-
-def read(
-    model: SemanticCCModel,
-    pairs: TurnedPairs,
-    rows: Sequence[int],
-    places: int,
-    epochs: int,
-    config: Config,
-    fabric: Fabric,
-) -> list[float]:
-    """The LLM's LoRA learns the sentences of some pairs from their visual tokens, whose layers no longer change.
-
-    Args:
-        model: aligned, its visual tokens translated.
-        pairs: all pairs.
-        rows: those that the LLM is to tell of.
-        places: passes over those of them whose sentences name a place, before all else.
-        epochs: passes over all of them.
-        config: seed, sentences a visit; optimiser settings but for the rate.
-        fabric: device and precision.
-
-    Returns:
-        The loss of every step.
-
-    Raises:
-        TrainingError: the LLM has no LoRA, or the loss is no longer finite.
-    """
-    decoder, rng = model.caption_decoder, random.Random(config.train.seed)
-    stages.apply(stages.READ, model)
-    parameters = {name: value for name, value in model.named_parameters() if value.requires_grad}
-
-    def loss_of(given: tuple[Tensor, ...]) -> Tensor:
-        tokens, numbers, symmetries = given[0], given[1].tolist(), given[2].tolist()
-        asked = _asked(numbers)
-        with torch.no_grad():
-            visual = visual_tokens(decoder, tokens, asked)
-        told = [
-            pairs.sentences[row][symmetry] or () for row, symmetry in zip(numbers, symmetries, strict=True)
-        ]
-        drawn = [rng.sample(own, min(config.train.sentences, len(own))) for own in told]
-        return caption_loss(*decoder.teach(visual, asked, drawn))
-
-    placed = [row for row in rows if _tells_place(pairs.sentences[row][0] or ())]
-    passes = [placed] * places + [rows] * epochs
-    visits = [row for part in passes for row in rng.sample(part, len(part))]
-    loader = cast("DataLoader[tuple[Tensor, ...]]", DataLoader(Subset(pairs, visits), READ_AT_ONCE))
-    return minimise("read", fabric, parameters, config, READING_LR, 1, loader, loss_of)
-
-
-def _tells_place(sentences: Sequence[str]) -> bool:
-    """Whether most of the sentences name a place in the picture."""
-    return 2 * sum(bool(named_places(sentence.lower())) for sentence in sentences) > len(sentences)
-
-
-@torch.no_grad()
-def _visual_of(decoder: CaptionDecoder, pairs: TurnedPairs, rows: Sequence[int], fabric: Fabric) -> Tensor:
-    """Visual tokens of some pairs as they are, (n, q, m)."""
-    parts = [rows[at : at + ENCODED_AT_ONCE] for at in range(0, len(rows), ENCODED_AT_ONCE)]
-    with fabric.autocast():
-        return torch.cat(
-            [visual_tokens(decoder, pairs.tokens[part].to(fabric.device), _asked(part)) for part in parts]
-        )
-
-
-def _asked(rows: Iterable[int]) -> list[str]:
-    """The instruction of each row: the paper's four in turn."""
-    return [INSTRUCTIONS[row % len(INSTRUCTIONS)] for row in rows]

@@ -1,0 +1,65 @@
+"""Pairs as tokens in memory: encoder and neck run once, the caption path up to the LLM as often as one likes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import torch
+from lightning.fabric import Fabric
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from semantic_cc.data.collate import collate
+from semantic_cc.data.items import ChangeDataset
+from semantic_cc.model.prompter import INSTRUCTIONS
+from semantic_cc.training.progress import Reporter
+from semantic_cc.training.sampling import default_workers
+
+if TYPE_CHECKING:
+    from semantic_cc.model.caption_decoder import CaptionDecoder
+    from semantic_cc.model.semantic_cc import SemanticCCModel
+
+AT_ONCE = 16
+"""Pairs a batch."""
+
+
+@torch.no_grad()
+def encode(model: SemanticCCModel, pairs: ChangeDataset, fabric: Fabric) -> Tensor:
+    """Captioning tokens of all pairs after the neck: (n, 2, h, w, c) bfloat16 on the CPU."""
+    model.eval()
+    loader = DataLoader(pairs, AT_ONCE, num_workers=default_workers(), collate_fn=list)
+    rows = []
+    with Reporter(len(loader), 0) as reporter:
+        started = time.perf_counter()
+        for items in loader:
+            given = collate(items).to(fabric.device)
+            with fabric.autocast():
+                tokens = model.tokens(model.encode(given.before, given.after))[1]  # (2b, h, w, c)
+            rows.append(torch.stack(tokens.chunk(2), dim=1).to("cpu", torch.bfloat16))
+            seconds, started = time.perf_counter() - started, time.perf_counter()
+            reporter.step("encode", 1, 1, {}, seconds, len(items))
+    return torch.cat(rows)
+
+
+def visual_tokens(decoder: CaptionDecoder, tokens: Tensor, instructions: list[str]) -> Tensor:
+    """(b, 2, h, w, c), as `encode` gives them, and b instructions -> (b, q, m)."""
+    return decoder.visual_tokens(tokens.float().transpose(0, 1).flatten(0, 1), instructions)
+
+
+@torch.no_grad()
+def all_visual_tokens(decoder: CaptionDecoder, tokens: Tensor, fabric: Fabric) -> Tensor:
+    """`visual_tokens` of any number of pairs, (n, q, m)."""
+    with fabric.autocast():
+        return torch.cat(
+            [
+                visual_tokens(decoder, part.to(fabric.device), instructions_for(range(len(part))))
+                for part in tokens.split(AT_ONCE)
+            ]
+        )
+
+
+def instructions_for(rows: Iterable[int]) -> list[str]:
+    """The instruction of each row: the paper's four in turn."""
+    return [INSTRUCTIONS[row % len(INSTRUCTIONS)] for row in rows]
