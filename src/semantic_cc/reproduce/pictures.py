@@ -64,9 +64,8 @@ def draw(name: str, shop: Workshop) -> list[Path]:
     files = {}
     for ending, facts in (("png", {"Software": None}), ("pdf", {"CreationDate": None})):
         content = io.BytesIO()
-        figure.savefig(
-            content, format=ending, dpi=_DPI, metadata=facts
-        )  # without the date: the same bytes again
+        # tight: the last sentence may take one line more; without the date: the same bytes again
+        figure.savefig(content, format=ending, dpi=_DPI, metadata=facts, bbox_inches="tight")
         files[f"{name}-{shop.scale}.{ending}"] = content.getvalue()
     return write_files(shop.out, files)
 
