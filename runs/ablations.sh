@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What real texture, unrelated single-date pairs and the encoder's pretraining are worth to the mask, at a small
-# budget (ablations.yaml; some seven minutes of one core each): building F1 on real crops and on the drawn world.
+# budget (ablations.yaml; some fifteen minutes of one core each): building F1 on real crops and on the drawn world.
 # docs/log.md has what came out. The parts of the architecture and the stages: `semantic-cc reproduce table2|table4`.
 #
 #   runs/ablations.sh LEVIR_CD LEVIR_CC      # as runs/real_pairs.py wants them; after runs/small.sh made its data

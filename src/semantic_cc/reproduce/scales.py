@@ -59,8 +59,8 @@ SCALES = {
         "every method that reads SAM starts from the same encoder, pretrained here on land cover; FC-Siam-diff, "
         "ChangeFormer and IDET have encoders of their own, which start at random; every run visits the same number "
         "of pairs, Semantic-CC's stage i before the others among them; its Q-Former is pretrained here on the words "
-        "of the training sentences, and its language model on reading it; tokens of 16 px, so that a run takes about "
-        "ten minutes of one CPU core",
+        "of the training sentences, and its language model on reading it; tokens of 16 px, so that a run takes ten "
+        "to twenty minutes of one CPU core",
         {
             "model": {"encoder": {"patch": 16}},
             "train": {"epochs": 2, "change_batch": 8, "caption_batch": 12, "joint_batch": 12, "sentences": 3},

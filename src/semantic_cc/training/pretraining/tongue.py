@@ -55,7 +55,7 @@ def translate(decoder: CaptionDecoder, visual: Tensor, directions: Tensor, known
     for loud, gain in LOUD:
         told = [row for row, word in enumerate(known) if word in loud]
         if told:
-            change = louder(torch.linalg.solve(change.T, directions[told].float().T).T, gain) @ change
+            change = louder(moved(directions[told].float(), change), gain) @ change
     size = embeddings.norm(dim=-1).mean() / ((tokens - centre) @ change.T).norm(dim=-1).mean()
     change *= size
     last = cast(nn.Linear, decoder.enhancer.project if decoder.to_llm is None else decoder.to_llm)
@@ -64,7 +64,7 @@ def translate(decoder: CaptionDecoder, visual: Tensor, directions: Tensor, known
     if decoder.flag is not None:
         flag = cast(nn.Linear, decoder.flag)
         flag.bias.add_(flag.weight[0] @ centre)
-        flag.weight.copy_(torch.linalg.solve(change.T, flag.weight[0])[None])
+        flag.weight.copy_(moved(flag.weight, change))
 
 
 def whitening(centred: Tensor) -> tuple[Tensor, Tensor]:
@@ -81,6 +81,11 @@ def nearest_rotation(sources: Tensor, targets: Tensor) -> Tensor:
     """The orthogonal (m, m) that turns the directions of sources (v, m) towards those of targets (v, m)."""
     left, _, right = torch.linalg.svd(F.normalize(targets, dim=1).T @ F.normalize(sources, dim=1))
     return left @ right
+
+
+def moved(directions: Tensor, change: Tensor) -> Tensor:
+    """(k, m), which tell of changed tokens what `directions` (k, m) told of them before."""
+    return torch.linalg.solve(change.T, directions.T).T
 
 
 def louder(directions: Tensor, gain: float) -> Tensor:
