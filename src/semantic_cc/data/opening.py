@@ -36,7 +36,7 @@ def open_dataset(data: Data, split: str, *, skip_missing: bool = False) -> Chang
         for item in index(root, split, skip_missing)
     ]
     if not items:
-        raise DataError(f"{' '.join(map(str, roots))}: no {split} items; check the split and the images")
+        raise DataError(f"{name_of(data)}: no {split} items; check the split and the images")
     return ChangeDataset(items)
 
 
@@ -52,3 +52,8 @@ def index(root: Path, split: str, skip_missing: bool = False) -> list[Item]:
 def roots_of(data: Data) -> list[Path]:
     """The datasets in `data`, one or several."""
     return [Path(data)] if isinstance(data, str | Path) else [Path(root) for root in data]
+
+
+def name_of(data: Data) -> str:
+    """How reports and messages name `data`: its paths, one after the other."""
+    return " ".join(map(str, roots_of(data)))

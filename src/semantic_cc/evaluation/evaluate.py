@@ -14,7 +14,7 @@ from torch.utils.data import Subset
 
 from semantic_cc.data.collate import Batch, collate
 from semantic_cc.data.items import ChangeDataset
-from semantic_cc.data.opening import Data, index, open_dataset, roots_of
+from semantic_cc.data.opening import Data, index, name_of, open_dataset, roots_of
 from semantic_cc.data.progress import Progress
 from semantic_cc.errors import DataError
 from semantic_cc.evaluation.masks import class_indices, true_classes
@@ -86,7 +86,7 @@ def evaluate(
     )
     report: dict[str, Any] = {
         "model": {"name": info.name, "digest": info.digest, "training": info.training},
-        "data": " ".join(map(str, roots_of(data))),
+        "data": name_of(data),
         "split": split,
         "pairs": len(result.sentences),
         "limit": limit,

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from torch.utils.data import Subset
 
 from semantic_cc.data.items import ChangeDataset
-from semantic_cc.data.opening import Data, open_dataset, roots_of
+from semantic_cc.data.opening import Data, name_of, open_dataset
 from semantic_cc.data.progress import Progress
 from semantic_cc.errors import ConfigError, DataError
 from semantic_cc.evaluation.evaluate import predict_all
@@ -55,7 +55,7 @@ def calibrate(
     with torch.no_grad():
         head.weight.mul_(a)
         head.bias.mul_(a).add_(c)
-    facts = {"scale": a, "offset": c, "data": " ".join(map(str, roots_of(data))), "pairs": len(pairs)}
+    facts = {"scale": a, "offset": c, "data": name_of(data), "pairs": len(pairs)}
     training = {**info.training, "flag_calibration": facts}
     save_pretrained(loaded, out, name=info.name, training=training, dtype=torch.float32)
     return a, c

@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader
 
 from semantic_cc.config import Config
 from semantic_cc.data.items import ChangeDataset
-from semantic_cc.data.opening import open_dataset, roots_of
+from semantic_cc.data.opening import name_of, open_dataset
 from semantic_cc.errors import ConfigError, DataError
 from semantic_cc.losses import flag_loss
 from semantic_cc.metrics.words import words
@@ -100,8 +100,7 @@ def align(
         require_flags(dataset)
     tellable = [row for row, item in enumerate(told) if item.changed or not config.model.flag_head]
     if reading and not tellable:
-        where = " ".join(map(str, roots_of(config.data)))
-        raise DataError(f"{where}: no changed pair for the LLM to read of; leave reading out")
+        raise DataError(f"{name_of(config.data)}: no changed pair for the LLM to read of; leave reading out")
     fabric = fabric_of(config.train.precision)
     torch.manual_seed(config.train.seed)
     model = cast("SemanticCCModel", starting_model(config)).to(fabric.device)
