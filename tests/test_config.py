@@ -272,6 +272,7 @@ RULES: dict[str, tuple[dict[str, Any], str]] = {
         {"model": {"qformer": {"positions": True}}},
         "qformer.positions needs qformer.encoder_width",
     ),
+    "details": ({"model": {"change_decoder": {"detail": -1}}}, "change_decoder.detail must not be"),
     "batch": ({"train": {"joint_batch": 0}}, r"train\.\*_batch must be at least 1"),
     "items": ({"train": {"caption_items": -1}}, r"train\.\*_items must not be negative"),
     "validation": ({"train": {"val_items": -1}}, "train.val_items must not be negative"),

@@ -46,7 +46,8 @@ def test_equation_6(classes: int, shake: Callable[[nn.Module], None]) -> None:
         fused.append(F.interpolate(y, (4 * h, 4 * w), mode="bilinear", align_corners=False))
     logits = F.conv2d(torch.cat(fused, 1), decoder.classify.weight, decoder.classify.bias)
     expected = F.interpolate(logits, (16 * h, 16 * w), mode="bilinear", align_corners=False)
-    assert_close(decoder(torch.cat([before, after])), expected)
+    pictures = torch.rand(2, 2, 3, 16 * h, 16 * w)
+    assert_close(decoder(torch.cat([before, after]), *pictures), expected)
 
 
 def test_the_papers_channels() -> None:
@@ -68,4 +69,38 @@ def test_tokens_of_8_pixels_have_levels_of_the_same_strides() -> None:
         assert_close(part.resample(x), level)
     shapes = [tuple(part.resample(x).shape[2:]) for part in decoder.levels]
     assert shapes == [(10, 8), (5, 4), (3, 2), (2, 1)]
-    assert decoder(tokens).shape == (1, 3, 40, 32)
+    assert decoder(tokens, *torch.rand(2, 1, 3, 40, 32)).shape == (1, 3, 40, 32)
+
+
+def test_details_start_as_no_correction_and_padded_pictures_are_cut() -> None:
+    decoder = ChangeDecoder(token_width=8, width=6, classes=3, patch=8, detail=4)
+    tokens, pictures = torch.randn(4, 5, 4, 8), torch.rand(2, 2, 3, 37, 30)
+    found = decoder(tokens, *pictures)
+    assert found.shape == (2, 3, 37, 30)
+    detail, decoder.detail = decoder.detail, None
+    assert_close(found, decoder(tokens, *pictures), rtol=0, atol=0)
+    nn.init.normal_(detail.correction.weight)
+    decoder.detail = detail
+    assert not torch.equal(found, decoder(tokens, *pictures))
+
+
+def test_only_details_place_an_edge_to_the_pixel() -> None:
+    """A roof whose edges lie on no cell of any level, under tokens that are the same everywhere."""
+    roof = torch.zeros(1, 32, 32)
+    roof[:, 7:21, 9:26] = 1
+    before, after = torch.zeros(1, 3, 32, 32), roof.expand(1, 3, 32, 32)
+    wrong = {}
+    for width in (0, 8):
+        torch.manual_seed(0)
+        decoder = ChangeDecoder(token_width=8, width=8, classes=1, patch=8, detail=width)
+        optimizer = torch.optim.AdamW(decoder.parameters(), lr=1e-2)
+        for _ in range(60):
+            loss = F.binary_cross_entropy_with_logits(
+                decoder(torch.ones(2, 4, 4, 8), before, after)[:, 0], roof
+            )
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        found = decoder(torch.ones(2, 4, 4, 8), before, after)[:, 0] > 0
+        wrong[width] = int((found != roof.bool()).sum())
+    assert wrong[8] < wrong[0] / 3

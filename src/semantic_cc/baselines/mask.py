@@ -17,7 +17,7 @@ class MaskModel(ChangeModel):
     """A change detection method, all of it in `change_decoder`, but for SAM's encoder where it has one.
 
     Without SAM the change decoder is a `networks.ChangeNetwork`, (b, 3, H, W) twice to (b, K, H, W); with it, it takes
-    SAM's tokens (2b, h, w, e) to (b, K, p h, p w), as Semantic-CC's does.
+    SAM's tokens (2b, h, w, e) too, as Semantic-CC's does.
 
     A pair is called changed where any pixel is. The heatmap is the probability that a pixel changed: there is no tier
     of features that these methods have in common.
@@ -67,4 +67,4 @@ class MaskModel(ChangeModel):
         if not self.config.has_sam:
             return self.change_decoder(before, after)
         features = self.encode(before, after) if features is None else features
-        return self.change_decoder(features.change)[..., : before.shape[-2], : before.shape[-1]]
+        return self.change_decoder(features.change, before, after)

@@ -41,6 +41,7 @@ def check(config: Config | ModelConfig) -> None:
             neck.similarity == "tensor" and (neck.directions, neck.attention) != ("cd_to_cc", "bilinear"),
             "neck.similarity tensor needs neck.directions cd_to_cc and neck.attention bilinear",
         ),
+        (model.change_decoder.detail < 0, "change_decoder.detail must not be negative"),
         (
             not _splits(model.qformer.width, model.qformer.heads),
             "qformer.width must be a multiple of qformer.heads",

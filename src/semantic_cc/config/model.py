@@ -88,10 +88,12 @@ class ChangeDecoderConfig:
     Args:
         width: channels of each pyramid level.
         classes: 1 = building change (binary, eq. 9); 3 = none, road, building (LEVIR-MCI).
+        detail: channels of the layers that correct its logits from the pictures, along edges; 0 = none (the paper).
     """
 
     width: int = 512
     classes: Literal[1, 3] = 1
+    detail: int = 0
 
 
 @dataclass(frozen=True)

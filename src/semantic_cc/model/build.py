@@ -171,7 +171,7 @@ def build_neck(config: NeckConfig, encoder: EncoderConfig) -> AggregationNeck:
 def build_change_decoder(config: ModelConfig) -> ChangeDecoder:
     """SimpleFPN decoder over SAM's neck width."""
     encoder, decoder = config.encoder, config.change_decoder
-    return ChangeDecoder(encoder.change_width, decoder.width, decoder.classes, encoder.patch)
+    return ChangeDecoder(encoder.change_width, decoder.width, decoder.classes, encoder.patch, decoder.detail)
 
 
 def build_caption_decoder(

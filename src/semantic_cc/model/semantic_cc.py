@@ -64,7 +64,7 @@ class SemanticCCModel(ChangeModel):
         change_tokens, caption_tokens = self.tokens(features)
         mask = None
         if change and self.change_decoder is not None and change_tokens is not None:
-            mask = self.change_decoder(change_tokens)[..., : before.shape[-2], : before.shape[-1]]
+            mask = self.change_decoder(change_tokens, before, after)
         if sentences is None or instructions is None:
             return ModelOutput(mask)
         visual = self.caption_decoder.visual_tokens(caption_tokens, instructions)
@@ -93,7 +93,7 @@ class SemanticCCModel(ChangeModel):
         size = before.shape[-2], before.shape[-1]
         change_tokens, caption_tokens = self.tokens(self.encode(before, after))
         encoded = time.perf_counter()
-        probabilities = self._class_probabilities(change_tokens, size)
+        probabilities = self._class_probabilities(change_tokens, before, after)
         masked = time.perf_counter()
         flag, answers = self._answers(caption_tokens, asked)
         said = time.perf_counter()
@@ -115,16 +115,16 @@ class SemanticCCModel(ChangeModel):
         change_tokens, caption_tokens = self.tokens(self.encode(before, after))
         first = self._visual_tokens(caption_tokens, INSTRUCTIONS[0])
         return Location(
-            class_probabilities=self._class_probabilities(change_tokens, size),
+            class_probabilities=self._class_probabilities(change_tokens, before, after),
             change_probability=self._flag(first),
             heatmap=difference_map(caption_tokens, size, self.config.encoder.patch),
         )
 
-    def _class_probabilities(self, tokens: Tensor | None, size: tuple[int, int]) -> Tensor | None:
-        """Change tokens -> (b, 2 or 3, H, W), None with the change task off."""
+    def _class_probabilities(self, tokens: Tensor | None, before: Tensor, after: Tensor) -> Tensor | None:
+        """Change tokens and pictures -> (b, 2 or 3, H, W), None with the change task off."""
         if self.change_decoder is None or tokens is None:
             return None
-        return class_probabilities(self.change_decoder(tokens)[..., : size[0], : size[1]].float())
+        return class_probabilities(self.change_decoder(tokens, before, after).float())
 
     def _visual_tokens(self, tokens: Tensor, instruction: str) -> Tensor:
         """What the LLM reads of each pair; the instruction reaches it where the Q-Former reads text."""

@@ -13,6 +13,7 @@ joint      both       L_cc + lambda L_cd      neck
 together   both       L_cc + lambda L_cd      what stages change and caption train (Table IV)
 alone      sentences  L_cc                    caption's parts, and image encoder and BCSF, which no
                                               other stage would train (change task off)
+mask       label      L_cd                    change decoder: nothing that the sentences depend on
 align      sentences  of their words          caption's parts but for neck and LLM (a pretraining,
                                               in no epoch)
 read       sentences  L_cc                    the LLM's LoRA (likewise)
@@ -141,6 +142,7 @@ TOGETHER = Stage(
     (encoder, neck_of_change, neck_of_caption, change_decoder, caption_decoder),
 )
 ALONE = Stage("caption", "caption", False, True, (encoder, caption_decoder))
+MASK = Stage("mask", "change", True, False, (change_decoder,))
 ALIGN = Stage("align", "caption", False, False, (caption_path,))
 READ = Stage("read", "caption", False, True, (llm_lora,))
 COMPARED_CAPTION = Stage("caption", "caption", False, True, (encoder, compared_method))
@@ -148,7 +150,7 @@ COMPARED_CHANGE = Stage("change", "change", True, False, (encoder, compared_meth
 
 
 def stages_of(
-    strategy: Literal["three_stage", "two_stage", "one_stage"], config: ModelConfig
+    strategy: Literal["three_stage", "two_stage", "one_stage", "mask"], config: ModelConfig
 ) -> tuple[Stage, ...]:
     """The stages of each epoch, in order. With the change task off only captioning remains.
 
@@ -162,6 +164,7 @@ def stages_of(
         "three_stage": (CHANGE, CAPTION, JOINT),
         "two_stage": (CHANGE, CAPTION),
         "one_stage": (TOGETHER,),
+        "mask": (MASK,),
     }[strategy]
 
 
