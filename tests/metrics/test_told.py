@@ -17,6 +17,8 @@ THREE = ("three houses are built", "houses appear beside the road", "3 trees are
         ("a house and two buildings are built", THREE, 1),  # three buildings, however they are called
         ("many houses are built", ("five houses are built",), 1),
         ("four houses are built", ("rows of houses are built", "some houses appear"), 1),
+        ("a residential area with many houses is built", ("four houses are built",), 1),
+        ("a residential area and two houses are built", ("two houses are built",), 0),
         ("there is no difference", THREE, 0),
     ],
 )

@@ -67,7 +67,6 @@ TABLE = {
     ),
     "paper, one stage": (PAPER_LIKE, "one_stage", [("together", either(LORA, "neck", MASK, TEXT))]),
     "tiny, one stage": ({}, "one_stage", [("together", either(FULL, "neck", MASK, WHOLE_TEXT))]),
-    "masks after all else": ({"change_decoder": {"detail": 8}}, "mask", [("mask", MASK)]),
     "paper, captions alone": (PAPER_LIKE | ALONE, "three_stage", [("caption", either(LORA, TEXT))]),
     "tiny, captions alone": (ALONE, "three_stage", [("caption", either(FULL_WITHOUT_NECK, WHOLE_TEXT))]),
     "enhancer before": (

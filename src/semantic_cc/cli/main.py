@@ -22,10 +22,12 @@ from semantic_cc.cli import (
     demo,
     describe,
     evaluate,
+    guide,
     pretrain,
     publish,
     reproduce,
     score,
+    sharpen,
     synth,
     train,
     weights,
@@ -33,8 +35,8 @@ from semantic_cc.cli import (
 from semantic_cc.errors import InputError, SemanticCCError
 
 COMMANDS = (
-    describe, batch, demo, synth, data, pretrain, align, train, calibrate, evaluate, score, reproduce, publish,
-    weights,
+    describe, batch, demo, synth, data, pretrain, align, train, sharpen, guide, calibrate,
+    evaluate, score, reproduce, publish, weights,
 )  # fmt: skip
 """Modules with NAME, HELP, `add_arguments(parser)` and `run(arguments) -> None`."""
 

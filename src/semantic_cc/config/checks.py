@@ -41,6 +41,7 @@ def check(config: Config | ModelConfig) -> None:
             neck.similarity == "tensor" and (neck.directions, neck.attention) != ("cd_to_cc", "bilinear"),
             "neck.similarity tensor needs neck.directions cd_to_cc and neck.attention bilinear",
         ),
+        (model.llm.beams < 1, "llm.beams must be at least 1"),
         (model.change_decoder.detail < 0, "change_decoder.detail must not be negative"),
         (
             not _splits(model.qformer.width, model.qformer.heads),
@@ -119,6 +120,10 @@ def _of_method(model: ModelConfig) -> list[tuple[bool, str]]:
             f"model.method {method} gives a mask alone: model.change_task must be on",
         ),
         (
+            len(model.evidence) > 0 and method != "semantic-cc",
+            f"model.method {method} has no head for words: model.evidence must be empty",
+        ),
+        (
             model.flag_head and method != "semantic-cc",
             f"model.method {method} has no change-flag head: model.flag_head must be off",
         ),
@@ -127,7 +132,7 @@ def _of_method(model: ModelConfig) -> list[tuple[bool, str]]:
             f"model.method {method} reads the encoder without BCSF: model.encoder.bcsf must be off",
         ),
         (
-            model.decoding == "consensus" and method != "semantic-cc",
+            model.decoding != "greedy" and method != "semantic-cc",
             f"model.method {method} reads no instruction: model.decoding must be greedy",
         ),
         (

@@ -155,6 +155,7 @@ class LLMConfig:
         lora_targets: names of the linear layers that get adapters.
         dtype: type of the frozen base weights.
         max_new_tokens: longest answer, in tokens.
+        beams: sentences held while one is written, read when model.decoding is beam.
         random_width: hidden width of the random LLaMA.
         random_layers: layers of the random LLaMA.
         random_seed: seed of the random LLaMA's weights.
@@ -166,6 +167,7 @@ class LLMConfig:
     lora_targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj")
     dtype: Literal["float32", "bfloat16"] = "bfloat16"
     max_new_tokens: int = 48
+    beams: int = 4
     random_width: int = 32
     random_layers: int = 2
     random_seed: int = 0
@@ -226,7 +228,10 @@ class ModelConfig:
         llm: language model.
         baseline: the compared methods' sizes.
         flag_head: the optional change-flag head on the mean of the visual tokens.
-        decoding: consensus over the four instructions (the multi-output ensemble), or greedy under one.
+        evidence: words that a head reads off the visual tokens (semantic-cc guide trains it); by how much likelier
+            than usual they make a word is added to its log-odds while a sentence is written. None = no head (paper).
+        decoding: consensus over the four instructions (the multi-output ensemble); greedy under one; or beam, the
+            likeliest of `llm.beams` sentences under one.
     """
 
     method: Literal[
@@ -243,7 +248,8 @@ class ModelConfig:
     llm: LLMConfig = field(default_factory=LLMConfig)
     baseline: BaselineConfig = field(default_factory=BaselineConfig)
     flag_head: bool = False
-    decoding: Literal["consensus", "greedy"] = "consensus"
+    evidence: tuple[str, ...] = ()
+    decoding: Literal["consensus", "greedy", "beam"] = "consensus"
 
     @property
     def writes(self) -> bool:

@@ -31,15 +31,14 @@ class TrainConfig:
 
     Args:
         init: folder of a trained model to go on from, under a new schedule; null = start anew.
-        strategy: three stages (paper), two (i, ii), one (everything together), or mask: the change decoder alone on
-            a trained model, whose sentences stay as they are.
+        strategy: three stages (paper), two (i, ii), or one (everything together).
         epochs: each epoch runs every stage once.
         change_batch: items of a step of stage i, over all devices.
         caption_batch: items of a step of stage ii, over all devices.
         joint_batch: items of a step of stage iii and of the one-stage strategy, over all devices.
         accumulate: pieces that each device cuts its share of a step into; their gradients add up, so that the
             step is the same and takes less memory.
-        change_items: items stage i (or mask) draws per epoch; null = all, 0 = the stage is left out.
+        change_items: items stage i draws per epoch; null = all, 0 = the stage is left out.
         caption_items: items stage ii draws per epoch; null = all, 0 = the stage is left out.
         joint_items: items stage iii (or the single stage) draws per epoch; null = all, 0 = left out.
         sentences: sentences of a pair that stages with captions draw at each visit, at most all it has.
@@ -67,7 +66,7 @@ class TrainConfig:
     """
 
     init: str | None = None
-    strategy: Literal["three_stage", "two_stage", "one_stage", "mask"] = "three_stage"
+    strategy: Literal["three_stage", "two_stage", "one_stage"] = "three_stage"
     epochs: int = 300
     change_batch: int = 1
     caption_batch: int = 1

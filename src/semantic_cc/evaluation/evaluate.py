@@ -111,8 +111,9 @@ def evaluate(
 
 
 def _decoding(config: ModelConfig) -> str:
-    beam = 1 if config.has_llm else config.baseline.beam
-    return config.decoding if beam == 1 else f"beam-{beam}"
+    if config.has_llm:
+        return f"beam-{config.llm.beams}" if config.decoding == "beam" else config.decoding
+    return config.decoding if config.baseline.beam == 1 else f"beam-{config.baseline.beam}"
 
 
 def score(

@@ -33,7 +33,7 @@ def told(predictions: Mapping[str, str], references: Mapping[str, Sequence[str]]
     """Counts and places of the predictions held against the references', for JSON.
 
     A count is that of the buildings in a sentence: 1, 2, 3 or more, as a numeral or as "some", "many" or "rows"; a
-    plural alone tells none. It is right if a reference tells the same. Places are the halves, corners or the middle
+    plural alone tells none, but "a residential area with many houses" tells many. It is right if a reference tells the same. Places are the halves, corners or the middle
     where anything is said to have come or gone; they are right if there are some and references tell each of them.
 
     Args:
@@ -58,10 +58,12 @@ def told(predictions: Mapping[str, str], references: Mapping[str, Sequence[str]]
 
 def _counts(claims: Sequence[Claim]) -> set[int]:
     """The number of buildings that a sentence tells, `EXACT` + 1 for any above; empty where it tells none."""
-    counted = [claim for claim in claims if claim.thing == BUILDING]
-    if not counted or not all(claim.counted for claim in counted):
+    buildings = [claim for claim in claims if claim.thing == BUILDING]
+    if any(claim.counted and claim.most is None for claim in buildings):
+        return {EXACT + 1}  # whatever stands beside "some" or "many" makes them no fewer
+    if not buildings or not all(claim.counted for claim in buildings):
         return set()
-    return {min(sum(claim.least if claim.most else EXACT + 1 for claim in counted), EXACT + 1)}
+    return {min(sum(claim.least for claim in buildings), EXACT + 1)}
 
 
 def _places(claims: Sequence[Claim]) -> set[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 
@@ -19,6 +20,7 @@ from semantic_cc.model.caption_decoder import CaptionDecoder
 from semantic_cc.model.change_decoder import ChangeDecoder
 from semantic_cc.model.encoder import BitemporalEncoder, filtered_layers
 from semantic_cc.model.enhancer import Enhancer
+from semantic_cc.model.hybrid import FINE
 from semantic_cc.model.method import ChangeModel
 from semantic_cc.model.neck import (
     AggregationNeck,
@@ -33,6 +35,7 @@ from semantic_cc.model.semantic_cc import SemanticCCModel
 from semantic_cc.model.weights import LanguageModel, load_llm
 from semantic_cc.model.weights.parts import Part, load_part, read_named
 from semantic_cc.model.weights.shapes import qformer_part, sam_vision
+from semantic_cc.model.word_head import WordHead
 
 
 def build_model(
@@ -171,7 +174,10 @@ def build_neck(config: NeckConfig, encoder: EncoderConfig) -> AggregationNeck:
 def build_change_decoder(config: ModelConfig) -> ChangeDecoder:
     """SimpleFPN decoder over SAM's neck width."""
     encoder, decoder = config.encoder, config.change_decoder
-    return ChangeDecoder(encoder.change_width, decoder.width, decoder.classes, encoder.patch, decoder.detail)
+    return ChangeDecoder(
+        encoder.change_width, decoder.width, decoder.classes, encoder.patch,
+        detail=decoder.detail, fine=FINE if encoder.hybrid else 0,
+    )  # fmt: skip
 
 
 def build_caption_decoder(
@@ -205,15 +211,26 @@ def build_caption_decoder(
         ),
         to_llm=nn.Linear(qformer.width, llm_width) if before else None,
         flag=nn.Linear(llm_width, 1) if config.flag_head else None,
+        evidence=silent_head(llm_width, qformer.queries, config) if config.evidence else None,
+        words=config.evidence,
         llm=llm.model,
         prompter=Prompter(llm.tokenizer, TEMPLATES[config.llm.template]),
         max_new_tokens=config.llm.max_new_tokens,
+        beams=config.llm.beams if config.decoding == "beam" else 1,
     )
     if "qformer" in parts:
         load_part(qformer_part(decoder.queries, decoder.ln_vision, decoder.qformer), parts["qformer"])
     if "enhancer" in parts:
         start_from_projection(decoder, parts["enhancer"])
     return decoder
+
+
+def silent_head(width: int, tokens: int, config: ModelConfig) -> WordHead:
+    """A head over so many tokens that speaks for no word, nor against it, before it is trained."""
+    head = WordHead(width, len(config.evidence))
+    nn.init.zeros_(head.words.weight)
+    nn.init.constant_(head.words.bias, -math.log(tokens))  # its answer is a logsumexp over the tokens
+    return head
 
 
 def start_from_projection(decoder: CaptionDecoder, weights: Part) -> None:

@@ -15,10 +15,12 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 
+from semantic_cc.errors import ConfigError
 from semantic_cc.model.enhancer import Enhancer
 from semantic_cc.model.prompter import Prompter
 from semantic_cc.model.qformer import QFormer, sine_positions
-from semantic_cc.model.writing import contiguous_head, teach_sentences, write_sentences
+from semantic_cc.model.word_head import WordHead
+from semantic_cc.model.writing import Evidence, contiguous_head, teach_sentences, write_sentences
 
 
 class CaptionDecoder(nn.Module):
@@ -32,9 +34,15 @@ class CaptionDecoder(nn.Module):
         enhancer: eq. 8, at the width of its position.
         to_llm: `Linear d -> m` where the enhancer stands before the Q-Former, else None.
         flag: the optional change-flag head, a linear m -> 1.
+        evidence: the optional head that reads some words off the visual tokens.
+        words: these words; each is one token of the LLM.
         llm: any causal LM of transformers.
         prompter: template and tokenizer of that LLM.
         max_new_tokens: longest answer.
+        beams: sentences held while one is written; 1 = greedy.
+
+    Raises:
+        ConfigError: one of the words is several tokens.
     """
 
     def __init__(
@@ -46,9 +54,12 @@ class CaptionDecoder(nn.Module):
         enhancer: Enhancer,
         to_llm: nn.Module | None,
         flag: nn.Module | None,
+        evidence: WordHead | None,
+        words: Sequence[str],
         llm: PreTrainedModel,
         prompter: Prompter,
         max_new_tokens: int,
+        beams: int = 1,
     ) -> None:
         super().__init__()
         self.project = project
@@ -58,9 +69,12 @@ class CaptionDecoder(nn.Module):
         self.enhancer = enhancer
         self.to_llm = to_llm
         self.flag = flag
+        self.evidence = evidence
+        self.word_ids = [_one_token(prompter, word) for word in words]
         self.llm = llm
         self.prompter = prompter
         self.max_new_tokens = max_new_tokens
+        self.beams = beams
         contiguous_head(llm)
 
     @property
@@ -138,9 +152,23 @@ class CaptionDecoder(nn.Module):
 
     @torch.no_grad()
     def generate(self, visual: Tensor, instructions: list[str], use_cache: bool = True) -> list[str]:
-        """Greedy sentences for (b, q, m) under b instructions."""
-        prompts = self._prompts(visual, instructions)
-        return write_sentences(self.llm, self.prompter, prompts, self.max_new_tokens, use_cache)
+        """Sentences for (b, q, m) under b instructions."""
+        prompts, evidence = self._prompts(visual, instructions), None
+        if self.evidence is not None:
+            ids = torch.tensor(self.word_ids, device=visual.device)
+            evidence = Evidence(ids, self.evidence(visual))
+        return write_sentences(
+            self.llm, self.prompter, prompts, self.max_new_tokens, use_cache, self.beams, evidence
+        )
+
+
+def _one_token(prompter: Prompter, word: str) -> int:
+    ids = prompter.ids(f" {word}")
+    if len(ids) != 1:
+        raise ConfigError(
+            f"model.evidence: {word!r} is {len(ids)} tokens of the language model; leave it out"
+        )
+    return ids[0]
 
 
 def consensus(sentences: list[str]) -> str:

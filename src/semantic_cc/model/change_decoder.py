@@ -1,7 +1,7 @@
 """Change detection decoder (paper III-D, eq. 6): SimpleFPN over the joined dates, fused at stride 4.
 
-Legend: b pairs, p pixels a side of a token, h = H/p, w = W/p, e channels of a date's tokens, K classes, f channels of the
-four levels together.
+Legend: b pairs, p pixels a side of a token, h = H/p, w = W/p, e channels of a date's tokens, K classes, f channels of
+the four levels together.
 """
 
 from __future__ import annotations
@@ -63,38 +63,50 @@ class PyramidLevel(nn.Module):
 
 
 class Detail(nn.Module):
-    """Corrects the logits along edges, which strides of 4 px cannot place, from the pictures themselves (not in the paper).
+    """Corrects the logits along edges, which tokens and strides of 4 px cannot place; not in the paper.
 
-    Four convolutions at stride 2, which see 14 px around a pixel. It starts as no correction at all.
+    Three convolutions at stride 4 over the levels and, of a hybrid encoder, its finest features; then three at
+    stride 2 with the pictures. It starts as no correction at all.
 
     Args:
         fused: channels f of the levels.
+        fine: channels of a hybrid encoder's finest features of one date; 0 = there are none.
         width: its own channels.
         classes: K.
     """
 
-    def __init__(self, fused: int, width: int, classes: int) -> None:
+    def __init__(self, fused: int, fine: int, width: int, classes: int) -> None:
         super().__init__()
-        self.fused = nn.Conv2d(fused, width, 1)
-        self.pictures = nn.Conv2d(2 * 3 * 4, width, 3, padding=1)
-        self.convs = nn.Sequential(
-            ChannelNorm(width),
-            nn.GELU(),
-            nn.Conv2d(width, width, 3, padding=1),
-            ChannelNorm(width),
-            nn.GELU(),
-            nn.Conv2d(width, width, 3, padding=1),
-            nn.GELU(),
+        self.norm = ChannelNorm(2 * fine) if fine else None
+        self.coarse = nn.Sequential(
+            nn.Conv2d(fused + 2 * fine, width, 1), ChannelNorm(width), nn.GELU(), *_conv(width), *_conv(width)
         )
+        self.pictures = nn.Conv2d(2 * 3 * 4, width, 3, padding=1)
+        self.convs = nn.Sequential(ChannelNorm(width), nn.GELU(), *_conv(width), *_conv(width))
         self.correction = nn.Conv2d(width, 4 * classes, 1)
         nn.init.zeros_(self.correction.weight)
         nn.init.zeros_(self.correction.bias)  # type: ignore[arg-type]
 
-    def forward(self, fused: Tensor, before: Tensor, after: Tensor) -> Tensor:
-        """Levels (b, f, H/4, W/4) and both pictures (b, 3, H, W) in [0, 1] -> (b, K, H, W), to be added."""
+    def forward(self, fused: Tensor, fine: Tensor | None, before: Tensor, after: Tensor) -> Tensor:
+        """What is to be added to the logits.
+
+        Args:
+            fused: the levels, (b, f, H/4, W/4).
+            fine: (2b, c, H/4, W/4), before first.
+            before, after: (b, 3, H, W) in [0, 1].
+
+        Returns:
+            (b, K, H, W).
+        """
+        if self.norm is not None and fine is not None:
+            fused = torch.cat([fused, self.norm(torch.cat(fine.chunk(2), dim=1))], dim=1)
         seen = self.pictures(F.pixel_unshuffle(2 * torch.cat([before, after], dim=1) - 1, 2))
-        told = _resize(self.fused(fused), (seen.shape[2], seen.shape[3]))
+        told = _resize(self.coarse(fused), (seen.shape[2], seen.shape[3]))
         return F.pixel_shuffle(self.correction(self.convs(seen + told)), 2)
+
+
+def _conv(width: int) -> tuple[nn.Module, ...]:
+    return nn.Conv2d(width, width, 3, padding=1), ChannelNorm(width), nn.GELU()
 
 
 class ChangeDecoder(nn.Module):
@@ -106,17 +118,29 @@ class ChangeDecoder(nn.Module):
         classes: K; 1 = one logit of change.
         patch: p, 8 or 16; the levels' strides are 4 to 32 px whatever it is.
         detail: channels of `Detail`; 0 = the paper's decoder, which has none.
+        fine: channels of a hybrid encoder's finest features, which `Detail` reads; 0 = there are none.
     """
 
-    def __init__(self, token_width: int, width: int, classes: int, patch: int = 16, detail: int = 0) -> None:
+    def __init__(
+        self, token_width: int, width: int, classes: int, patch: int = 16, detail: int = 0, fine: int = 0
+    ) -> None:
         super().__init__()
         self.patch = patch
         self.levels = nn.ModuleList(PyramidLevel(2 * token_width, s, width, patch) for s in STRIDES)
         self.classify: nn.Module = nn.Conv2d(4 * width, classes, 1)
-        self.detail = Detail(4 * width, detail, classes) if detail else None
+        self.detail = Detail(4 * width, fine, detail, classes) if detail else None
 
-    def forward(self, tokens: Tensor, before: Tensor, after: Tensor) -> Tensor:
-        """Tokens (2b, h, w, e), before first, and the pictures (b, 3, H, W) in [0, 1] -> logits (b, K, H, W)."""
+    def forward(self, tokens: Tensor, before: Tensor, after: Tensor, fine: Tensor | None = None) -> Tensor:
+        """The logits of a change.
+
+        Args:
+            tokens: (2b, h, w, e), before first.
+            before, after: the pictures, (b, 3, H, W) in [0, 1].
+            fine: a hybrid encoder's finest features, (2b, c, H/4, W/4).
+
+        Returns:
+            (b, K, H, W).
+        """
         first, second = tokens.permute(0, 3, 1, 2).chunk(2)
         x = torch.cat([first, second], dim=1)  # (b, 2e, h, w)
         h, w = self.patch * x.shape[2], self.patch * x.shape[3]
@@ -125,7 +149,7 @@ class ChangeDecoder(nn.Module):
         logits = _resize(self.classify(fused), (h, w))
         if self.detail is not None:
             pictures = pad_to_patches(before, self.patch), pad_to_patches(after, self.patch)
-            logits = logits + self.detail(fused, *pictures)
+            logits = logits + self.detail(fused, fine, *pictures)
         return logits[..., : before.shape[-2], : before.shape[-1]]
 
 

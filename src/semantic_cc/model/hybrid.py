@@ -28,6 +28,8 @@ STAGES = (  # kernel, stride, expansion, channels, blocks
 """EfficientNet-Lite0 up to stride 16."""
 LEVELS = {1: 4, 2: 8, 4: 16}
 """Stage whose output is read -> its stride."""
+FINE = 24
+"""Channels of the finest level, at stride 4."""
 BATCH_NORM_EPS = 1e-3
 
 
@@ -109,13 +111,18 @@ class HybridEmbedding(nn.Conv2d):
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        """(b, 3, H, W) standardised, sides multiples of the patch -> (b, width, H / patch, W / patch)."""
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+        """(b, 3, H, W) standardised, sides multiples of the patch -> tokens and the trunk's finest level.
+
+        Returns:
+            (b, width, H / patch, W / patch) and (b, `FINE`, H / 4, W / 4).
+        """
         x = super().forward(pixels)
         size = x.shape[-2:]
-        levels = [_at_tokens(level, size) for level in self.trunk(pixels * self.std + self.mean)]
-        normed = [norm(level) for norm, level in zip(self.norms, levels, strict=True)]
-        return x + self.join(torch.cat(normed, dim=-1)).permute(0, 3, 1, 2)
+        levels = self.trunk(pixels * self.std + self.mean)
+        parts = [_at_tokens(level, size) for level in levels]
+        normed = [norm(part) for norm, part in zip(self.norms, parts, strict=True)]
+        return x + self.join(torch.cat(normed, dim=-1)).permute(0, 3, 1, 2), levels[0]
 
 
 def _at_tokens(level: Tensor, size: torch.Size) -> Tensor:

@@ -64,7 +64,7 @@ class SemanticCCModel(ChangeModel):
         change_tokens, caption_tokens = self.tokens(features)
         mask = None
         if change and self.change_decoder is not None and change_tokens is not None:
-            mask = self.change_decoder(change_tokens, before, after)
+            mask = self.change_decoder(change_tokens, before, after, features.fine)
         if sentences is None or instructions is None:
             return ModelOutput(mask)
         visual = self.caption_decoder.visual_tokens(caption_tokens, instructions)
@@ -83,17 +83,18 @@ class SemanticCCModel(ChangeModel):
 
         Args:
             before, after: (b, 3, H, W) float in [0, 1].
-            instructions: what to ask; None = the four of the paper under consensus decoding, the first
-                of them under greedy decoding. Of several answers the closest to the others is chosen.
+            instructions: what to ask; None = the four of the paper under consensus decoding, else the
+                first of them. Of several answers the closest to the others is chosen.
         """
         asked = list(
             instructions or (INSTRUCTIONS if self.config.decoding == "consensus" else INSTRUCTIONS[:1])
         )
         start = time.perf_counter()
         size = before.shape[-2], before.shape[-1]
-        change_tokens, caption_tokens = self.tokens(self.encode(before, after))
+        features = self.encode(before, after)
+        change_tokens, caption_tokens = self.tokens(features)
         encoded = time.perf_counter()
-        probabilities = self._class_probabilities(change_tokens, before, after)
+        probabilities = self._class_probabilities(change_tokens, before, after, features.fine)
         masked = time.perf_counter()
         flag, answers = self._answers(caption_tokens, asked)
         said = time.perf_counter()
@@ -112,19 +113,22 @@ class SemanticCCModel(ChangeModel):
     def locate(self, before: Tensor, after: Tensor) -> Location:
         """Mask and flag of a batch as `predict` gives them, and no sentence: the LLM does not run."""
         size = before.shape[-2], before.shape[-1]
-        change_tokens, caption_tokens = self.tokens(self.encode(before, after))
+        features = self.encode(before, after)
+        change_tokens, caption_tokens = self.tokens(features)
         first = self._visual_tokens(caption_tokens, INSTRUCTIONS[0])
         return Location(
-            class_probabilities=self._class_probabilities(change_tokens, before, after),
+            class_probabilities=self._class_probabilities(change_tokens, before, after, features.fine),
             change_probability=self._flag(first),
             heatmap=difference_map(caption_tokens, size, self.config.encoder.patch),
         )
 
-    def _class_probabilities(self, tokens: Tensor | None, before: Tensor, after: Tensor) -> Tensor | None:
-        """Change tokens and pictures -> (b, 2 or 3, H, W), None with the change task off."""
+    def _class_probabilities(
+        self, tokens: Tensor | None, before: Tensor, after: Tensor, fine: Tensor | None
+    ) -> Tensor | None:
+        """What the change decoder reads -> (b, 2 or 3, H, W), None with the change task off."""
         if self.change_decoder is None or tokens is None:
             return None
-        return class_probabilities(self.change_decoder(tokens, before, after).float())
+        return class_probabilities(self.change_decoder(tokens, before, after, fine).float())
 
     def _visual_tokens(self, tokens: Tensor, instruction: str) -> Tensor:
         """What the LLM reads of each pair; the instruction reaches it where the Q-Former reads text."""

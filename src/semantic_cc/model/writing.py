@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import chain
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
-from transformers import PreTrainedModel
+from transformers import LogitsProcessor, LogitsProcessorList, PreTrainedModel
 
 from semantic_cc.model.prompter import Prompter
 
@@ -65,6 +66,28 @@ def teach_sentences(
     return logits, torch.tensor(targets, device=device)
 
 
+class Evidence(LogitsProcessor):
+    """Adds to the log-odds of some words until a sentence has them (as K2T does: Pascual et al., EMNLP Findings 2021).
+
+    Args:
+        ids: (v,) tokens of the words.
+        odds: (b, v), what is added for each of b prompts.
+    """
+
+    def __init__(self, ids: Tensor, odds: Tensor) -> None:
+        self.ids = ids
+        self.odds = odds
+
+    def of_beams(self, beams: int) -> Evidence:
+        """The same where each prompt has so many rows, one after the other."""
+        return Evidence(self.ids, self.odds.repeat_interleave(beams, dim=0))
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """Tokens so far (b, t) and scores (b, V) -> scores (b, V)."""
+        said = (input_ids[:, :, None] == self.ids).any(dim=1)
+        return scores.index_add(1, self.ids, self.odds.masked_fill(said, 0).to(scores))
+
+
 @torch.no_grad()
 def write_sentences(
     llm: PreTrainedModel,
@@ -72,8 +95,19 @@ def write_sentences(
     prompts: Sequence[Tensor],
     max_new_tokens: int,
     use_cache: bool = True,
+    beams: int = 1,
+    evidence: Evidence | None = None,
 ) -> list[str]:
-    """Greedy sentences after b prompts (t_i, m)."""
+    """The likeliest sentences after b prompts.
+
+    Args:
+        llm, prompter: the language model with its tokens.
+        prompts: b rows (t_i, m).
+        max_new_tokens: longest answer.
+        use_cache: whether keys and values are kept from token to token.
+        beams: sentences held while one is written, of which the likeliest counts, whatever its length; 1 = greedy.
+        evidence: what speaks for some words beside the prompt.
+    """
     embeds = pad_sequence(list(prompts), batch_first=True, padding_side="left")
     mask = pad_sequence(
         [torch.ones(len(row), dtype=torch.long, device=embeds.device) for row in prompts],
@@ -81,7 +115,9 @@ def write_sentences(
         padding_side="left",
     )
     end, stop_id = prompter.template.end, prompter.end_id
-    stop = {"stop_strings": [end]} if stop_id is None else {"eos_token_id": stop_id}
+    options: dict[str, Any] = {"stop_strings": [end]} if stop_id is None else {"eos_token_id": stop_id}
+    if beams > 1:
+        options["length_penalty"] = 0.0  # per token, the longest sentence wins
     ids = llm.generate(
         inputs_embeds=embeds,
         attention_mask=mask,
@@ -91,7 +127,9 @@ def write_sentences(
         use_cache=use_cache,
         pad_token_id=prompter.ids(end)[0],
         tokenizer=prompter.tokenizer,
-        **stop,
+        num_beams=beams,
+        logits_processor=None if evidence is None else LogitsProcessorList([evidence.of_beams(beams)]),
+        **options,
     )
     return [prompter.sentence(row) for row in ids.tolist()]
 

@@ -62,7 +62,12 @@ SCALES = {
         "of the training sentences, and its language model on reading it; tokens of 16 px, so that a run takes ten "
         "to twenty minutes of one CPU core",
         {
-            "model": {"encoder": {"patch": 16}, "change_decoder": {"detail": 0}},
+            "model": {
+                "encoder": {"patch": 16},
+                "change_decoder": {"detail": 0},
+                "evidence": [],
+                "decoding": "consensus",
+            },
             "train": {"epochs": 2, "change_batch": 8, "caption_batch": 12, "joint_batch": 12, "sentences": 3},
         },
         visits=(60, 180, 40),
@@ -128,6 +133,5 @@ def _items(config: Config, visits: tuple[int, int, int], first: int) -> tuple[in
             "three_stage": visits,
             "two_stage": (change + joint - joint // 2, caption + joint // 2, 0),
             "one_stage": (0, 0, sum(visits)),
-            "mask": (sum(visits), 0, 0),
         }[config.train.strategy],
     }[tasks_of(config)]

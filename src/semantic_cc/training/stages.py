@@ -13,10 +13,10 @@ joint      both       L_cc + lambda L_cd      neck
 together   both       L_cc + lambda L_cd      what stages change and caption train (Table IV)
 alone      sentences  L_cc                    caption's parts, and image encoder and BCSF, which no
                                               other stage would train (change task off)
-mask       label      L_cd                    change decoder: nothing that the sentences depend on
 align      sentences  of their words          caption's parts but for neck and LLM (a pretraining,
                                               in no epoch)
 read       sentences  L_cc                    the LLM's LoRA (likewise)
+sharpen    label      L_cd                    change decoder (likewise)
 caption,   sentences  L_cc or                 of a method that Semantic-CC is compared with: image
 change     or label   L_cd                    encoder and all that no language model gives
 ========== ========== ======================= =====================================================
@@ -142,7 +142,7 @@ TOGETHER = Stage(
     (encoder, neck_of_change, neck_of_caption, change_decoder, caption_decoder),
 )
 ALONE = Stage("caption", "caption", False, True, (encoder, caption_decoder))
-MASK = Stage("mask", "change", True, False, (change_decoder,))
+SHARPEN = Stage("sharpen", "change", True, False, (change_decoder,))
 ALIGN = Stage("align", "caption", False, False, (caption_path,))
 READ = Stage("read", "caption", False, True, (llm_lora,))
 COMPARED_CAPTION = Stage("caption", "caption", False, True, (encoder, compared_method))
@@ -150,7 +150,7 @@ COMPARED_CHANGE = Stage("change", "change", True, False, (encoder, compared_meth
 
 
 def stages_of(
-    strategy: Literal["three_stage", "two_stage", "one_stage", "mask"], config: ModelConfig
+    strategy: Literal["three_stage", "two_stage", "one_stage"], config: ModelConfig
 ) -> tuple[Stage, ...]:
     """The stages of each epoch, in order. With the change task off only captioning remains.
 
@@ -164,7 +164,6 @@ def stages_of(
         "three_stage": (CHANGE, CAPTION, JOINT),
         "two_stage": (CHANGE, CAPTION),
         "one_stage": (TOGETHER,),
-        "mask": (MASK,),
     }[strategy]
 
 

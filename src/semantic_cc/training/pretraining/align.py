@@ -27,6 +27,7 @@ from semantic_cc.data.opening import name_of, open_dataset
 from semantic_cc.errors import ConfigError, DataError
 from semantic_cc.losses import flag_loss
 from semantic_cc.metrics.words import words
+from semantic_cc.model.word_head import WordHead
 from semantic_cc.training import stages
 from semantic_cc.training.devices import fabric_of
 from semantic_cc.training.pretraining.cached import all_visual_tokens, encode, instructions_for, visual_tokens
@@ -157,27 +158,6 @@ def uses(known: Sequence[str], alternatives: Sequence[Sequence[str] | None]) -> 
 
 def _words_of(texts: Sequence[str]) -> set[str]:
     return {word for text in texts for word in words(text).split()}
-
-
-class WordHead(nn.Module):
-    """Reads words off visual tokens: a pair uses a word if one of its tokens tells it.
-
-    The LLM attends to tokens by what they hold, so each of them has to tell its place itself; a layer over all
-    tokens at once would know the place by the token's number.
-
-    Args:
-        width: m. count: v, the words.
-    """
-
-    def __init__(self, width: int, count: int) -> None:
-        super().__init__()
-        self.dropout = nn.Dropout(0.2)
-        self.words = nn.Linear(width, count)
-        nn.init.constant_(self.words.bias, -3.0)  # most words are not told
-
-    def forward(self, visual: Tensor) -> Tensor:
-        """(b, q, m) -> logits (b, v)."""
-        return torch.logsumexp(self.words(self.dropout(visual)).float(), dim=1)
 
 
 def word_loss(

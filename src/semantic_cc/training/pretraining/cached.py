@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,7 +11,7 @@ from lightning.fabric import Fabric
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from semantic_cc.data.collate import collate
+from semantic_cc.data.collate import Batch, collate
 from semantic_cc.data.items import ChangeDataset
 from semantic_cc.model.prompter import INSTRUCTIONS
 from semantic_cc.training.progress import Reporter
@@ -26,26 +26,43 @@ AT_ONCE = 16
 
 
 @torch.no_grad()
-def encode(model: SemanticCCModel, pairs: ChangeDataset, fabric: Fabric) -> Tensor:
-    """Captioning tokens of all pairs after the neck: (n, 2, h, w, c) bfloat16 on the CPU."""
+def encoded(
+    model: SemanticCCModel, pairs: ChangeDataset, fabric: Fabric
+) -> Iterator[tuple[Batch, Tensor | None, Tensor, Tensor | None]]:
+    """Batch by batch: the pairs, their change and captioning tokens after the neck, and the encoder's fine features."""
     model.eval()
     loader = DataLoader(pairs, AT_ONCE, num_workers=default_workers(), collate_fn=list)
-    rows = []
     with Reporter(len(loader), 0) as reporter:
         started = time.perf_counter()
         for items in loader:
             given = collate(items).to(fabric.device)
             with fabric.autocast():
-                tokens = model.tokens(model.encode(given.before, given.after))[1]  # (2b, h, w, c)
-            rows.append(torch.stack(tokens.chunk(2), dim=1).to("cpu", torch.bfloat16))
+                features = model.encode(given.before, given.after)
+                change, caption = model.tokens(features)
+            yield given, change, caption, features.fine
             seconds, started = time.perf_counter() - started, time.perf_counter()
             reporter.step("encode", 1, 1, {}, seconds, len(items))
-    return torch.cat(rows)
+
+
+def encode(model: SemanticCCModel, pairs: ChangeDataset, fabric: Fabric) -> Tensor:
+    """Captioning tokens of all pairs after the neck: (n, 2, h, w, c) bfloat16 on the CPU."""
+    parts = [by_pair(caption) for _, _, caption, _ in encoded(model, pairs, fabric)]
+    return torch.cat([part.to("cpu", torch.bfloat16) for part in parts])
+
+
+def by_pair(x: Tensor) -> Tensor:
+    """(2b, ...), before first -> (b, 2, ...)."""
+    return torch.stack(x.chunk(2), dim=1)
+
+
+def by_date(x: Tensor) -> Tensor:
+    """(b, 2, ...) -> (2b, ...) float32, before first."""
+    return x.float().transpose(0, 1).flatten(0, 1)
 
 
 def visual_tokens(decoder: CaptionDecoder, tokens: Tensor, instructions: list[str]) -> Tensor:
     """(b, 2, h, w, c), as `encode` gives them, and b instructions -> (b, q, m)."""
-    return decoder.visual_tokens(tokens.float().transpose(0, 1).flatten(0, 1), instructions)
+    return decoder.visual_tokens(by_date(tokens), instructions)
 
 
 @torch.no_grad()

@@ -1,0 +1,36 @@
+"""Train the head that tells the writer of a sentence which words the visual tokens speak for (model.evidence).
+
+Nothing else of the model changes. Without this command the head speaks for no word.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from semantic_cc.cli.console import add_data, mean_of_last, positive, say, stdout_for_us
+
+NAME = "guide"
+HELP = "train the head that speaks for places and numbers"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the command's arguments."""
+    parser.add_argument("--model", metavar="NAME|DIR", required=True, help="a shipped model or a folder")
+    add_data(parser, "a dataset with sentences, or several")
+    parser.add_argument("--out", metavar="DIR", required=True, help="folder for the model")
+    parser.add_argument("--epochs", metavar="N", type=positive, default=12, help="passes over the pairs [12]")
+    parser.add_argument(
+        "--pairs", metavar="N", type=positive, help="changed pairs to draw; all are held in memory [all]"
+    )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Runs the command."""
+    from semantic_cc.files import check_folder
+
+    out = check_folder(arguments.out)
+    with stdout_for_us():
+        from semantic_cc.training.pretraining.guide import guide
+
+        losses = guide(arguments.model, arguments.data, out, arguments.epochs, arguments.pairs)
+    say(f"{mean_of_last(losses)}; the model is in {out}")

@@ -1,0 +1,36 @@
+"""Train the mask decoder of a trained model alone, for sharper edges; its sentences stay as they are.
+
+Encoder and neck run once for each pair of the train split, and what they say is held in memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from semantic_cc.cli.console import add_data, mean_of_last, positive, say, stdout_for_us
+
+NAME = "sharpen"
+HELP = "train the mask decoder alone, for sharper edges"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the command's arguments."""
+    parser.add_argument("--model", metavar="NAME|DIR", required=True, help="a shipped model or a folder")
+    add_data(parser, "a dataset with masks, or several")
+    parser.add_argument("--out", metavar="DIR", required=True, help="folder for the sharpened model")
+    parser.add_argument("--epochs", metavar="N", type=positive, default=10, help="passes over the pairs [10]")
+    parser.add_argument(
+        "--pairs", metavar="N", type=positive, help="pairs to draw; all are held in memory [all]"
+    )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Runs the command."""
+    from semantic_cc.files import check_folder
+
+    out = check_folder(arguments.out)
+    with stdout_for_us():
+        from semantic_cc.training.pretraining.sharpen import sharpen
+
+        losses = sharpen(arguments.model, arguments.data, out, arguments.epochs, arguments.pairs)
+    say(f"{mean_of_last(losses)}; the model is in {out}")

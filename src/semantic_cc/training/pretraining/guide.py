@@ -1,0 +1,122 @@
+"""The head that tells the writer of a sentence which words the visual tokens speak for (`model.evidence`).
+
+A small language model follows what is likely to be said more than what the tokens say; a linear layer on the same
+tokens knows places and numbers better. What it answers is how much likelier than usual a word is, in log-odds, so
+that words without evidence keep the language model's.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, TensorDataset
+
+from semantic_cc.config import Config
+from semantic_cc.data.items import ChangeDataset
+from semantic_cc.data.opening import Data, name_of, open_dataset
+from semantic_cc.errors import ConfigError, DataError
+from semantic_cc.model.checkpoint import load_pretrained, save_pretrained
+from semantic_cc.model.word_head import WordHead
+from semantic_cc.training.devices import fabric_of
+from semantic_cc.training.pretraining.align import uses
+from semantic_cc.training.pretraining.cached import AT_ONCE, encode, instructions_for, visual_tokens
+from semantic_cc.training.pretraining.minimise import minimise
+from semantic_cc.training.pretraining.turned import TurnedPairs
+
+if TYPE_CHECKING:
+    from lightning.fabric import Fabric
+
+    from semantic_cc.model.semantic_cc import SemanticCCModel
+
+LOOKS = 4
+"""Symmetries under which each pair is seen."""
+LR = 3e-3
+"""Peak learning rate, for tokens of `SIZE`."""
+SIZE = 20.0
+"""Length that tokens are brought to while the head learns, whatever the LLM's embeddings have."""
+
+
+def guide(
+    model: str | Path, data: Data, out: Path, epochs: int = 12, pairs: int | None = None, seed: int = 0
+) -> list[float]:
+    """Writes `model` with its evidence head trained on the changed pairs of `data`'s train split; nothing else changes.
+
+    Args:
+        model: a shipped name, or a folder that `save_pretrained` wrote.
+        data: a dataset with sentences, or several.
+        out: folder for the model.
+        epochs: passes over the pairs, each seen under `LOOKS` symmetries of the square.
+        pairs: how many pairs, drawn by `seed`; None = all.
+        seed: of pairs, symmetries and order.
+
+    Returns:
+        The loss of every step.
+
+    Raises:
+        ConfigError: the model has no such head (`model.evidence`).
+        DataError: no such dataset, or one without changed pairs that are told of; images of several sizes.
+        CheckpointError: no such model. OutputError: `out` cannot be written.
+        TrainingError: the loss is no longer finite.
+    """
+    loaded, info = load_pretrained(model, merge=False)
+    if not info.config.evidence:
+        raise ConfigError(
+            f"{model}: the model has no head to guide it; name words as model.evidence and train it anew"
+        )
+    items = [item for item in open_dataset(data, "train").items if item.changed and item.sentences]
+    if not items:
+        raise DataError(f"{name_of(data)}: no changed train pair with sentences to learn words from")
+    if pairs is not None and pairs < len(items):
+        items = random.Random(seed).sample(items, pairs)
+    config = Config()
+    fabric = fabric_of(config.train.precision)
+    torch.manual_seed(seed)
+    loaded = cast("SemanticCCModel", loaded).to(fabric.device)
+    tokens = encode(loaded, ChangeDataset([replace(item, label=None) for item in items]), fabric)
+    seen = TurnedPairs(tokens, [item.sentences for item in items], seed)
+    visual, present = looks(loaded, seen, fabric)
+    size = SIZE / visual.float().norm(dim=-1).mean().item()
+    head = WordHead(visual.shape[-1], len(info.config.evidence)).to(fabric.device)
+
+    def loss_of(given: tuple[Tensor, ...]) -> Tensor:
+        return F.binary_cross_entropy_with_logits(head(size * given[0].float()), given[1])
+
+    loader = cast(
+        "DataLoader[tuple[Tensor, ...]]", DataLoader(TensorDataset(visual, present), 32, shuffle=True)
+    )
+    losses = minimise("guide", fabric, dict(head.named_parameters()), config, LR, epochs, loader, loss_of)
+    usual = torch.logit(present.mean(dim=0), eps=1 / (2 * len(present))).to(fabric.device)
+    own = loaded.caption_decoder.evidence
+    assert own is not None  # the configuration names words
+    with torch.no_grad():
+        own.words.weight.copy_(size * head.words.weight)
+        own.words.bias.copy_(head.words.bias - usual)
+    facts = {"epochs": epochs, "pairs": len(items), "seed": seed, "data": name_of(data)}
+    training = {**info.training, "evidence": facts}
+    save_pretrained(loaded, out, name=info.name, training=training, dtype=torch.float32)
+    return losses
+
+
+@torch.no_grad()
+def looks(model: SemanticCCModel, seen: TurnedPairs, fabric: Fabric) -> tuple[Tensor, Tensor]:
+    """Each of n pairs under `LOOKS` symmetries.
+
+    Returns:
+        Visual tokens (LOOKS n, q, m) bfloat16 and which of v words the sentences use, (LOOKS n, v) float32.
+    """
+    decoder, known = model.caption_decoder, model.config.evidence
+    visual, present = [], []
+    for _ in range(LOOKS):
+        for given, rows, symmetries in DataLoader(seen, AT_ONCE):
+            with fabric.autocast():
+                part = visual_tokens(decoder, given.to(fabric.device), instructions_for(rows.tolist()))
+            visual.append(part.to("cpu", torch.bfloat16))
+            told = zip(rows.tolist(), symmetries.tolist(), strict=True)
+            present.append(uses(known, [seen.sentences[row][symmetry] for row, symmetry in told]))
+    return torch.cat(visual), torch.cat(present)
