@@ -66,6 +66,8 @@ PAPER: dict[str, Any] = {
     "llm.lora_targets": ("q_proj", "k_proj", "v_proj"),
     "flag_head": False,
     "decoding": "consensus",
+    "evidence": (),
+    "change_decoder.detail": 0,
 }
 
 
@@ -272,6 +274,7 @@ RULES: dict[str, tuple[dict[str, Any], str]] = {
         {"model": {"qformer": {"positions": True}}},
         "qformer.positions needs qformer.encoder_width",
     ),
+    "beams": ({"model": {"llm": {"beams": 0}}}, "llm.beams must be at least 1"),
     "details": ({"model": {"change_decoder": {"detail": -1}}}, "change_decoder.detail must not be"),
     "batch": ({"train": {"joint_batch": 0}}, r"train\.\*_batch must be at least 1"),
     "items": ({"train": {"caption_items": -1}}, r"train\.\*_items must not be negative"),

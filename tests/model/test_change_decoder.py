@@ -78,6 +78,7 @@ def test_details_start_as_no_correction_and_padded_pictures_are_cut() -> None:
     found = decoder(tokens, *pictures)
     assert found.shape == (2, 3, 37, 30)
     detail, decoder.detail = decoder.detail, None
+    assert detail is not None
     assert_close(found, decoder(tokens, *pictures), rtol=0, atol=0)
     nn.init.normal_(detail.correction.weight)
     decoder.detail = detail

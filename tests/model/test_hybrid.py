@@ -15,7 +15,7 @@ from semantic_cc.config import load_config
 from semantic_cc.errors import ConfigError
 from semantic_cc.model.build import build_model
 from semantic_cc.model.encoder import PIXEL_MEAN, PIXEL_STD
-from semantic_cc.model.hybrid import HybridEmbedding, Trunk, start_from_imagenet
+from semantic_cc.model.hybrid import FINE, HybridEmbedding, Trunk, start_from_imagenet
 from semantic_cc.model.weights.parts import read_part
 from semantic_cc.training import stages
 from semantic_cc.training.pretraining.cover import pretrain
@@ -57,9 +57,11 @@ def test_tokens_are_patches_plus_levels(patch: int, height: int, width: int) -> 
     embedding = HybridEmbedding(12, patch, PIXEL_MEAN, PIXEL_STD)
     images = torch.rand(2, 3, height, width)
     mean, std = (torch.tensor(value).view(3, 1, 1) for value in (PIXEL_MEAN, PIXEL_STD))
-    found = embedding((images - mean) / std)
+    found, finest = embedding((images - mean) / std)
     assert found.shape == (2, 12, height // patch, width // patch)
     fine, middle, coarse = embedding.trunk(images)
+    assert finest.shape == (2, FINE, height // 4, width // 4)
+    torch.testing.assert_close(finest, fine, rtol=1e-4, atol=1e-3)
     size = found.shape[-2:]
     if patch == 8:
         coarse = F.interpolate(coarse, size, mode="bilinear")
@@ -78,7 +80,7 @@ def test_tokens_are_patches_plus_levels(patch: int, height: int, width: int) -> 
 
 def test_an_odd_count_of_tokens_has_them_all() -> None:
     embedding = HybridEmbedding(6, 8, PIXEL_MEAN, PIXEL_STD)
-    assert embedding(torch.rand(1, 3, 24, 40)).shape == (1, 6, 3, 5)
+    assert embedding(torch.rand(1, 3, 24, 40))[0].shape == (1, 6, 3, 5)
 
 
 def test_no_stage_trains_the_trunk_and_every_stage_of_the_encoder_its_projection() -> None:

@@ -33,8 +33,9 @@ def told(predictions: Mapping[str, str], references: Mapping[str, Sequence[str]]
     """Counts and places of the predictions held against the references', for JSON.
 
     A count is that of the buildings in a sentence: 1, 2, 3 or more, as a numeral or as "some", "many" or "rows"; a
-    plural alone tells none, but "a residential area with many houses" tells many. It is right if a reference tells the same. Places are the halves, corners or the middle
-    where anything is said to have come or gone; they are right if there are some and references tell each of them.
+    plural alone tells none, but "a residential area with many houses" tells many. It is right if a reference tells
+    the same. Places are the halves, corners or the middle where anything is said to have come or gone; they are
+    right if there are some and references tell each of them.
 
     Args:
         predictions: name -> sentence.

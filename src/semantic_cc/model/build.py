@@ -230,7 +230,7 @@ def silent_head(width: int, tokens: int, config: ModelConfig) -> WordHead:
     head = WordHead(width, len(config.evidence))
     nn.init.zeros_(head.words.weight)
     nn.init.constant_(head.words.bias, -math.log(tokens))  # its answer is a logsumexp over the tokens
-    return head
+    return head.requires_grad_(False)  # no stage trains it
 
 
 def start_from_projection(decoder: CaptionDecoder, weights: Part) -> None:
