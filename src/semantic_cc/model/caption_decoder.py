@@ -35,14 +35,11 @@ class CaptionDecoder(nn.Module):
         to_llm: `Linear d -> m` where the enhancer stands before the Q-Former, else None.
         flag: the optional change-flag head, a linear m -> 1.
         evidence: the optional head that reads some words off the visual tokens.
-        words: these words; each is one token of the LLM.
+        words: these words; each must be one token of the LLM.
         llm: any causal LM of transformers.
         prompter: template and tokenizer of that LLM.
         max_new_tokens: longest answer.
         beams: sentences held while one is written; 1 = greedy.
-
-    Raises:
-        ConfigError: one of the words is several tokens.
     """
 
     def __init__(
@@ -70,12 +67,21 @@ class CaptionDecoder(nn.Module):
         self.to_llm = to_llm
         self.flag = flag
         self.evidence = evidence
-        self.word_ids = [_one_token(prompter, word) for word in words]
+        self.words = words
         self.llm = llm
         self.prompter = prompter
         self.max_new_tokens = max_new_tokens
         self.beams = beams
         contiguous_head(llm)
+
+    @property
+    def word_ids(self) -> list[int]:
+        """The tokens of the words that the evidence head knows.
+
+        Raises:
+            ConfigError: one of the words is several tokens.
+        """
+        return [_one_token(self.prompter, word) for word in self.words]
 
     @property
     def llm_width(self) -> int:

@@ -59,7 +59,7 @@ def guide(
         The loss of every step.
 
     Raises:
-        ConfigError: the model has no such head (`model.evidence`).
+        ConfigError: the model has no such head (`model.evidence`), or a word of it is several tokens of the LLM.
         DataError: no such dataset, or one without changed pairs that are told of; images of several sizes.
         CheckpointError: no such model. OutputError: `out` cannot be written.
         TrainingError: the loss is no longer finite.
@@ -78,6 +78,9 @@ def guide(
     fabric = fabric_of(config.train.precision)
     torch.manual_seed(seed)
     loaded = cast("SemanticCCModel", loaded).to(fabric.device)
+    _ = (
+        loaded.caption_decoder.word_ids
+    )  # refuses words that the LLM cannot write in one token, before any work
     tokens = encode(loaded, ChangeDataset([replace(item, label=None) for item in items]), fabric)
     seen = TurnedPairs(tokens, [item.sentences for item in items], seed)
     visual, present = looks(loaded, seen, fabric)
