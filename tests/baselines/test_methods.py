@@ -211,6 +211,10 @@ def test_a_checkpoint_says_the_same(
         ({"flag_head": True}, "has no change-flag head: model.flag_head must be off"),
         ({"encoder": {"bcsf": True}}, "without BCSF: model.encoder.bcsf must be off"),
         ({"decoding": "consensus"}, "reads no instruction: model.decoding must be greedy"),
+        (
+            {"change_decoder": {"detail": 4}},
+            "does not correct its mask: model.change_decoder.detail must be 0",
+        ),
         ({"evidence": ["a"]}, "has no head for words: model.evidence must be empty"),
         ({"baseline": {"width": 30, "heads": 4}}, "baseline.width must be a multiple of baseline.heads"),
         ({"baseline": {"beam": 0}}, "baseline.beam, max_words and min_count must be at least 1"),

@@ -124,6 +124,10 @@ def _of_method(model: ModelConfig) -> list[tuple[bool, str]]:
             f"model.method {method} has no head for words: model.evidence must be empty",
         ),
         (
+            model.change_decoder.detail > 0 and method != "semantic-cc",
+            f"model.method {method} does not correct its mask: model.change_decoder.detail must be 0",
+        ),
+        (
             model.flag_head and method != "semantic-cc",
             f"model.method {method} has no change-flag head: model.flag_head must be off",
         ),
