@@ -4,7 +4,7 @@
 #
 # Needs data/ucmerced and data/ucmerced_buildings (runs/real.yaml says how they are laid out), and
 #   pip install '.[hybrid]'
-# Two CPU cores: three to four hours in all (reckoned from its parts). With more devices: DEVICES=4 runs/small.sh
+# Two CPU cores: some four hours in all (reckoned from its parts). With more devices: DEVICES=4 runs/small.sh
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=runs/out/small
