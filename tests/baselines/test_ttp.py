@@ -32,13 +32,14 @@ def test_the_gate_starts_as_the_identity() -> None:
 def test_the_papers_decoder(outputs: Callable[..., list]) -> None:
     with torch.device("meta"):
         decoder = TTPDecoder(token_width=256, width=256, classes=1, patch=16)
-        tokens = torch.empty(2, 32, 32, 256)
+        given = torch.empty(2, 32, 32, 256), *torch.empty(2, 1, 3, 512, 512)
     sides = [128, 64, 32, 16, 8]  # strides 4 to 64 of 512 pixels
-    assert outputs(decoder.levels, lambda: decoder(tokens)) == [(256, side, side) for side in sides]
+    assert outputs(decoder.levels, lambda: decoder(*given)) == [(256, side, side) for side in sides]
     assert decoder.classify[0].in_channels == 5 * 256
-    assert decoder(tokens).shape == (1, 1, 512, 512)
+    assert decoder(*given).shape == (1, 1, 512, 512)
 
 
 def test_gradients_reach_every_parameter(unreached: Callable) -> None:
     decoder = TTPDecoder(token_width=8, width=4, classes=3, patch=8)
-    assert unreached(decoder, decoder(torch.randn(4, 8, 12, 8))) == []
+    pictures = torch.rand(2, 2, 3, 64, 96)
+    assert unreached(decoder, decoder(torch.randn(4, 8, 12, 8), *pictures)) == []

@@ -46,8 +46,8 @@ def encoded(
 
 def encode(model: SemanticCCModel, pairs: ChangeDataset, fabric: Fabric) -> Tensor:
     """Captioning tokens of all pairs after the neck: (n, 2, h, w, c) bfloat16 on the CPU."""
-    parts = [by_pair(caption) for _, _, caption, _ in encoded(model, pairs, fabric)]
-    return torch.cat([part.to("cpu", torch.bfloat16) for part in parts])
+    batches = encoded(model, pairs, fabric)
+    return torch.cat([by_pair(caption).to("cpu", torch.bfloat16) for _, _, caption, _ in batches])
 
 
 def by_pair(x: Tensor) -> Tensor:
