@@ -33,7 +33,9 @@ def test_a_step_in_pieces_is_the_same_step(flag_head, tiny, bench, pairs):
     cut = bench(tiny(**merge(NO_DROPOUT, {"train": {**batches, "accumulate": 3}, "model": model})), pairs)
     for one, other in zip(run_all(whole), run_all(cut), strict=True):
         assert one.keys() == other.keys()
-        assert other == pytest.approx(one, rel=1e-4)  # AdamW's first steps magnify rounding, on some CPUs past 1e-5
+        assert other == pytest.approx(
+            one, rel=1e-4
+        )  # AdamW's first steps magnify rounding, on some CPUs past 1e-5
     for leg in cut.plan:
         assert [len(batch) for batch in leg.batches(0, 0)] == [5, 1]
 
