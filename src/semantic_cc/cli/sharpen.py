@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 
-from semantic_cc.cli.console import add_data, mean_of_last, positive, say, stdout_for_us
+from semantic_cc.cli.console import add_training, mean_of_last, say, stdout_for_us
 
 NAME = "sharpen"
 HELP = "train the mask decoder alone, for sharper edges"
@@ -15,13 +15,7 @@ HELP = "train the mask decoder alone, for sharper edges"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
-    parser.add_argument("--model", metavar="NAME|DIR", required=True, help="a shipped model or a folder")
-    add_data(parser, "a dataset with masks, or several")
-    parser.add_argument("--out", metavar="DIR", required=True, help="folder for the sharpened model")
-    parser.add_argument("--epochs", metavar="N", type=positive, default=10, help="passes over the pairs [10]")
-    parser.add_argument(
-        "--pairs", metavar="N", type=positive, help="pairs to draw; all are held in memory [all]"
-    )
+    add_training(parser, "a dataset with masks, or several", "pairs to draw", epochs=10)
 
 
 def run(arguments: argparse.Namespace) -> None:

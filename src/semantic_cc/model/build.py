@@ -211,7 +211,7 @@ def build_caption_decoder(
         ),
         to_llm=nn.Linear(qformer.width, llm_width) if before else None,
         flag=nn.Linear(llm_width, 1) if config.flag_head else None,
-        evidence=silent_head(llm_width, qformer.queries, config) if config.evidence else None,
+        evidence=silent_head(llm_width, qformer.queries, len(config.evidence)) if config.evidence else None,
         words=config.evidence,
         llm=llm.model,
         prompter=Prompter(llm.tokenizer, TEMPLATES[config.llm.template]),
@@ -225,9 +225,9 @@ def build_caption_decoder(
     return decoder
 
 
-def silent_head(width: int, tokens: int, config: ModelConfig) -> WordHead:
+def silent_head(width: int, tokens: int, words: int) -> WordHead:
     """A head over so many tokens that speaks for no word, nor against it, before it is trained."""
-    head = WordHead(width, len(config.evidence))
+    head = WordHead(width, words)
     nn.init.zeros_(head.words.weight)
     nn.init.constant_(head.words.bias, -math.log(tokens))  # its answer is a logsumexp over the tokens
     return head.requires_grad_(False)  # no stage trains it

@@ -28,7 +28,7 @@ STAGES = (  # kernel, stride, expansion, channels, blocks
 """EfficientNet-Lite0 up to stride 16."""
 LEVELS = {1: 4, 2: 8, 4: 16}
 """Stage whose output is read -> its stride."""
-FINE = 24
+FINE = STAGES[min(LEVELS)][3]
 """Channels of the finest level, at stride 4."""
 BATCH_NORM_EPS = 1e-3
 

@@ -9,7 +9,6 @@ Without encoder and neck in the step a visit costs little, so each pair is seen 
 
 from __future__ import annotations
 
-import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -30,7 +29,13 @@ from semantic_cc.metrics.words import words
 from semantic_cc.model.word_head import WordHead
 from semantic_cc.training import stages
 from semantic_cc.training.devices import fabric_of
-from semantic_cc.training.pretraining.cached import all_visual_tokens, encode, instructions_for, visual_tokens
+from semantic_cc.training.pretraining.cached import (
+    all_visual_tokens,
+    drawn,
+    encode,
+    instructions_for,
+    visual_tokens,
+)
 from semantic_cc.training.pretraining.minimise import minimise
 from semantic_cc.training.pretraining.reading import read
 from semantic_cc.training.pretraining.tongue import translate
@@ -93,8 +98,7 @@ def align(
         raise ConfigError("configuration: model.qformer.frozen leaves nothing to align; set it false")
     refuse_untrained_foundations(config)
     told = [replace(item, label=None) for item in open_dataset(config.data, "train").items if item.sentences]
-    if pairs is not None and pairs < len(told):
-        told = random.Random(config.train.seed).sample(told, pairs)
+    told = drawn(told, pairs, config.train.seed)
     known = vocabulary([item.sentences for item in told])
     dataset = ChangeDataset(told)
     if config.model.flag_head:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from semantic_cc.data.collate import Batch, collate
-from semantic_cc.data.items import ChangeDataset
+from semantic_cc.data.items import ChangeDataset, Item
 from semantic_cc.model.prompter import INSTRUCTIONS
 from semantic_cc.training.progress import Reporter
 from semantic_cc.training.sampling import default_workers
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
 
 AT_ONCE = 16
 """Pairs a batch."""
+
+
+def drawn(items: list[Item], count: int | None, seed: int) -> list[Item]:
+    """So many of the items, drawn by the seed; all where `count` is None or not below their number."""
+    return items if count is None or count >= len(items) else random.Random(seed).sample(items, count)
 
 
 @torch.no_grad()

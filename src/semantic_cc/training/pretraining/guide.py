@@ -7,7 +7,6 @@ that words without evidence keep the language model's.
 
 from __future__ import annotations
 
-import random
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -25,7 +24,7 @@ from semantic_cc.model.checkpoint import load_pretrained, save_pretrained
 from semantic_cc.model.word_head import WordHead
 from semantic_cc.training.devices import fabric_of
 from semantic_cc.training.pretraining.align import uses
-from semantic_cc.training.pretraining.cached import AT_ONCE, encode, instructions_for, visual_tokens
+from semantic_cc.training.pretraining.cached import AT_ONCE, drawn, encode, instructions_for, visual_tokens
 from semantic_cc.training.pretraining.minimise import minimise
 from semantic_cc.training.pretraining.turned import TurnedPairs
 
@@ -72,8 +71,7 @@ def guide(
     items = [item for item in open_dataset(data, "train").items if item.changed and item.sentences]
     if not items:
         raise DataError(f"{name_of(data)}: no changed train pair with sentences to learn words from")
-    if pairs is not None and pairs < len(items):
-        items = random.Random(seed).sample(items, pairs)
+    items = drawn(items, pairs, seed)
     config = Config()
     fabric = fabric_of(config.train.precision)
     torch.manual_seed(seed)

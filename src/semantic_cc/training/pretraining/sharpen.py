@@ -24,7 +24,7 @@ from semantic_cc.losses import change_loss
 from semantic_cc.model.checkpoint import load_pretrained, save_pretrained
 from semantic_cc.training import stages
 from semantic_cc.training.devices import fabric_of
-from semantic_cc.training.pretraining.cached import by_date, by_pair, encoded
+from semantic_cc.training.pretraining.cached import by_date, by_pair, drawn, encoded
 from semantic_cc.training.pretraining.minimise import minimise
 from semantic_cc.training.pretraining.turned import turn_tokens
 
@@ -75,8 +75,7 @@ def sharpen(
     items = [item for item in open_dataset(data, "train").items if item.label]
     if not items:
         raise DataError(f"{name_of(data)}: no train pair has a mask to sharpen with")
-    if pairs is not None and pairs < len(items):
-        items = random.Random(seed).sample(items, pairs)
+    items = drawn(items, pairs, seed)
     config = Config(optim=OptimConfig(max_grad_norm=1.0))
     fabric = fabric_of(config.train.precision)
     torch.manual_seed(seed)
