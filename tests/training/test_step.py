@@ -28,14 +28,13 @@ def test_a_step_in_pieces_is_the_same_step(flag_head, tiny, bench, pairs):
         "change_weight": 0.3,
         "flag_weight": 2.0,
     }
-    model = {"flag_head": flag_head}
-    whole = bench(tiny(**merge(NO_DROPOUT, {"train": batches, "model": model})), pairs)
-    cut = bench(tiny(**merge(NO_DROPOUT, {"train": {**batches, "accumulate": 3}, "model": model})), pairs)
+    # AdamW's first steps move a weight by the whole rate whatever its gradient's size, so they magnify rounding.
+    given = merge(NO_DROPOUT, {"model": {"flag_head": flag_head}, "optim": {"lr": 1e-4}})
+    whole = bench(tiny(**merge(given, {"train": batches})), pairs)
+    cut = bench(tiny(**merge(given, {"train": {**batches, "accumulate": 3}})), pairs)
     for one, other in zip(run_all(whole), run_all(cut), strict=True):
         assert one.keys() == other.keys()
-        assert other == pytest.approx(
-            one, rel=1e-4
-        )  # AdamW's first steps magnify rounding, on some CPUs past 1e-5
+        assert other == pytest.approx(one, rel=1e-5)
     for leg in cut.plan:
         assert [len(batch) for batch in leg.batches(0, 0)] == [5, 1]
 
