@@ -15,7 +15,7 @@ HELP = "train the head that speaks for places and numbers"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
-    add_training(parser, "a dataset with sentences, or several", "changed pairs to draw", epochs=12)
+    add_training(parser, "a dataset with sentences, or several", "changed pairs to draw", epochs=4)
 
 
 def run(arguments: argparse.Namespace) -> None:

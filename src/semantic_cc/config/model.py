@@ -228,8 +228,9 @@ class ModelConfig:
         llm: language model.
         baseline: the compared methods' sizes.
         flag_head: the optional change-flag head on the mean of the visual tokens.
-        evidence: words that a head reads off the visual tokens (semantic-cc guide trains it); by how much likelier
-            than usual they make a word is added to its log-odds while a sentence is written. None = no head (paper).
+        evidence: words and phrases that a head reads off the visual tokens and the mask (semantic-cc guide trains
+            it); by how much likelier than usual these make one is added to its log-odds while a sentence is written.
+            None = no head (paper).
         decoding: consensus over the four instructions (the multi-output ensemble); greedy under one; or beam, the
             likeliest of `llm.beams` sentences under one.
     """
@@ -250,6 +251,11 @@ class ModelConfig:
     flag_head: bool = False
     evidence: tuple[str, ...] = ()
     decoding: Literal["consensus", "greedy", "beam"] = "consensus"
+
+    @property
+    def mask_classes(self) -> int:
+        """Classes of change that the masks have, "none" left out; 0 = no masks are drawn."""
+        return max(1, self.change_decoder.classes - 1) if self.change_task else 0
 
     @property
     def writes(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 
@@ -211,7 +210,7 @@ def build_caption_decoder(
         ),
         to_llm=nn.Linear(qformer.width, llm_width) if before else None,
         flag=nn.Linear(llm_width, 1) if config.flag_head else None,
-        evidence=silent_head(llm_width, qformer.queries, len(config.evidence)) if config.evidence else None,
+        evidence=silent_head(config, llm_width) if config.evidence else None,
         words=config.evidence,
         llm=llm.model,
         prompter=Prompter(llm.tokenizer, TEMPLATES[config.llm.template]),
@@ -225,12 +224,10 @@ def build_caption_decoder(
     return decoder
 
 
-def silent_head(width: int, tokens: int, words: int) -> WordHead:
-    """A head over so many tokens that speaks for no word, nor against it, before it is trained."""
-    head = WordHead(width, words)
-    nn.init.zeros_(head.words.weight)
-    nn.init.constant_(head.words.bias, -math.log(tokens))  # its answer is a logsumexp over the tokens
-    return head.requires_grad_(False)  # no stage trains it
+def silent_head(config: ModelConfig, width: int) -> WordHead:
+    """A head of `model.evidence` that speaks for no word, nor against it, before `guide` trains it; no stage does."""
+    head = WordHead(width, len(config.evidence), config.mask_classes)
+    return head.silenced(config.qformer.queries).requires_grad_(False)
 
 
 def start_from_projection(decoder: CaptionDecoder, weights: Part) -> None:

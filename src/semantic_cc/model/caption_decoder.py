@@ -15,11 +15,10 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 
-from semantic_cc.errors import ConfigError
 from semantic_cc.model.enhancer import Enhancer
 from semantic_cc.model.prompter import Prompter
 from semantic_cc.model.qformer import QFormer, sine_positions
-from semantic_cc.model.word_head import WordHead
+from semantic_cc.model.word_head import WordHead, mask_grid
 from semantic_cc.model.writing import Evidence, contiguous_head, teach_sentences, write_sentences
 
 
@@ -34,8 +33,8 @@ class CaptionDecoder(nn.Module):
         enhancer: eq. 8, at the width of its position.
         to_llm: `Linear d -> m` where the enhancer stands before the Q-Former, else None.
         flag: the optional change-flag head, a linear m -> 1.
-        evidence: the optional head that reads some words off the visual tokens.
-        words: these words; each must be one token of the LLM.
+        evidence: the optional head that reads some words off the visual tokens and the mask.
+        words: these words and phrases.
         llm: any causal LM of transformers.
         prompter: template and tokenizer of that LLM.
         max_new_tokens: longest answer.
@@ -75,13 +74,10 @@ class CaptionDecoder(nn.Module):
         contiguous_head(llm)
 
     @property
-    def word_ids(self) -> list[int]:
-        """The tokens of the words that the evidence head knows.
-
-        Raises:
-            ConfigError: one of the words is several tokens.
-        """
-        return [_one_token(self.prompter, word) for word in self.words]
+    def phrases(self) -> list[list[int]]:
+        """The tokens of the words that the evidence head knows, as they stand within a sentence."""
+        start = len(self.prompter.ids("a"))
+        return [self.prompter.ids(f"a {word}")[start:] for word in self.words]
 
     @property
     def llm_width(self) -> int:
@@ -157,24 +153,28 @@ class CaptionDecoder(nn.Module):
         return teach_sentences(self.llm, self.prompter, self._prompts(visual, instructions), sentences)
 
     @torch.no_grad()
-    def generate(self, visual: Tensor, instructions: list[str], use_cache: bool = True) -> list[str]:
-        """Sentences for (b, q, m) under b instructions."""
+    def generate(
+        self,
+        visual: Tensor,
+        instructions: list[str],
+        masks: Tensor | None = None,
+        use_cache: bool = True,
+    ) -> list[str]:
+        """Sentences for b pairs.
+
+        Args:
+            visual: (b, q, m).
+            instructions: b texts.
+            masks: class probabilities (b, 1 + k, H, W), which the evidence head of a model with the change task reads.
+            use_cache: whether keys and values are kept from token to token.
+        """
         prompts, evidence = self._prompts(visual, instructions), None
         if self.evidence is not None:
-            ids = torch.tensor(self.word_ids, device=visual.device)
-            evidence = Evidence(ids, self.evidence(visual))
+            odds = self.evidence(visual, None if masks is None else mask_grid(masks))
+            evidence = Evidence(self.phrases, odds)
         return write_sentences(
             self.llm, self.prompter, prompts, self.max_new_tokens, use_cache, self.beams, evidence
         )
-
-
-def _one_token(prompter: Prompter, word: str) -> int:
-    ids = prompter.ids(f" {word}")
-    if len(ids) != 1:
-        raise ConfigError(
-            f"model.evidence: {word!r} is {len(ids)} tokens of the language model; leave it out"
-        )
-    return ids[0]
 
 
 def consensus(sentences: list[str]) -> str:

@@ -94,9 +94,9 @@ class SemanticCCModel(ChangeModel):
         features = self.encode(before, after)
         change_tokens, caption_tokens = self.tokens(features)
         encoded = time.perf_counter()
-        probabilities = self._class_probabilities(change_tokens, before, after, features.fine)
+        probabilities = self.masks(change_tokens, before, after, features.fine)
         masked = time.perf_counter()
-        flag, answers = self._answers(caption_tokens, asked)
+        flag, answers = self._answers(caption_tokens, asked, probabilities)
         said = time.perf_counter()
         sentence = [consensus(list(answer.values())) if answer else UNCHANGED for answer in answers]
         return Prediction(
@@ -117,12 +117,12 @@ class SemanticCCModel(ChangeModel):
         change_tokens, caption_tokens = self.tokens(features)
         first = self._visual_tokens(caption_tokens, INSTRUCTIONS[0])
         return Location(
-            class_probabilities=self._class_probabilities(change_tokens, before, after, features.fine),
+            class_probabilities=self.masks(change_tokens, before, after, features.fine),
             change_probability=self._flag(first),
             heatmap=difference_map(caption_tokens, size, self.config.encoder.patch),
         )
 
-    def _class_probabilities(
+    def masks(
         self, tokens: Tensor | None, before: Tensor, after: Tensor, fine: Tensor | None
     ) -> Tensor | None:
         """What the change decoder reads -> (b, 2 or 3, H, W), None with the change task off."""
@@ -140,7 +140,9 @@ class SemanticCCModel(ChangeModel):
         logits = self.caption_decoder.flag_logits(visual)
         return None if logits is None else torch.sigmoid(logits.float())
 
-    def _answers(self, tokens: Tensor, asked: list[str]) -> tuple[Tensor | None, list[dict[str, str]]]:
+    def _answers(
+        self, tokens: Tensor, asked: list[str], masks: Tensor | None
+    ) -> tuple[Tensor | None, list[dict[str, str]]]:
         """Flag probabilities, and each pair's answers; a pair that the flag calls unchanged gets none."""
         decoder, pairs = self.caption_decoder, len(tokens) // 2
         if decoder.qformer.text:  # one pass for each
@@ -153,7 +155,8 @@ class SemanticCCModel(ChangeModel):
         if open_pairs:
             visual = torch.cat([tokens_[open_pairs] for tokens_ in by_instruction])  # instruction-major
             texts = [text for text in asked for _ in open_pairs]
-            for place, sentence in enumerate(decoder.generate(visual, texts)):
+            seen = None if masks is None else masks[open_pairs].repeat(len(asked), 1, 1, 1)
+            for place, sentence in enumerate(decoder.generate(visual, texts, seen)):
                 answers[open_pairs[place % len(open_pairs)]][texts[place]] = sentence
         return flag, answers
 

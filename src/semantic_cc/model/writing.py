@@ -67,25 +67,41 @@ def teach_sentences(
 
 
 class Evidence(LogitsProcessor):
-    """Adds to the log-odds of some words until a sentence has them (as K2T does: Pascual et al., EMNLP Findings 2021).
+    """Adds to the log-odds of some phrases until a sentence has them (as K2T: Pascual et al., EMNLP Findings 2021).
+
+    A phrase of several tokens gets all of it at its last one, where the others stand before.
 
     Args:
-        ids: (v,) tokens of the words.
+        phrases: the tokens of v phrases.
         odds: (b, v), what is added for each of b prompts.
     """
 
-    def __init__(self, ids: Tensor, odds: Tensor) -> None:
-        self.ids = ids
+    def __init__(self, phrases: Sequence[Sequence[int]], odds: Tensor) -> None:
+        self.phrases = [torch.tensor(phrase, device=odds.device) for phrase in phrases]
         self.odds = odds
 
     def of_beams(self, beams: int) -> Evidence:
         """The same where each prompt has so many rows, one after the other."""
-        return Evidence(self.ids, self.odds.repeat_interleave(beams, dim=0))
+        return Evidence(
+            [phrase.tolist() for phrase in self.phrases], self.odds.repeat_interleave(beams, dim=0)
+        )
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Tokens so far (b, t) and scores (b, V) -> scores (b, V)."""
-        said = (input_ids[:, :, None] == self.ids).any(dim=1)
-        return scores.index_add(1, self.ids, self.odds.masked_fill(said, 0).to(scores))
+        scores, t = scores.clone(), input_ids.shape[1]
+        for phrase, odds in zip(self.phrases, self.odds.unbind(dim=1), strict=True):
+            before, last = len(phrase) - 1, phrase[-1]
+            if before > t:
+                continue
+            begun = (input_ids[:, t - before :] == phrase[:-1]).all(dim=1)
+            counts = begun if before == t else begun & ~_have(input_ids, phrase)
+            scores[:, last] += odds.masked_fill(~counts, 0).to(scores)
+        return scores
+
+
+def _have(rows: Tensor, phrase: Tensor) -> Tensor:
+    """Which of the rows (b, t) have the phrase somewhere; none is longer than t: (b,) bool."""
+    return (rows.unfold(1, len(phrase), 1) == phrase).all(dim=2).any(dim=1)
 
 
 @torch.no_grad()

@@ -24,11 +24,11 @@ class Scale:
         preset: the model's sizes.
         told: what starts the runs and how long they are, for people.
         overrides: configuration values beside the preset's.
-        visits: pairs that stages i, ii and iii visit an epoch; their sum is what any method visits an epoch.
-            None = each stage visits all its items.
+        visits: pairs that stages i, ii and iii visit an epoch; None = each stage visits all its items. Every row of
+            Semantic-CC visits as many pairs with sentences, and where it draws masks at least as many with these;
+            other methods visit as many pairs as Semantic-CC does for both tasks.
         cover_epochs: passes of the encoder's pretraining on land cover; 0 = none.
-        first_visits: pairs that stage i visits before all else, where a model learns both tasks; methods with one
-            task visit as many more.
+        first_visits: pairs that stage i visits before all else, where a model learns both tasks.
         align_epochs: passes over the pairs in which the Q-Former learns the sentences' words; 0 = none.
         align_batch: pairs a step of that.
         read_epochs: passes over the changed pairs in which the LLM then learns to read it; 0 = none.
@@ -57,23 +57,24 @@ SCALES = {
     "small": Scale(
         "small",
         "every method that reads SAM starts from the same encoder, pretrained here on land cover; FC-Siam-diff, "
-        "ChangeFormer and IDET have encoders of their own, which start at random; every run visits the same number "
-        "of pairs, Semantic-CC's stage i before the others among them; its Q-Former is pretrained here on the words "
-        "of the training sentences, and its language model on reading it; tokens of 16 px, so that a run takes ten "
-        "to twenty minutes of one CPU core",
+        "ChangeFormer and IDET have encoders of their own, which start at random; every row of "
+        "Semantic-CC visits as many pairs with sentences, before these its Q-Former is pretrained on the words of the "
+        "training sentences and its language model on reading it, and where it learns masks stage i comes first; "
+        "other methods visit as many pairs as Semantic-CC does for both tasks; tokens of 16 px, so that a run trains "
+        "for some ten minutes of one CPU core",
         {
             "model": {
                 "encoder": {"patch": 16},
                 "change_decoder": {"detail": 0},
                 "evidence": [],
-                "decoding": "consensus",
+                "decoding": "greedy",
             },
-            "train": {"epochs": 2, "change_batch": 8, "caption_batch": 12, "joint_batch": 12, "sentences": 3},
+            "train": {"epochs": 2, "change_batch": 8, "caption_batch": 8, "joint_batch": 8, "sentences": 2},
         },
-        visits=(60, 180, 40),
+        visits=(30, 150, 30),
         cover_epochs=2,
-        first_visits=800,
-        align_epochs=12,
+        first_visits=320,
+        align_epochs=8,
         read_epochs=1,
         aligned_lr=2e-4,
     ),
@@ -123,15 +124,17 @@ def tasks_of(config: Config) -> tuple[bool, bool]:
 
 
 def _items(config: Config, visits: tuple[int, int, int], first: int) -> tuple[int, int, int]:
-    """Visits an epoch of each stage, so that every run has as many in all."""
+    """Visits an epoch of each stage, as `Scale.visits` says."""
     change, caption, joint = visits
-    alone = sum(visits) + first // config.train.epochs
+    masks, sentences = change + joint + first // config.train.epochs, caption + joint
+    if config.model.method != "semantic-cc":
+        masks = sentences = masks + caption
     return {
-        (True, False): (alone, 0, 0),
-        (False, True): (0, alone, 0),
+        (True, False): (masks, 0, 0),
+        (False, True): (0, sentences, 0),
         (True, True): {
             "three_stage": visits,
-            "two_stage": (change + joint - joint // 2, caption + joint // 2, 0),
-            "one_stage": (0, 0, sum(visits)),
+            "two_stage": (change + joint, sentences, 0),
+            "one_stage": (0, 0, sentences),
         }[config.train.strategy],
     }[tasks_of(config)]

@@ -155,13 +155,19 @@ def vocabulary(references: Sequence[Sequence[str]]) -> list[str]:
 
 
 def uses(known: Sequence[str], alternatives: Sequence[Sequence[str] | None]) -> Tensor:
-    """Which of v known words each of s alternative sets of sentences uses: (s, v) float32 of 0 and 1."""
-    used = [_words_of(texts or ()) for texts in alternatives]
+    """Which of v known words and phrases each of s alternative sets of sentences uses: (s, v) float32 of 0 and 1."""
+    longest = max((len(word.split()) for word in known), default=1)
+    used = [_words_of(texts or (), longest) for texts in alternatives]
     return torch.tensor([[float(word in own) for word in known] for own in used])
 
 
-def _words_of(texts: Sequence[str]) -> set[str]:
-    return {word for text in texts for word in words(text).split()}
+def _words_of(texts: Sequence[str], longest: int = 1) -> set[str]:
+    """All that stands in the sentences in up to so many words in a row."""
+    found = set()
+    for said in (words(text).split() for text in texts):
+        for n in range(1, longest + 1):
+            found |= {" ".join(said[at : at + n]) for at in range(len(said) - n + 1)}
+    return found
 
 
 def word_loss(

@@ -1,8 +1,8 @@
-"""The head that tells the writer of a sentence which words the visual tokens speak for (`model.evidence`).
+"""The head that tells the writer of a sentence which words the visual tokens and the mask speak for (`model.evidence`).
 
 A small language model follows what is likely to be said more than what the tokens say; a linear layer on the same
-tokens knows places and numbers better. What it answers is how much likelier than usual a word is, in log-odds, so
-that words without evidence keep the language model's.
+tokens knows places and numbers better, and the mask knows them best. What the head answers is how much likelier than
+usual a word is, in log-odds, so that words without evidence keep the language model's.
 """
 
 from __future__ import annotations
@@ -21,12 +21,19 @@ from semantic_cc.data.items import ChangeDataset
 from semantic_cc.data.opening import Data, name_of, open_dataset
 from semantic_cc.errors import ConfigError, DataError
 from semantic_cc.model.checkpoint import load_pretrained, save_pretrained
-from semantic_cc.model.word_head import WordHead
+from semantic_cc.model.word_head import WordHead, mask_grid
 from semantic_cc.training.devices import fabric_of
 from semantic_cc.training.pretraining.align import uses
-from semantic_cc.training.pretraining.cached import AT_ONCE, drawn, encode, instructions_for, visual_tokens
+from semantic_cc.training.pretraining.cached import (
+    AT_ONCE,
+    by_pair,
+    drawn,
+    encoded,
+    instructions_for,
+    visual_tokens,
+)
 from semantic_cc.training.pretraining.minimise import minimise
-from semantic_cc.training.pretraining.turned import TurnedPairs
+from semantic_cc.training.pretraining.turned import TurnedPairs, turn_tokens
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
@@ -35,14 +42,14 @@ if TYPE_CHECKING:
 
 LOOKS = 4
 """Symmetries under which each pair is seen."""
-LR = 3e-3
+LR = 2e-3
 """Peak learning rate, for tokens of `SIZE`."""
 SIZE = 20.0
 """Length that tokens are brought to while the head learns, whatever the LLM's embeddings have."""
 
 
 def guide(
-    model: str | Path, data: Data, out: Path, epochs: int = 12, pairs: int | None = None, seed: int = 0
+    model: str | Path, data: Data, out: Path, epochs: int = 4, pairs: int | None = None, seed: int = 0
 ) -> list[float]:
     """Writes `model` with its evidence head trained on the changed pairs of `data`'s train split; nothing else changes.
 
@@ -58,7 +65,7 @@ def guide(
         The loss of every step.
 
     Raises:
-        ConfigError: the model has no such head (`model.evidence`), or a word of it is several tokens of the LLM.
+        ConfigError: the model has no such head (`model.evidence`).
         DataError: no such dataset, or one without changed pairs that are told of; images of several sizes.
         CheckpointError: no such model. OutputError: `out` cannot be written.
         TrainingError: the loss is no longer finite.
@@ -76,28 +83,26 @@ def guide(
     fabric = fabric_of(config.train.precision)
     torch.manual_seed(seed)
     loaded = cast("SemanticCCModel", loaded).to(fabric.device)
-    _ = (
-        loaded.caption_decoder.word_ids
-    )  # refuses words that the LLM cannot write in one token, before any work
-    tokens = encode(loaded, ChangeDataset([replace(item, label=None) for item in items]), fabric)
+    tokens, grids = answers(loaded, ChangeDataset([replace(item, label=None) for item in items]), fabric)
     seen = TurnedPairs(tokens, [item.sentences for item in items], seed)
-    visual, present = looks(loaded, seen, fabric)
+    visual, present, *drawings = looks(loaded, seen, grids, fabric)
     size = SIZE / visual.float().norm(dim=-1).mean().item()
-    head = WordHead(visual.shape[-1], len(info.config.evidence)).to(fabric.device)
+    head = WordHead(visual.shape[-1], len(info.config.evidence), info.config.mask_classes).to(fabric.device)
 
     def loss_of(given: tuple[Tensor, ...]) -> Tensor:
-        return F.binary_cross_entropy_with_logits(head(size * given[0].float()), given[1])
+        tokens, present, *grid = given
+        return F.binary_cross_entropy_with_logits(head(size * tokens.float(), *grid), present)
 
-    loader = cast(
-        "DataLoader[tuple[Tensor, ...]]", DataLoader(TensorDataset(visual, present), 32, shuffle=True)
-    )
+    rows = TensorDataset(visual, present, *drawings)
+    loader = cast("DataLoader[tuple[Tensor, ...]]", DataLoader(rows, 32, shuffle=True))
     losses = minimise("guide", fabric, dict(head.named_parameters()), config, LR, epochs, loader, loss_of)
     usual = torch.logit(present.mean(dim=0), eps=1 / (2 * len(present))).to(fabric.device)
     own = loaded.caption_decoder.evidence
     assert own is not None  # the configuration names words
+    own.load_state_dict(head.state_dict())
     with torch.no_grad():
-        own.words.weight.copy_(size * head.words.weight)
-        own.words.bias.copy_(head.words.bias - usual)
+        own.words.weight.mul_(size)
+        own.words.bias.sub_(usual)
     facts = {"epochs": epochs, "pairs": len(items), "seed": seed, "data": name_of(data)}
     training = {**info.training, "evidence": facts}
     save_pretrained(loaded, out, name=info.name, training=training, dtype=torch.float32)
@@ -105,19 +110,42 @@ def guide(
 
 
 @torch.no_grad()
-def looks(model: SemanticCCModel, seen: TurnedPairs, fabric: Fabric) -> tuple[Tensor, Tensor]:
+def answers(model: SemanticCCModel, pairs: ChangeDataset, fabric: Fabric) -> tuple[Tensor, Tensor | None]:
+    """What the model makes of n pairs before a sentence, on the CPU.
+
+    Returns:
+        Captioning tokens as `encode` gives them, and `mask_grid` of the masks; None where it draws none.
+    """
+    tokens, grids = [], []
+    for batch, change, caption, fine in encoded(model, pairs, fabric):
+        tokens.append(by_pair(caption).to("cpu", torch.bfloat16))
+        with fabric.autocast():
+            masks = model.masks(change, batch.before, batch.after, fine)
+        if masks is not None:
+            grids.append(mask_grid(masks).cpu())
+    return torch.cat(tokens), torch.cat(grids) if grids else None
+
+
+@torch.no_grad()
+def looks(
+    model: SemanticCCModel, seen: TurnedPairs, grids: Tensor | None, fabric: Fabric
+) -> tuple[Tensor, ...]:
     """Each of n pairs under `LOOKS` symmetries.
 
     Returns:
-        Visual tokens (LOOKS n, q, m) bfloat16 and which of v words the sentences use, (LOOKS n, v) float32.
+        Visual tokens (LOOKS n, q, m) bfloat16, which of v words the sentences use, (LOOKS n, v) float32, and where
+        there are `grids`, (n, g, g, k), these turned alike, (LOOKS n, g, g, k).
     """
     decoder, known = model.caption_decoder, model.config.evidence
-    visual, present = [], []
+    visual, present, drawings = [], [], []
     for _ in range(LOOKS):
         for given, rows, symmetries in DataLoader(seen, AT_ONCE):
             with fabric.autocast():
                 part = visual_tokens(decoder, given.to(fabric.device), instructions_for(rows.tolist()))
             visual.append(part.to("cpu", torch.bfloat16))
-            told = zip(rows.tolist(), symmetries.tolist(), strict=True)
+            told = list(zip(rows.tolist(), symmetries.tolist(), strict=True))
             present.append(uses(known, [seen.sentences[row][symmetry] for row, symmetry in told]))
-    return torch.cat(visual), torch.cat(present)
+            if grids is not None:
+                drawings += [turn_tokens(grids[row], seen.symmetries[symmetry]) for row, symmetry in told]
+    turned = [torch.stack(drawings)] if drawings else []
+    return torch.cat(visual), torch.cat(present), *turned
