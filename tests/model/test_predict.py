@@ -107,7 +107,7 @@ def test_without_the_head_the_flag_is_read_from_the_sentence(
     model = build({"flag_head": False})
     answers = iter(["a road", "no change", "b", "c", "no change", "no change", "no change", "no change"])
     monkeypatch.setattr(
-        model.caption_decoder, "generate", lambda visual, texts: [next(answers) for _ in texts]
+        model.caption_decoder, "generate", lambda visual, texts, masks: [next(answers) for _ in texts]
     )
     said = model.predict(*pair())
     assert said.change_probability is None
@@ -115,6 +115,27 @@ def test_without_the_head_the_flag_is_read_from_the_sentence(
     assert list(said.sentences[0].values()) == ["a road", "b", "no change", "no change"]  # instruction-major
     assert said.sentence == ["no change", "no change"]
     assert said.changed == [False, False]
+
+
+def test_each_answer_is_written_beside_its_own_mask(
+    build: Build, pair: Images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four instructions and the pairs that the flag calls changed: the second alone, then both."""
+    model = build({"flag_head": True})
+    given = []
+    monkeypatch.setattr(
+        model.caption_decoder,
+        "generate",
+        lambda visual, texts, masks: given.append((visual, masks)) or ["a road"] * len(texts),
+    )
+    for flags in ([0.1, 0.9], [0.9, 0.9]):
+        monkeypatch.setattr(model, "_flag", lambda visual, flags=flags: torch.tensor(flags))
+        said = model.predict(*pair())
+        open_pairs = [place for place, flag in enumerate(flags) if flag >= 0.5]
+        visual, masks = given.pop()
+        assert len(visual) == len(masks) == 4 * len(open_pairs)
+        expected = said.class_probabilities[open_pairs].repeat(4, 1, 1, 1)
+        assert torch.equal(masks, expected)
 
 
 def test_decoding_by_config_and_by_hand(build: Build, pair: Images) -> None:

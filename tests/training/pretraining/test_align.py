@@ -28,7 +28,10 @@ def test_rare_words_are_left_out_and_each_pair_counts_a_word_once() -> None:
     assert known == ["a", "field"]  # house and road: 1 of 400 pairs, below one in 200
     assert uses(known, [references[0], None, references[2]]).tolist() == [[1, 0], [0, 0], [1, 1]]
     said = [["A house on the left .", "a road"], ["the road on its left"]]
-    assert uses(["left", "the left", "left a"], said).tolist() == [[1, 1, 0], [1, 0, 0]]  # within one sentence
+    assert uses(["left", "the left", "left a"], said).tolist() == [
+        [1, 1, 0],
+        [1, 0, 0],
+    ]  # within one sentence
     with pytest.raises(DataError, match="no sentences"):
         vocabulary([[], []])
 
