@@ -6,6 +6,7 @@ Legend: b prompts, t tokens of a row, m LLM width, V vocabulary.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from itertools import chain
 from typing import Any
 
@@ -82,9 +83,9 @@ class Evidence(LogitsProcessor):
 
     def of_beams(self, beams: int) -> Evidence:
         """The same where each prompt has so many rows, one after the other."""
-        return Evidence(
-            [phrase.tolist() for phrase in self.phrases], self.odds.repeat_interleave(beams, dim=0)
-        )
+        more = copy(self)
+        more.odds = self.odds.repeat_interleave(beams, dim=0)
+        return more
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Tokens so far (b, t) and scores (b, V) -> scores (b, V)."""
