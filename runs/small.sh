@@ -44,7 +44,7 @@ semantic-cc train --config small --data $told --out $out/stages --resume auto $d
 # What the stages leave: edges, which a mask decoder learns late, and a head that reads places and numbers off tokens
 # and masks and speaks for them while a sentence is written. Each trains on what the rest says, which no longer changes.
 [ -d $out/sharp ] || semantic-cc sharpen --model $out/stages/model --data $told --out $out/sharp --epochs 13 --pairs 1700
-[ -d $out/guided ] || semantic-cc guide --model $out/sharp --data $told --out $out/guided --pairs 3000
+[ -d $out/guided ] || semantic-cc guide --model $out/sharp --data $told --out $out/guided
 
 # The flag's probability is calibrated on validation pairs; nothing is chosen on the test pairs.
 [ -d $out/model ] || semantic-cc calibrate --model $out/guided --data $told --out $out/model
