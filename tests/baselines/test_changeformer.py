@@ -15,7 +15,7 @@ TINY = {"widths": (4, 8, 20, 32), "depths": (1, 1, 2, 1)}
 
 def test_the_papers_levels(outputs: Callable[..., list]) -> None:
     with torch.device("meta"):
-        network = ChangeFormer(hierarchical_encoder(), width=256, classes=2)
+        network = ChangeFormer((64, 128, 320, 512), 256, 2, hierarchical_encoder())
         pair = torch.empty(2, 1, 3, 256, 256)
     levels = [(64, 64, 64), (128, 32, 32), (320, 16, 16), (512, 8, 8)]
     assert outputs(network.encoder.stages, lambda: network(*pair)) == levels
@@ -30,12 +30,12 @@ def test_the_papers_levels(outputs: Callable[..., list]) -> None:
 
 
 def test_gradients_reach_every_parameter(dates: Dates, unreached: Callable) -> None:
-    network = ChangeFormer(hierarchical_encoder(**TINY, dropout=0.0), width=8, classes=1)
+    network = ChangeFormer(TINY["widths"], 8, 1, hierarchical_encoder(**TINY, dropout=0.0))
     assert unreached(network, network(*dates(64, 96))) == []
 
 
 def test_difference_module_and_decoder(dates: Dates) -> None:
-    network = ChangeFormer(hierarchical_encoder(**TINY), width=8, classes=1).eval()
+    network = ChangeFormer(TINY["widths"], 8, 1, hierarchical_encoder(**TINY)).eval()
     before, after = dates(32, 64)
     first, second = ((image - network.mean) / network.std for image in (before, after))
     levels = []
@@ -53,7 +53,7 @@ def test_difference_module_and_decoder(dates: Dates) -> None:
 
 def test_no_row_or_column_of_the_mask_is_empty() -> None:
     """What one transposed convolution of kernel 3 and stride 4 would leave."""
-    network = ChangeFormer(hierarchical_encoder(**TINY), width=8, classes=1)
+    network = ChangeFormer(TINY["widths"], 8, 1, hierarchical_encoder(**TINY))
     full = network.up(torch.rand(1, 8, 4, 4)) - network.up(torch.zeros(1, 8, 4, 4))
     assert full.shape[-2:] == (16, 16)
     assert (full.abs().amax(dim=(0, 1)) > 0).all()

@@ -13,9 +13,10 @@ from semantic_cc.baselines.fc_siam_diff import FCSiamDiff
 from semantic_cc.baselines.idet import IDET
 from semantic_cc.baselines.networks import norm
 
+WIDTHS = (4, 8, 20, 32)
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "fc-siam-diff": lambda: FCSiamDiff(3, widths=(4, 8), depths=(2, 2)),
-    "changeformer": lambda: ChangeFormer(hierarchical_encoder((4, 8, 20, 32), (1, 1, 1, 1)), 8, 3),
+    "changeformer": lambda: ChangeFormer(WIDTHS, 8, 3, hierarchical_encoder(WIDTHS, (1, 1, 1, 1))),
     "idet": lambda: IDET(3, widths=(8, 8, 16, 32, 32), depths=(1, 1, 1, 1, 1)),
 }
 

@@ -6,7 +6,6 @@ from semantic_cc.baselines.changeformer import build_changeformer
 from semantic_cc.baselines.chg2cap import build_chg2cap
 from semantic_cc.baselines.fc_siam_diff import build_fc_siam_diff
 from semantic_cc.baselines.idet import build_idet
-from semantic_cc.baselines.mask import MaskModel
 from semantic_cc.baselines.promptcc import build_promptcc
 from semantic_cc.baselines.psnet import build_psnet
 from semantic_cc.baselines.rsiccformer import build_rsiccformer
@@ -18,18 +17,27 @@ from semantic_cc.model.weights import LanguageModel
 
 
 def build_baseline(
-    config: ModelConfig, encoder: BitemporalEncoder, llm: LanguageModel | None = None
+    config: ModelConfig, encoder: BitemporalEncoder | None, llm: LanguageModel | None = None
 ) -> ChangeModel:
     """The method that `config.method` names, at random weights but for encoder and language model.
 
     Args:
         config: all sizes.
-        encoder: built, without BCSF.
+        encoder: built, without BCSF; None for a change detector with an encoder of its own.
         llm: the language model, for methods that have one.
 
     Raises:
         ValueError: the method is none of those compared.
     """
+    match config.method:
+        case "fc-siam-diff":
+            return build_fc_siam_diff(config, encoder)
+        case "changeformer":
+            return build_changeformer(config, encoder)
+        case "idet":
+            return build_idet(config, encoder)
+    if encoder is None:
+        raise ValueError(f"{config.method} has no encoder of its own")
     match config.method:
         case "rsiccformer":
             return build_rsiccformer(config, encoder)
@@ -42,22 +50,3 @@ def build_baseline(
         case "promptcc" if llm:
             return build_promptcc(config, encoder, llm)
     raise ValueError(f"{config.method} is no compared method")
-
-
-def build_network(config: ModelConfig) -> MaskModel:
-    """The change detector with an encoder of its own that `config.method` names, at random weights.
-
-    Args:
-        config: all sizes.
-
-    Raises:
-        ValueError: the method is none of these.
-    """
-    match config.method:
-        case "fc-siam-diff":
-            return build_fc_siam_diff(config)
-        case "changeformer":
-            return build_changeformer(config)
-        case "idet":
-            return build_idet(config)
-    raise ValueError(f"{config.method} has no encoder of its own")

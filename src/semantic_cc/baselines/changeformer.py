@@ -28,23 +28,26 @@ import torch
 from torch import Tensor, nn
 from transformers import SegformerConfig, SegformerModel
 
-from semantic_cc.baselines.mask import MaskModel
+from semantic_cc.baselines.mask import MaskModel, mask_model
 from semantic_cc.baselines.networks import ChangeNetwork, norm, resize
 from semantic_cc.config import ModelConfig
+from semantic_cc.model.encoder import BitemporalEncoder
 
 
 class ChangeFormer(ChangeNetwork):
     """The network.
 
     Args:
-        encoder: see `hierarchical_encoder`.
+        widths: c_i.
         width: e.
         classes: K; 1 = one logit of change.
+        encoder: see `hierarchical_encoder`; None = its levels come from another one.
     """
 
-    def __init__(self, encoder: SegformerModel, width: int, classes: int) -> None:
-        super().__init__(multiple=32)
-        widths = encoder.config.hidden_sizes
+    def __init__(
+        self, widths: Sequence[int], width: int, classes: int, encoder: SegformerModel | None
+    ) -> None:
+        super().__init__(widths, multiple=32)
         self.encoder = encoder
         self.differences = nn.ModuleList(
             nn.Sequential(nn.Conv2d(2 * c, c, 3, padding=1), nn.ReLU(), norm(c)) for c in widths
@@ -54,21 +57,27 @@ class ChangeFormer(ChangeNetwork):
         self.up = nn.Sequential(_double(width), Residual(width), _double(width), Residual(width))
         self.classify = nn.Conv2d(width, classes, 3, padding=1)
 
-    def logits(self, images: Tensor) -> Tensor:
-        """(2b, 3, H, W) -> (b, K, H, W)."""
-        x, levels = images, []
-        for stage, difference, project in zip(
-            self.encoder.stages, self.differences, self.project, strict=True
-        ):
-            x = stage(x)  # (2b, c_i, H / s_i, W / s_i)
-            levels.append(project(difference(torch.cat(x.chunk(2), dim=1))))
-        size = levels[0].shape[-2:]
-        fused = self.fuse(torch.cat([resize(level, size) for level in levels], dim=1))  # (b, e, H / 4, W / 4)
-        return self.classify(self.up(fused))
+    def encode(self, images: Tensor) -> list[Tensor]:
+        """(2b, 3, H, W) -> (2b, c_i, H / s_i, W / s_i)."""
+        assert self.encoder is not None  # else nothing calls it
+        levels: list[Tensor] = []
+        for stage in self.encoder.stages:
+            levels.append(stage(levels[-1] if levels else images))
+        return levels
+
+    def decode(self, levels: Sequence[Tensor], size: Sequence[int]) -> Tensor:
+        """(2b, c_i, h_i, w_i) -> (b, K, *size)."""
+        told = [
+            project(difference(torch.cat(level.chunk(2), dim=1)))  # (b, e, h_i, w_i)
+            for level, difference, project in zip(levels, self.differences, self.project, strict=True)
+        ]
+        fused = self.fuse(torch.cat([resize(level, told[0].shape[-2:]) for level in told], dim=1))
+        return resize(self.classify(self.up(fused)), size)
 
     def layers(self) -> Iterable[nn.Module]:
         """The encoder's layers, and the decoder's way up."""
-        return [*(block for stage in self.encoder.stages for block in stage.blocks), *self.up]
+        stages = self.encoder.stages if self.encoder is not None else ()
+        return [*(block for stage in stages for block in stage.blocks), *self.up]
 
 
 class Residual(nn.Module):
@@ -113,9 +122,13 @@ def hierarchical_encoder(
     )
 
 
-def build_changeformer(config: ModelConfig) -> MaskModel:
-    """ChangeFormer of 64 channels in its first stage and 256 in its decoder, times `baseline.scale`."""
+def build_changeformer(config: ModelConfig, encoder: BitemporalEncoder | None) -> MaskModel:
+    """ChangeFormer of 64 channels in its first stage and 256 in its decoder, times `baseline.scale`.
+
+    On `encoder`, or on its own.
+    """
     width = round(64 * config.baseline.scale)
-    encoder = hierarchical_encoder((width, 2 * width, 5 * width, 8 * width), dropout=config.baseline.dropout)
-    network = ChangeFormer(encoder, 4 * width, config.change_decoder.classes)
-    return MaskModel(config, None, change_decoder=network)
+    widths = (width, 2 * width, 5 * width, 8 * width)
+    own = hierarchical_encoder(widths, dropout=config.baseline.dropout) if encoder is None else None
+    network = ChangeFormer(widths, 4 * width, config.change_decoder.classes, own)
+    return mask_model(config, network, encoder)

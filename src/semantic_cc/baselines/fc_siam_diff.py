@@ -23,9 +23,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from semantic_cc.baselines.mask import MaskModel
-from semantic_cc.baselines.networks import ChangeNetwork, convolutions
+from semantic_cc.baselines.mask import MaskModel, mask_model
+from semantic_cc.baselines.networks import ChangeNetwork, convolutions, resize
 from semantic_cc.config import ModelConfig
+from semantic_cc.model.encoder import BitemporalEncoder
 
 
 class FCSiamDiff(ChangeNetwork):
@@ -36,6 +37,7 @@ class FCSiamDiff(ChangeNetwork):
         widths: c_i.
         depths: convolutions of each level.
         dropout: probability that a channel is dropped, after each convolution.
+        own: whether it has its own encoder; else its levels come from another one.
     """
 
     def __init__(
@@ -44,12 +46,13 @@ class FCSiamDiff(ChangeNetwork):
         widths: Sequence[int] = (16, 32, 64, 128),
         depths: Sequence[int] = (2, 2, 3, 3),
         dropout: float = 0.2,
+        own: bool = True,
     ) -> None:
-        super().__init__(multiple=2 ** len(widths))
+        super().__init__(widths, multiple=2 ** len(widths))
         down, up, merge = [], [], []
         finer = 3
         for level, (width, depth) in enumerate(zip(widths, depths, strict=True)):
-            down.append(convolutions([finer, *[width] * depth], dropout))
+            down += [convolutions([finer, *[width] * depth], dropout)] if own else []
             up.append(nn.ConvTranspose2d(width, width, 3, stride=2, padding=1, output_padding=1))
             last = [finer] if level else []  # the finest level's last convolution is `classify`
             merge.append(convolutions([2 * width, *[width] * (depth - 1), *last], dropout))
@@ -57,31 +60,34 @@ class FCSiamDiff(ChangeNetwork):
         self.down, self.up, self.merge = nn.ModuleList(down), nn.ModuleList(up), nn.ModuleList(merge)
         self.classify = nn.Conv2d(widths[0], classes, 3, padding=1)
 
-    def logits(self, images: Tensor) -> Tensor:
-        """(2b, 3, H, W) -> (b, K, H, W)."""
-        x, differences = images, []
+    def encode(self, images: Tensor) -> list[Tensor]:
+        """(2b, 3, H, W) -> (2b, c_i, H / 2^i, W / 2^i)."""
+        levels: list[Tensor] = []
         for stage in self.down:
-            x = stage(x)  # (2b, c_i, H / 2^i, W / 2^i)
-            first, second = x.chunk(2)
-            differences.append((first - second).abs())
-            x = F.max_pool2d(x, 2)
-        x = x.chunk(2)[1]
-        for level in reversed(range(len(self.down))):
-            x = self.up[level](x)  # (b, c_i, H / 2^i, W / 2^i)
-            x = self.merge[level](torch.cat([x, differences[level]], dim=1))  # c_(i-1), but c_0 at the finest
-        return self.classify(x)
+            levels.append(stage(F.max_pool2d(levels[-1], 2) if levels else images))
+        return levels
+
+    def decode(self, levels: Sequence[Tensor], size: Sequence[int]) -> Tensor:
+        """(2b, c_i, h_i, w_i) -> (b, K, *size)."""
+        x = F.max_pool2d(levels[-1], 2).chunk(2)[1]
+        for level, up, merge in reversed(list(zip(levels, self.up, self.merge, strict=True))):
+            first, second = level.chunk(2)
+            x = up(x)  # (b, c_i, h_i, w_i)
+            x = merge(torch.cat([x, (first - second).abs()], dim=1))  # c_(i-1), but c_0 at the finest
+        return resize(self.classify(x), size)
 
     def layers(self) -> Iterable[nn.Module]:
         """The levels' convolutions."""
         return [*self.down, *self.merge]
 
 
-def build_fc_siam_diff(config: ModelConfig) -> MaskModel:
-    """FC-Siam-diff of 16 channels at full size, times `baseline.scale`."""
+def build_fc_siam_diff(config: ModelConfig, encoder: BitemporalEncoder | None) -> MaskModel:
+    """FC-Siam-diff of 16 channels at full size, times `baseline.scale`; on `encoder`, or on its own."""
     width = round(16 * config.baseline.scale)
     network = FCSiamDiff(
         config.change_decoder.classes,
         widths=(width, 2 * width, 4 * width, 8 * width),
         dropout=config.baseline.dropout,
+        own=encoder is None,
     )
-    return MaskModel(config, None, change_decoder=network)
+    return mask_model(config, network, encoder)

@@ -39,9 +39,10 @@ from transformers.models.segformer.modeling_segformer import (
     SegformerMixMLP,
 )
 
-from semantic_cc.baselines.mask import MaskModel
+from semantic_cc.baselines.mask import MaskModel, mask_model
 from semantic_cc.baselines.networks import ChangeNetwork, convolutions, resize
 from semantic_cc.config import ModelConfig
+from semantic_cc.model.encoder import BitemporalEncoder
 
 REDUCTIONS = (16, 8, 4, 2, 1)
 """Of keys and values, a side, at each scale."""
@@ -54,10 +55,11 @@ class IDET(ChangeNetwork):
 
     Args:
         classes: K; 1 = one logit of change.
-        widths: of the U-Net, five of them.
-        depths: convolutions of each of its levels on the way down.
-        heads: attention heads of each scale.
+        widths: c_i, five of them, or four where the levels come from another encoder.
+        depths: convolutions of each of the U-Net's levels on the way down.
+        heads: attention heads of each of five scales.
         iterations: T.
+        own: whether it has its U-Net; else its levels come from another encoder, at the four coarser strides.
     """
 
     def __init__(
@@ -67,27 +69,35 @@ class IDET(ChangeNetwork):
         depths: Sequence[int] = (2, 2, 3, 3, 3),
         heads: Sequence[int] = (1, 1, 2, 4, 8),
         iterations: int = 2,
+        own: bool = True,
     ) -> None:
-        super().__init__(multiple=2 ** len(widths))
-        self.features = UNet(widths, depths)
-        refined = [min(_FINEST, widths[0]), *widths[1:]]
-        self.narrow = nn.Conv2d(widths[0], refined[0], 1)
+        super().__init__(widths, multiple=2 ** len(widths))
+        self.features = UNet(widths, depths) if own else None
+        refined = [min(_FINEST, widths[0]) if own else widths[0], *widths[1:]]
+        self.narrow = nn.Conv2d(widths[0], refined[0], 1) if own else nn.Identity()
+        coarsest = len(heads) - len(widths)
         self.refine = nn.ModuleList(
             Refinement(width, head, reduction, iterations)
-            for width, head, reduction in zip(refined, heads, REDUCTIONS, strict=True)
+            for width, head, reduction in zip(refined, heads[coarsest:], REDUCTIONS[coarsest:], strict=True)
         )
         fused = [refined[0], *widths[:-1]]  # what a scale hands on
         coarser = [*fused[1:], 0]
         self.fuse = nn.ModuleList(
-            convolutions([own + more, out, out])
-            for own, more, out in zip(refined, coarser, fused, strict=True)
+            convolutions([width + more, out, out])
+            for width, more, out in zip(refined, coarser, fused, strict=True)
         )
         self.masks = nn.ModuleList(nn.Conv2d(width, classes, 3, padding=1) for width in fused)
         self.classify = nn.Conv2d(len(widths) * classes, classes, 3, padding=1)
 
-    def logits(self, images: Tensor) -> Tensor:
-        """(2b, 3, H, W) -> (b, K, H, W)."""
-        finest, *others = self.features(images)
+    def encode(self, images: Tensor) -> list[Tensor]:
+        """(2b, 3, H, W) -> (2b, c_i, H / s_i, W / s_i)."""
+        assert self.features is not None  # else nothing calls it
+        scales: list[Tensor] = self.features(images)
+        return scales
+
+    def decode(self, levels: Sequence[Tensor], size: Sequence[int]) -> Tensor:
+        """(2b, c_i, h_i, w_i) -> (b, K, *size)."""
+        finest, *others = levels
         scales = [self.narrow(finest), *others]
         differences = [refine(x) for refine, x in zip(self.refine, scales, strict=True)]
         masks = []
@@ -95,13 +105,14 @@ class IDET(ChangeNetwork):
         for x, fuse, mask in reversed(list(zip(differences, self.fuse, self.masks, strict=True))):
             x = x if fused is None else torch.cat([x, resize(fused, x.shape[-2:])], dim=1)
             fused = fuse(x)
-            masks.append(resize(mask(fused), images.shape[-2:]))  # (b, K, H, W)
+            masks.append(resize(mask(fused), size))  # (b, K, H, W)
         return self.classify(torch.cat(masks, dim=1))
 
     def layers(self) -> Iterable[nn.Module]:
         """The U-Net's levels, the iterations, and the fusion's convolutions."""
         steps = [module for module in self.refine.modules() if isinstance(module, DifferenceStep)]
-        return [*self.features.down, *self.features.up, *steps, *self.fuse]
+        levels = [*self.features.down, *self.features.up] if self.features is not None else []
+        return [*levels, *steps, *self.fuse]
 
 
 class UNet(nn.Module):
@@ -186,8 +197,9 @@ class DifferenceStep(nn.Module):
         return dates, difference + read + self.mlp(self.mlp_norm(guide), h, w)
 
 
-def build_idet(config: ModelConfig) -> MaskModel:
-    """IDET of 64 channels at its finest scale, times `baseline.scale`."""
-    width = round(64 * config.baseline.scale)
-    network = IDET(config.change_decoder.classes, widths=(width, 2 * width, 4 * width, 8 * width, 8 * width))
-    return MaskModel(config, None, change_decoder=network)
+def build_idet(config: ModelConfig, encoder: BitemporalEncoder | None) -> MaskModel:
+    """IDET of 64 channels at its finest scale, times `baseline.scale`; on `encoder`, or on its own."""
+    width, own = round(64 * config.baseline.scale), encoder is None
+    widths = (width, 2 * width, 4 * width, 8 * width, 8 * width)
+    network = IDET(config.change_decoder.classes, widths=widths if own else widths[1:], own=own)
+    return mask_model(config, network, encoder)

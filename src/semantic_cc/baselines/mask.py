@@ -8,8 +8,10 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
+from semantic_cc.baselines.networks import ChangeNetwork, OnSharedEncoder
+from semantic_cc.config import ModelConfig
 from semantic_cc.errors import InputError
-from semantic_cc.model.encoder import Features
+from semantic_cc.model.encoder import BitemporalEncoder, Features
 from semantic_cc.model.method import ChangeModel, Location, ModelOutput, Prediction, class_probabilities
 
 
@@ -68,3 +70,11 @@ class MaskModel(ChangeModel):
             return self.change_decoder(before, after)
         features = self.encode(before, after) if features is None else features
         return self.change_decoder(features.change, before, after)
+
+
+def mask_model(config: ModelConfig, network: ChangeNetwork, encoder: BitemporalEncoder | None) -> MaskModel:
+    """The method of a network, on the encoder that all share, or without one on the network's own."""
+    if encoder is None:
+        return MaskModel(config, None, change_decoder=network)
+    shared = OnSharedEncoder(network, config.encoder.change_width, config.encoder.patch)
+    return MaskModel(config, encoder, change_decoder=shared)

@@ -180,7 +180,7 @@ CHANGE_METHODS = ("fc-siam-diff", "changeformer", "ttp", "idet")
 """Compared methods that give a mask and write no sentence."""
 
 OWN_ENCODER = ("fc-siam-diff", "changeformer", "idet")
-"""Compared methods whose image encoder is a part of them, so that they read no SAM."""
+"""Compared methods whose image encoder is a part of them, so that they read no SAM unless they are asked to."""
 
 
 @dataclass(frozen=True)
@@ -189,6 +189,8 @@ class BaselineConfig:
 
     Args:
         width: channels d inside a captioning method.
+        encoder: of the change detectors that have an encoder of their own: this, at random weights; or shared, and
+            then they start from the encoder that all other methods start from, as TTP does.
         scale: widths of a change detector, as a share of those its paper gives.
         heads: attention heads.
         layers: layers of the method's encoder of the two dates.
@@ -201,6 +203,7 @@ class BaselineConfig:
     """
 
     width: int = 512
+    encoder: Literal["own", "shared"] = "own"
     scale: float = 1.0
     heads: int = 8
     layers: int = 3
@@ -265,7 +268,7 @@ class ModelConfig:
     @property
     def has_sam(self) -> bool:
         """Whether the image encoder is SAM's."""
-        return self.method not in OWN_ENCODER
+        return self.method not in OWN_ENCODER or self.baseline.encoder == "shared"
 
     @property
     def has_llm(self) -> bool:

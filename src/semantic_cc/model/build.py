@@ -12,7 +12,7 @@ from peft.tuners.lora import LoraLayer
 from torch import nn
 from transformers.initialization import no_init_weights
 
-from semantic_cc.baselines.build import build_baseline, build_network
+from semantic_cc.baselines.build import build_baseline
 from semantic_cc.config import EncoderConfig, LoraConfig, ModelConfig, NeckConfig
 from semantic_cc.model.bcsf import BCSF
 from semantic_cc.model.caption_decoder import CaptionDecoder
@@ -66,10 +66,8 @@ def build_model(
 def _build(
     config: ModelConfig, llm: LanguageModel | None, parts: Mapping[str, Part], adapters: bool
 ) -> ChangeModel:
-    if not config.has_sam:
-        return build_network(config)
-    encoder = build_encoder(config.encoder, parts.get("encoder"), adapters)
-    if config.method == "semantic-cc" and llm:
+    encoder = build_encoder(config.encoder, parts.get("encoder"), adapters) if config.has_sam else None
+    if config.method == "semantic-cc" and encoder and llm:
         return build_semantic_cc(config, encoder, llm, parts, adapters)
     return build_baseline(config, encoder, llm)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from semantic_cc.config import Config, load_config, merge, own_values, preset_values
+from semantic_cc.config.model import OWN_ENCODER
 from semantic_cc.reproduce.tables import Row
 
 ITEMS = ("change_items", "caption_items", "joint_items")
@@ -24,6 +25,7 @@ class Scale:
         preset: the model's sizes.
         told: what starts the runs and how long they are, for people.
         overrides: configuration values beside the preset's.
+        shared_encoder: whether change detectors with an encoder of their own start from everybody's instead.
         visits: pairs that stages i, ii and iii visit an epoch; None = each stage visits all its items. Every row of
             Semantic-CC visits as many pairs with sentences, and where it draws masks at least as many with these;
             other methods visit as many pairs as Semantic-CC does for both tasks.
@@ -38,6 +40,7 @@ class Scale:
     preset: str
     told: str
     overrides: dict[str, Any] = field(default_factory=dict)
+    shared_encoder: bool = False
     visits: tuple[int, int, int] | None = None
     cover_epochs: int = 0
     first_visits: int = 0
@@ -56,8 +59,8 @@ SCALES = {
     ),
     "small": Scale(
         "small",
-        "every method that reads SAM starts from the same encoder, pretrained here on land cover; FC-Siam-diff, "
-        "ChangeFormer and IDET have encoders of their own, which start at random; every row of "
+        "every method starts from the same encoder, pretrained here on land cover, on which FC-Siam-diff, ChangeFormer "
+        "and IDET have their decoders instead of on an encoder of their own; every row of "
         "Semantic-CC visits as many pairs with sentences, before these its Q-Former is pretrained on the words of the "
         "training sentences and its language model on reading it, and where it learns masks stage i comes first; "
         "other methods visit as many pairs as Semantic-CC does for both tasks; tokens of 16 px, so that a run trains "
@@ -71,6 +74,7 @@ SCALES = {
             },
             "train": {"epochs": 2, "change_batch": 8, "caption_batch": 8, "joint_batch": 8, "sentences": 2},
         },
+        shared_encoder=True,
         visits=(30, 150, 30),
         cover_epochs=2,
         first_visits=320,
@@ -82,6 +86,7 @@ SCALES = {
         "tiny",
         "a few steps that prove the path; the numbers mean nothing",
         {"train": {"loggers": []}},
+        shared_encoder=True,
         visits=(4, 4, 2),
         cover_epochs=1,
         first_visits=2,
@@ -105,10 +110,12 @@ def configured(scale: Scale, row: Row, data: tuple[str, ...], seed: int, flags: 
     Raises:
         ConfigError: values that do not fit together.
     """
-    given = merge(merge(scale.overrides, flags), own_values(row.preset) if row.preset else {})
+    own = own_values(row.preset) if row.preset else {}
+    method = own.get("model", {}).get("method")
+    start = {"model": {"baseline": {"encoder": "shared"}}} if method in OWN_ENCODER and scale.shared_encoder else {}
+    given = merge(merge(merge(scale.overrides, start), flags), own)
     values = merge(merge(preset_values(scale.preset), given), row.overrides)
     values = merge(values, {"data": list(data) if len(data) > 1 else data[0], "train": {"seed": seed}})
-    method = values["model"].get("method")
     config = load_config({**values, "preset": f"{scale.preset}+{method}" if method else scale.preset})
     if scale.visits is None or set(ITEMS) & flags.get("train", {}).keys():
         return config

@@ -42,7 +42,7 @@ def test_shares_of_the_shipped_recipe():
         ({"folders": [{"pictures": "x"}]}, "pictures"),
         (
             {"folders": [{"images": "images", "scale": [2, 1]}]},
-            "scale and roof_scale must each be two ascending",
+            "scale, roof_scale and hall_scale must each be two ascending",
         ),
         ({"folders": [{"images": "images", "covers": {"wood": "sea"}}]}, "sea"),
         ({"splits": {"train": 0.5}}, "splits must be shares of train, val, test that sum to 1"),

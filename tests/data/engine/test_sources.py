@@ -264,3 +264,28 @@ def test_both_unrelated_sources_use_what_they_say(mixture):
         assert scene is None or {event.gone for event in scene.events} == {False}
         scene = buildings_to_buildings(pool, rng, exchanged=False)
         assert scene is None or {event.kind for event in scene.events} <= {"home", "roof"}
+
+
+def test_what_a_partial_mask_does_not_show_is_not_known(mixture):
+    def partial(of: Tile) -> Tile:
+        folder = replace(of.source.folder, partial=("town",))
+        return replace(of, source=replace(of.source, folder=folder))
+
+    ground, built = tile(mixture, "wood"), partial(tile(mixture, "town", (10, 10, 40, 40)))
+    label = scene_of(ground, built, exchanged=False).label
+    assert (label[10:40, 10:40] == BUILDING).all() and set(np.unique(label)) == {BUILDING, UNKNOWN}
+    # a house where a partial mask has nothing may have stood there before
+    house = tile(mixture, "suburb", (100, 100, 130, 130))
+    assert scene_of(partial(tile(mixture, "town")), house, exchanged=False) is None
+    empty = partial(tile(mixture, "town")).source
+    assert not replace(empty, built=0.0, uncertain=0.0).bare
+
+
+def test_roofs_of_halls_have_a_scale_of_their_own(mixture):
+    town, suburb = (
+        next(s for s in mixture.pools["train"].built if s.group == group) for group in ("town", "suburb")
+    )
+    assert town.roof_scale == suburb.roof_scale == (0.8, 1.2)
+    halls = replace(town.folder, hall_scale=(2.0, 3.0))
+    assert replace(town, folder=halls).roof_scale == (2.0, 3.0)
+    assert replace(suburb, folder=halls).roof_scale == (0.8, 1.2)

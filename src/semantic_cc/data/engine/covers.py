@@ -48,5 +48,5 @@ class TileCovers(Dataset[tuple[Tensor, Tensor]]):
         tile = cut_tile(self.pool.built if index % 2 else self.pool.every, rng)
         image = change_look(tile.image.round().clip(0, 255).astype(np.uint8), rng)
         cover = np.full(tile.building.shape, NO_BUILDING)
-        cover[tile.building], cover[tile.uncertain] = COVERS.index("building"), NOT_KNOWN
+        cover[tile.building], cover[tile.unknown] = COVERS.index("building"), NOT_KNOWN
         return torch.from_numpy(image).permute(2, 0, 1).float() / 255, torch.from_numpy(cover)

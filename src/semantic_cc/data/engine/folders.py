@@ -52,7 +52,12 @@ class Source:
     @property
     def bare(self) -> bool:
         """Whether nothing in it is a building, as far as is known."""
-        return self.built == 0 and self.uncertain < LEAST
+        return self.built == 0 and self.uncertain < LEAST and not self.partial
+
+    @property
+    def partial(self) -> bool:
+        """Whether its mask may miss whole buildings."""
+        return self.group in self.folder.partial
 
     @property
     def has_buildings(self) -> bool:
@@ -63,6 +68,12 @@ class Source:
     def houses(self) -> bool:
         """Whether its buildings are houses."""
         return self.group in self.folder.houses
+
+    @property
+    def roof_scale(self) -> tuple[float, float]:
+        """The range of factors for its roofs."""
+        halls = None if self.houses else self.folder.hall_scale
+        return halls or self.folder.roof_scale
 
     @property
     def ground(self) -> str:
@@ -96,7 +107,7 @@ def _open(folder: ImageFolder, recipe: Recipe, base: Path) -> list[Source]:
     if lost is not None:
         raise DataError(f"{masks[lost]}: no image {lost} in {root}; masks must be named like their images")
     groups = {group_of(name) for name in images}
-    named = {*(folder.grounds or ()), *folder.houses, *folder.covers}
+    named = {*(folder.grounds or ()), *folder.houses, *folder.covers, *folder.partial}
     if named - groups:
         known = ", ".join(sorted(groups - {""})) or "none: its images lie in no subfolders"
         raise DataError(f"{root}: no group {min(named - groups)}; its groups are {known}")

@@ -115,7 +115,7 @@ def pasted(pool: Pool, rng: np.random.Generator, exchanged: bool) -> Scene | Non
 
 def _survey(source: Source, rng: np.random.Generator, new_street: bool) -> _Site | None:
     """A site for the roofs of `source`; None where none of them is whole."""
-    scale = float(rng.uniform(*source.folder.roof_scale))
+    scale = float(rng.uniform(*source.roof_scale))
     roofs = [roof for roof in find_roofs(source) if AREA[0] <= roof.roof.sum() * scale**2 <= AREA[1]]
     if not roofs:
         return None

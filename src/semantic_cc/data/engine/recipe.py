@@ -23,10 +23,12 @@ class ImageFolder:
             uncertain, 0 neither; null = no masks.
         scale: the range of factors by which images are resized; size of a pixel / 0.5 m gives true sizes.
         roof_scale: the same for roofs that are cut out.
+        hall_scale: the same for roofs that are cut out and no houses'; null = roof_scale.
         grounds: the groups that buildings may be pasted on; null = all.
         houses: the groups whose buildings are houses; what stands elsewhere is called a building.
         covers: group -> the ground that all of its images show, which sentences then name.
         complete: the masks miss no building, so that a count of them is exact.
+        partial: the groups whose masks miss whole buildings: there, what is not building is not known.
         same: images that show the same ground, as GROUP/NAME without suffix; each list stays in one split.
     """
 
@@ -34,10 +36,12 @@ class ImageFolder:
     masks: str | None = None
     scale: tuple[float, float] = (0.8, 1.2)
     roof_scale: tuple[float, float] = (0.8, 1.2)
+    hall_scale: tuple[float, float] | None = None
     grounds: tuple[str, ...] | None = None
     houses: tuple[str, ...] = ()
     covers: dict[str, Ground] = field(default_factory=dict)
     complete: bool = False
+    partial: tuple[str, ...] = ()
     same: tuple[tuple[str, ...], ...] = ()
 
 
@@ -160,9 +164,9 @@ def _problems(recipe: Recipe) -> list[tuple[bool, str]]:
         *(
             (
                 not 0.05 <= low <= high <= 8,
-                "scale and roof_scale must each be two ascending numbers from 0.05 to 8",
+                "scale, roof_scale and hall_scale must each be two ascending numbers from 0.05 to 8",
             )
             for folder in recipe.folders
-            for low, high in (folder.scale, folder.roof_scale)
+            for low, high in (folder.scale, folder.roof_scale, folder.hall_scale or folder.roof_scale)
         ),
     ]

@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from semantic_cc.data.engine.folders import BUILDING, UNCERTAIN, Source, read_source
 
-AREA = (80, 8000)
+AREA = (80, 20000)
 """Least and largest area of a roof, in pixels at the scale at which it is pasted."""
 FULL = 0.8
 """Least share of its tightest rectangle that a roof fills: what is less is a part of one, or several."""

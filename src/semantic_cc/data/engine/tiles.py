@@ -30,6 +30,11 @@ class Tile:
     uncertain: np.ndarray
     source: Source
 
+    @property
+    def unknown(self) -> np.ndarray:
+        """(SIDE, SIDE) bool, where a building may stand that the mask does not show."""
+        return ~self.building if self.source.partial else self.uncertain
+
 
 def draw(sources: Sequence[Source], rng: np.random.Generator) -> list[Source]:
     """The sources of one group in a random order; each of the groups is as likely as any other."""

@@ -22,5 +22,5 @@ def unchanged(pool: Pool, rng: np.random.Generator) -> Scene:
             image, roofs = scene.after, scene.roofs
     if image is None or roofs is None:
         tile = cut_tile(pool.every, rng)
-        image, roofs = tile.image, tile.building | tile.uncertain
+        image, roofs = tile.image, tile.building | tile.unknown
     return Scene(image, image, np.full((SIDE, SIDE), NONE, np.uint8), (), roofs)

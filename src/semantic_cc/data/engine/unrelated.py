@@ -47,7 +47,7 @@ def scene_of(one: Tile, other: Tile, exchanged: bool) -> Scene | None:
             return None
         came_count, gone_count = surely
     label = np.full((SIDE, SIDE), NOT_BUILDING, np.uint8)
-    label[before.uncertain | after.uncertain | (before.building ^ after.building)] = UNKNOWN
+    label[before.unknown | after.unknown | (before.building ^ after.building)] = UNKNOWN
     label[changed] = BUILDING
     events = [
         event
@@ -58,13 +58,13 @@ def scene_of(one: Tile, other: Tile, exchanged: bool) -> Scene | None:
         if event
     ]
     events.sort(key=lambda event: -event.count)
-    roofs = before.building | after.building | before.uncertain | after.uncertain
+    roofs = before.building | after.building | before.unknown | after.unknown
     return Scene(before.image, after.image, label, tuple(events), roofs)
 
 
 def _only(one: Tile, other: Tile) -> tuple[np.ndarray, int]:
     """What is a building in `one` alone, without slivers and specks: where, and how many parts."""
-    alone = one.building & ~other.building & ~other.uncertain
+    alone = one.building & ~other.building & ~other.unknown
     return parts_of(ndimage.binary_opening(alone, structure=np.ones((3, 3), bool)))
 
 
