@@ -38,7 +38,7 @@ def test_who_is_ahead_is_said_by_all_seeds(ours: tuple[float, ...], verdict: str
     found = results._lead(
         TABLES["table5"], rows("table5", IDET=(50.0, 60.0), TTP=(78.0, 80.0), alone=(99.0,), ours=ours)
     )
-    assert found == [f"F1, ours {sum(ours) / 2:.1f} and TTP 79.0: {verdict}"]
+    assert found == [f"F1, Semantic-CC (ours) {sum(ours) / 2:.1f} and TTP 79.0: {verdict}"]
 
 
 def test_nobody_is_ahead_among_variants_of_one_method() -> None:
