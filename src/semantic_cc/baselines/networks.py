@@ -24,7 +24,6 @@ from torch.nn import functional as F
 from semantic_cc.model.change_decoder import STRIDES, PyramidLevel
 from semantic_cc.model.encoder import PIXEL_MEAN, PIXEL_STD, pad_to_patches
 
-
 _COARSEST = 64  # FC-Siam-diff pools the level at stride 32 once more
 
 

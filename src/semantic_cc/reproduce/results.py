@@ -201,7 +201,7 @@ def _name(table: Table, row: dict[str, Any], number: int) -> str:
 
 
 def _lead(table: Table, rows: Sequence[dict[str, Any]]) -> list[str]:
-    """Where methods are compared: whether ours, the last row, and `GUIDED` are ahead of the best other with every seed."""
+    """Where methods are compared: whether `GUIDED` and the last row are ahead of the best other with every seed."""
     part, what = ("changed", "CIDEr of changed pairs") if table.kind == "captions" else ("all", table.main)
     known = {row["cells"][0]: row["here"][part].get(table.main) for row in rows if row["here"]}
     others = {name: score for name, score in known.items() if score and not name.startswith("Semantic-CC")}

@@ -112,7 +112,11 @@ def configured(scale: Scale, row: Row, data: tuple[str, ...], seed: int, flags: 
     """
     own = own_values(row.preset) if row.preset else {}
     method = own.get("model", {}).get("method")
-    start = {"model": {"baseline": {"encoder": "shared"}}} if method in OWN_ENCODER and scale.shared_encoder else {}
+    start = (
+        {"model": {"baseline": {"encoder": "shared"}}}
+        if method in OWN_ENCODER and scale.shared_encoder
+        else {}
+    )
     given = merge(merge(merge(scale.overrides, start), flags), own)
     values = merge(merge(preset_values(scale.preset), given), row.overrides)
     values = merge(values, {"data": list(data) if len(data) > 1 else data[0], "train": {"seed": seed}})
