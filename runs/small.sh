@@ -4,7 +4,7 @@
 #
 # Needs data/ucmerced and data/ucmerced_buildings (runs/real.yaml says how they are laid out), and
 #   pip install '.[hybrid]'
-# Two CPU cores: some four hours in all (reckoned from its parts). With more devices: DEVICES=4 runs/small.sh
+# Two CPU cores: some five hours in all (reckoned from its parts). With more devices: DEVICES=4 runs/small.sh
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=runs/out/small
@@ -43,7 +43,7 @@ semantic-cc train --config small --data $told --out $out/stages --resume auto $d
 
 # What the stages leave: edges, which a mask decoder learns late, and a head that reads places and numbers off tokens
 # and masks and speaks for them while a sentence is written. Each trains on what the rest says, which no longer changes.
-[ -d $out/sharp ] || semantic-cc sharpen --model $out/stages/model --data $told --out $out/sharp --epochs 13 --pairs 1700
+[ -d $out/sharp ] || semantic-cc sharpen --model $out/stages/model --data data/world data/real --out $out/sharp --epochs 10 --pairs 6000
 [ -d $out/guided ] || semantic-cc guide --model $out/sharp --data $told --out $out/guided
 
 # The flag's probability is calibrated on validation pairs; nothing is chosen on the test pairs.

@@ -229,3 +229,11 @@ def test_what_does_not_fit_a_method_is_refused(model: dict, message: str) -> Non
 def test_a_method_of_one_task_has_one_stage() -> None:
     with pytest.raises(ConfigError, match=r"train\.strategy must be three_stage .*one stage is left"):
         load_config("tiny+chg2cap", {"train": {"strategy": "two_stage"}})
+
+
+def test_promptccs_prompts_start_at_the_size_of_words(make: Make, pair: Two) -> None:
+    model = make("promptcc")
+    words = model.llm.get_input_embeddings().weight.std()
+    visual = model.neck(model.encode(*pair).caption)[1]
+    prompts = torch.cat(model.caption_decoder.prompts(visual, [True, False]))
+    assert 0.7 * words < prompts.std() < 1.4 * words

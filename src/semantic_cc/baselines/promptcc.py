@@ -16,7 +16,8 @@ What differs: the LLM is the one that Semantic-CC has (SmolLM2 or Vicuna) instea
 where the released code trains one anew; the image encoder is the one that all methods here share instead of a frozen
 CLIP ViT-B/32, its tokens averaged to CLIP's 7 x 7 so that the prompt has the original's length; the classifier trains
 in the same stage, by the flag's loss beside the caption's, not in a run before; the dates' class tokens, which nothing
-reads, are left out; greedy decoding instead of three beams.
+reads, are left out; prompts start at the size of the LLM's word embeddings, since four times as large they drown its
+own words and a frozen head cannot follow; greedy decoding instead of three beams.
 """
 
 from __future__ import annotations
@@ -57,9 +58,10 @@ class PromptCCNeck(nn.Module):
     Args:
         config: the sizes.
         llm_width: m.
+        size: deviation that the visual prompts start with.
     """
 
-    def __init__(self, config: ModelConfig, llm_width: int) -> None:
+    def __init__(self, config: ModelConfig, llm_width: int, size: float) -> None:
         super().__init__()
         width, layers = config.baseline.width, config.baseline.layers
         self.entrance = Entrance(config)
@@ -70,6 +72,9 @@ class PromptCCNeck(nn.Module):
         self.encoder = _transformer(2 * width, 8 * width, config, layers)
         self.time = nn.Parameter(torch.randn(2, 2 * width) * width**-0.5)
         self.project = nn.Linear(2 * width, llm_width)
+        nn.init.normal_(
+            self.project.weight, std=size * (2 * width) ** -0.5
+        )  # it reads what a LayerNorm gives
 
     def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """(2b, h, w, c), before first -> logits of change (b,), visual prompts (b, 2n, m) with n of 7 x 7 at most."""
@@ -91,6 +96,11 @@ class PromptCCNeck(nn.Module):
         return torch.cat(dates, dim=1)
 
 
+def embedding_size(llm: PreTrainedModel) -> float:
+    """Standard deviation of the word embeddings' entries."""
+    return llm.get_input_embeddings().weight.float().std().item()
+
+
 class PromptDecoder(nn.Module):
     """Learned prompts before a frozen LLM.
 
@@ -101,9 +111,9 @@ class PromptDecoder(nn.Module):
 
     def __init__(self, llm: PreTrainedModel, prompter: Prompter, max_new_tokens: int) -> None:
         super().__init__()
-        width = llm.config.get_text_config().hidden_size
-        self.unified = nn.Parameter(torch.randn(UNIFIED, width) * width**-0.5)
-        self.of_change = nn.Parameter(torch.randn(2, 1, width) * width**-0.5)  # no change, change
+        width, size = llm.config.get_text_config().hidden_size, embedding_size(llm)
+        self.unified = nn.Parameter(size * torch.randn(UNIFIED, width))
+        self.of_change = nn.Parameter(size * torch.randn(2, 1, width))  # no change, change
         self.llm = llm.requires_grad_(False)
         self.prompter, self.max_new_tokens = prompter, max_new_tokens
         contiguous_head(llm)
@@ -152,5 +162,5 @@ def build_promptcc(config: ModelConfig, encoder: BitemporalEncoder, llm: Languag
     """PromptCC on `encoder`, before `llm`."""
     prompter = Prompter(llm.tokenizer, TEMPLATES[config.llm.template])
     decoder = PromptDecoder(llm.model, prompter, config.llm.max_new_tokens)
-    neck = PromptCCNeck(config, llm.model.config.get_text_config().hidden_size)
+    neck = PromptCCNeck(config, llm.model.config.get_text_config().hidden_size, embedding_size(llm.model))
     return PromptCC(config, encoder, neck, None, decoder)

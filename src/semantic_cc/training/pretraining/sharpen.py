@@ -110,7 +110,8 @@ def held(model: SemanticCCModel, pairs: ChangeDataset, fabric: Fabric) -> tuple[
     Raises:
         DataError: the pictures are not square.
     """
-    rows: list[tuple[Tensor, ...]] = []
+    parts: tuple[Tensor, ...] = ()
+    filled = 0
     for batch, tokens, _, fine in encoded(model, pairs, fabric):
         if batch.before.shape[-1] != batch.before.shape[-2]:
             raise DataError(f"{batch.names[0]}: sharpening turns pictures, so they must be square; cut them")
@@ -119,8 +120,12 @@ def held(model: SemanticCCModel, pairs: ChangeDataset, fabric: Fabric) -> tuple[
         row = [by_pair(tokens).bfloat16(), (255 * pictures).round().byte(), batch.label[..., None].byte()]
         if fine is not None:
             row.append(by_pair(fine.movedim(1, -1)).bfloat16())
-        rows.append(tuple(part.cpu() for part in row))
-    return tuple(torch.cat(parts) for parts in zip(*rows, strict=True))
+        # Filled in place: batches that are kept and then joined would take twice the memory.
+        parts = parts or tuple(torch.empty(len(pairs), *part.shape[1:], dtype=part.dtype) for part in row)
+        for held_part, part in zip(parts, row, strict=True):
+            held_part[filled : filled + len(part)] = part.cpu()
+        filled += len(row[0])
+    return parts
 
 
 class SeenPairs(Dataset[tuple[Tensor, ...]]):
