@@ -72,9 +72,9 @@ class PromptCCNeck(nn.Module):
         self.encoder = _transformer(2 * width, 8 * width, config, layers)
         self.time = nn.Parameter(torch.randn(2, 2 * width) * width**-0.5)
         self.project = nn.Linear(2 * width, llm_width)
-        nn.init.normal_(
-            self.project.weight, std=size * (2 * width) ** -0.5
-        )  # it reads what a LayerNorm gives
+        # It reads what a LayerNorm gives.
+        nn.init.normal_(self.project.weight, std=size * (2 * width) ** -0.5)
+        nn.init.zeros_(self.project.bias)
 
     def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """(2b, h, w, c), before first -> logits of change (b,), visual prompts (b, 2n, m) with n of 7 x 7 at most."""
