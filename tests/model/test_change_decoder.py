@@ -95,7 +95,7 @@ def test_only_details_place_an_edge_to_the_pixel() -> None:
         torch.manual_seed(0)
         decoder = ChangeDecoder(token_width=8, width=8, classes=1, patch=8, detail=width)
         optimizer = torch.optim.AdamW(decoder.parameters(), lr=1e-2)
-        for _ in range(60):
+        for _ in range(100):
             loss = F.binary_cross_entropy_with_logits(
                 decoder(torch.ones(2, 4, 4, 8), before, after)[:, 0], roof
             )

@@ -58,10 +58,10 @@ class PromptCCNeck(nn.Module):
     Args:
         config: the sizes.
         llm_width: m.
-        size: deviation that the visual prompts start with.
+        size: deviation that the visual prompts start with, ().
     """
 
-    def __init__(self, config: ModelConfig, llm_width: int, size: float) -> None:
+    def __init__(self, config: ModelConfig, llm_width: int, size: Tensor) -> None:
         super().__init__()
         width, layers = config.baseline.width, config.baseline.layers
         self.entrance = Entrance(config)
@@ -72,9 +72,9 @@ class PromptCCNeck(nn.Module):
         self.encoder = _transformer(2 * width, 8 * width, config, layers)
         self.time = nn.Parameter(torch.randn(2, 2 * width) * width**-0.5)
         self.project = nn.Linear(2 * width, llm_width)
-        # It reads what a LayerNorm gives.
-        nn.init.normal_(self.project.weight, std=size * (2 * width) ** -0.5)
-        nn.init.zeros_(self.project.bias)
+        with torch.no_grad():  # it reads what a LayerNorm gives
+            self.project.weight.normal_().mul_(size * (2 * width) ** -0.5)
+            self.project.bias.zero_()
 
     def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """(2b, h, w, c), before first -> logits of change (b,), visual prompts (b, 2n, m) with n of 7 x 7 at most."""
@@ -96,9 +96,10 @@ class PromptCCNeck(nn.Module):
         return torch.cat(dates, dim=1)
 
 
-def embedding_size(llm: PreTrainedModel) -> float:
-    """Standard deviation of the word embeddings' entries."""
-    return llm.get_input_embeddings().weight.float().std().item()
+def embedding_size(llm: PreTrainedModel) -> Tensor:
+    """Standard deviation of the word embeddings' entries, ()."""
+    deviation: Tensor = llm.get_input_embeddings().weight.detach().float().std()
+    return deviation
 
 
 class PromptDecoder(nn.Module):

@@ -80,7 +80,8 @@ def sine_positions(h: int, w: int, width: int) -> Tensor:
     frequencies = math.pi * torch.linspace(0.5, 4, width // 4)
 
     def axis(count: int) -> Tensor:
-        angles = (torch.arange(count)[:, None] + 0.5) / count * frequencies
+        places = torch.arange(count, device=frequencies.device)[:, None]
+        angles = (places + 0.5) / count * frequencies
         return torch.cat([angles.sin(), angles.cos()], dim=1)  # (count, width / 2)
 
     y, x = axis(h)[:, None].expand(h, w, -1), axis(w)[None].expand(h, w, -1)
