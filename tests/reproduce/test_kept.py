@@ -11,7 +11,7 @@ from semantic_cc.reproduce.runs import _start_digest, pretrainings_of
 from semantic_cc.reproduce.scales import SCALES, configured
 from semantic_cc.reproduce.tables import TABLES
 
-KEPT = sorted((Path(__file__).parents[2] / "runs" / "results" / "small").glob("*/trained.json"))
+KEPT = sorted((Path(__file__).parents[2] / "runs" / "results").glob("*/*/trained.json"))
 
 
 @pytest.mark.parametrize("record", KEPT, ids=lambda path: path.parent.name)
