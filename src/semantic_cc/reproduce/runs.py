@@ -27,7 +27,7 @@ from semantic_cc.config import Config, to_dict
 from semantic_cc.data.opening import open_dataset
 from semantic_cc.errors import ConfigError, DataError, OutputError, SemanticCCError, TrainingError
 from semantic_cc.evaluation.evaluate import evaluate
-from semantic_cc.files import write_files
+from semantic_cc.files import locked, write_files
 from semantic_cc.metrics.meteor import find_java
 from semantic_cc.reproduce.digests import code_digest, data_digest, run_digest, scores_digest
 from semantic_cc.reproduce.scales import SCALES, Scale, configured, tasks_of
@@ -283,14 +283,9 @@ def _visits(config: Config) -> int:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[int]:
-    """Makes the folder and waits until no other process works in it; yields the lock's file descriptor."""
-    import fcntl
-
+    """Waits until no other process works in a folder, which it makes; yields the lock's file descriptor."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / ".lock").open("w") as file:
-            # Let go when the last process that has the file ends, killed or not.
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with locked(folder / ".lock") as file:
             yield file.fileno()
     except OSError as error:
         if isinstance(error, SemanticCCError):
