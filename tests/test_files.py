@@ -1,8 +1,5 @@
 """All or nothing on disk."""
 
-import os
-import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -148,48 +145,6 @@ def test_a_lock_ends_with_its_process_and_keeps_what_that_wrote(tmp_path: Path) 
         file.seek(0)
         assert file.read() == "mark"
     assert names(tmp_path) == {"new"}
-
-
-def test_a_lock_does_not_outlive_its_process_in_one_that_was_forked(tmp_path: Path) -> None:
-    path, child = tmp_path / "lock", tmp_path / "child"
-
-    def hold() -> None:
-        with locked(path):
-            child.write_text(str(forked(lambda: time.sleep(60)).pid))
-            time.sleep(60)
-
-    holder = forked(hold)
-    while not (child.exists() and child.read_text()):
-        time.sleep(0.01)
-    holder.kill()
-    holder.join()
-    pid = int(child.read_text())
-    try:
-        with locked(path, wait=False):
-            os.kill(pid, 0)  # it lives
-    finally:
-        os.kill(pid, signal.SIGKILL)
-
-
-def test_a_program_holds_the_lock_that_it_is_given(tmp_path: Path) -> None:
-    path, told = tmp_path / "lock", tmp_path / "told"
-
-    def hold() -> None:
-        with locked(path) as file:
-            program = ["sleep", "60"]
-            told.write_text(str(subprocess.Popen(program, pass_fds=(file.fileno(),)).pid))
-            time.sleep(60)
-
-    holder = forked(hold)
-    while not (told.exists() and told.read_text()):
-        time.sleep(0.01)
-    holder.kill()
-    holder.join()
-    try:
-        with pytest.raises(OutputError, match="another run is writing there"), locked(path, wait=False):
-            pass
-    finally:
-        os.kill(int(told.read_text()), signal.SIGKILL)
 
 
 def test_a_lock_is_held_by_one_at_a_time(tmp_path: Path) -> None:

@@ -158,8 +158,6 @@ def locked(path: str | Path, wait: bool = True) -> Iterator[IO[str]]:
     """Holds a lock, the file `path`, which is gone afterwards; the system lets go of it when the process dies.
 
     Yields the file, open for reading and appending: what is written stays for the next one where the process dies.
-    Processes that this one forks do not hold it, or a data worker that outlives it would for ever; a program that it
-    starts and gives the descriptor to does.
 
     Args:
         path: of a file that is for nothing else; its folder is made if need be.
@@ -184,29 +182,10 @@ def locked(path: str | Path, wait: bool = True) -> Iterator[IO[str]]:
             raise OutputError(f"{path.parent}: another run is writing there; wait for its end") from error
         except OSError as error:
             raise OutputError(f"{path}: cannot be locked ({error.strerror}); choose another place") from error
-        _held.add(file)
         try:
             yield file
         finally:
-            _held.discard(file)
             path.unlink(missing_ok=True)
-
-
-_held: set[IO[str]] = set()
-"""Locks of this process."""
-
-
-def _let_go() -> None:
-    """In a forked process: its descriptors of the locks lead nowhere."""
-    for file in _held:  # not closed: another file would get the number, and be closed with the lock
-        nowhere = os.open(os.devnull, os.O_RDWR)
-        os.dup2(nowhere, file.fileno())
-        os.close(nowhere)
-    _held.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_let_go)
 
 
 def _is_at(file: IO[str], path: Path) -> bool:

@@ -6,13 +6,13 @@ import multiprocessing
 import os
 import queue
 import signal
-import threading
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from multiprocessing.connection import Connection
 
 from semantic_cc.batch.manifest import Entry
 from semantic_cc.batch.work import TRIES, Outcome, Worker, died
+from semantic_cc.processes import end_with_parent
 
 Make = Callable[[], Worker]
 """Makes a worker; can be sent to another process."""
@@ -91,15 +91,8 @@ class _Lane:
 def _serve(make: Make, pipe: Connection, threads: int) -> None:
     """The life of a process: pairs in, outcomes out."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends it
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))  # torch reads it when the model loads
     worker = make()
     while True:
         pipe.send(worker(pipe.recv()))
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None  # this runs in a child
-    parent.join()
-    os._exit(1)

@@ -20,6 +20,7 @@ from semantic_cc.config import TrainConfig
 from semantic_cc.data.augment.transforms import augment_caption, augment_change
 from semantic_cc.errors import ConfigError, DataError, SemanticCCError
 from semantic_cc.model.prompter import INSTRUCTIONS
+from semantic_cc.processes import end_with_parent
 from semantic_cc.training.stages import Needs, Stage
 from semantic_cc.types import Pair
 
@@ -252,6 +253,7 @@ def samples(
         VisitedPairs(pairs, leg, config),
         batch_sampler=[piece for step in steps for piece in step],
         num_workers=workers,
+        worker_init_fn=end_with_parent,
         # numpy arrays travel by pipe; tensors would need shared memory, which is scarce in containers
         collate_fn=list,
         # its own, or starting a loader would move the generator that dropout uses

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 from semantic_cc.data.collate import Batch, collate
 from semantic_cc.data.items import ChangeDataset, Item
 from semantic_cc.model.prompter import INSTRUCTIONS
+from semantic_cc.processes import end_with_parent
 from semantic_cc.training.progress import Reporter
 from semantic_cc.training.sampling import default_workers
 
@@ -37,7 +38,9 @@ def encoded(
 ) -> Iterator[tuple[Batch, Tensor | None, Tensor, Tensor | None]]:
     """Batch by batch: the pairs, their change and captioning tokens after the neck, and the encoder's fine features."""
     model.eval()
-    loader = DataLoader(pairs, AT_ONCE, num_workers=default_workers(), collate_fn=list)
+    loader = DataLoader(
+        pairs, AT_ONCE, num_workers=default_workers(), worker_init_fn=end_with_parent, collate_fn=list
+    )
     with Reporter(len(loader), 0) as reporter:
         started = time.perf_counter()
         for items in loader:

@@ -26,6 +26,7 @@ from semantic_cc.model.build import build_encoder
 from semantic_cc.model.encoder import BitemporalEncoder
 from semantic_cc.model.hybrid import start_from_imagenet
 from semantic_cc.model.weights.parts import read_named
+from semantic_cc.processes import end_with_parent
 from semantic_cc.training.devices import fabric_of
 from semantic_cc.training.pretraining.minimise import minimise
 from semantic_cc.training.sampling import default_workers
@@ -80,6 +81,7 @@ def pretrain(
         sampler=RandomSampler(items, num_samples=images),
         drop_last=True,
         num_workers=default_workers(),
+        worker_init_fn=end_with_parent,
     )
     losses = minimise(
         "cover", fabric, parameters, config, lr, epochs, loader,
