@@ -15,8 +15,8 @@ PACKAGE = Path(semantic_cc.__file__).parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 ORDER = (
-    "errors", "types", "config", "files", "processes", "sentences", "images", "model", "baselines", "data", "losses", "metrics",
-    "figures", "evaluation", "training", "predictor", "reproduce", "scene", "batch", "cli", "__main__",
+    "errors", "types", "config", "files", "processes", "sentences", "images", "model", "baselines", "data", "losses",
+    "metrics", "figures", "evaluation", "training", "predictor", "reproduce", "scene", "batch", "cli", "__main__",
 )  # fmt: skip
 """The way data flows; a room may import those before it alone."""
 
