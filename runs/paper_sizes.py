@@ -14,14 +14,14 @@ from collections.abc import Callable, Sequence
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from semantic_cc.checkpoint.build import build_model
+from semantic_cc.checkpoint.stored_parameters import without_weights
 from semantic_cc.config import load_config
+from semantic_cc.foundation import FOUNDATIONS, LanguageModel
+from semantic_cc.foundation.llm import byte_tokenizer
 from semantic_cc.losses import caption_loss, change_loss
-from semantic_cc.model.build import build_model
-from semantic_cc.model.foundation import without_weights
 from semantic_cc.model.prompter import INSTRUCTIONS
 from semantic_cc.model.semantic_cc import SemanticCCModel
-from semantic_cc.model.weights import FOUNDATIONS, LanguageModel
-from semantic_cc.model.weights.llm import byte_tokenizer
 from semantic_cc.training.stages import Stage, apply, stages_of
 
 SENTENCE = "many houses are built along the road"

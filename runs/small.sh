@@ -57,8 +57,8 @@ done
 python - <<'PY'
 import torch
 
-from semantic_cc.model.checkpoint import load_pretrained, save_pretrained
+from semantic_cc.checkpoint.serialization import load_pretrained, save_pretrained
 
 model, info = load_pretrained("runs/out/small/model", merge=False)
-save_pretrained(model, "src/semantic_cc/weights/small", name="small", training=info.training, dtype=torch.bfloat16)
+save_pretrained(model, "src/semantic_cc/pretrained/small", name="small", training=info.training, dtype=torch.bfloat16)
 PY

@@ -17,9 +17,9 @@ from pathlib import Path
 
 from scipy.spatial.distance import jensenshannon
 
-from semantic_cc.data.world import plan_pair
-from semantic_cc.data.world.plan import generator
-from semantic_cc.data.world.sentences import write_sentences
+from semantic_cc.synth.procedural import plan_pair
+from semantic_cc.synth.procedural.caption_writer import write_sentences
+from semantic_cc.synth.procedural.pair_plan import generator
 
 COUNTS = ("a|an|one|two|three|four|five|six|some|several|many|lots of|massive|few|more|a row of|rows of|two rows of"
           "|three rows of|four rows of|all|most of")  # fmt: skip

@@ -17,8 +17,8 @@ import torch
 from PIL import Image
 from torch import nn
 
+from semantic_cc.checkpoint.build import build_model
 from semantic_cc.config import load_config
-from semantic_cc.model.build import build_model
 from semantic_cc.model.semantic_cc import SemanticCCModel
 
 Build = Callable[..., SemanticCCModel]
@@ -46,7 +46,7 @@ def captions_only_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _save_tiny(folder: Path, overrides: dict) -> Path:
-    from semantic_cc.model.checkpoint import save_pretrained
+    from semantic_cc.checkpoint.serialization import save_pretrained
 
     save_pretrained(build_model(load_config("tiny", overrides).model), folder, name=folder.name)
     return folder
@@ -55,7 +55,7 @@ def _save_tiny(folder: Path, overrides: dict) -> Path:
 @pytest.fixture(scope="session")
 def world_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twenty pairs of the synthetic world in LEVIR-MCI's layout: 16 train, 2 val, 2 test."""
-    from semantic_cc.data.world import write_dataset
+    from semantic_cc.synth.procedural import write_dataset
 
     folder = tmp_path_factory.mktemp("world") / "data"
     write_dataset(folder, 20, seed=1, workers=1)
@@ -127,5 +127,17 @@ def build(shake: Callable[[nn.Module], None]) -> Build:
         if shaken:
             shake(built)
         return built.eval()
+
+    return run
+
+
+@pytest.fixture
+def pair() -> Callable[..., tuple[torch.Tensor, torch.Tensor]]:
+    """Size -> two random image batches (b, 3, H, W) in [0, 1]."""
+
+    def run(b: int = 2, height: int = 32, width: int = 48) -> tuple[torch.Tensor, torch.Tensor]:
+        generator = torch.Generator().manual_seed(height * 1000 + width)
+        before, after = torch.rand(2, b, 3, height, width, generator=generator)
+        return before, after
 
     return run

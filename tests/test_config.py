@@ -90,7 +90,7 @@ def test_the_papers_training() -> None:
 
 def test_the_papers_sizes() -> None:
     """On the meta device: SAM ViT-L at 256 px has 304.3 M parameters, BLIP-2's Q-Former 105.1 M."""
-    from semantic_cc.model.build import build_change_decoder, build_encoder, build_neck
+    from semantic_cc.checkpoint.build import build_change_decoder, build_encoder, build_neck
     from semantic_cc.model.qformer import QFormer
 
     config = load_config("paper").model

@@ -17,10 +17,10 @@ from semantic_cc.types import BUILDING, LABEL_VALUES, NONE, ROAD, ChangeDescript
 if TYPE_CHECKING:
     import torch
 
-    from semantic_cc.model.checkpoint import ModelInfo
-    from semantic_cc.model.method import ChangeModel, Prediction
-    from semantic_cc.model.placement import DeviceMap
-    from semantic_cc.model.weights.llm import LLMType
+    from semantic_cc.checkpoint.device_map import DeviceMap
+    from semantic_cc.checkpoint.serialization import ModelInfo
+    from semantic_cc.foundation.llm import LLMType
+    from semantic_cc.model.base import ChangeModel, Prediction
 
 
 class SemanticCC:
@@ -42,7 +42,7 @@ class SemanticCC:
         if llm_device_map is None:
             model.to(device)
         else:
-            from semantic_cc.model.placement import spread_llm
+            from semantic_cc.checkpoint.device_map import spread_llm
 
             spread_llm(model, device, llm_device_map)
         self.model = model.eval()
@@ -79,7 +79,7 @@ class SemanticCC:
             FoundationWeightsError: the language model is nowhere to be found.
             InputError: this machine has no such device, or lacks bitsandbytes; a device map that does not fit.
         """
-        from semantic_cc.model.checkpoint import load_pretrained
+        from semantic_cc.checkpoint.serialization import load_pretrained
 
         chosen = _device(device)  # before the slow part
         model, info = load_pretrained(
@@ -113,8 +113,8 @@ class SemanticCC:
         """
         import torch
 
-        from semantic_cc.model.checkpoint import save_pretrained
-        from semantic_cc.model.foundation import is_adapted
+        from semantic_cc.checkpoint.serialization import save_pretrained
+        from semantic_cc.checkpoint.stored_parameters import is_adapted
 
         adapted = any("lora_" in key for key in self.model.state_dict())
         if not merge and is_adapted(self.model.config) and not adapted:
@@ -155,7 +155,7 @@ class SemanticCC:
         """
         import tempfile
 
-        from semantic_cc.model.hub import is_hub_id, upload_model
+        from semantic_cc.checkpoint.hub import is_hub_id, upload_model
 
         if not is_hub_id(repository):
             raise InputError(f"{repository!r} is no place on the hub; give owner/name")

@@ -26,6 +26,9 @@ UNKNOWN = 32
 MASK_VALUES = (*LABEL_VALUES, NOT_BUILDING, UNKNOWN)
 """Class index -> value in a dataset's mask; a prediction has `LABEL_VALUES` alone."""
 
+COVERS = ("ground", "road", "building", "tree", "parking lot", "pool")
+"""Land covers by index, as a land-cover map of one date has them."""
+
 
 @dataclass(frozen=True)
 class Pair:

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from semantic_cc.checkpoint.build import build_model
 from semantic_cc.config import load_config
-from semantic_cc.model.build import build_model
-from semantic_cc.model.method import ChangeModel
+from semantic_cc.model.base import ChangeModel
 
 WORDS = ("a", "appear", "difference", "houses", "is", "no", "road", "there")
 """In alphabetical order, as a vocabulary has them."""

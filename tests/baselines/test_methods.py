@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import nn
 
+from semantic_cc.checkpoint.build import build_model
+from semantic_cc.checkpoint.serialization import load_pretrained, save_pretrained
 from semantic_cc.config import load_config
 from semantic_cc.config.model import CAPTIONING_METHODS
 from semantic_cc.errors import ConfigError, InputError
-from semantic_cc.model.build import build_model
-from semantic_cc.model.checkpoint import load_pretrained, save_pretrained
-from semantic_cc.model.method import ChangeModel
+from semantic_cc.model.base import ChangeModel
 from semantic_cc.training import stages
 
 Make = Callable[..., ChangeModel]

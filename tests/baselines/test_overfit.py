@@ -10,15 +10,15 @@ import pytest
 import torch
 from PIL import Image
 
-from semantic_cc.baselines.words import vocabulary_of
+from semantic_cc.baselines.vocabulary import vocabulary_of
+from semantic_cc.checkpoint.build import build_model
 from semantic_cc.config import load_config
 from semantic_cc.config.model import CAPTIONING_METHODS
 from semantic_cc.data.collate import Batch, collate
-from semantic_cc.data.opening import open_dataset
+from semantic_cc.data.open_dataset import open_dataset
 from semantic_cc.losses import caption_loss, flag_loss
-from semantic_cc.model.build import build_model
-from semantic_cc.model.method import ChangeModel
-from semantic_cc.model.writing import teach_sentences
+from semantic_cc.model.base import ChangeModel
+from semantic_cc.model.generation import teach_sentences
 from semantic_cc.training import stages
 
 SIDE = 64

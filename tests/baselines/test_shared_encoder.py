@@ -7,14 +7,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from semantic_cc.baselines.mask import MaskModel
-from semantic_cc.baselines.networks import OnSharedEncoder
+from semantic_cc.baselines.change_networks import OnSharedEncoder
+from semantic_cc.baselines.mask_model import MaskModel
+from semantic_cc.checkpoint.build import build_model
+from semantic_cc.checkpoint.serialization import load_pretrained, save_pretrained
 from semantic_cc.config import ModelConfig, load_config
 from semantic_cc.config.model import OWN_ENCODER
-from semantic_cc.model.build import build_model
-from semantic_cc.model.checkpoint import load_pretrained, save_pretrained
+from semantic_cc.reproduce.paper_tables import TABLES
 from semantic_cc.reproduce.scales import SCALES, configured
-from semantic_cc.reproduce.tables import TABLES
 from semantic_cc.training import stages
 
 Dates = Callable[..., tuple[Tensor, Tensor]]

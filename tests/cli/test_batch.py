@@ -8,7 +8,7 @@ import geopandas
 import pytest
 from batches import archive, table
 
-from semantic_cc.batch import over_ray
+from semantic_cc.batch import ray_engine
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_wrong_words_are_one_line(
 def test_without_ray_it_says_what_to_install(
     cli: Callable, words: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(over_ray, "find_spec", lambda name: None)
+    monkeypatch.setattr(ray_engine, "find_spec", lambda name: None)
     outcome = cli(*words, "--engine", "ray")
     assert outcome.code == 2 and "pip install 'semantic-cc[ray]'" in outcome.stderr
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import layouts
 import pytest
 
-from semantic_cc.data.opening import open_dataset
+from semantic_cc.data.open_dataset import open_dataset
 
 
 def test_stats_as_a_table_and_as_json(cli: Callable, tmp_path: Path) -> None:

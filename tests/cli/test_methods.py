@@ -7,9 +7,9 @@ from pathlib import Path
 import layouts
 import pytest
 
+from semantic_cc.checkpoint.serialization import load_pretrained
 from semantic_cc.config import Config, load_config
 from semantic_cc.config.model import CHANGE_METHODS
-from semantic_cc.model.checkpoint import load_pretrained
 from semantic_cc.training import loop
 from semantic_cc.training.step import Turn
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import foundations as files
 import pytest
 
-from semantic_cc.model.weights import fetch as fetch_module
+from semantic_cc.foundation import download as fetch_module
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +65,7 @@ def rows(text: str) -> dict[str, list[str]]:
 
 
 def test_the_sizes_of_the_paper_s_model(cli: Callable) -> None:
-    """Published: SAM ViT-L, BLIP-2's Q-Former, Vicuna-7B; the rest from the shapes in DESIGN section 2."""
+    """Published: SAM ViT-L, BLIP-2's Q-Former, Vicuna-7B; the rest from the shapes of the method."""
     outcome = cli("weights", "list", "--preset", "paper")
     assert outcome.code == 0
     table = rows(outcome.stdout)

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from semantic_cc.data.items import ChangeDataset, Item
-from semantic_cc.data.opening import open_dataset
+from semantic_cc.data.open_dataset import open_dataset
 from semantic_cc.errors import DataError
 
 

@@ -25,7 +25,7 @@ from transformers import (
     SamModel,
 )
 
-from semantic_cc.model.weights import reference
+from semantic_cc.foundation import reference_models
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -49,7 +49,7 @@ def shaken(module: nn.Module, seed: int = 0) -> nn.Module:
 
 def meta_sam(side: int = 8) -> nn.Module:
     """Meta's own Sam, `side` tokens a side."""
-    build = reference.segment_anything()
+    build = reference_models.segment_anything()
     if build is None:
         pytest.skip("segment-anything is not installed (pip install segment-anything)")
     encoder = build.ImageEncoderViT(
@@ -165,7 +165,7 @@ def shapes(module: nn.Module) -> Shapes:
 
 def full_meta_sam(size: str) -> Shapes:
     """Keys and shapes of sam_vit_b, sam_vit_l, sam_vit_h as Meta's code builds them, on the meta device."""
-    build = reference.segment_anything()
+    build = reference_models.segment_anything()
     if build is None:
         pytest.skip("segment-anything is not installed (pip install segment-anything)")
     with torch.device("meta"):

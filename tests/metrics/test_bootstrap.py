@@ -6,7 +6,7 @@ from pycocoevalcap.bleu.bleu import Bleu
 
 from semantic_cc.errors import DataError
 from semantic_cc.metrics.bootstrap import intervals
-from semantic_cc.metrics.scorer import Scorer
+from semantic_cc.metrics.coco_scorer import Scorer
 
 WORDS = ["a", "the", "road", "house", "tree", "is", "are", "built", "near", "same"]
 

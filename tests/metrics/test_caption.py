@@ -7,7 +7,7 @@ from pycocoevalcap.cider.cider import Cider
 
 from semantic_cc.errors import DataError
 from semantic_cc.metrics import best_constant_sentence, report, score_captions
-from semantic_cc.metrics.scorer import METRICS
+from semantic_cc.metrics.coco_scorer import METRICS
 
 SAME = ["there is no difference", "the scene is the same as before", "no change has occurred"]
 REFERENCES = {

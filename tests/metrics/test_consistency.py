@@ -5,14 +5,14 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from semantic_cc.data.augment.places import move_places, named_places
+from semantic_cc.data.augment.place_words import move_places, named_places
 from semantic_cc.data.augment.symmetry import Symmetry
-from semantic_cc.data.world import draw_label, plan_pair
-from semantic_cc.data.world.plan import generator
-from semantic_cc.data.world.sentences import UNCHANGED, write_sentences
-from semantic_cc.metrics.claims import read_claims
+from semantic_cc.metrics.caption_parser import read_claims
 from semantic_cc.metrics.consistency import KINDS, ConsistencyMetric, check_sentence
 from semantic_cc.sentences import says_change
+from semantic_cc.synth.procedural import draw_label, plan_pair
+from semantic_cc.synth.procedural.caption_writer import UNCHANGED, write_sentences
+from semantic_cc.synth.procedural.pair_plan import generator
 
 EMPTY = np.zeros((256, 256), np.uint8)
 

@@ -1,13 +1,13 @@
-"""The known numbers of the real LEVIR-CC captions (DESIGN section 7); skipped where the data is absent."""
+"""The known numbers of the real LEVIR-CC captions; skipped where the data is absent."""
 
 import json
 
 import pytest
 from shared import SHARED
 
-from semantic_cc.data.scoring import read_references
+from semantic_cc.data.prediction_files import read_references
 from semantic_cc.metrics import best_constant_sentence, report, says_change, score_captions
-from semantic_cc.metrics.baselines import MANY_HOUSES, Baseline
+from semantic_cc.metrics.image_free_baselines import MANY_HOUSES, Baseline
 from semantic_cc.metrics.meteor import find_java
 from semantic_cc.metrics.protocols import protocol_of
 from semantic_cc.sentences import UNCHANGED

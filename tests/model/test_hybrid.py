@@ -11,15 +11,15 @@ from efficientnet_lite_pytorch import EfficientNet
 from safetensors.torch import load_file
 from torch.nn import functional as F
 
+from semantic_cc.checkpoint.build import build_model
 from semantic_cc.config import load_config
 from semantic_cc.errors import ConfigError
-from semantic_cc.model.build import build_model
+from semantic_cc.foundation.parts import read_part
 from semantic_cc.model.encoder import PIXEL_MEAN, PIXEL_STD
 from semantic_cc.model.hybrid import FINE, HybridEmbedding, Trunk, start_from_imagenet
-from semantic_cc.model.weights.parts import read_part
 from semantic_cc.training import stages
-from semantic_cc.training.pretraining.cover import pretrain
-from semantic_cc.training.start import refuse_untrained_foundations
+from semantic_cc.training.initialisation import refuse_untrained_foundations
+from semantic_cc.training.pretraining.encoder import pretrain
 
 HYBRID = {"model": {"encoder": {"hybrid": True}}}
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import torch
 from torch.testing import assert_close
 
+from semantic_cc.checkpoint.build import merge_lora
 from semantic_cc.losses import caption_loss, change_loss
-from semantic_cc.model.build import merge_lora
 from semantic_cc.model.semantic_cc import SemanticCCModel
 
 Build = Callable[..., SemanticCCModel]

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.testing import assert_close
 
+from semantic_cc.checkpoint.build import build_neck
 from semantic_cc.config import EncoderConfig, NeckConfig
-from semantic_cc.model.build import build_neck
 from semantic_cc.model.neck import AggregationNeck, BilinearAttention, CrossAttention, intra_task_attention
 
 ENCODER = EncoderConfig(width=8, heads=2, change_width=6)

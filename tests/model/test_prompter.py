@@ -5,8 +5,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from semantic_cc.config import LLMConfig
+from semantic_cc.foundation import load_llm
 from semantic_cc.model.prompter import INSTRUCTIONS, TEMPLATES, Prompter
-from semantic_cc.model.weights import load_llm
 
 ASKED = "What is new?"
 WHOLE = {

@@ -10,8 +10,8 @@ from pycocoevalcap.meteor.meteor import Meteor as DirectMeteor
 from pycocoevalcap.rouge.rouge import Rouge
 
 from semantic_cc.metrics import score_captions
+from semantic_cc.metrics.coco_scorer import Scorer
 from semantic_cc.metrics.meteor import Meteor, find_java
-from semantic_cc.metrics.scorer import Scorer
 
 WORDS = "a the road house houses is are built constructed no difference t-shaped häuser 房子 ελιά 🏠 ||| 3"
 SENTENCES = st.lists(st.sampled_from(WORDS.split()), min_size=1, max_size=9).map(" ".join)

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 from transformers import Blip2ForConditionalGeneration
 
+from semantic_cc.checkpoint.build import build_encoder, build_model
 from semantic_cc.config import load_config
-from semantic_cc.model.build import build_encoder, build_model
+from semantic_cc.foundation import parts
+from semantic_cc.foundation.parts import Part, find_part, read_part, write_part
 from semantic_cc.model.encoder import BitemporalEncoder
-from semantic_cc.model.weights import parts
-from semantic_cc.model.weights.parts import Part, find_part, read_part, write_part
 
 MEAN, STD = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]
 """SAM's pixel mean and deviation for values in 0..255."""
@@ -150,7 +150,7 @@ def test_blip2(layout: str, build: Callable, tmp_path: Path) -> None:
 def test_minigpt4(
     enhancer: dict[str, Any], blocks: tuple[float, ...], build: Callable, tmp_path: Path
 ) -> None:
-    """The enhancer's last Linear starts as [P/2, P/2, 0] (DESIGN section 2): of two equal dates it gives theirs."""
+    """The enhancer's last Linear starts as [P/2, P/2, 0]: of two equal dates it gives theirs."""
     checkpoint = files.minigpt4()
     part = converted(files.save_pickle(checkpoint, tmp_path / "minigpt4.pth"), tmp_path)
     assert part.name == "enhancer"

@@ -9,8 +9,8 @@ from torch import nn
 from torch.testing import assert_close
 from transformers import SamVisionConfig, SamVisionModel
 
+from semantic_cc.checkpoint.build import build_encoder
 from semantic_cc.config import load_config
-from semantic_cc.model.build import build_encoder
 from semantic_cc.model.encoder import BitemporalEncoder
 
 MEAN, STD = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]

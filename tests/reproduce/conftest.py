@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from semantic_cc.reproduce.runs import Workshop
-from semantic_cc.reproduce.tables import OURS, TABLES
+from semantic_cc.reproduce.experiment_runs import Workshop
+from semantic_cc.reproduce.paper_tables import OURS, TABLES
 
 Shop = Callable[..., Workshop]
 

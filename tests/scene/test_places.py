@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scene_arrays import HALF_METRE, UTM, ArrayPair, said
 
-from semantic_cc.scene.earth import measure
+from semantic_cc.scene.geodesy import measure
 from semantic_cc.scene.grid import Grid
 from semantic_cc.scene.places import SIDE, describe_places, find_regions, scene_tallies
 from semantic_cc.scene.polygons import Polygons

@@ -14,7 +14,7 @@ from scipy import ndimage
 
 from semantic_cc.errors import DataError
 from semantic_cc.scene import polygons as module
-from semantic_cc.scene.earth import to_map, to_pixels
+from semantic_cc.scene.geodesy import to_map, to_pixels
 from semantic_cc.scene.grid import Grid
 from semantic_cc.scene.polygons import Polygons, find_polygons, regular_outlines
 from semantic_cc.types import BUILDING, NONE, ROAD

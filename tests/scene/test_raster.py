@@ -19,8 +19,8 @@ from scenes import PLACE, UTM, landscape, noise, write_raster
 from semantic_cc.errors import ImageError, InputError
 from semantic_cc.scene import raster as module
 from semantic_cc.scene.grid import Window
+from semantic_cc.scene.image_sources import parse_bands
 from semantic_cc.scene.raster import PERCENTILES, STRETCHED, Raster, read_crs
-from semantic_cc.scene.sources import parse_bands
 
 PICTURE = noise(70, 90)
 ALL = Window(0, 0, 70, 90)

@@ -9,14 +9,14 @@ import pytest
 import torch
 from PIL import Image
 
+from semantic_cc.checkpoint.build import build_model
 from semantic_cc.config import Config, HardwareConfig, load_config, merge
-from semantic_cc.model.build import build_model
 from semantic_cc.training import loop, stages
 from semantic_cc.training.devices import fabric_of
 from semantic_cc.training.optim import Updater
-from semantic_cc.training.profile import Clock
 from semantic_cc.training.sampling import Share, legs_of
 from semantic_cc.training.step import Stepper
+from semantic_cc.training.step_profile import Clock
 from semantic_cc.types import Pair
 
 SIZE = 32

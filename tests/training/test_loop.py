@@ -9,14 +9,14 @@ import layouts
 import pytest
 import torch
 
+from semantic_cc.checkpoint.serialization import load_pretrained
 from semantic_cc.config import HardwareConfig, load_config
 from semantic_cc.errors import CheckpointError, ConfigError, DataError, OutputError, TrainingError
 from semantic_cc.evaluation.evaluate import evaluate
-from semantic_cc.model.checkpoint import load_pretrained
 from semantic_cc.training import loop, stages
 from semantic_cc.training.devices import fabric_of
+from semantic_cc.training.initialisation import starting_model
 from semantic_cc.training.sampling import legs_of
-from semantic_cc.training.start import starting_model
 from semantic_cc.training.state import RunFolder, open_run
 from semantic_cc.training.step import Stepper
 
@@ -185,7 +185,7 @@ def test_an_output_that_cannot_be_written(tiny, tmp_path):
 
 
 def test_plain_progress_lines(fit, capsys, monkeypatch):
-    monkeypatch.setattr("semantic_cc.training.progress.PLAIN_EVERY", 5)
+    monkeypatch.setattr("semantic_cc.training.console_progress.PLAIN_EVERY", 5)
     fit("lines")
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("step ")]
     assert [line.split()[1] for line in lines] == ["5/18", "10/18", "15/18", "18/18"]

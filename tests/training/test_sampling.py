@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from semantic_cc.config import TrainConfig
-from semantic_cc.data.augment.exchange import exchange_dates
+from semantic_cc.data.augment.exchange_dates import exchange_dates
 from semantic_cc.data.augment.symmetry import SYMMETRIES
 from semantic_cc.data.collate import collate
 from semantic_cc.errors import ConfigError, DataError

@@ -1,12 +1,12 @@
-"""What trains in each stage equals DESIGN's table, on paper and on the weights after two steps."""
+"""What trains in each stage equals the method's table, on paper and on the weights after two steps."""
 
 import re
 
 import pytest
 import torch
 
+from semantic_cc.checkpoint.meta_model import outline
 from semantic_cc.config import load_config, merge, preset_names
-from semantic_cc.model.outline import outline
 from semantic_cc.training import stages
 from semantic_cc.training.stages import apply, stages_of, trainable_names
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from semantic_cc.config import merge
-from semantic_cc.model.recompute import recompute_layers
-from semantic_cc.training.features import FeatureCache
+from semantic_cc.training.feature_cache import FeatureCache
+from semantic_cc.training.gradient_checkpointing import recompute_layers
 from semantic_cc.training.optim import Updater
 
 NO_DROPOUT = {"model": {"llm": {"lora": {"dropout": 0.0}}}}

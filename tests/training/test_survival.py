@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from processes import forked, survives_kills
 
+from semantic_cc.checkpoint.serialization import load_pretrained
 from semantic_cc.config import Config, load_config
-from semantic_cc.model.checkpoint import load_pretrained
 from semantic_cc.training.loop import train
 from semantic_cc.training.state import RunFolder
 

@@ -6,10 +6,10 @@ import shutil
 import pytest
 from PIL import Image
 
+from semantic_cc.checkpoint.serialization import load_pretrained
 from semantic_cc.config import load_config
 from semantic_cc.errors import DataError
 from semantic_cc.evaluation.evaluate import evaluate
-from semantic_cc.model.checkpoint import load_pretrained
 from semantic_cc.training import loop
 from semantic_cc.training.state import RunFolder
 from semantic_cc.training.validate import Validation

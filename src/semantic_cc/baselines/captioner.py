@@ -9,10 +9,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from semantic_cc.baselines.decoder import WordDecoder
+from semantic_cc.baselines.word_decoder import WordDecoder
 from semantic_cc.errors import InputError
+from semantic_cc.model.base import ChangeModel, Location, ModelOutput, Prediction, difference_map
 from semantic_cc.model.encoder import Features
-from semantic_cc.model.method import ChangeModel, Location, ModelOutput, Prediction, difference_map
 from semantic_cc.sentences import says_change
 
 

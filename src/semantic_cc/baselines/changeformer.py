@@ -28,8 +28,8 @@ import torch
 from torch import Tensor, nn
 from transformers import SegformerConfig, SegformerModel
 
-from semantic_cc.baselines.mask import MaskModel, mask_model
-from semantic_cc.baselines.networks import ChangeNetwork, norm, resize
+from semantic_cc.baselines.change_networks import ChangeNetwork, norm, resize
+from semantic_cc.baselines.mask_model import MaskModel, mask_model
 from semantic_cc.config import ModelConfig
 from semantic_cc.model.encoder import BitemporalEncoder
 

@@ -22,9 +22,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from semantic_cc.baselines.blocks import Entrance, ResidualBlock
 from semantic_cc.baselines.captioner import WordCaptioner
-from semantic_cc.baselines.decoder import WordDecoder
+from semantic_cc.baselines.captioning_blocks import Entrance, ResidualBlock
+from semantic_cc.baselines.word_decoder import WordDecoder
 from semantic_cc.config import BaselineConfig, ModelConfig
 from semantic_cc.model.encoder import BitemporalEncoder
 

@@ -23,8 +23,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from semantic_cc.baselines.mask import MaskModel, mask_model
-from semantic_cc.baselines.networks import ChangeNetwork, convolutions, resize
+from semantic_cc.baselines.change_networks import ChangeNetwork, convolutions, resize
+from semantic_cc.baselines.mask_model import MaskModel, mask_model
 from semantic_cc.config import ModelConfig
 from semantic_cc.model.encoder import BitemporalEncoder
 

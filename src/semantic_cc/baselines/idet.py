@@ -39,8 +39,8 @@ from transformers.models.segformer.modeling_segformer import (
     SegformerMixMLP,
 )
 
-from semantic_cc.baselines.mask import MaskModel, mask_model
-from semantic_cc.baselines.networks import ChangeNetwork, convolutions, resize
+from semantic_cc.baselines.change_networks import ChangeNetwork, convolutions, resize
+from semantic_cc.baselines.mask_model import MaskModel, mask_model
 from semantic_cc.config import ModelConfig
 from semantic_cc.model.encoder import BitemporalEncoder
 

@@ -29,14 +29,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedModel
 
-from semantic_cc.baselines.blocks import Entrance
 from semantic_cc.baselines.captioner import Captioner
+from semantic_cc.baselines.captioning_blocks import Entrance
 from semantic_cc.config import ModelConfig
+from semantic_cc.foundation import LanguageModel
+from semantic_cc.model.base import Location, ModelOutput
 from semantic_cc.model.encoder import BitemporalEncoder
-from semantic_cc.model.method import Location, ModelOutput
+from semantic_cc.model.generation import contiguous_head, teach_sentences, write_sentences
 from semantic_cc.model.prompter import TEMPLATES, Prompter
-from semantic_cc.model.weights import LanguageModel
-from semantic_cc.model.writing import contiguous_head, teach_sentences, write_sentences
 from semantic_cc.sentences import says_change
 
 GRID = 7

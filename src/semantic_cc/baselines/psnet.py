@@ -21,9 +21,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from semantic_cc.baselines.blocks import Attention, Entrance, feed_forward
 from semantic_cc.baselines.captioner import WordCaptioner
-from semantic_cc.baselines.decoder import WordDecoder
+from semantic_cc.baselines.captioning_blocks import Attention, Entrance, feed_forward
+from semantic_cc.baselines.word_decoder import WordDecoder
 from semantic_cc.config import BaselineConfig, ModelConfig
 from semantic_cc.model.encoder import BitemporalEncoder
 

@@ -28,7 +28,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from semantic_cc.baselines.mask import MaskModel
+from semantic_cc.baselines.mask_model import MaskModel
 from semantic_cc.config import ModelConfig
 from semantic_cc.model.bcsf import FeedForward
 from semantic_cc.model.change_decoder import ChangeDecoder, ChannelNorm, PyramidLevel

@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> None:
     config = load_config(arguments.config, parse_flags(arguments.config_flags) | {"data": arguments.data})
     out = check_folder(arguments.out)
     with stdout_for_us():
-        from semantic_cc.training.pretraining.align import align
+        from semantic_cc.training.pretraining.qformer import align
 
         losses = align(
             config, out, arguments.epochs,

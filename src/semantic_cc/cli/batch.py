@@ -16,10 +16,10 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from semantic_cc.cli.console import add_asked_model, model_options, positive, say, stdout_for_us
-from semantic_cc.cli.scene import add_scene_arguments, asks_for_scenes, scene_options, scene_tiling
+from semantic_cc.cli.scene_options import add_scene_arguments, asks_for_scenes, scene_options, scene_tiling
 
 if TYPE_CHECKING:
-    from semantic_cc.batch.run import Progress
+    from semantic_cc.batch.batch_run import Progress
     from semantic_cc.predictor import SemanticCC
 
 NAME = "batch"
@@ -52,15 +52,15 @@ def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
     from semantic_cc.errors import SemanticCCError
     from semantic_cc.files import check_folder
-    from semantic_cc.scene.recognise import need_libraries
+    from semantic_cc.scene.geo_detection import need_libraries
 
     need_libraries()
     out = check_folder(arguments.out)
 
-    from semantic_cc.batch.dataset import DATASET, TABLE
+    from semantic_cc.batch.batch_outputs import DATASET, TABLE
+    from semantic_cc.batch.batch_run import run_batch
     from semantic_cc.batch.manifest import read_manifest
-    from semantic_cc.batch.run import run_batch
-    from semantic_cc.batch.work import Settings
+    from semantic_cc.batch.pair_worker import Settings
 
     settings = Settings(
         options=scene_options(arguments),
@@ -105,7 +105,7 @@ def _progress() -> Iterator[Callable[[Progress], None]]:
     from rich.progress import BarColumn, TextColumn
     from rich.progress import Progress as Bar
 
-    from semantic_cc.batch.pace import pace_line
+    from semantic_cc.batch.throughput import pace_line
 
     console = Console(stderr=True)
     with Bar(

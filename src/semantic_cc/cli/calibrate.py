@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     out = check_folder(arguments.out)
     with stdout_for_us():
-        from semantic_cc.training.calibrate import calibrate
+        from semantic_cc.training.finetuning.calibration import calibrate
 
         with progress_bar("pairs") as advance:
             a, c = calibrate(arguments.model, arguments.data, out, arguments.batch, advance)

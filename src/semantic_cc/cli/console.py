@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from semantic_cc.predictor import SemanticCC
-    from semantic_cc.training.counts import Count
+    from semantic_cc.training.parameter_count import Count
     from semantic_cc.types import ChangeDescription
 
 

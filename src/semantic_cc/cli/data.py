@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _stats(arguments: argparse.Namespace) -> None:
-    from semantic_cc.data.stats import dataset_stats
+    from semantic_cc.data.statistics import dataset_stats
 
     with progress_bar("items") as advance:
         reports = [dataset_stats(folder, advance) for folder in arguments.folders]
@@ -84,7 +84,7 @@ def _stats(arguments: argparse.Namespace) -> None:
 
 
 def _convert(arguments: argparse.Namespace) -> None:
-    from semantic_cc.data.convert import convert
+    from semantic_cc.data.convert_layout import convert
 
     with progress_bar("items") as advance:
         left_out = convert(arguments.source, arguments.out, arguments.to, advance)
@@ -94,8 +94,8 @@ def _convert(arguments: argparse.Namespace) -> None:
 
 
 def _match(arguments: argparse.Namespace) -> None:
-    from semantic_cc.data.match import find_matches
-    from semantic_cc.data.matched import dump
+    from semantic_cc.data.content_match import find_matches
+    from semantic_cc.data.match_file import dump
     from semantic_cc.errors import DataError
     from semantic_cc.files import check_file, write_files
 

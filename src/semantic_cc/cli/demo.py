@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> None:
         model = load_model(arguments.model)
         description = model.describe(pair.before, pair.after)
 
-    from semantic_cc.figures.outputs import write_outputs
+    from semantic_cc.figures.description_files import write_outputs
 
     truth = {"before.png": pair.before, "after.png": pair.after, "truth.png": pair.label}
     paths = write_outputs(description, pair.before, pair.after, out, extra=truth)

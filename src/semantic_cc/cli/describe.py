@@ -15,7 +15,7 @@ import dataclasses
 import json
 
 from semantic_cc.cli.console import add_asked_model, change_line, load_asked_model, say, stdout_for_us
-from semantic_cc.cli.scene import add_scene_arguments, is_scene_call, run_scene
+from semantic_cc.cli.scene_options import add_scene_arguments, is_scene_call, run_scene
 
 NAME = "describe"
 HELP = "say what changed between two images, and where"
@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> None:
         description = model.describe(before, after, instruction=arguments.instruction)
         description = dataclasses.replace(description, notes=notes + description.notes)
 
-    from semantic_cc.figures.outputs import make_report, write_outputs
+    from semantic_cc.figures.description_files import make_report, write_outputs
 
     paths = [] if arguments.out is None else write_outputs(description, before, after, arguments.out)
     if arguments.json:

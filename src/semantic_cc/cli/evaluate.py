@@ -11,7 +11,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
-from semantic_cc.cli.captions import add_meteor, print_captions
+from semantic_cc.cli.caption_tables import add_meteor, print_captions
 from semantic_cc.cli.console import add_data, add_mismatch, positive, progress_bar, say, show, stdout_for_us
 from semantic_cc.types import SPLITS
 
@@ -55,11 +55,11 @@ def run(arguments: argparse.Namespace) -> None:
     page = None if arguments.worst is None else check_file(arguments.worst)
     diagram = None if arguments.reliability is None else check_file(arguments.reliability)
     with stdout_for_us():
+        from semantic_cc.evaluation.diagnostics import Study
         from semantic_cc.evaluation.evaluate import evaluate
-        from semantic_cc.evaluation.study import Study
-        from semantic_cc.figures.reliability import draw_reliability
-        from semantic_cc.figures.worst import worst_page
-        from semantic_cc.metrics.calibration import Calibration
+        from semantic_cc.figures.reliability_diagram import draw_reliability
+        from semantic_cc.figures.worst_cases import worst_page
+        from semantic_cc.metrics.calibration_error import Calibration
 
         study = Study(worst=0 if page is None else _WORST)
         with progress_bar("pairs") as advance:

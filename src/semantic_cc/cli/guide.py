@@ -24,7 +24,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     out = check_folder(arguments.out)
     with stdout_for_us():
-        from semantic_cc.training.pretraining.guide import guide
+        from semantic_cc.training.finetuning.keyword_head import guide
 
         losses = guide(arguments.model, arguments.data, out, arguments.epochs, arguments.pairs)
     say(f"{mean_of_last(losses)}; the model is in {out}")

@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> None:
     out = check_file(arguments.out)
     out.parent.mkdir(parents=True, exist_ok=True)
     with stdout_for_us():
-        from semantic_cc.training.pretraining.cover import pretrain
+        from semantic_cc.training.pretraining.encoder import pretrain
 
         recipe = None if arguments.recipe is None else Path(arguments.recipe)
         losses = pretrain(config, out, arguments.epochs, arguments.images, recipe=recipe)

@@ -30,8 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
+    from semantic_cc.checkpoint.hub import is_hub_id
     from semantic_cc.files import check_folder
-    from semantic_cc.model.hub import is_hub_id
 
     if arguments.out is None and arguments.push is None:
         raise InputError("where to? give --out DIR, or --push OWNER/NAME")

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from semantic_cc.cli.captions import add_meteor
+from semantic_cc.cli.caption_tables import add_meteor
 from semantic_cc.cli.config_flags import parse_flags
 from semantic_cc.cli.console import add_data, positive, say, stdout_for_us
 
@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace) -> None:
     hardware = {name: value for name in ("devices", "strategy") if (value := getattr(arguments, name))}
     flags = merge(flags, {"hardware": hardware} if hardware else {})
     with stdout_for_us():
-        from semantic_cc.reproduce.runs import Workshop
+        from semantic_cc.reproduce.experiment_runs import Workshop
 
         data = _datasets(arguments.data)
         test = _datasets(arguments.test) or data
@@ -79,11 +79,11 @@ def run(arguments: argparse.Namespace) -> None:
             say=lambda line: print(line, file=sys.stderr),
         )  # fmt: skip
         if arguments.plan is not None:
-            from semantic_cc.reproduce.hours import planned
+            from semantic_cc.reproduce.planned_hours import planned
 
             lines = planned(arguments.what, shop, arguments.plan)
         elif arguments.what in _FIGURES:
-            from semantic_cc.reproduce.pictures import draw
+            from semantic_cc.reproduce.paper_figures import draw
 
             lines = [str(path) for path in draw(arguments.what, shop)]
         else:
@@ -94,8 +94,8 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _table(name: str, shop: Any, seeds: int, form: str) -> str:
     from semantic_cc.files import write_files
-    from semantic_cc.reproduce.layout import FORMATS, written
-    from semantic_cc.reproduce.results import gather
+    from semantic_cc.reproduce.table_format import FORMATS, written
+    from semantic_cc.reproduce.table_results import gather
 
     result = gather(name, shop, seeds)
     texts = {form: written(result, form) for form in FORMATS}

@@ -10,7 +10,7 @@ import argparse
 import json
 from pathlib import Path
 
-from semantic_cc.cli.captions import ROWS, add_meteor, paper_row, print_captions
+from semantic_cc.cli.caption_tables import ROWS, add_meteor, paper_row, print_captions
 from semantic_cc.cli.console import say
 from semantic_cc.metrics.protocols import PROTOCOLS
 from semantic_cc.types import SPLITS
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
-    from semantic_cc.data.scoring import read_predictions, read_references
+    from semantic_cc.data.prediction_files import read_predictions, read_references
     from semantic_cc.files import check_file, write_files
     from semantic_cc.metrics import report as caption_report
 

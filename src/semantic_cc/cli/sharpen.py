@@ -24,7 +24,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     out = check_folder(arguments.out)
     with stdout_for_us():
-        from semantic_cc.training.pretraining.sharpen import sharpen
+        from semantic_cc.training.finetuning.mask_decoder import sharpen
 
         losses = sharpen(arguments.model, arguments.data, out, arguments.epochs, arguments.pairs)
     say(f"{mean_of_last(losses)}; the model is in {out}")

@@ -45,13 +45,13 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.crs is not None:
         raise InputError("synth: --crs is of a scene; give --scene too, or leave it out")
     if arguments.recipe is not None:
-        from semantic_cc.data.engine import write_mixture
+        from semantic_cc.synth.composite import write_mixture
 
         with progress_bar("pairs") as advance:
             pairs, seed = write_mixture(out, Path(arguments.recipe), pairs, seed, arguments.workers, advance)
         say(f"{pairs} pairs of the recipe {arguments.recipe}, seed {seed}, in {out}")
         return
-    from semantic_cc.data.world import write_dataset
+    from semantic_cc.synth.procedural import write_dataset
 
     if pairs is None or seed is None:
         raise InputError("synth: --pairs and --seed are required without --recipe and --scene; give both")
@@ -61,14 +61,14 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _run_scene(arguments: argparse.Namespace, out: Path) -> None:
-    from semantic_cc.scene.recognise import need_libraries
+    from semantic_cc.scene.geo_detection import need_libraries
 
     if arguments.seed is None or arguments.pairs is not None or arguments.workers is not None:
         raise InputError("synth: a scene needs --seed, and has no --pairs and --workers")
     need_libraries()
 
     from semantic_cc.scene.raster import read_crs
-    from semantic_cc.scene.synth import write_scene
+    from semantic_cc.scene.synthetic_scene import write_scene
 
     with progress_bar("blocks") as progress:
         write_scene(out, arguments.scene, read_crs(arguments.crs or "EPSG:32614"), arguments.seed, progress)

@@ -11,7 +11,7 @@ from typing import Any
 
 from semantic_cc.cli.config_flags import flags_help, parse_flags
 from semantic_cc.cli.console import add_data, positive, say, stdout_for_us
-from semantic_cc.cli.plan import show_plan
+from semantic_cc.cli.estimate_table import show_plan
 
 NAME = "train"
 HELP = "train a model from a configuration"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from semantic_cc.cli.console import say, show, sizes_table, stdout_for_us
 
 if TYPE_CHECKING:
-    from semantic_cc.model.weights.convert import Converted
+    from semantic_cc.foundation.convert import Converted
 
 NAME = "weights"
 HELP = "convert, verify, list and fetch foundation weights"
@@ -62,14 +62,14 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _convert(arguments: argparse.Namespace) -> None:
     with stdout_for_us():
-        from semantic_cc.model.weights.convert import convert
+        from semantic_cc.foundation.convert import convert
 
         done = convert(arguments.source, arguments.name, arguments.out)
     _report(done)
 
 
 def _report(done: Converted) -> None:
-    from semantic_cc.model.weights.convert import FIELDS
+    from semantic_cc.foundation.convert import FIELDS
 
     say(f"{done.path}: the {done.part}'s weights; use them as {FIELDS[done.part]} {done.value}")
     if done.sizes:
@@ -84,7 +84,7 @@ def _report(done: Converted) -> None:
 
 
 def _verify(arguments: argparse.Namespace) -> None:
-    from semantic_cc.model.weights.verify import verify
+    from semantic_cc.foundation.verify import verify
 
     for line in verify(arguments.weights, arguments.source):
         say(line)
@@ -94,9 +94,9 @@ def _list(arguments: argparse.Namespace) -> None:
     if arguments.preset is not None:
         _list_sizes(arguments.preset)
         return
-    from semantic_cc.model.weights import FOUNDATIONS, cache_folder
-    from semantic_cc.model.weights.convert import FIELDS
-    from semantic_cc.model.weights.llm_files import is_cached
+    from semantic_cc.foundation import FOUNDATIONS, cache_folder
+    from semantic_cc.foundation.convert import FIELDS
+    from semantic_cc.foundation.llm_files import is_cached
 
     for name, known in FOUNDATIONS.items():
         there = is_cached(name) or (cache_folder() / f"{name}.safetensors").is_file()
@@ -107,9 +107,9 @@ def _list(arguments: argparse.Namespace) -> None:
 
 
 def _list_sizes(preset: str) -> None:
+    from semantic_cc.checkpoint.meta_model import outline
     from semantic_cc.config import load_config
-    from semantic_cc.model.outline import outline
-    from semantic_cc.training.counts import count
+    from semantic_cc.training.parameter_count import count
     from semantic_cc.training.stages import stages_of
 
     config = load_config(preset)
@@ -121,8 +121,8 @@ def _fetch(arguments: argparse.Namespace) -> None:
     if sys.stderr.isatty():  # the hub's bars, which other commands keep away
         os.environ.pop("HF_HUB_DISABLE_PROGRESS_BARS", None)
         os.environ.pop("TQDM_DISABLE", None)
-    from semantic_cc.model.weights.convert import convert
-    from semantic_cc.model.weights.fetch import fetch, fetchable
+    from semantic_cc.foundation.convert import convert
+    from semantic_cc.foundation.download import fetch, fetchable
 
     name, known = fetchable(arguments.name)
     say(f"{name} comes from {known.hub}; licence: {known.licence}")

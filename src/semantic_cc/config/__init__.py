@@ -4,6 +4,15 @@
 does not fit together. Importing this room stays light (no torch).
 """
 
+from semantic_cc.config.loading import (
+    load_config,
+    merge,
+    own_values,
+    parse,
+    preset_names,
+    preset_values,
+    to_dict,
+)
 from semantic_cc.config.model import (
     BaselineConfig,
     ChangeDecoderConfig,
@@ -14,15 +23,6 @@ from semantic_cc.config.model import (
     ModelConfig,
     NeckConfig,
     QFormerConfig,
-)
-from semantic_cc.config.reading import (
-    load_config,
-    merge,
-    own_values,
-    parse,
-    preset_names,
-    preset_values,
-    to_dict,
 )
 from semantic_cc.config.run import Config, HardwareConfig, OptimConfig, TrainConfig
 

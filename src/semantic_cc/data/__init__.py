@@ -1,1 +1,1 @@
-"""Datasets, paired transforms and the synthetic world."""
+"""Datasets in every layout, paired transforms, audits and statistics."""

@@ -12,23 +12,23 @@ import torch
 from torch import Tensor
 from torch.utils.data import Subset
 
+from semantic_cc.checkpoint.serialization import load_pretrained
 from semantic_cc.data.collate import Batch, collate
 from semantic_cc.data.items import ChangeDataset
-from semantic_cc.data.opening import Data, index, name_of, open_dataset, roots_of
-from semantic_cc.data.progress import Progress
+from semantic_cc.data.open_dataset import Data, index, name_of, open_dataset, roots_of
+from semantic_cc.data.progress_callback import Progress
 from semantic_cc.errors import DataError
-from semantic_cc.evaluation.masks import class_indices, true_classes
-from semantic_cc.evaluation.study import Study
+from semantic_cc.evaluation.diagnostics import Study
+from semantic_cc.evaluation.mask_classes import class_indices, true_classes
 from semantic_cc.metrics import ChangeMetric
 from semantic_cc.metrics import report as caption_report
-from semantic_cc.metrics.calibration import calibration
-from semantic_cc.model.checkpoint import load_pretrained
-from semantic_cc.model.method import Prediction
+from semantic_cc.metrics.calibration_error import calibration
+from semantic_cc.model.base import Prediction
 from semantic_cc.types import Pair
 
 if TYPE_CHECKING:
     from semantic_cc.config import ModelConfig
-    from semantic_cc.model.method import ChangeModel
+    from semantic_cc.model.base import ChangeModel
 
 
 def evaluate(

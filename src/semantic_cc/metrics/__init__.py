@@ -2,8 +2,8 @@
 
 from semantic_cc.metrics.caption import report, score_captions
 from semantic_cc.metrics.change import ChangeMetric, ChangeScore, ClassScore
-from semantic_cc.metrics.constant import best_constant_sentence
-from semantic_cc.metrics.flag import change_flag_accuracy
+from semantic_cc.metrics.change_flag import change_flag_accuracy
+from semantic_cc.metrics.constant_cider import best_constant_sentence
 from semantic_cc.metrics.protocols import PROTOCOLS
 from semantic_cc.sentences import says_change
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from semantic_cc.errors import DataError
+from semantic_cc.metrics.coco_scorer import ORDERS, ImageScores
 from semantic_cc.metrics.meteor import Meteor
-from semantic_cc.metrics.scorer import ORDERS, ImageScores
 
 if TYPE_CHECKING:
     import numpy as np

@@ -12,15 +12,15 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from semantic_cc.errors import DataError
-from semantic_cc.metrics.baselines import Baseline, fixed_baselines
 from semantic_cc.metrics.bootstrap import intervals
-from semantic_cc.metrics.constant import ConstantCider, best_of, frequent
-from semantic_cc.metrics.flag import change_flag_accuracy
+from semantic_cc.metrics.change_flag import change_flag_accuracy
+from semantic_cc.metrics.coco_scorer import Scorer, Texts
+from semantic_cc.metrics.constant_cider import ConstantCider, best_of, frequent
+from semantic_cc.metrics.count_location import told
+from semantic_cc.metrics.image_free_baselines import Baseline, fixed_baselines
 from semantic_cc.metrics.meteor import NOT_RUN, Meteor, find_java
 from semantic_cc.metrics.protocols import Protocol, protocol_of
-from semantic_cc.metrics.scorer import Scorer, Texts
-from semantic_cc.metrics.told import told
-from semantic_cc.metrics.words import prepare, text_statistics
+from semantic_cc.metrics.tokenisation import prepare, text_statistics
 from semantic_cc.sentences import FLAG_RULE, UNCHANGED, says_change
 
 

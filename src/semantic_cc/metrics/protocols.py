@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from semantic_cc.errors import DataError, ScoringError
-from semantic_cc.metrics.words import words
+from semantic_cc.metrics.tokenisation import words
 
 PROTOCOLS = ("word", "vocab-id", "gpt2-id", "gpt2-id-blank")
 """Plain words; RSICCformer's, Chg2Cap's and Change-Agent's; GPT-2's tokens; the same with PromptCC's leading blank."""

@@ -1,1 +1,1 @@
-"""The network: parts arrive built, `semantic_cc.py` routes, `build.py` has the sizes."""
+"""The network alone: parts arrive built, `semantic_cc.py` routes; `semantic_cc.checkpoint.build` has the sizes."""

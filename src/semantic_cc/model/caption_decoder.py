@@ -16,10 +16,10 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 
 from semantic_cc.model.enhancer import Enhancer
+from semantic_cc.model.generation import Evidence, contiguous_head, teach_sentences, write_sentences
+from semantic_cc.model.keyword_head import WordHead, mask_grid
 from semantic_cc.model.prompter import Prompter
 from semantic_cc.model.qformer import QFormer, sine_positions
-from semantic_cc.model.word_head import WordHead, mask_grid
-from semantic_cc.model.writing import Evidence, contiguous_head, teach_sentences, write_sentences
 
 
 class CaptionDecoder(nn.Module):
@@ -178,7 +178,7 @@ class CaptionDecoder(nn.Module):
 
 
 def consensus(sentences: list[str]) -> str:
-    """The sentence closest to the others (the multi-output ensemble, DESIGN section 3).
+    """The sentence closest to the others (the multi-output ensemble).
 
     Closeness is the mean of difflib's ratio over words in both directions; the first wins a tie.
     """

@@ -12,10 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from semantic_cc.model.caption_decoder import CaptionDecoder, consensus
-from semantic_cc.model.change_decoder import ChangeDecoder
-from semantic_cc.model.encoder import Features
-from semantic_cc.model.method import (
+from semantic_cc.model.base import (
     ChangeModel,
     Location,
     ModelOutput,
@@ -23,6 +20,9 @@ from semantic_cc.model.method import (
     class_probabilities,
     difference_map,
 )
+from semantic_cc.model.caption_decoder import CaptionDecoder, consensus
+from semantic_cc.model.change_decoder import ChangeDecoder
+from semantic_cc.model.encoder import Features
 from semantic_cc.model.neck import AggregationNeck
 from semantic_cc.model.prompter import INSTRUCTIONS
 from semantic_cc.sentences import UNCHANGED, says_change

@@ -12,7 +12,7 @@ from typing import Any
 
 from semantic_cc.config import Config, load_config, merge, own_values, preset_values
 from semantic_cc.config.model import OWN_ENCODER
-from semantic_cc.reproduce.tables import Row
+from semantic_cc.reproduce.paper_tables import Row
 
 ITEMS = ("change_items", "caption_items", "joint_items")
 

@@ -10,7 +10,7 @@ import numpy as np
 import shapely
 
 from semantic_cc.images import MIN_SIDE
-from semantic_cc.scene.earth import measure, on_earth
+from semantic_cc.scene.geodesy import measure, on_earth
 from semantic_cc.scene.grid import Grid, ScenePair, Window
 from semantic_cc.scene.polygons import Polygons
 from semantic_cc.types import BUILDING, ROAD, ChangeDescription

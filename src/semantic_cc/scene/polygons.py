@@ -16,7 +16,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window as RasterWindow
 
 from semantic_cc.errors import DataError
-from semantic_cc.scene.earth import measure, metres_per_pixel
+from semantic_cc.scene.geodesy import measure, metres_per_pixel
 from semantic_cc.scene.grid import Grid
 from semantic_cc.types import BUILDING, ROAD
 

@@ -23,7 +23,7 @@ from rasterio.windows import Window as GdalWindow
 
 from semantic_cc.errors import ImageError, InputError
 from semantic_cc.scene.grid import Grid, Window
-from semantic_cc.scene.sources import check_there, is_remote
+from semantic_cc.scene.image_sources import check_there, is_remote
 
 FORMATS = ("GTiff", "VRT", "JP2OpenJPEG", "PNG", "JPEG")
 """The only GDAL drivers that bytes from outside may reach; a COG is a GTiff."""

@@ -12,30 +12,30 @@ from lightning.fabric import Fabric
 from torch import nn
 
 from semantic_cc.config import Config, TrainConfig
-from semantic_cc.data.opening import open_dataset
+from semantic_cc.data.open_dataset import open_dataset
 from semantic_cc.errors import SemanticCCError
 from semantic_cc.files import write_files
-from semantic_cc.model.recompute import recompute_layers
 from semantic_cc.training import stages
+from semantic_cc.training.console_progress import Reporter
 from semantic_cc.training.devices import fabric_of, on_first, raise_together, shard_llm
-from semantic_cc.training.features import FeatureCache
-from semantic_cc.training.logs import Logs, require_loggers
-from semantic_cc.training.optim import Updater
-from semantic_cc.training.profile import Clock
-from semantic_cc.training.progress import Reporter
-from semantic_cc.training.sampling import Leg, Pairs, Share, default_workers, legs_of, samples
-from semantic_cc.training.start import (
+from semantic_cc.training.feature_cache import FeatureCache
+from semantic_cc.training.gradient_checkpointing import recompute_layers
+from semantic_cc.training.initialisation import (
     refuse_untrained_foundations,
     require_flags,
     starting_model,
     with_vocabulary,
 )
+from semantic_cc.training.loggers import Logs, require_loggers
+from semantic_cc.training.optim import Updater
+from semantic_cc.training.sampling import Leg, Pairs, Share, default_workers, legs_of, samples
 from semantic_cc.training.state import RunFolder, load_state, open_run, save_state
 from semantic_cc.training.step import Stepper, Turn
+from semantic_cc.training.step_profile import Clock
 from semantic_cc.training.validate import Validation, validation_pairs, write_pictures
 
 if TYPE_CHECKING:
-    from semantic_cc.model.method import ChangeModel
+    from semantic_cc.model.base import ChangeModel
 
 
 def train(config: Config, resume: bool = False) -> Path:
@@ -291,7 +291,7 @@ def trained_parameters(model: ChangeModel, plan: Sequence[Leg]) -> dict[str, nn.
 
 
 def _save_model(model: ChangeModel, folder: Path, config: Config, turn: Turn) -> None:
-    from semantic_cc.model.checkpoint import save_pretrained
+    from semantic_cc.checkpoint.serialization import save_pretrained
 
     training: dict[str, Any] = {
         "epoch": turn.epoch + 1,

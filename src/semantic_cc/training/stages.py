@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from semantic_cc.config import ModelConfig
-    from semantic_cc.model.method import ChangeModel
+    from semantic_cc.model.base import ChangeModel
 
 Needs = Literal["change", "caption", "both"]
 Rule = Callable[["ChangeModel"], set[str]]

@@ -14,7 +14,7 @@ import yaml
 
 from semantic_cc.config import Config, to_dict
 from semantic_cc.errors import CheckpointError, ConfigError, OutputError
-from semantic_cc.model.weights.reading import one_line
+from semantic_cc.foundation.weight_files import one_line
 from semantic_cc.training.optim import Updater
 
 MAY_DIFFER = (

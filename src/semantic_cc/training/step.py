@@ -18,14 +18,14 @@ from semantic_cc.errors import DataError, SemanticCCError, TrainingError
 from semantic_cc.losses import caption_loss, change_loss, flag_loss
 from semantic_cc.training.devices import add_gradients, distributed_sum, raise_together
 from semantic_cc.training.optim import Updater
-from semantic_cc.training.profile import Clock
 from semantic_cc.training.sampling import Leg, Sample
 from semantic_cc.training.stages import Stage
+from semantic_cc.training.step_profile import Clock
 
 if TYPE_CHECKING:
+    from semantic_cc.model.base import ChangeModel
     from semantic_cc.model.encoder import Features
-    from semantic_cc.model.method import ChangeModel
-    from semantic_cc.training.features import FeatureCache
+    from semantic_cc.training.feature_cache import FeatureCache
 
 PARTS: tuple[Literal["change", "caption", "flag"], ...] = ("change", "caption", "flag")
 """The losses, unweighted: each the mean over all items (for captions: tokens) of the step."""

@@ -16,18 +16,18 @@ from PIL import Image
 from semantic_cc.config import Config, TrainConfig
 from semantic_cc.data.collate import collate
 from semantic_cc.data.items import ChangeDataset
-from semantic_cc.data.opening import open_dataset
+from semantic_cc.data.open_dataset import open_dataset
 from semantic_cc.errors import DataError
 from semantic_cc.evaluation.evaluate import score
-from semantic_cc.evaluation.masks import class_indices
-from semantic_cc.figures.strip import draw_strip
+from semantic_cc.evaluation.mask_classes import class_indices
+from semantic_cc.figures.comparison_strip import draw_strip
 from semantic_cc.files import write_files
 from semantic_cc.training.devices import on_first
 from semantic_cc.training.state import RunFolder
 from semantic_cc.types import LABEL_VALUES, Pair
 
 if TYPE_CHECKING:
-    from semantic_cc.model.method import ChangeModel
+    from semantic_cc.model.base import ChangeModel
 
 METRICS = {
     "building_f1": ("change", "building", "f1"),

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from semantic_cc.data.augment import transforms
-from semantic_cc.data.augment.places import move_places
+from semantic_cc.data.augment.place_words import move_places
 from semantic_cc.data.augment.symmetry import SYMMETRIES
 from semantic_cc.data.augment.transforms import (
     augment_caption,

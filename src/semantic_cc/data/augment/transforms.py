@@ -15,8 +15,8 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image, ImageFilter
 
-from semantic_cc.data.augment.exchange import exchange_dates
-from semantic_cc.data.augment.places import move_places
+from semantic_cc.data.augment.exchange_dates import exchange_dates
+from semantic_cc.data.augment.place_words import move_places
 from semantic_cc.data.augment.symmetry import SYMMETRIES, Symmetry
 from semantic_cc.types import BUILDING, ROAD, Pair
 

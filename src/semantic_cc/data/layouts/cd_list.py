@@ -11,9 +11,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from semantic_cc.data.items import Item
-from semantic_cc.data.layouts.captions import Entry
-from semantic_cc.data.layouts.folders import items_of, scan
-from semantic_cc.data.layouts.refusal import Report, refuse
+from semantic_cc.data.layouts.caption_files import Entry
+from semantic_cc.data.layouts.faults import Report, refuse
+from semantic_cc.data.layouts.pair_folder import items_of, scan
 from semantic_cc.errors import DataError
 
 NAME = "pre-cut with lists"

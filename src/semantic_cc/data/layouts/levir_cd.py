@@ -15,9 +15,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from semantic_cc.data.items import Item, image_size
-from semantic_cc.data.layouts import own
-from semantic_cc.data.layouts.folders import items_of, scan
-from semantic_cc.data.layouts.refusal import Report, refuse
+from semantic_cc.data.layouts import custom_folder
+from semantic_cc.data.layouts.faults import Report, refuse
+from semantic_cc.data.layouts.pair_folder import items_of, scan
 from semantic_cc.errors import DataError
 from semantic_cc.types import SPLITS
 
@@ -29,7 +29,7 @@ TILE = 256
 
 def fits(root: Path) -> bool:
     """Whether `root` has this layout."""
-    return any((root / split / "A").is_dir() for split in SPLITS) and not own.caption_files(root)
+    return any((root / split / "A").is_dir() for split in SPLITS) and not custom_folder.caption_files(root)
 
 
 def index(root: Path, split: str, skip_missing: bool = False, report: Report = refuse) -> list[Item]:

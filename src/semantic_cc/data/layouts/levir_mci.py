@@ -14,9 +14,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from semantic_cc.data.items import Item
-from semantic_cc.data.layouts.captions import find_captions, read_captions
-from semantic_cc.data.layouts.folders import items_of, scan
-from semantic_cc.data.layouts.refusal import Report, refuse
+from semantic_cc.data.layouts.caption_files import find_captions, read_captions
+from semantic_cc.data.layouts.faults import Report, refuse
+from semantic_cc.data.layouts.pair_folder import items_of, scan
 from semantic_cc.errors import DataError
 
 NAME = "LEVIR-CC or LEVIR-MCI"

@@ -1,0 +1,80 @@
+"""What the methods that give a mask alone have in common: pair -> logits, in a model as the house knows it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from semantic_cc.baselines.change_networks import ChangeNetwork, OnSharedEncoder
+from semantic_cc.config import ModelConfig
+from semantic_cc.errors import InputError
+from semantic_cc.model.base import ChangeModel, Location, ModelOutput, Prediction, class_probabilities
+from semantic_cc.model.encoder import BitemporalEncoder, Features
+
+
+class MaskModel(ChangeModel):
+    """A change detection method, all of it in `change_decoder`, but for SAM's encoder where it has one.
+
+    Without SAM the change decoder is a `networks.ChangeNetwork`, (b, 3, H, W) twice to (b, K, H, W); with it, it takes
+    SAM's tokens (2b, h, w, e) too, as Semantic-CC's does.
+
+    A pair is called changed where any pixel is. The heatmap is the probability that a pixel changed: there is no tier
+    of features that these methods have in common.
+    """
+
+    def forward(
+        self,
+        before: Tensor,
+        after: Tensor,
+        *,
+        sentences: Sequence[Sequence[str]] | None = None,
+        instructions: list[str] | None = None,
+        change: bool = True,
+        features: Features | None = None,
+    ) -> ModelOutput:
+        """One training pass, see `ChangeModel.forward`; there is no sentence, and none is read."""
+        return ModelOutput(self._logits(before, after, features) if change else None)
+
+    @torch.no_grad()
+    def predict(self, before: Tensor, after: Tensor, instructions: Sequence[str] | None = None) -> Prediction:
+        """Masks of a batch, with empty sentences; see `ChangeModel.predict`."""
+        if instructions is not None:
+            raise InputError(f"the method {self.config.method} reads no instruction; leave it out")
+        start = time.perf_counter()
+        planes = class_probabilities(self._logits(before, after).float())
+        return Prediction(
+            class_probabilities=planes,
+            change_probability=None,
+            changed=(planes.argmax(dim=1) > 0).flatten(1).any(dim=1).tolist(),
+            sentences=[{} for _ in planes],
+            sentence=["" for _ in planes],
+            heatmap=1 - planes[:, 0],
+            timings={"mask": time.perf_counter() - start},
+        )
+
+    @torch.no_grad()
+    def locate(self, before: Tensor, after: Tensor) -> Location:
+        """Masks of a batch; there is no flag."""
+        planes = class_probabilities(self._logits(before, after).float())
+        return Location(planes, None, 1 - planes[:, 0])
+
+    def layers(self) -> Iterable[nn.Module]:
+        """SAM's layers, or the network's own."""
+        return super().layers() if self.config.has_sam else self.change_decoder.layers()
+
+    def _logits(self, before: Tensor, after: Tensor, features: Features | None = None) -> Tensor:
+        if not self.config.has_sam:
+            return self.change_decoder(before, after)
+        features = self.encode(before, after) if features is None else features
+        return self.change_decoder(features.change, before, after)
+
+
+def mask_model(config: ModelConfig, network: ChangeNetwork, encoder: BitemporalEncoder | None) -> MaskModel:
+    """The method of a network, on the encoder that all share, or without one on the network's own."""
+    if encoder is None:
+        return MaskModel(config, None, change_decoder=network)
+    shared = OnSharedEncoder(network, config.encoder.change_width, config.encoder.patch)
+    return MaskModel(config, encoder, change_decoder=shared)

@@ -1,0 +1,98 @@
+"""Who does the work: this process, several processes of this machine, or Ray's (`over_ray`)."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import queue
+import signal
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from multiprocessing.connection import Connection
+
+from semantic_cc.batch.manifest import Entry
+from semantic_cc.batch.pair_worker import TRIES, Outcome, Worker, died
+from semantic_cc.processes import end_with_parent
+
+Make = Callable[[], Worker]
+"""Makes a worker; can be sent to another process."""
+
+
+def in_processes(entries: Sequence[Entry], make: Make, workers: int) -> Generator[Outcome]:
+    """Outcomes as they come, from `workers` processes that each load the model.
+
+    A process that dies takes down nothing: its pair is begun again in a new one, `TRIES` times in all.
+    """
+    if not entries:
+        return
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    lanes = [_Lane(make, threads) for _ in range(workers)]
+    idle: queue.SimpleQueue[_Lane] = queue.SimpleQueue()
+    for lane in lanes:
+        idle.put(lane)
+
+    def work(entry: Entry) -> Outcome:
+        lane = idle.get()
+        try:
+            return lane(entry)
+        finally:
+            idle.put(lane)
+
+    pool = ThreadPoolExecutor(workers)
+    try:
+        for future in as_completed([pool.submit(work, entry) for entry in entries]):
+            yield future.result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for lane in lanes:
+            lane.stop()
+
+
+class _Lane:
+    """A process with a worker in it, and a new one where it has died."""
+
+    def __init__(self, make: Make, threads: int) -> None:
+        self._make, self._threads = make, threads
+        self._process: multiprocessing.process.BaseProcess | None = None
+        self._stopped = False
+
+    def __call__(self, entry: Entry) -> Outcome:
+        for _ in range(TRIES):
+            try:
+                if self._process is None:
+                    self._start()
+                self._pipe.send(entry)
+                outcome: Outcome = self._pipe.recv()
+                return outcome
+            except (EOFError, ConnectionError):
+                if self._stopped:
+                    raise
+                self._process = None
+        return died(entry)
+
+    def stop(self) -> None:
+        """Ends the process, whatever it does."""
+        self._stopped = True
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
+
+    def _start(self) -> None:
+        # A new interpreter: a fork of one that runs threads may wait for a lock that nobody holds.
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(self._make, theirs, self._threads), daemon=True)
+        self._process.start()
+        theirs.close()  # so that the pipe ends with the process
+        if self._stopped:
+            self._process.kill()
+
+
+def _serve(make: Make, pipe: Connection, threads: int) -> None:
+    """The life of a process: pairs in, outcomes out."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends it
+    end_with_parent()
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))  # torch reads it when the model loads
+    worker = make()
+    while True:
+        pipe.send(worker(pipe.recv()))

@@ -1,0 +1,43 @@
+"""A model without values, on the meta device: what has which size, without any file of weights."""
+
+from __future__ import annotations
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
+
+from semantic_cc.checkpoint.build import build_model
+from semantic_cc.checkpoint.stored_parameters import without_weights
+from semantic_cc.config import LLMConfig, ModelConfig
+from semantic_cc.errors import FoundationWeightsError
+from semantic_cc.foundation import FOUNDATIONS, LanguageModel, load_llm
+from semantic_cc.foundation.llm import byte_tokenizer
+from semantic_cc.model.base import ChangeModel
+
+
+def outline(config: ModelConfig) -> ChangeModel:
+    """The model of `config` on the meta device; its prompter has a stand-in for the LLM's tokenizer.
+
+    Raises:
+        FoundationWeightsError: the LLM's sizes are not known: it is neither a known name nor a folder.
+    """
+    llm = _llm(config.llm) if config.has_llm else None
+    with torch.device("meta"):
+        model = build_model(without_weights(config), llm=llm).to("meta")
+    if model.llm is not None:
+        model.llm.tie_weights()  # on the way to another device they part
+    return model
+
+
+def _llm(config: LLMConfig) -> LanguageModel:
+    if config.name == "random":
+        return load_llm(config)
+    known = FOUNDATIONS.get(config.name)
+    try:
+        sizes = LlamaConfig(**known.sizes) if known else AutoConfig.from_pretrained(config.name)
+    except (OSError, ValueError) as error:
+        raise FoundationWeightsError(
+            f"the sizes of the language model {config.name} are not known: give its folder as model.llm.name"
+        ) from error
+    with torch.device("meta"):
+        model = LlamaForCausalLM(sizes) if known else AutoModelForCausalLM.from_config(sizes)
+    return LanguageModel(model.to(getattr(torch, config.dtype)), byte_tokenizer(), "none")

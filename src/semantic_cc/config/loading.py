@@ -1,0 +1,160 @@
+"""From presets, YAML files and dicts to checked dataclasses."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from importlib import resources
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import yaml
+
+from semantic_cc.config.field_checks import check
+from semantic_cc.config.run import Config
+from semantic_cc.errors import ConfigError
+
+
+def preset_names() -> list[str]:
+    """Names of the shipped presets."""
+    folder = resources.files("semantic_cc") / "presets"
+    return sorted(p.name.removesuffix(".yaml") for p in folder.iterdir() if p.name.endswith(".yaml"))
+
+
+def preset_values(name: str) -> dict[str, Any]:
+    """The values of a preset as nested dicts; ``a+b`` lays preset b's own values over preset a.
+
+    Raises:
+        ConfigError: for an unknown name.
+    """
+    if not isinstance(name, str):
+        raise ConfigError(f"preset must be a name, not {name!r}")
+    values: dict[str, Any] = {}
+    for position, part in enumerate(name.split("+")):
+        base, own = _layer(part)
+        if base is not None and position == 0:
+            values = preset_values(base)
+        values = merge(values, own)
+    return values
+
+
+def own_values(name: str) -> dict[str, Any]:
+    """The values that a preset itself gives, without those of its base.
+
+    Raises:
+        ConfigError: for an unknown name.
+    """
+    return _layer(name)[1]
+
+
+def _layer(name: str) -> tuple[str | None, dict[str, Any]]:
+    """A preset's base, if it has one, and its own values."""
+    if name not in preset_names():
+        raise ConfigError(f"unknown preset {name!r}; choose one of: {', '.join(preset_names())}")
+    text = (resources.files("semantic_cc") / "presets" / f"{name}.yaml").read_text()
+    own = yaml.safe_load(text) or {}
+    return own.pop("base", None), own
+
+
+def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """`base` with the values of `over` laid on top, section by section."""
+    result = dict(base)
+    for key, value in over.items():
+        if isinstance(value, dict) and isinstance(result.get(key), dict):
+            result[key] = merge(result[key], value)
+        else:
+            result[key] = value
+    return result
+
+
+def load_config(source: str | Path | dict[str, Any], overrides: dict[str, Any] | None = None) -> Config:
+    """A checked configuration from a preset name, a YAML file or nested dicts.
+
+    A YAML file may name a `preset` to start from. `overrides` is laid on top.
+
+    Raises:
+        ConfigError: unknown preset, key or value; unreadable file. The message names the key.
+    """
+    if isinstance(source, dict):
+        values = source
+    elif str(source).endswith((".yaml", ".yml")):
+        values = _read_yaml(Path(source))
+    else:
+        values = {"preset": str(source)}
+    values = merge(values, overrides or {})
+    preset = values.get("preset", "small")
+    return parse(Config, merge(preset_values(preset), {**values, "preset": preset}))
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        return parse_yaml(path.read_text(), path)
+    except OSError as error:
+        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not valid YAML: {error}") from error
+
+
+def parse_yaml(text: str, where: str | Path) -> dict[str, Any]:
+    """The keys and values of a YAML text.
+
+    Raises:
+        ConfigError: no YAML, or something else than keys and values; in one line that begins with `where`.
+    """
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"{where} is not valid YAML: {reason}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{where} must hold keys and values, for example 'preset: small'")
+    return values
+
+
+def parse(cls: type, values: dict[str, Any]) -> Any:
+    """Builds the configuration `cls` from nested dicts, and checks that its fields fit together.
+
+    Raises:
+        ConfigError: unknown key or wrong value, in one line that names the key.
+    """
+    config = build(cls, values, "configuration")
+    check(config)
+    return config
+
+
+def build(cls: type, values: dict[str, Any], where: str) -> Any:
+    """Builds the dataclass `cls` from nested dicts; every type is checked by jsonargparse.
+
+    Raises:
+        ConfigError: unknown key or wrong value, in one line that begins with `where` and names the key.
+    """
+    from jsonargparse import ArgumentError, ArgumentParser
+
+    _check_keys(cls, values, where)
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(cls, as_positional=False)
+    try:
+        parsed = parser.instantiate_classes(parser.parse_object(values)).as_dict()
+        return cls(**parsed)
+    except (ArgumentError, TypeError, KeyError, ValueError) as error:
+        raise ConfigError(f"{where}: {' '.join(str(error).split())}") from error
+
+
+def _check_keys(cls: type, values: Any, where: str, path: str = "") -> None:
+    """What jsonargparse lets pass: unknown empty sections, sections without keys, null where none may be."""
+    if not isinstance(values, dict):
+        raise ConfigError(f"{where}: {path or 'it'} must hold keys and values")
+    kinds = get_type_hints(cls)
+    for key, value in values.items():
+        name = f"{path}.{key}" if path else str(key)
+        if key not in kinds:
+            raise ConfigError(f"{where}: Option '{name}' is not accepted")
+        if dataclasses.is_dataclass(kinds[key]):
+            _check_keys(kinds[key], value, where, name)
+        elif value is None and type(None) not in get_args(kinds[key]):
+            raise ConfigError(f"{where}: {name} must not be null")
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """Nested dicts of plain JSON values, the inverse of `parse`."""
+    return json.loads(json.dumps(dataclasses.asdict(config)))

@@ -1,0 +1,71 @@
+"""Your own folder: pairs with masks, with sentences, or with both, item by item.
+
+::
+
+    ROOT/[{train,val,test}/]{A,B}/NAME.png      any image suffix; A earlier, B later
+    ROOT/[{train,val,test}/]label/NAME.png      optional item by item; 0 and 255, or 0, 128 and 255
+    ROOT/[{train,val,test}/]captions.json       or .jsonl or .csv; optional
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from semantic_cc.data.items import Item
+from semantic_cc.data.layouts.caption_files import Entry, find_captions, read_captions
+from semantic_cc.data.layouts.faults import Report, refuse
+from semantic_cc.data.layouts.pair_folder import items_of, scan, stem_of
+from semantic_cc.errors import DataError
+from semantic_cc.types import SPLITS
+
+NAME = "your own folder"
+LOOKS_FOR = "A, or {train,val,test}/A with captions"
+
+
+def fits(root: Path) -> bool:
+    """Whether `root` has this layout."""
+    return (root / "A").is_dir() or any((root / split / "A").is_dir() for split in SPLITS)
+
+
+def caption_files(root: Path) -> list[Path]:
+    """The caption files in `root` and in the folders of its splits.
+
+    Raises:
+        DataError: two in one folder.
+    """
+    return [path for folder in (root, *(root / split for split in SPLITS)) if (path := find_captions(folder))]
+
+
+def index(root: Path, split: str, skip_missing: bool = False, report: Report = refuse) -> list[Item]:
+    """The items of one split: the captioned ones in the file's order, then those with a mask alone.
+
+    Without folders for the splits an item is of the split that its entry names, by default of train. Pairs
+    with neither mask nor sentence are left out.
+
+    Raises:
+        DataError: a bad caption file, missing images, a caption file above the splits whose entry names none.
+    """
+    flat = (root / "A").is_dir()
+    folder = scan(root if flat else root / split)
+    captions = [
+        entry
+        for path in dict.fromkeys((root, folder.root))
+        if (file := find_captions(path)) is not None
+        for entry in _of_splits(file, known=path == root and not flat, report=report)
+    ]
+    own = [entry for entry in captions if (entry.split or ("train" if flat else split)) == split]
+    captioned = {stem_of(entry.filename) for entry in captions}
+    alone = [entry for entry in folder.entries if stem_of(entry.filename) not in captioned]
+    chosen = own + (alone if not flat or split == "train" else [])
+    items = items_of(folder, chosen, masked=None, skip_missing=skip_missing, report=report)
+    return [item for item in items if item.label is not None or item.sentences]
+
+
+def _of_splits(file: Path, known: bool, report: Report) -> list[Entry]:
+    entries = read_captions(file, report)
+    without = next((entry for entry in entries if known and entry.split is None), None)
+    if without is not None:
+        raise DataError(
+            f"{file}: {without.filename} has no split; name it, or put the file into the split's folder"
+        )
+    return entries

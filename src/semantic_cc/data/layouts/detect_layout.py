@@ -1,0 +1,59 @@
+"""Which layout a folder has, and the items in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from semantic_cc.data.items import Item
+from semantic_cc.data.layouts import cd_list, custom_folder, levir_cd, levir_mci
+from semantic_cc.data.layouts.faults import Report, refuse
+from semantic_cc.errors import DataError
+from semantic_cc.types import SPLITS
+
+
+class Layout(Protocol):
+    """A module that reads one layout."""
+
+    NAME: str
+    LOOKS_FOR: str
+
+    def fits(self, root: Path) -> bool:
+        """Whether `root` has this layout."""
+        ...
+
+    def index(
+        self, root: Path, split: str, skip_missing: bool = False, report: Report = refuse
+    ) -> list[Item]:
+        """The items of one split, none where it has none."""
+        ...
+
+
+LAYOUTS: tuple[Layout, ...] = (levir_mci, cd_list, levir_cd, custom_folder)
+"""In the order in which they are tried: the last takes what the others leave."""
+
+
+def recognise(root: Path) -> Layout:
+    """The layout of a folder, from its sub-folders and caption files.
+
+    Raises:
+        DataError: no such folder, or none of the layouts; naming what was looked for.
+    """
+    if not root.is_dir():
+        raise DataError(f"{root}: no such folder; give the dataset's folder")
+    for layout in LAYOUTS:
+        if layout.fits(root):
+            return layout
+    looked_for = "; ".join(f"{layout.LOOKS_FOR} ({layout.NAME})" for layout in LAYOUTS)
+    raise DataError(f"{root}: no dataset; looked for {looked_for}; see docs/data.md")
+
+
+def index(root: Path, split: str, skip_missing: bool = False, report: Report = refuse) -> list[Item]:
+    """The items of one split of a folder in any layout, none where the split has none; `report` takes faults of items.
+
+    Raises:
+        DataError: unknown split, and as `recognise` and the layout's own `index`.
+    """
+    if split not in SPLITS:
+        raise DataError(f"unknown split {split!r}; choose one of {', '.join(SPLITS)}")
+    return recognise(root).index(root, split, skip_missing, report)

@@ -1,0 +1,59 @@
+"""Opening datasets: a folder, a file of matches, or several of them joined."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from semantic_cc.data import match_file
+from semantic_cc.data.items import ChangeDataset, Item
+from semantic_cc.data.layouts import detect_layout
+from semantic_cc.errors import DataError
+
+Data = str | Path | Sequence[str | Path]
+"""A dataset, or several to be joined."""
+
+
+def open_dataset(data: Data, split: str, *, skip_missing: bool = False) -> ChangeDataset:
+    """Opens one split of a dataset in any known layout, or of several, one after the other.
+
+    No image is opened, but for the headers of LEVIR-CD's scenes.
+
+    Args:
+        data: a folder, a file that `semantic-cc data match` wrote, or several of them; then each name gets
+            its dataset's before it.
+        split: "train", "val" or "test".
+        skip_missing: leave out captioned or listed items whose images are not there, instead of refusing them.
+
+    Raises:
+        DataError: an unknown split, a folder in no known layout or with something wrong, no items.
+    """
+    roots = roots_of(data)
+    items = [
+        item if len(roots) == 1 else replace(item, name=f"{root}/{item.name}")
+        for root in roots
+        for item in index(root, split, skip_missing)
+    ]
+    if not items:
+        raise DataError(f"{name_of(data)}: no {split} items; check the split and the images")
+    return ChangeDataset(items)
+
+
+def index(root: Path, split: str, skip_missing: bool = False) -> list[Item]:
+    """The items of one split of one dataset, none where it has none.
+
+    Raises:
+        DataError: as `open_dataset`.
+    """
+    return (match_file if root.is_file() else detect_layout).index(root, split, skip_missing)
+
+
+def roots_of(data: Data) -> list[Path]:
+    """The datasets in `data`, one or several."""
+    return [Path(data)] if isinstance(data, str | Path) else [Path(root) for root in data]
+
+
+def name_of(data: Data) -> str:
+    """How reports and messages name `data`: its paths, one after the other."""
+    return " ".join(map(str, roots_of(data)))

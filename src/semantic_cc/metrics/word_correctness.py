@@ -1,0 +1,81 @@
+"""Word by word, what of a sentence its references bear out: the green and the red of the paper's Figs. 6 and 7.
+
+The paper's colours are its authors' judgement. Here a rule takes their place: a word is judged if it belongs to one of
+the families below, which say what changed, how, how many and where; it is right if a reference has a word of the same
+family. Words of no family stay unjudged. A sentence that says change where the references say none is wrong as a
+whole, and the reverse. So "house" is right where a reference says "villa", and a place is right wherever a reference
+names it, of whatever thing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from semantic_cc.metrics.tokenisation import words
+from semantic_cc.sentences import says_change
+
+FAMILIES: dict[str, str] = {
+    "building": "building house villa residence residential home bungalow mansion cabin hut factory "
+    "warehouse apartment",
+    "road": "road street lane path crossroad crossroads roundabout highway intersection boulevard driveway",
+    "trees": "tree wood woods woodland forest jungle bush shrub vegetation plant greenery",
+    "grass": "grass grassland meadow lawn field vegetation greenery",
+    "bare": "bareland bare desert soil sand ground wasteland land",
+    "water": "pool pond lake river water",
+    "parking": "parking",
+    "playground": "playground court stadium",
+    "come": "built build constructed construct appear appears appeared erected emerge emerges completed complete added "
+    "established planted show shows replace replaced",
+    "gone": "removed disappear disappears disappeared demolished destroyed vanish vanishes vanished cut torn cleared "
+    "replace replaced",
+    "one": "a an one single",
+    "two": "two pair both",
+    "three": "three",
+    "many": "some several many numerous massive lots rows row four five six seven eight nine ten few group",
+    "left": "left",
+    "right": "right",
+    "top": "top upper above",
+    "bottom": "bottom lower below",
+    "middle": "middle center centre",
+    "along": "along alongside beside next near roadside sides side",
+    "around": "around surrounding surrounded scattered",
+    "corner": "corner",
+    "edge": "edge",
+}
+"""Family -> its words; a word may be of two."""
+
+_OF: dict[str, set[str]] = {}
+for _name, _members in FAMILIES.items():
+    for _word in _members.split():
+        _OF.setdefault(_word, set()).add(_name)
+
+ARTICLES = frozenset(("a", "an"))
+"""They count as "one" in a reference, but are not judged themselves: "a road" tells no number."""
+
+
+def verdicts(sentence: str, references: Sequence[str]) -> list[tuple[str, bool | None]]:
+    """Each word of `sentence`, lower case and without full stop, with whether it is right; None = not judged.
+
+    Args:
+        sentence: predicted.
+        references: true ones, at least one.
+    """
+    said = words(sentence).split()
+    change = says_change(sentence)
+    true = 2 * sum(map(says_change, references)) > len(references)
+    if change != true or not change:
+        return [(word, change == true) for word in said]
+    known = set().union(*(families_of(word) for text in references for word in words(text).split()))
+    return [(word, _verdict(word, known)) for word in said]
+
+
+def families_of(word: str) -> set[str]:
+    """The families of a word, of its singular where it has none itself; empty for a word of none."""
+    word = word.strip(",;:'\"()")
+    forms = (word, word.removesuffix("s"), word.removesuffix("es"), word.removesuffix("ies") + "y")
+    return next((found for form in forms if (found := _OF.get(form))), set())
+
+
+def _verdict(word: str, known: set[str]) -> bool | None:
+    own = families_of(word)
+    return None if not own or word in ARTICLES else bool(own & known)

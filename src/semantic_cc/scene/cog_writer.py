@@ -1,0 +1,160 @@
+"""Writing Cloud Optimised GeoTIFFs block by block, so that a scene is never whole in memory."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from zlib import crc32
+
+import numpy as np
+import rasterio
+from rasterio.enums import ColorInterp
+from rasterio.errors import NotGeoreferencedWarning
+from rasterio.io import DatasetWriter
+from rasterio.shutil import copy
+from rasterio.windows import Window as GdalWindow
+
+from semantic_cc.errors import OutputError
+from semantic_cc.figures.colours import CLASS_COLOURS
+from semantic_cc.files import new_file
+from semantic_cc.scene.grid import Grid, Window
+from semantic_cc.scene.raster import GDAL_ERRORS, settings
+from semantic_cc.scene.scan_state import MASK_UNKNOWN, PROBABILITY_STEPS, PROBABILITY_UNKNOWN
+
+BLOCK = 512
+"""Side of a COG's tiles, and rows that are written at once."""
+
+Block = tuple[Window, np.ndarray]
+"""A part of a raster, and its pixels, (bands, h, w) uint8."""
+
+
+def write_mask(path: Path, grid: Grid, plane: np.ndarray, tags: Mapping[str, str]) -> None:
+    """A mask of `LABEL_VALUES`, `MASK_UNKNOWN` = nodata, with the colours of its classes.
+
+    Args:
+        plane: (H, W) uint8.
+        tags: what it was made of, for the file's metadata.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+
+    def dress(dataset: DatasetWriter) -> None:
+        clear = {0: (0, 0, 0, 0), MASK_UNKNOWN: (0, 0, 0, 0)}
+        dataset.write_colormap(1, clear | {value: (*rgb, 255) for value, rgb in CLASS_COLOURS.items()})
+        dataset.set_band_description(1, "change")
+
+    write_cog(path, grid, 1, _rows(plane), tags, nodata=MASK_UNKNOWN, dress=dress, overviews="MODE")
+
+
+def write_probability(path: Path, grid: Grid, plane: np.ndarray, tags: Mapping[str, str]) -> None:
+    """The probability of change, 0..`PROBABILITY_STEPS` for 0..1 (the band's scale says so), nodata beyond.
+
+    Args and Raises:
+        As `write_mask`.
+    """
+
+    def dress(dataset: DatasetWriter) -> None:
+        dataset.scales = (1 / PROBABILITY_STEPS,)
+        dataset.set_band_description(1, "probability of change")
+
+    write_cog(path, grid, 1, _rows(plane), tags, nodata=PROBABILITY_UNKNOWN, dress=dress, overviews="AVERAGE")
+
+
+def write_image(path: Path, grid: Grid, blocks: Iterable[Block], tags: Mapping[str, str]) -> None:
+    """An RGB image.
+
+    Args and Raises:
+        As `write_cog`.
+    """
+
+    def dress(dataset: DatasetWriter) -> None:
+        dataset.colorinterp = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+
+    write_cog(path, grid, 3, blocks, tags, dress=dress, overviews="AVERAGE")
+
+
+def write_cog(
+    path: Path,
+    grid: Grid,
+    bands: int,
+    blocks: Iterable[Block],
+    tags: Mapping[str, str],
+    *,
+    overviews: str,
+    nodata: int | None = None,
+    dress: Callable[[DatasetWriter], None] | None = None,
+) -> None:
+    """Writes a raster by way of an ordinary tiled GeoTIFF beside it: a COG's parts must lie in a certain order.
+
+    Args:
+        path: the file; replaced when the new one is whole.
+        grid: its place.
+        bands: how many.
+        blocks: its parts, in any order; in rows of `BLOCK` pixels they are compressed once.
+        tags: metadata.
+        overviews: how its reduced versions are made.
+        nodata: the value of unknown pixels.
+        dress: sets what else the dataset says of itself.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    with new_file(path) as work:
+        plain = work.with_suffix(".plain")
+        written: list[tuple[GdalWindow, int]] = []
+        try:
+            with settings(), _no_place_is_fine():
+                with rasterio.open(
+                    plain, "w", driver="GTiff", width=grid.width, height=grid.height, count=bands, dtype="uint8",
+                    crs=grid.crs, transform=None if grid.crs is None else grid.transform, nodata=nodata, tiled=True,
+                    blockxsize=BLOCK, blockysize=BLOCK, compress="DEFLATE", BIGTIFF="IF_SAFER",
+                ) as dataset:  # fmt: skip
+                    dataset.update_tags(**tags)
+                    if dress:
+                        dress(dataset)
+                    for window, pixels in blocks:
+                        part = GdalWindow(window.left, window.top, window.width, window.height)
+                        dataset.write(pixels, window=part)
+                        written.append((part, crc32(pixels.tobytes())))
+                copy(
+                    plain, work, driver="COG", COMPRESS="DEFLATE", PREDICTOR="YES" if bands == 3 else "NO",
+                    BLOCKSIZE=BLOCK, OVERVIEW_RESAMPLING=overviews, BIGTIFF="IF_SAFER",
+                )  # fmt: skip
+                _check(work, written)
+        except GDAL_ERRORS as error:
+            reason = " ".join(str(error.__cause__ or error).split())
+            raise OutputError(f"cannot write {path}: {reason}; free space or choose another place") from error
+        finally:
+            for left in work.parent.glob(f"{work.stem}*"):
+                if left != work:
+                    left.unlink(missing_ok=True)
+
+
+def _check(path: Path, written: Iterable[tuple[GdalWindow, int]]) -> None:
+    """Reads a raster back, because GDAL keeps quiet about a disk that is full when a file is closed.
+
+    Raises:
+        OSError: a part is not what was written.
+    """
+    with rasterio.open(path) as dataset:
+        for part, checksum in written:
+            if crc32(dataset.read(window=part).tobytes()) != checksum:
+                raise OSError("what was written reads back differently")
+
+
+def _rows(plane: np.ndarray) -> Iterator[Block]:
+    """A plane (H, W) from the top down, `BLOCK` rows at a time."""
+    height, width = plane.shape
+    for top in range(0, height, BLOCK):
+        rows = np.asarray(plane[top : top + BLOCK])
+        yield Window(top, 0, len(rows), width), rows[None]
+
+
+@contextlib.contextmanager
+def _no_place_is_fine() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        yield

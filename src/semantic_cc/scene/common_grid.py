@@ -1,0 +1,289 @@
+"""Two images brought to one grid: the finer one's, cut to the ground that both show."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from affine import Affine
+from pyproj import Transformer
+from rasterio.crs import CRS
+from rasterio.enums import Resampling
+from rasterio.vrt import WarpedVRT
+from shapely import Polygon, box
+
+from semantic_cc.errors import ImageError, InputError
+from semantic_cc.images import MIN_SIDE
+from semantic_cc.scene.geodesy import ROUND_SCALE, ground_sampling
+from semantic_cc.scene.grid import Grid, Window
+from semantic_cc.scene.raster import Raster, one_line_errors, settings
+
+MAX_SIDE = 200_000
+"""Longest side of a scene in pixels: 100 km at half a metre; the rows under work then take 1.2 GB."""
+
+EDGE_POINTS = 21
+"""Points along each edge of an image whose outline is carried to another coordinate system."""
+
+SAME_PLACE = 0.01
+"""Pixels by which two grids may differ over the whole scene and still count as the same pixels."""
+
+_NOWHERE = CRS.from_epsg(3857)  # stands in on both sides where images without a place are resampled
+
+
+class OnGrid:
+    """One image on the common grid, which reads its own pixels where the grids agree and resampled ones elsewhere.
+
+    Args:
+        raster: the image.
+        grid: the common grid.
+        shift: (columns, rows) by which its content lies off the grid's, which is taken back.
+    """
+
+    def __init__(self, raster: Raster, grid: Grid, shift: tuple[float, float] = (0.0, 0.0)) -> None:
+        self.raster = raster
+        transform = grid.transform @ Affine.translation(*shift)
+        offset = _whole_offset(raster.grid, grid, transform)
+        self._through: WarpedVRT | None = None
+        if offset is not None:
+            self._left, self._top = offset
+            self._width, self._height = raster.grid.width, raster.grid.height
+            return
+        self._left = self._top = 0
+        self._width, self._height = grid.width, grid.height
+        with one_line_errors(raster.name), settings():
+            self._through = WarpedVRT(
+                raster.dataset,
+                src_crs=raster.grid.crs or _NOWHERE,
+                src_transform=raster.grid.transform,
+                crs=grid.crs or _NOWHERE,
+                transform=transform,
+                width=grid.width,
+                height=grid.height,
+                resampling=Resampling.bilinear,
+                add_alpha=not _has_alpha(raster),
+            )
+
+    def read(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
+        """A window of the common grid, as `Raster.read`; unknown (and black) outside the image."""
+        top, left = window.top + self._top, window.left + self._left
+        first_row, last_row = max(top, 0), min(top + window.height, self._height)
+        first_column, last_column = max(left, 0), min(left + window.width, self._width)
+        pixels = np.zeros((window.height, window.width, 3), np.uint8)
+        known = np.zeros((window.height, window.width), bool)
+        if first_row < last_row and first_column < last_column:
+            inside = Window(first_row, first_column, last_row - first_row, last_column - first_column)
+            there = np.s_[first_row - top : last_row - top, first_column - left : last_column - left]
+            pixels[there], known[there] = self.raster.read(inside, self._through)
+        return pixels, known
+
+    def close(self) -> None:
+        """Lets go of the resampled image; the image itself stays open."""
+        if self._through is not None:
+            self._through.close()
+
+
+class AlignedPair:
+    """Two images on one grid, a `ScenePair`; made by `open_pair`.
+
+    Attributes:
+        grid: the common grid.
+        shared: share of the grid's rectangle that both images' outlines cover, in (0, 1].
+    """
+
+    def __init__(self, before: Raster, after: Raster, resolution: float | None = None) -> None:
+        if (before.grid.crs is None) != (after.grid.crs is None):
+            bare, placed = (before, after) if before.grid.crs is None else (after, before)
+            raise InputError(
+                f"{bare.name}: has no coordinate reference system, but {placed.name} has "
+                f"{_crs_name(placed.grid.crs)}; if it lies in the same, give it with --crs"
+            )
+        self.grid, self.shared = _common_grid(before, after, resolution)
+        self._rasters = before, after
+        self._before, self._after = OnGrid(before, self.grid), OnGrid(after, self.grid)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._before.close()
+        self._after.close()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was converted in either image, for people."""
+        return tuple(note for raster in self._rasters for note in raster.notes)
+
+    @property
+    def rasters(self) -> tuple[Raster, Raster]:
+        """The two images on their own grids."""
+        return self._rasters
+
+    def shift_after(self, columns: float, rows: float) -> None:
+        """Takes back a shift of the later image: its content lies this many pixels right of and below the earlier's."""
+        self._after.close()
+        self._after = OnGrid(self._rasters[1], self.grid, (columns, rows))
+
+    def read(self, window: Window) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """As `ScenePair.read`.
+
+        Raises:
+            ImageError: a part of a file cannot be read.
+        """
+        before, known_before = self._before.read(window)
+        after, known_after = self._after.read(window)
+        return before, after, known_before & known_after
+
+
+@contextlib.contextmanager
+def open_pair(
+    before: str | Path,
+    after: str | Path,
+    *,
+    bands: tuple[tuple[int, int, int] | None, tuple[int, int, int] | None] = (None, None),
+    crs: CRS | None = None,
+    resolution: float | None = None,
+) -> Iterator[AlignedPair]:
+    """Opens two images of one place and brings them to one grid.
+
+    The grid is that of the finer image (the earlier one's where both are alike), turned as it is turned, and cut to
+    the rectangle that the common area takes in it. Images without a place on the map must have one size.
+
+    Args:
+        before, after: paths or URLs, earlier date first.
+        bands: of each image, red, green and blue; None = as `Raster` finds them.
+        crs: coordinate reference system of images that name none.
+        resolution: metres on the ground of a pixel, for another grid than the finer image's.
+
+    Yields:
+        An `AlignedPair`.
+
+    Raises:
+        ImageError: an image cannot be used; images without a place differ in size.
+        InputError: one image alone has a place; they have no ground in common, or too little; no such bands.
+    """
+    with (
+        Raster(before, bands[0], crs) as first,
+        Raster(after, bands[1], crs) as second,
+        AlignedPair(first, second, resolution) as pair,
+    ):
+        yield pair
+
+
+def _common_grid(before: Raster, after: Raster, resolution: float | None) -> tuple[Grid, float]:
+    if before.grid.crs is None:
+        return _pixel_grid(before, after, resolution), 1.0
+    sides = [_pixel_side(raster) for raster in (before, after)]
+    reference, other = (after, before) if sides[1] < 0.99 * sides[0] else (before, after)
+    grid = reference.grid if resolution is None else _rescaled(reference.grid, min(sides), resolution)
+    frame, outline = box(0, 0, grid.width, grid.height), _outline(other, grid)
+    common = frame.intersection(outline) if outline is not None else None
+    if common is None or common.area == 0:
+        raise InputError(
+            f"the images show no common ground: {_place(before)}, {_place(after)} (latitude, longitude); "
+            "check that they belong together"
+        )
+    left, top, right, bottom = common.bounds
+    left, top = math.floor(left + SAME_PLACE), math.floor(top + SAME_PLACE)
+    right, bottom = math.ceil(right - SAME_PLACE), math.ceil(bottom - SAME_PLACE)
+    width, height = max(right - left, 1), max(bottom - top, 1)
+    _check_size(width, height, f"the common ground of {before.name} and {after.name}")
+    cut = Grid(width, height, grid.transform @ Affine.translation(left, top), grid.crs)
+    return cut, min(1.0, common.area / (width * height))
+
+
+def _pixel_grid(before: Raster, after: Raster, resolution: float | None) -> Grid:
+    """The grid of two images that have no place on the map."""
+    if resolution is not None:
+        raise InputError(f"{before.name}: has no place on the map, so that --resolution means nothing")
+    sizes = [(raster.grid.width, raster.grid.height) for raster in (before, after)]
+    if sizes[0] != sizes[1]:
+        shown = " and ".join(f"{width}x{height}" for width, height in sizes)
+        raise ImageError(
+            f"{before.name} and {after.name}: sizes differ ({shown}) and neither has a place on the map; "
+            "crop or resample both to the same size"
+        )
+    _check_size(*sizes[0], before.name)
+    return before.grid
+
+
+def _check_size(width: int, height: int, where: str) -> None:
+    if min(width, height) < MIN_SIDE:
+        raise ImageError(f"{where}: {width}x{height} pixels are too few; {MIN_SIDE} a side are needed")
+    if max(width, height) > MAX_SIDE:
+        raise ImageError(f"{where}: {width}x{height} pixels are too many; cut it to {MAX_SIDE} a side")
+
+
+def _pixel_side(raster: Raster) -> float:
+    found = ground_sampling(raster.grid)
+    if found is None or not all(math.isfinite(side) and side > 0 for side in found):
+        raise ImageError(f"{raster.name}: its place is outside what {_crs_name(raster.grid.crs)} covers")
+    return math.sqrt(found[0] * found[1])
+
+
+def _rescaled(grid: Grid, side: float, resolution: float) -> Grid:
+    """The same ground in pixels of `resolution` metres; `side` is what its pixels have."""
+    own = math.sqrt(abs(grid.transform.determinant))
+    unit = grid.crs.linear_units_factor[1] if grid.crs is not None and grid.crs.is_projected else 0.0
+    if abs(own * unit / side - 1) < ROUND_SCALE:
+        side = own * unit
+    scale = resolution / side
+    width, height = math.ceil(grid.width / scale - SAME_PLACE), math.ceil(grid.height / scale - SAME_PLACE)
+    return Grid(width, height, grid.transform @ Affine.scale(scale), grid.crs)
+
+
+def _outline(raster: Raster, grid: Grid) -> Polygon | None:
+    """An image's outline in the pixels of a grid, (column, row); None where it cannot be carried there."""
+    t = np.linspace(0, 1, EDGE_POINTS)[:-1]
+    zero, one = np.zeros_like(t), np.ones_like(t)
+    columns = np.concatenate([t, one, 1 - t, zero]) * raster.grid.width
+    rows = np.concatenate([zero, t, one, 1 - t]) * raster.grid.height
+    x, y = _carry(raster.grid.transform, columns, rows)
+    assert raster.grid.crs is not None and grid.crs is not None  # both have a place here
+    if raster.grid.crs != grid.crs:
+        there = Transformer.from_crs(raster.grid.crs.to_wkt(), grid.crs.to_wkt(), always_xy=True)
+        x, y = there.transform(x, y)
+    points = np.stack(_carry(~grid.transform, x, y), axis=1)
+    if not np.isfinite(points).all():
+        return None
+    return Polygon(points).buffer(0)
+
+
+def _carry(transform: Affine, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """An affine map of many points."""
+    return transform.a * x + transform.b * y + transform.c, transform.d * x + transform.e * y + transform.f
+
+
+def _whole_offset(own: Grid, grid: Grid, transform: Affine) -> tuple[int, int] | None:
+    """(columns, rows) from a grid placed by `transform` to `own`, None where pixels do not fall on pixels."""
+    if own.crs != grid.crs:
+        return None
+    step = ~own.transform @ transform
+    drift = max(abs(step.a - 1), abs(step.b), abs(step.d), abs(step.e - 1)) * max(grid.width, grid.height)
+    columns, rows = round(step.c), round(step.f)
+    if drift + max(abs(step.c - columns), abs(step.f - rows)) > SAME_PLACE:
+        return None
+    return columns, rows
+
+
+def _has_alpha(raster: Raster) -> bool:
+    return any(colour.name == "alpha" for colour in raster.dataset.colorinterp)
+
+
+def _crs_name(crs: CRS | None) -> str:
+    return "none" if crs is None else crs.to_string() if len(crs.to_string()) < 40 else "a system of its own"
+
+
+def _place(raster: Raster) -> str:
+    """Where an image lies, for people."""
+    x, y = raster.grid.transform @ (raster.grid.width / 2, raster.grid.height / 2)
+    assert raster.grid.crs is not None
+    to_degrees = Transformer.from_crs(raster.grid.crs.to_wkt(), "EPSG:4326", always_xy=True)
+    east, north = to_degrees.transform(x, y)
+    return f"{raster.name} lies around {north:.4f}, {east:.4f}"

@@ -1,0 +1,99 @@
+"""The result of a scene as a STAC item, so that catalogues find it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pystac
+import shapely
+
+from semantic_cc.errors import InputError
+from semantic_cc.scene.geodesy import crs_of, footprint, on_earth, whole_of
+from semantic_cc.scene.grid import Grid
+from semantic_cc.scene.polygons import Polygons
+
+_ASSETS = {
+    "mask.tif": ("mask", "Change mask: 0 none, 128 road, 255 building", pystac.MediaType.COG, "data"),
+    "probability.tif": ("probability", "Probability of change", pystac.MediaType.COG, "data"),
+    "changes.geojson": ("geojson", "Changed polygons, WGS 84", pystac.MediaType.GEOJSON, "data"),
+    "changes.gpkg": ("gpkg", "Changed polygons", pystac.MediaType.GEOPACKAGE, "data"),
+    "changes.fgb": ("fgb", "Changed polygons", pystac.MediaType.FLATGEOBUF, "data"),
+    "changes.parquet": ("parquet", "Changed polygons", "application/vnd.apache.parquet", "data"),
+    "report.json": ("report", "What was found, for programs", pystac.MediaType.JSON, "metadata"),
+    "report.html": ("page", "What was found, for people", pystac.MediaType.HTML, "overview"),
+}
+"""File -> key, title, media type and role of its asset."""
+
+
+def write_item(path: Path, report: Mapping[str, Any], polygons: Polygons, grid: Grid) -> None:
+    """Writes the STAC item of a scene, with the files beside it as assets.
+
+    Its time is from the first image to the second, where provenance has their ``dates``, else when it was ``created``,
+    else now. Its id is made of grid and polygons, so the same result has the same id.
+
+    Raises:
+        InputError: a date that is not in ISO 8601.
+    """
+    shape, bounds = footprint(whole_of(grid), grid) if on_earth(grid) else (None, None)
+    provenance = report["provenance"]
+    dates = [read_time(text) for text in provenance.get("dates") or ()]
+    start, end = dates or (None, None)
+    created = read_time(provenance["created"]) if "created" in provenance else datetime.now(UTC)
+    item = pystac.Item(
+        id=f"changes-{_digest(polygons, grid)}",
+        geometry=None if shape is None else shapely.geometry.mapping(shape),
+        bbox=bounds,
+        datetime=None if dates else created,
+        start_datetime=start,
+        end_datetime=end,
+        properties={
+            "title": "Changes between two images",
+            "description": report["sentence"],
+            "created": pystac.utils.datetime_to_str(created),
+            "semantic_cc:version": report["version"],
+            "semantic_cc:figures": report["figures"],
+        },
+    )
+    if grid.crs is not None:
+        _add_projection(item, grid)
+    for name in report["files"]:
+        if name in _ASSETS:
+            key, title, media, role = _ASSETS[name]
+            item.add_asset(key, pystac.Asset(f"./{name}", title=title, media_type=media, roles=[role]))
+    text = json.dumps(item.to_dict(include_self_link=False), indent=2, ensure_ascii=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def _add_projection(item: pystac.Item, grid: Grid) -> None:
+    """Size, transform and CRS by STAC's projection extension; a CRS without a code by its WKT."""
+    crs = crs_of(grid)
+    assert crs is not None  # the caller asked
+    authority = crs.to_authority()
+    item.ext.add("proj")
+    item.ext.proj.apply(
+        code=None if authority is None else ":".join(authority),
+        wkt2=crs.to_wkt() if authority is None else None,
+        shape=[grid.height, grid.width],
+        transform=list(grid.transform)[:6],
+    )
+
+
+def read_time(text: str) -> datetime:
+    """ISO 8601 -> UTC, which is also meant where no zone is given."""
+    try:
+        time = datetime.fromisoformat(text)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{text!r} is no date in ISO 8601; give for example 2024-05-31") from error
+    return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def _digest(polygons: Polygons, grid: Grid) -> str:
+    digest = hashlib.sha256(repr((grid.width, grid.height, tuple(grid.transform), grid.crs)).encode())
+    for shape, value in zip(shapely.to_wkb(polygons.shapes), polygons.classes, strict=True):
+        digest.update(bytes([value]) + shape)
+    return digest.hexdigest()[:16]

@@ -1,0 +1,113 @@
+"""The polygons of a scene as files of the usual vector formats."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import geopandas
+import numpy as np
+import pyogrio
+import shapely
+from pyogrio.errors import DataLayerError, DataSourceError
+
+from semantic_cc.errors import InputError, OutputError
+from semantic_cc.scene.geodesy import crs_of, measure, on_earth, to_map
+from semantic_cc.scene.grid import Grid
+from semantic_cc.scene.places import CLASS_NAMES, Place
+from semantic_cc.scene.polygons import Polygons
+
+FORMATS = {"geojson": "GeoJSON", "gpkg": "GPKG", "fgb": "FlatGeobuf", "parquet": "GeoParquet"}
+"""Suffix, by which a format is asked for -> its name."""
+
+LAYER = "changes"
+"""Name of the files and of their layer."""
+
+
+def check_formats(formats: Collection[str]) -> None:
+    """Refuses what is not one of `FORMATS`.
+
+    Raises:
+        InputError: names it.
+    """
+    unknown = [name for name in formats if name not in FORMATS]
+    if unknown:
+        raise InputError(f"unknown format {unknown[0]!r}; choose from {', '.join(FORMATS)}")
+
+
+def make_frame(
+    polygons: Polygons, outlines: np.ndarray, home: np.ndarray, places: Sequence[Place], grid: Grid
+) -> geopandas.GeoDataFrame:
+    """One row for each polygon, in map coordinates.
+
+    Columns: id (from 1), class, pixels, area_m2 (the mask's), perimeter_m (the outline's), probability (mean),
+    xmin, ymin, xmax, ymax (of the outline, map coordinates), place (its number), sentence (of the place), geometry.
+
+    Args:
+        polygons: as traced.
+        outlines: (n,) objects, what is drawn of them, in pixels.
+        home: (n,) index of each polygon's place.
+        places: in the order of their numbers.
+        grid: where all lie.
+    """
+    geometry = to_map(outlines, grid)
+    bounds = shapely.bounds(geometry).reshape(-1, 4)
+    sentences = [places[index].sentence for index in home]
+    columns = {
+        "id": np.arange(1, len(polygons) + 1, dtype=np.int64),
+        "class": np.array([CLASS_NAMES[value] for value in polygons.classes], object),
+        "pixels": polygons.pixels,
+        "area_m2": polygons.area_m2.round(3),
+        "perimeter_m": measure(outlines, grid)[1].round(3),
+        "probability": polygons.probability.round(4),
+        **dict(zip(("xmin", "ymin", "xmax", "ymax"), bounds.T, strict=True)),
+        "place": np.array([places[index].number for index in home], np.int64),
+        "sentence": np.array(sentences, object),
+    }
+    frame = geopandas.GeoDataFrame(columns, geometry=geometry, crs=crs_of(grid))
+    return frame.astype({"class": "string", "sentence": "string"})  # empty columns have no type of their own
+
+
+def write_frame(frame: geopandas.GeoDataFrame, folder: Path, suffix: str) -> Path:
+    """Writes changes.`suffix`; without rows it is a valid file with all columns.
+
+    GeoJSON goes to WGS 84, as RFC 7946 demands, with seven decimals (a centimetre) and each feature's bounding box,
+    and shapes are cut at the antimeridian; all others keep the CRS.
+
+    Args:
+        frame: as `make_frame`'s; for GeoJSON on Earth.
+        folder: where to.
+        suffix: one of `FORMATS`.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    path = folder / f"{LAYER}.{suffix}"
+    if suffix == "parquet":
+        frame.to_parquet(path, index=False)
+        return path
+    options = {"RFC7946": "YES", "WRITE_BBOX": "YES", "WRITE_NAME": "NO"} if suffix == "geojson" else {}
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "'crs' was not provided")
+            pyogrio.write_dataframe(
+                frame,
+                path,
+                layer=LAYER,
+                driver=FORMATS[suffix],
+                geometry_type="Polygon",
+                layer_options=options,
+            )
+        # On a full disk GDAL ends a GeoJSON early without a word; of the others it tells.
+        whole = suffix != "geojson" or pyogrio.read_info(path)["features"] == len(frame)
+    except (DataSourceError, DataLayerError) as error:
+        raise OutputError(f"{path.name}: cannot be written ({error}); free space") from error
+    if not whole:
+        raise OutputError(f"{path.name}: was not written to its end; free space")
+    return path
+
+
+def can_hold(suffix: str, grid: Grid) -> bool:
+    """Whether a format can hold the coordinates of `grid`: GeoJSON knows WGS 84 alone."""
+    return suffix != "geojson" or on_earth(grid)

@@ -1,0 +1,1 @@
+"""Training pairs with true masks and sentences: drawn (`procedural`) or composed of real images (`composite`)."""

@@ -1,0 +1,52 @@
+"""Single windows of a recipe's images with what their building masks say, for pretraining an encoder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from semantic_cc.data.augment.transforms import change_look
+from semantic_cc.synth.composite.image_tiles import cut_tile
+from semantic_cc.synth.composite.mixture import open_mixture
+from semantic_cc.types import COVERS
+
+NO_BUILDING = len(COVERS)
+"""Value of a cover map: anything but a building."""
+NOT_KNOWN = NO_BUILDING + 1
+"""Value of a cover map: nothing is known."""
+
+
+class TileCovers(Dataset[tuple[Tensor, Tensor]]):
+    """Windows of the images that training may see, every second one of an image with buildings.
+
+    An item is a window (3, 256, 256) float32 in [0, 1] in a random light, and its cover map (256, 256) int64: the
+    index of "building" in `COVERS`, `NO_BUILDING` or `NOT_KNOWN`. It depends on the recipe, the images, `seed` and its
+    index alone.
+
+    Args:
+        recipe: the recipe's file.
+        count: number of windows.
+        seed: of their choice.
+
+    Raises:
+        ConfigError, DataError: as `open_mixture`.
+    """
+
+    def __init__(self, recipe: Path, count: int, seed: int = 0) -> None:
+        self.count, self.seed = count, seed
+        self.pool = open_mixture(recipe).pools["train"]
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        rng = np.random.default_rng([self.seed, index])
+        tile = cut_tile(self.pool.built if index % 2 else self.pool.every, rng)
+        image = change_look(tile.image.round().clip(0, 255).astype(np.uint8), rng)
+        cover = np.full(tile.building.shape, NO_BUILDING)
+        cover[tile.building], cover[tile.unknown] = COVERS.index("building"), NOT_KNOWN
+        return torch.from_numpy(image).permute(2, 0, 1).float() / 255, torch.from_numpy(cover)

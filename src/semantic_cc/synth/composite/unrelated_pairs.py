@@ -1,0 +1,82 @@
+"""Pairs of two unrelated images: change is the exclusive or of their building masks.
+
+Single-temporal supervision after ChangeStar (Zheng et al., ICCV 2021): what tells a changed building from all that
+differs beside it can be learned from labelled images of one date each.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+from semantic_cc.synth.composite.composite_scene import Pool, Scene, parts_of, place_of_area
+from semantic_cc.synth.composite.image_tiles import SIDE, Tile, cut_tile
+from semantic_cc.synth.procedural.scene_objects import Event
+from semantic_cc.types import BUILDING, NOT_BUILDING, UNKNOWN
+
+SURE_PIXELS = 150
+"""Least part of a model's mask that is surely a building and no splinter of one: 37 square metres."""
+
+
+def ground_to_buildings(pool: Pool, rng: np.random.Generator, exchanged: bool) -> Scene | None:
+    """A ground becomes a built place, or the reverse; None where the window shows no building."""
+    return scene_of(cut_tile(pool.bare, rng), cut_tile(pool.built, rng), exchanged)
+
+
+def buildings_to_buildings(pool: Pool, rng: np.random.Generator, exchanged: bool) -> Scene | None:
+    """A built place becomes another one."""
+    return scene_of(cut_tile(pool.built, rng), cut_tile(pool.built, rng), exchanged)
+
+
+def scene_of(one: Tile, other: Tile, exchanged: bool) -> Scene | None:
+    """Two tiles as the two dates; None where too little changes, or where it could not be told truly."""
+    before, after = (other, one) if exchanged else (one, other)
+    came, came_count = _only(after, before)
+    gone, gone_count = _only(before, after)
+    changed, mixed = came | gone, bool(came_count and gone_count)
+    if not changed.any():
+        return None
+    exact = not mixed and (after if came_count else before).source.folder.complete
+    if not exact:
+        # One of several cannot be told without saying which, be it that others go or that the mask is in pieces.
+        least = 1 if came_count + gone_count == 1 else 2
+        surely = _surely(after, came), _surely(before, gone)
+        if any(part and sure < least for part, sure in zip((came_count, gone_count), surely, strict=True)):
+            return None
+        if mixed and parts_of(changed)[1] < 2:
+            return None
+        came_count, gone_count = surely
+    label = np.full((SIDE, SIDE), NOT_BUILDING, np.uint8)
+    label[before.unknown | after.unknown | (before.building ^ after.building)] = UNKNOWN
+    label[changed] = BUILDING
+    events = [
+        event
+        for event in (
+            _event(after, came, came_count, False, before.source.ground, exact),
+            _event(before, gone, gone_count, True, "", exact),
+        )
+        if event
+    ]
+    events.sort(key=lambda event: -event.count)
+    roofs = before.building | after.building | before.unknown | after.unknown
+    return Scene(before.image, after.image, label, tuple(events), roofs)
+
+
+def _only(one: Tile, other: Tile) -> tuple[np.ndarray, int]:
+    """What is a building in `one` alone, without slivers and specks: where, and how many parts."""
+    alone = one.building & ~other.building & ~other.unknown
+    return parts_of(ndimage.binary_opening(alone, structure=np.ones((3, 3), bool)))
+
+
+def _surely(tile: Tile, area: np.ndarray) -> int:
+    """How many buildings there are at least in `area`: pieces joined by what is uncertain may be one."""
+    heaps, _ = ndimage.label(tile.building | tile.uncertain, structure=np.ones((3, 3), bool))
+    return int((np.bincount(heaps[area], minlength=1)[1:] >= SURE_PIXELS).sum())
+
+
+def _event(tile: Tile, area: np.ndarray, count: int, gone: bool, ground: str, exact: bool) -> Event | None:
+    """The facts of what came or went; `count` is a lower bound unless `exact`."""
+    if not count:
+        return None
+    kind = ("house" if exact else "home") if tile.source.houses else ("building" if exact else "roof")
+    return Event(kind, gone, count, place_of_area(area), ground, trees=ground == "woods")

@@ -1,0 +1,145 @@
+"""The look of a date: light, season, sensor. What differs between the dates though nothing changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from semantic_cc.synth.procedural.drawing import Colour
+
+Span = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Mood:
+    """How the pictures of one campaign look, as spans to draw from; `odds` of the earlier and later date."""
+
+    odds: tuple[float, float]
+    gain: Span
+    contrast: Span
+    cast: tuple[float, float, float]
+    saturation: Span
+    blur: Span
+    sharpen: Span
+    haze: Span
+    green: Span
+
+
+# Seen in LEVIR-CD: early pictures warm and soft, a few overexposed or violet; late ones dark, dull and crisp.
+_MOODS = (
+    # odds (early, late), gain, contrast, cast, saturation, blur, sharpen, haze, green
+    Mood((0.36, 0.05), (0.92, 1.15), (1.1, 1.35), (1.04, 1.0, 0.88),
+         (0.45, 0.8), (0.5, 1.2), (0.0, 0.8), (0.0, 0.05), (0.0, 0.5)),
+    Mood((0.12, 0.03), (1.15, 1.42), (1.3, 1.6), (1.0, 1.02, 0.92),
+         (0.45, 0.85), (0.2, 0.8), (0.3, 1.2), (0.0, 0.0), (0.1, 0.8)),
+    Mood((0.18, 0.05), (0.72, 0.98), (0.9, 1.15), (1.0, 0.98, 1.05),
+         (0.15, 0.45), (0.2, 0.9), (0.0, 1.0), (0.0, 0.1), (0.1, 0.8)),
+    Mood((0.14, 0.50), (0.66, 0.94), (1.1, 1.4), (1.01, 1.0, 0.95),
+         (0.25, 0.55), (0.0, 0.3), (0.7, 1.6), (0.0, 0.05), (0.4, 1.0)),
+    Mood((0.10, 0.22), (0.7, 0.98), (1.1, 1.35), (1.02, 1.0, 0.92),
+         (0.35, 0.6), (0.0, 0.4), (0.5, 1.5), (0.0, 0.05), (0.1, 0.6)),
+    Mood((0.10, 0.15), (0.85, 1.1), (0.9, 1.1), (1.0, 1.0, 1.0),
+         (0.3, 0.7), (0.0, 0.8), (0.0, 1.0), (0.03, 0.16), (0.1, 0.9)),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Look:
+    """One date's look.
+
+    Attributes:
+        sun: direction in which shadows fall, unit vector (x, y); reach: shadow length of a house in units.
+        shade: how much light a shadow takes, 0..1.
+        green: 0 dry season, 1 green season; stains: strength of moist spots in grey levels.
+        worn: how bare the patches of bare land are, 0..1: grass comes back.
+        gain, gamma, contrast, cast (RGB factors), haze, saturation: tone curve.
+        blur in units; sharpen: strength of the sharpening; noise in grey levels.
+        shift: displacement of this date in units (x, y).
+        seed: for cars and moist spots, which differ by date.
+    """
+
+    sun: tuple[float, float]
+    reach: float
+    shade: float
+    green: float
+    stains: float
+    worn: float
+    gain: float
+    gamma: float
+    contrast: float
+    cast: tuple[float, float, float]
+    haze: float
+    saturation: float
+    blur: float
+    sharpen: float
+    noise: float
+    shift: tuple[int, int]
+    seed: int
+
+
+def draw_looks(rng: np.random.Generator) -> tuple[Look, Look]:
+    """Looks of the earlier and the later date; the earlier is more often blurred and carries the shift."""
+    return _look(rng, 0), replace(_look(rng, 1), shift=(0, 0))
+
+
+def _look(rng: np.random.Generator, late: int) -> Look:
+    mood = _MOODS[int(rng.choice(len(_MOODS), p=[m.odds[late] for m in _MOODS]))]
+    turn = rng.uniform(-2.6, -0.5)  # the sun stands in the south, so shadows fall northwards
+    r, g, b = np.array(mood.cast) * rng.normal(1.0, 0.015, 3)
+    return Look(
+        sun=(float(np.cos(turn)), float(np.sin(turn))),
+        reach=float(rng.uniform(3.5, 9.5)),
+        shade=float(rng.uniform(0.6, 0.82)),
+        green=float(rng.uniform(*mood.green)),
+        stains=float(rng.uniform(1.5, 5.0)),
+        worn=float(rng.uniform(0.4 if late else 0.75, 1.0)),
+        gain=float(rng.uniform(*mood.gain)),
+        gamma=float(rng.uniform(0.88, 1.15)),
+        contrast=float(rng.uniform(*mood.contrast)),
+        cast=(float(r), float(g), float(b)),
+        haze=float(rng.uniform(*mood.haze)),
+        saturation=float(rng.uniform(*mood.saturation)),
+        blur=float(rng.uniform(*mood.blur)),
+        sharpen=float(rng.uniform(*mood.sharpen)),
+        noise=float(rng.uniform(1.0, 3.0)),
+        shift=(int(rng.integers(-2, 3)), int(rng.integers(-2, 3))),
+        seed=int(rng.integers(2**31)),
+    )
+
+
+def develop(picture: np.ndarray, look: Look, scale: float, rng: np.random.Generator) -> np.ndarray:
+    """The sensor: blur, sharpening, tone curve, noise. `picture` (H, W, 3) float 0..255 -> (H, W, 3) uint8."""
+    soft = Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8))
+    if look.blur > 0.15:
+        soft = soft.filter(ImageFilter.GaussianBlur(look.blur * scale))
+    if look.sharpen > 0.15:
+        soft = soft.filter(ImageFilter.UnsharpMask(1.2 * scale, round(100 * look.sharpen), 0))
+    x = np.clip(np.asarray(soft, dtype=np.float32) * (look.gain / 255), 0, 1) ** look.gamma
+    x = (x - 0.38) * look.contrast + 0.38
+    grey = x.mean(axis=2, keepdims=True)
+    x = grey + (x - grey) * look.saturation
+    # The cast lies on what is bright; what is dark keeps its colour.
+    x *= 1 + (np.array(look.cast, dtype=np.float32) - 1) * np.clip(2 * grey, 0, 1.5)
+    x = x * (255 * (1 - look.haze)) + 255 * 0.6 * look.haze
+    x += rng.standard_normal(x.shape, dtype=np.float32) * look.noise
+    return np.clip(x, 0, 255).astype(np.uint8)
+
+
+def lit(colour: Colour, factor: float) -> Colour:
+    """`colour` in more or less light."""
+    r, g, b = (int(v * factor) for v in colour)
+    return r, g, b
+
+
+def between(a: Colour, b: Colour, share: float) -> Colour:
+    """One colour, `share` of `b` and the rest `a`."""
+    r, g, v = (int(x) for x in blend(a, b, share))
+    return r, g, v
+
+
+def blend(a: Colour, b: Colour, share: np.ndarray | float) -> np.ndarray:
+    """`share` of `b`, the rest `a`, (..., 3) float32."""
+    first, second = np.array(a, dtype=np.float32), np.array(b, dtype=np.float32)
+    return np.asarray(first + (second - first) * share)

@@ -1,0 +1,253 @@
+"""Plans a pair: draws a recipe, lays the place out for both dates and gathers the facts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from semantic_cc.synth.procedural import vegetation
+from semantic_cc.synth.procedural.change_events import gather_events
+from semantic_cc.synth.procedural.change_scenarios import QUIET, Recipe, draw_recipe
+from semantic_cc.synth.procedural.geometry import SIDE, Box, overlap
+from semantic_cc.synth.procedural.large_buildings import lay_compound
+from semantic_cc.synth.procedural.road_network import Plot, build_house, draw_roof, lay_plots, lay_roads
+from semantic_cc.synth.procedural.scene_objects import House, Patch, Plan, Pool, Road, Trees
+
+
+def generator(seed: int, index: int, purpose: int) -> np.random.Generator:
+    """The stream of random numbers of one pair for one purpose; no other pair shares it."""
+    return np.random.default_rng(np.random.SeedSequence([seed, index, purpose]))
+
+
+def is_changed(seed: int, index: int) -> bool:
+    """Whether pair `index` is changed: of two neighbours 2k, 2k + 1 exactly one is, by a seeded coin."""
+    coin = int(np.random.SeedSequence([seed, index // 2, 7]).generate_state(1)[0]) & 1
+    return (index & 1) == coin
+
+
+def plan_pair(seed: int, index: int) -> Plan:
+    """Layout and facts of pair `index` of world `seed`, without drawing anything.
+
+    Deterministic in (`seed`, `index`). The facts' truth is by construction: they are read off the layout.
+    """
+    rng = generator(seed, index, 0)
+    changed = is_changed(seed, index)
+    while True:
+        recipe = draw_recipe(rng) if changed else QUIET
+        # A recipe that finds no room gets other scenes first, so that the odds of the recipes hold.
+        for _ in range(10):
+            plan = _try(rng, recipe)
+            if plan is not None:
+                return plan
+
+
+def _try(rng: np.random.Generator, recipe: Recipe) -> Plan | None:
+    ground = str(rng.choice(vegetation.GROUNDS, p=recipe.grounds))
+    patches = vegetation.lay_patches(rng, ground)
+    roads = _date_roads(rng, recipe, lay_roads(rng, str(rng.choice(recipe.networks))))
+    if roads is None:
+        return None
+    compound = lay_compound(rng, recipe, roads)
+    if compound is None:
+        return None
+    buildings, lots = compound
+    blocked = [b for x in buildings for b in (*x.boxes, *([x.drive] if x.drive else []))]
+    blocked += [x.box for x in lots]
+    plots = lay_plots(rng, roads, [b.grown(4) for b in blocked])
+    houses = _assign(rng, recipe, roads, plots, blocked)
+    if houses is None:
+        return None
+    pools = _place_pools(rng, recipe, houses)
+    if pools is None:
+        return None
+    patches += _site(rng, recipe, ground, roads, houses)
+    trees = _grow(rng, recipe, roads, houses, blocked, pools)
+    if trees is None:
+        return None
+    plan = Plan(recipe.name != "quiet", recipe.name, ground, patches, tuple(roads), tuple(houses),
+                tuple(buildings), tuple(lots), tuple(pools), trees, ())  # fmt: skip
+    events = gather_events(plan)
+    kinds = {(e.kind, e.gone) for e in events}
+    if not recipe.wants <= kinds or (not recipe.wants and events):
+        return None
+    return replace(plan, events=events)
+
+
+def _site(
+    rng: np.random.Generator, recipe: Recipe, ground: str, roads: list[Road], houses: list[House]
+) -> tuple[Patch, ...]:
+    """Often the ground was graded before the houses came."""
+    fresh = np.array([(h.boxes[0].x, h.boxes[0].y) for h in houses if not h.before]).reshape(-1, 2)
+    if ground == "bareland" or recipe.in_woods or not roads or not len(fresh) or rng.random() < 0.55:
+        return ()
+    d = roads[0].path[-1] - roads[0].path[0]
+    frame = Box(0.0, 0.0, 1.0, 1.0, float(np.arctan2(d[1], d[0])))
+    uv = frame.local(fresh)
+    low, high = uv.min(axis=0), uv.max(axis=0)
+    room = high - low + rng.uniform(80, 130, 2)
+    return (Patch(frame.part(*(low + high) / 2, *room), "bareland", square=True),)
+
+
+def _date_roads(rng: np.random.Generator, recipe: Recipe, roads: list[Road]) -> list[Road] | None:
+    if not recipe.new_roads:
+        return roads
+    if not roads:
+        return None
+    # With several roads either all are new or all but the first (a T's stem, a second street).
+    first = 0 if len(roads) == 1 or rng.random() < 0.5 else 1
+    return [replace(r, before=i < first) for i, r in enumerate(roads)]
+
+
+def _assign(
+    rng: np.random.Generator, recipe: Recipe, roads: list[Road], plots: list[Plot], blocked: list[Box]
+) -> list[House] | None:
+    """Decides for each plot: empty, old house, new house, vanished house."""
+    old_roads = [i for i, r in enumerate(roads) if r.before]
+    chosen = _choose(rng, recipe, plots, old_roads)
+    if chosen is None:
+        return None
+    share = float(rng.choice([0.0, 0.35, 0.75, 0.9, 1.0])) if recipe.old_houses else 0.0
+    gone = recipe.houses == "gone"
+    out = []
+    for i, plot in enumerate(plots):
+        if i in chosen:
+            out.append(build_house(rng, plot, gone, not gone))
+        elif plot.road in old_roads and rng.random() < share:
+            out.append(build_house(rng, plot, True, True))
+    if recipe.houses == "lone":
+        out += _lone_houses(rng, roads, blocked, out, int(rng.integers(1, 4)))
+        return out if any(not h.before for h in out) else None
+    return out
+
+
+def _choose(
+    rng: np.random.Generator, recipe: Recipe, plots: list[Plot], old_roads: list[int]
+) -> set[int] | None:
+    """Indices of the plots whose houses change; None where the scene does not offer them."""
+    kind = recipe.houses
+    if kind in ("", "lone"):
+        return set()
+    # A vanishing house needs an old road; without new roads in the recipe all roads are old.
+    usable = [i for i, p in enumerate(plots) if kind != "gone" or p.road in old_roads]
+    if kind == "many":
+        return set(usable) if len(usable) > 8 else None
+    if kind == "rows":
+        groups = _groups(plots, usable, 3)
+        if len(groups) < 2:
+            return None
+        order = rng.permutation(len(groups))[: int(rng.integers(2, 4))]
+        return {i for g in order for i in groups[g]}
+    if kind == "row":
+        groups = _groups(plots, usable, 4)
+        return set(groups[int(rng.integers(len(groups)))]) if groups else None
+    n = int(rng.integers(3, 9)) if kind == "some" else int(rng.choice([1, 1, 1, 2, 2, 3, 4]))
+    if len(usable) < n or not usable:
+        return None
+    # Neighbours around one spot, as real building goes lot by lot.
+    seed = plots[usable[int(rng.integers(len(usable)))]].box
+    near = sorted(usable, key=lambda i: (plots[i].box.x - seed.x) ** 2 + (plots[i].box.y - seed.y) ** 2)
+    return set(near[:n])
+
+
+def _groups(plots: list[Plot], usable: list[int], least: int) -> list[list[int]]:
+    keys = sorted({(plots[i].road, plots[i].side) for i in usable if plots[i].side})
+    groups = [[i for i in usable if (plots[i].road, plots[i].side) == k] for k in keys]
+    return [g for g in groups if len(g) >= least]
+
+
+def _lone_houses(
+    rng: np.random.Generator, roads: list[Road], blocked: list[Box], houses: list[House], n: int
+) -> list[House]:
+    """Houses away from every road."""
+    out: list[House] = []
+    for _ in range(60):
+        sides = rng.uniform(24, 38, 2)
+        box = Box.about(rng.uniform(22, SIDE - 22, 2), sides, rng.uniform(0, 3.1))
+        taken = blocked + [b for x in houses + out for b in (x.yard or x.boxes[0], *x.boxes)]
+        if any(overlap(box.grown(8), b) for b in taken):
+            continue
+        if any(r.gap(box.grid(3)).min() < 45 for r in roads):
+            continue
+        drive = box.part(0, -box.h / 2 - 8, 9, 18) if rng.random() < 0.7 else None
+        roof = draw_roof(rng)
+        out.append(House((box,), None, drive, roof, bool(rng.random() < 0.7), before=False))
+        if len(out) == n:
+            break
+    return out
+
+
+def _place_pools(rng: np.random.Generator, recipe: Recipe, houses: list[House]) -> list[Pool] | None:
+    """Pools behind houses: some old ones, and the recipe's new ones behind old houses."""
+    pools: list[Pool] = []
+    want = int(rng.choice([1, 2, 2, 3])) if recipe.pools else 0
+    for house in houses:
+        old = house.before and house.after
+        if house.yard is None or not house.after:
+            continue
+        new = want > 0 and old and recipe.pools
+        if not new and rng.random() > 0.012:
+            continue
+        body = house.boxes[0]
+        box = body.part(0, body.h / 2 + 9, rng.uniform(14, 18), rng.uniform(10, 11.5))
+        clash = any(overlap(box, b) for h in houses for b in h.boxes) or box.inside_share() < 1
+        if clash:
+            continue
+        if new:
+            want -= 1
+        elif not old and not recipe.new_pools_allowed:
+            continue
+        pools.append(Pool(box, before=old and not new))
+    return pools if not recipe.pools or want == 0 else None
+
+
+def _grow(
+    rng: np.random.Generator,
+    recipe: Recipe,
+    roads: list[Road],
+    houses: list[House],
+    blocked: list[Box],
+    pools: list[Pool],
+) -> Trees | None:
+    """Trees of both dates: those in the way of what comes are removed, none ever appears."""
+    areas = [vegetation.woods_area(rng, None) for _ in range(int(rng.choice([0, 0, 1, 2])))]
+    fresh = np.array([(h.boxes[0].x, h.boxes[0].y) for h in houses if not h.before]).reshape(-1, 2)
+    if recipe.in_woods:
+        points = (
+            fresh
+            if len(fresh)
+            else np.concatenate([r.path for r in roads if not r.before] or [np.zeros((0, 2))])
+        )
+        points = points[((points > 0) & (points < SIDE)).all(axis=1)]
+        if not len(points):
+            return None
+        areas = [vegetation.woods_area(rng, points)]
+    cut: Box | None = None
+    if recipe.clear:
+        cut = Box.about(rng.uniform(50, SIDE - 50, 2), rng.uniform(50, 110, 2))
+        areas.append(cut.grown(rng.uniform(5, 40)))
+    wild = vegetation.sow(rng, areas, int(rng.choice([4, 12, 30, 50])))
+    xyr = np.concatenate([wild, vegetation.plant(rng, houses)])
+    # In yards stands what was planted about old houses, and a few that the builders left.
+    spared = rng.random(len(xyr)) < rng.choice([0.0, 0.05, 0.2])
+    spared[len(wild) :] = True
+
+    def free(date: str) -> np.ndarray:
+        present = [h for h in houses if getattr(h, date)]
+        boxes = [b for h in present for b in (*h.boxes, *([h.drive] if h.drive else []))]
+        boxes += [p.box for p in pools if getattr(p, date)]
+        yards = [h.yard for h in present if h.yard] + [h.boxes[0].grown(9) for h in present if not h.yard]
+        return vegetation.clear_of(xyr, [r for r in roads if getattr(r, date)], boxes, yards, spared)
+
+    # Large buildings and lots keep their ground free at both dates unless they are new.
+    before = free("before")
+    after = before & free("after")
+    for box in blocked:
+        clear = box.distance(xyr[:, :2]) > 0.8 * xyr[:, 2] + 2
+        after &= clear
+        if not recipe.large_is_new:
+            before &= clear
+    if cut is not None:
+        after &= cut.distance(xyr[:, :2]) > 0
+    seen = before | after
+    return Trees(xyr[seen], before[seen], after[seen])

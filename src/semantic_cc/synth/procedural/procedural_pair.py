@@ -1,0 +1,113 @@
+"""One pair of the synthetic world: pictures, label and sentences from one plan."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from semantic_cc.errors import InputError
+from semantic_cc.synth.procedural.appearance import draw_looks
+from semantic_cc.synth.procedural.caption_writer import write_sentences
+from semantic_cc.synth.procedural.geometry import SIDE, Box
+from semantic_cc.synth.procedural.pair_plan import generator, plan_pair
+from semantic_cc.synth.procedural.render import render_date
+from semantic_cc.synth.procedural.scene_objects import Building, House, ParkingLot, Plan, Pool, Road
+from semantic_cc.synth.procedural.texture import weave
+from semantic_cc.types import BUILDING, COVERS, NONE, ROAD, Pair
+
+SIZES = (32, 1024)
+"""Smallest and largest picture side in pixels."""
+
+
+def generate_pair(seed: int, index: int, size: int = 256) -> Pair:
+    """Pair `index` of the world `seed`.
+
+    The place measures 128 m x 128 m at every `size`; at 256 a pixel is 0.5 m as in LEVIR-CC. The pair depends
+    on nothing but (`seed`, `index`, `size`). Of each two neighbours 2k, 2k + 1 exactly one shows a change.
+
+    The label is 128 on new roads, 255 on roofs of houses and buildings that came or went (over roads), and 0
+    elsewhere: parking lots, driveways, pools and trees are 0 whether they changed or not.
+
+    Args:
+        seed, index: integers >= 0.
+        size: side of the square pictures in pixels, 32..1024.
+
+    Raises:
+        InputError: a number is out of its range.
+    """
+    check_numbers(seed=seed, index=index)
+    if not SIZES[0] <= size <= SIZES[1]:
+        raise InputError(
+            f"world: size is {size}, but a side has {SIZES[0]}..{SIZES[1]} pixels; choose one of those"
+        )
+    plan = plan_pair(seed, index)
+    rng = generator(seed, index, 1)
+    early, late = draw_looks(rng)
+    cloth = weave(rng, size)
+    return Pair(
+        name=f"world_{index:06d}.png",
+        before=render_date(plan, early, "before", size, cloth),
+        after=render_date(plan, late, "after", size, cloth),
+        label=draw_label(plan, size),
+        sentences=write_sentences(plan.events, generator(seed, index, 2)),
+        changed=plan.changed,
+    )
+
+
+def check_numbers(**numbers: int) -> None:
+    """Raises `InputError` for any of `numbers` below 0."""
+    for name, value in numbers.items():
+        if value < 0:
+            raise InputError(f"world: {name} is {value}, but must be 0 or more; give a non-negative integer")
+
+
+def draw_label(plan: Plan, size: int = 256) -> np.ndarray:
+    """The label of a plan, (size, size) uint8 of 0, 128, 255, in the frame of the later image."""
+    k = size / SIDE
+    image = Image.new("L", (size, size), NONE)
+    draw = ImageDraw.Draw(image)
+    for road in plan.roads:
+        if road.before != road.after:
+            _pave(draw, road, k, ROAD)
+    # A new road's mouth on a road that stood before is no change.
+    for road in plan.roads:
+        if road.before and road.after:
+            _pave(draw, road, k, NONE)
+    roofed: list[House | Building] = [*plan.houses, *plan.buildings]
+    for thing in roofed:
+        if thing.before != thing.after:
+            for box in thing.boxes:
+                _fill(draw, box, k)
+    return np.asarray(image).copy()
+
+
+def draw_cover(plan: Plan, date: str, size: int = 256) -> np.ndarray:
+    """What covers the ground at one date ("before" | "after"), (size, size) uint8 indices of `COVERS`."""
+    k = size / SIDE
+    image = Image.new("L", (size, size), COVERS.index("ground"))
+    draw = ImageDraw.Draw(image)
+    for road in plan.roads:
+        if getattr(road, date):
+            _pave(draw, road, k, COVERS.index("road"))
+    flat: list[tuple[str, tuple[ParkingLot | Pool, ...]]] = [("parking lot", plan.lots), ("pool", plan.pools)]
+    for kind, things in flat:
+        for thing in things:
+            if getattr(thing, date):
+                _fill(draw, thing.box, k, COVERS.index(kind))
+    roofed: list[House | Building] = [*plan.houses, *plan.buildings]
+    for roof in roofed:
+        if getattr(roof, date):
+            for box in roof.boxes:
+                _fill(draw, box, k, COVERS.index("building"))
+    for x, y, r in plan.trees.xyr[getattr(plan.trees, date)] * k:
+        draw.ellipse([x - r, y - r, x + r, y + r], fill=COVERS.index("tree"))
+    return np.asarray(image).copy()
+
+
+def _pave(draw: ImageDraw.ImageDraw, road: Road, k: float, value: int) -> None:
+    for outline in road.outlines():
+        draw.polygon((outline * k).ravel().tolist(), fill=value)
+
+
+def _fill(draw: ImageDraw.ImageDraw, box: Box, k: float, value: int = BUILDING) -> None:
+    draw.polygon((box.corners() * k).ravel().tolist(), fill=value)

@@ -1,0 +1,56 @@
+"""What the frozen encoder said of each item, so that it is not computed twice."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from semantic_cc.data.collate import Batch
+from semantic_cc.training.sampling import Sample
+
+if TYPE_CHECKING:
+    from semantic_cc.model.base import ChangeModel
+    from semantic_cc.model.encoder import Features
+
+
+class FeatureCache:
+    """Encoder features by item, in memory on the CPU.
+
+    Items are encoded one by one: what is kept must not depend on the batch an item was first met in, or a
+    resumed run would differ in the last digits.
+
+    Args:
+        model: in eval mode as far as its encoder goes, and that frozen while the cache is read.
+    """
+
+    def __init__(self, model: ChangeModel) -> None:
+        self.model = model
+        self._known: dict[int, tuple[Tensor, ...]] = {}
+
+    def clear(self) -> None:
+        """Forgets all; to be called when the encoder has been trained."""
+        self._known.clear()
+
+    def features(self, samples: list[Sample], batch: Batch) -> Features:
+        """The features of a batch, on its device.
+
+        Args:
+            samples: b items, without augmentation.
+            batch: the same as tensors.
+        """
+        from semantic_cc.model.encoder import Features
+
+        for place, sample in enumerate(samples):
+            if sample.visit.index not in self._known:
+                self._known[sample.visit.index] = self._encoded(batch, place)
+        rows = zip(*(self._known[sample.visit.index] for sample in samples), strict=True)
+        # each row (2, ...) -> (2b, ...), all befores first
+        return Features(*(torch.stack(row, dim=1).flatten(0, 1).to(batch.before.device) for row in rows))
+
+    @torch.no_grad()
+    def _encoded(self, batch: Batch, place: int) -> tuple[Tensor, ...]:
+        features = self.model.encode(batch.before[place : place + 1], batch.after[place : place + 1])
+        tiers = (features.caption, features.change, features.fine)  # what there is comes before what is None
+        return tuple(tier.cpu() for tier in tiers if tier is not None)

@@ -1,0 +1,67 @@
+"""Parameters of a model, part by part, and how many of them each stage trains."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from semantic_cc.training.stages import Stage, trainable_names
+
+if TYPE_CHECKING:
+    from semantic_cc.model.base import ChangeModel
+
+PARTS = {
+    "image encoder": "encoder.vision.",
+    "BCSF": "encoder.filters.",
+    "neck": "neck.",
+    "change decoder": "change_decoder.",
+    "Linear c -> Q-Former": "caption_decoder.project.",
+    "ln_vision": "caption_decoder.ln_vision.",
+    "queries": "caption_decoder.queries",
+    "Q-Former": "caption_decoder.qformer.",
+    "enhancer": "caption_decoder.enhancer.",
+    "Linear Q-Former -> LLM": "caption_decoder.to_llm.",
+    "flag head": "caption_decoder.flag.",
+    "language model": "caption_decoder.llm.",
+    "caption decoder": "caption_decoder.",
+}
+"""Part -> how the names of its parameters begin; a parameter is of the first part that fits."""
+
+ADAPTED = ("image encoder", "language model")
+"""Parts that may have LoRA, which is counted apart."""
+
+
+@dataclass(frozen=True)
+class Count:
+    """Parameters of one part.
+
+    Attributes:
+        part: its name.
+        total: how many it has.
+        trained: stage -> how many of them train in it.
+    """
+
+    part: str
+    total: int
+    trained: dict[str, int]
+
+
+def count(model: ChangeModel, stages: tuple[Stage, ...]) -> list[Count]:
+    """The parts that `model` has, LoRA apart from its base, and their sum at the end."""
+    sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
+    trained = {stage.name: trainable_names(stage, model) for stage in stages}
+
+    def counted(part: str, names: set[str]) -> Count:
+        return Count(
+            part,
+            sum(sizes[name] for name in names),
+            {stage: sum(sizes[name] for name in names & own) for stage, own in trained.items()},
+        )
+
+    rows, left = [], set(sizes)
+    for part, start in PARTS.items():
+        names = {name for name in left if name.startswith(start)}
+        left -= names
+        lora = {name for name in names if "lora_" in name and part in ADAPTED}
+        rows += [counted(part, names - lora), counted(f"LoRA of the {part}", lora)]
+    return [row for row in rows if row.total] + [counted("all", set(sizes))]

@@ -1,0 +1,91 @@
+"""Pairs as tokens in memory: encoder and neck run once, the caption path up to the LLM as often as one likes."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+import torch
+from lightning.fabric import Fabric
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from semantic_cc.data.collate import Batch, collate
+from semantic_cc.data.items import ChangeDataset, Item
+from semantic_cc.model.prompter import INSTRUCTIONS
+from semantic_cc.processes import end_with_parent
+from semantic_cc.training.console_progress import Reporter
+from semantic_cc.training.sampling import default_workers
+
+if TYPE_CHECKING:
+    from semantic_cc.model.caption_decoder import CaptionDecoder
+    from semantic_cc.model.semantic_cc import SemanticCCModel
+
+AT_ONCE = 16
+"""Pairs a batch."""
+
+
+def drawn(items: list[Item], count: int | None, seed: int) -> list[Item]:
+    """So many of the items, drawn by the seed; all where `count` is None or not below their number."""
+    return items if count is None or count >= len(items) else random.Random(seed).sample(items, count)
+
+
+@torch.no_grad()
+def encoded(
+    model: SemanticCCModel, pairs: ChangeDataset, fabric: Fabric
+) -> Iterator[tuple[Batch, Tensor | None, Tensor, Tensor | None]]:
+    """Batch by batch: the pairs, their change and captioning tokens after the neck, and the encoder's fine features."""
+    model.eval()
+    loader = DataLoader(
+        pairs, AT_ONCE, num_workers=default_workers(), worker_init_fn=end_with_parent, collate_fn=list
+    )
+    with Reporter(len(loader), 0) as reporter:
+        started = time.perf_counter()
+        for items in loader:
+            given = collate(items).to(fabric.device)
+            with fabric.autocast():
+                features = model.encode(given.before, given.after)
+                change, caption = model.tokens(features)
+            yield given, change, caption, features.fine
+            seconds, started = time.perf_counter() - started, time.perf_counter()
+            reporter.step("encode", 1, 1, {}, seconds, len(items))
+
+
+def encode(model: SemanticCCModel, pairs: ChangeDataset, fabric: Fabric) -> Tensor:
+    """Captioning tokens of all pairs after the neck: (n, 2, h, w, c) bfloat16 on the CPU."""
+    batches = encoded(model, pairs, fabric)
+    return torch.cat([by_pair(caption).to("cpu", torch.bfloat16) for _, _, caption, _ in batches])
+
+
+def by_pair(x: Tensor) -> Tensor:
+    """(2b, ...), before first -> (b, 2, ...)."""
+    return torch.stack(x.chunk(2), dim=1)
+
+
+def by_date(x: Tensor) -> Tensor:
+    """(b, 2, ...) -> (2b, ...) float32, before first."""
+    return x.float().transpose(0, 1).flatten(0, 1)
+
+
+def visual_tokens(decoder: CaptionDecoder, tokens: Tensor, instructions: list[str]) -> Tensor:
+    """(b, 2, h, w, c), as `encode` gives them, and b instructions -> (b, q, m)."""
+    return decoder.visual_tokens(by_date(tokens), instructions)
+
+
+@torch.no_grad()
+def all_visual_tokens(decoder: CaptionDecoder, tokens: Tensor, fabric: Fabric) -> Tensor:
+    """`visual_tokens` of any number of pairs, (n, q, m)."""
+    with fabric.autocast():
+        return torch.cat(
+            [
+                visual_tokens(decoder, part.to(fabric.device), instructions_for(range(len(part))))
+                for part in tokens.split(AT_ONCE)
+            ]
+        )
+
+
+def instructions_for(rows: Iterable[int]) -> list[str]:
+    """The instruction of each row: the paper's four in turn."""
+    return [INSTRUCTIONS[row % len(INSTRUCTIONS)] for row in rows]

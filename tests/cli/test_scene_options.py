@@ -1,0 +1,157 @@
+"""`describe` and `synth` on scenes."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from scenes import UTM, landscape, write_raster
+
+from semantic_cc.scene import geo_detection
+from semantic_cc.scene.geo_detection import is_scene
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> tuple[Path, Path]:
+    return tuple(
+        write_raster(tmp_path / f"{name}.tif", landscape(70, 90, seed))
+        for seed, name in enumerate(("before", "after"))
+    )
+
+
+def test_a_scene_is_mapped(
+    cli: Callable, paths: tuple[Path, Path], tiny_folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "new" / "out"
+    outcome = cli(
+        "describe", *paths, "--model", tiny_folder, "--out", out, "--tile", 48, "--overlap", 16, "--batch", 3
+    )
+    assert (outcome.code, outcome.stderr) == (0, "")
+    lines = outcome.stdout.splitlines()
+    assert any(line.startswith("changed: road ") and "90x70 pixels" in line for line in lines)
+    assert lines[-1].startswith("outputs: mask.tif, probability.tif, scene.json") and lines[-1].endswith(
+        f" in {out}"
+    )
+    report = json.loads((out / "scene.json").read_text())
+    assert (report["tiling"], report["batch"]) == ({"tile": 48, "overlap": 16}, 3)
+    assert len(report["windows"]) == 2 * 3
+    assert all(0 <= window["flag"] <= 1 and 0 <= window["heat"] <= 1 for window in report["windows"])
+    with rasterio.open(out / "mask.tif") as mask:
+        assert mask.shape == (70, 90) and mask.crs == UTM
+
+
+def test_json_is_one_object(
+    cli: Callable, paths: tuple[Path, Path], tiny_folder: Path, tmp_path: Path
+) -> None:
+    outcome = cli("describe", *paths, "--model", tiny_folder, "--out", tmp_path / "out", "--json")
+    report = json.loads(outcome.stdout)
+    assert outcome.stdout.count("\n") == 1
+    assert [Path(path).name for path in report["files"]][:3] == ["mask.tif", "probability.tif", "scene.json"]
+
+
+def test_warnings_are_said_and_strict_refuses(
+    cli: Callable, paths: tuple[Path, Path], tiny_folder: Path, tmp_path: Path
+) -> None:
+    from affine import Affine
+
+    far = Affine.translation(620_000, 3_350_000) @ Affine.scale(2, -2)
+    for path in paths:
+        write_raster(path, landscape(70, 90), far)
+    words = ["describe", *paths, "--model", tiny_folder, "--out", tmp_path / "out"]
+    assert "warning: a pixel measures 2 m on the ground" in cli(*words).stdout
+    outcome = cli(*words, "--strict")
+    assert outcome.code == 2 and "a pixel measures 2 m" in outcome.stderr
+    assert cli(*words, "--strict", "--resolution", 0.5).code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "give a folder with --out"),
+        (["--out", "OUT", "--bands", "1,2"], "give the numbers of red, green and blue"),
+        (["--out", "OUT", "--crs", "nowhere"], "is no coordinate reference system"),
+        (["--out", "OUT", "--resolution", "-1"], "is not a length in metres"),
+        (["--out", "OUT", "--tile", "32", "--overlap", "32"], "cannot overlap by 32"),
+        (["--out", "OUT", "--bands", "1,2,9"], "has no band 9, only 3"),
+    ],
+)
+def test_wrong_words_are_one_line(
+    words: list[str], message: str, cli: Callable, paths: tuple[Path, Path], tiny_folder: Path, tmp_path: Path
+) -> None:
+    words = [str(tmp_path / "out") if word == "OUT" else word for word in words]
+    outcome = cli("describe", *paths, "--model", tiny_folder, *words)
+    assert outcome.code == 2 and message in outcome.stderr and outcome.stderr.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_swapped_bands_of_one_image_give_the_same(
+    cli: Callable, paths: tuple[Path, Path], tiny_folder: Path, tmp_path: Path
+) -> None:
+    masks = []
+    for name, words in (("plain", []), ("swapped", ["--bands", "1,2,3/3,2,1"])):
+        if name == "swapped":
+            write_raster(paths[1], landscape(70, 90, 1)[..., ::-1])
+        assert cli("describe", *paths, "--model", tiny_folder, "--out", tmp_path / name, *words).code == 0
+        with rasterio.open(tmp_path / name / "mask.tif") as mask:
+            masks.append(mask.read())
+    np.testing.assert_array_equal(*masks)
+
+
+def test_a_model_without_masks_is_refused(
+    cli: Callable, paths: tuple[Path, Path], captions_only_folder: Path, tmp_path: Path
+) -> None:
+    outcome = cli("describe", *paths, "--model", captions_only_folder, "--out", tmp_path / "out")
+    assert outcome.code == 2 and "without the change-detection task" in outcome.stderr
+
+
+def test_without_the_libraries_it_says_which_to_install(
+    cli: Callable, paths: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(geo_detection, "find_spec", lambda name: None)
+    for words in (
+        ["describe", *paths, "--out", tmp_path / "out"],
+        ["synth", tmp_path / "out", "--scene", 64, "--seed", 1],
+    ):
+        outcome = cli(*words)
+        assert outcome.code == 2 and "pip install 'semantic-cc[scene]'" in outcome.stderr
+
+
+def test_plain_pictures_need_none_of_them(image_paths: tuple[Path, Path]) -> None:
+    code = (
+        "import sys, argparse\n"
+        "for name in ('rasterio', 'affine', 'pyproj', 'shapely'): sys.modules[name] = None\n"
+        "from semantic_cc.cli.describe import add_arguments, is_scene_call\n"
+        "add_arguments(parser := argparse.ArgumentParser())\n"
+        f"sys.exit(is_scene_call(parser.parse_args([{str(image_paths[0])!r}, {str(image_paths[1])!r}])))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
+
+
+def test_what_is_a_scene(paths: tuple[Path, Path], image_paths: tuple[Path, Path], tmp_path: Path) -> None:
+    from PIL import Image
+
+    for scene in (*paths, "https://example.org/a.tif", "s3://bucket/a.tif", "/vsizip/a.zip/a.tif"):
+        assert is_scene(scene)
+    (tmp_path / "a.vrt").touch()
+    Image.new("L", (8193, 16)).save(tmp_path / "long.png")
+    assert is_scene(tmp_path / "a.vrt") and is_scene(tmp_path / "long.png")
+    bare = write_raster(tmp_path / "bare.tif", landscape(40, 40), transform=None, crs=None)
+    (tmp_path / "text.png").write_text("no image")
+    for plain in (*image_paths, bare, tmp_path, tmp_path / "absent.tif", tmp_path / "text.png", "a\0b"):
+        assert not is_scene(plain)
+    image_paths[0].with_suffix(".pgw").touch()
+    assert is_scene(image_paths[0])
+
+
+def test_synth_makes_a_scene(cli: Callable, tmp_path: Path) -> None:
+    outcome = cli("synth", tmp_path / "out", "--scene", 64, "--crs", "EPSG:3857", "--seed", 2)
+    assert (outcome.code, outcome.stderr) == (0, "")
+    assert "a scene of 64x64 pixels of the world 2" in outcome.stdout
+    with rasterio.open(tmp_path / "out" / "after.tif") as after:
+        assert after.crs == "EPSG:3857"
+    assert "has no --pairs" in cli("synth", tmp_path / "b", "--scene", 64, "--pairs", 2, "--seed", 1).stderr
+    assert cli("synth", tmp_path / "b", "--seed", 1).code == 2

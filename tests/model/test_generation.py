@@ -1,0 +1,111 @@
+"""What speaks for words beside the prompt, and sentences held in a beam."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from semantic_cc.model.caption_decoder import CaptionDecoder
+from semantic_cc.model.generation import Evidence, teach_sentences, write_sentences
+from semantic_cc.model.keyword_head import WordHead, mask_grid
+from semantic_cc.model.semantic_cc import SemanticCCModel
+
+Build = Callable[..., SemanticCCModel]
+
+
+def test_evidence_counts_until_the_sentence_has_the_word() -> None:
+    odds = torch.tensor([[1.0, -2.0], [3.0, 4.0]])
+    evidence = Evidence([[5], [2]], odds)
+    scores = torch.randn(2, 6)
+    expected = scores.clone()
+    expected[:, [5, 2]] += odds
+    assert_close(evidence(torch.zeros(2, 0, dtype=torch.long), scores), expected)
+    expected[0, 2], expected[1, 5] = scores[0, 2], scores[1, 5]
+    assert_close(evidence(torch.tensor([[2, 0], [1, 5]]), scores), expected)
+    of_three = evidence.of_beams(3)
+    assert_close(of_three.odds, odds[[0, 0, 0, 1, 1, 1]])
+
+
+@pytest.mark.parametrize(
+    ("said", "counts"),
+    [([], False), ([1], True), ([2, 1], True), ([1, 2], False), ([1, 3, 1], False), ([3, 1, 1], True)],
+)
+def test_a_phrase_counts_at_its_last_token(said: list[int], counts: bool) -> None:
+    """The phrase 1 3: after a 1, unless the sentence has it already."""
+    evidence, scores = Evidence([[1, 3]], torch.tensor([[2.0]])), torch.zeros(1, 5)
+    found = evidence(torch.tensor([said], dtype=torch.long), scores)
+    assert found.tolist() == [[0, 0, 0, 2.0 * counts, 0]] and not scores.any()
+
+
+def test_a_silent_head_says_nothing_and_strong_evidence_is_written(
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The shaken model's own head is shaken too, so both cases are set by hand; words are bytes here."""
+    monkeypatch.setattr(
+        CaptionDecoder, "phrases", property(lambda self: [self.prompter.ids(word)[:1] for word in self.words])
+    )
+    model = build({"evidence": ["a", "the"], "llm": {"max_new_tokens": 4}})
+    decoder = model.caption_decoder
+    assert decoder.evidence is not None
+    assert not any(value.requires_grad for value in decoder.evidence.parameters())
+    visual, asked = torch.randn(2, 4, decoder.llm_width), ["What?", "Where?"]
+    masks = torch.rand(2, 3, 40, 48)
+    silent = build({"evidence": ["a", "the"]}, shaken=False).caption_decoder.evidence
+    answer = silent(torch.randn(2, 4, decoder.llm_width), mask_grid(masks))
+    assert_close(answer, torch.zeros(2, 2), rtol=0, atol=1e-6)
+    decoder.evidence.load_state_dict(silent.state_dict())
+    quiet = decoder.generate(visual, asked, masks)
+    head, decoder.evidence = decoder.evidence, None
+    assert quiet == decoder.generate(visual, asked, masks)
+    decoder.evidence = head
+    decoder.evidence.words.bias.data = torch.tensor([-100.0, 100.0])
+    assert all(text.startswith("t") for text in decoder.generate(visual, asked, masks))
+
+
+def test_the_mask_speaks_too() -> None:
+    """Another mask, another answer; and no mask, none."""
+    head = WordHead(8, 2, classes=1).eval()
+    visual = torch.randn(1, 4, 8)
+    left, right = torch.zeros(1, 2, 64, 64), torch.zeros(1, 2, 64, 64)
+    left[:, 1, :, :32], right[:, 1, :, 32:] = 1, 1
+    said = [head(visual, mask_grid(mask)) for mask in (left, right)]
+    assert not torch.allclose(*said)
+    with pytest.raises(ValueError, match="reads a mask beside the tokens, and was given none"):
+        head(visual)
+
+
+def test_a_grid_is_the_changed_share_of_each_cell() -> None:
+    probabilities = torch.zeros(1, 3, 32, 48)
+    probabilities[0, 2, 0, 0] = 1.0
+    grid = mask_grid(probabilities)
+    assert grid.shape == (1, 16, 16, 2)
+    assert_close(grid[0, 0, 0], torch.tensor([0.0, 1 / 6]))  # cells of 2 x 3 pixels
+    assert_close(grid.sum(), torch.tensor(1 / 6))
+
+
+def test_phrases_are_the_tokens_that_stand_in_a_sentence(build: Build) -> None:
+    decoder = build({"evidence": ["left", "the left"]}).caption_decoder
+    inside = decoder.prompter.ids("on the left side")
+    for phrase, of in zip(decoder.phrases, ("left", "the left"), strict=True):
+        assert decoder.prompter.tokenizer.decode(phrase).strip() == of
+        assert phrase in [inside[at : at + len(phrase)] for at in range(len(inside))]
+
+
+def test_a_beam_never_ends_below_what_greedy_finds(build: Build) -> None:
+    """A beam of all two-token sentences is a search through all of them: nothing is likelier."""
+    model = build({"llm": {"max_new_tokens": 2}})
+    decoder = model.caption_decoder
+    prompts = decoder._prompts(torch.randn(3, 4, decoder.llm_width), ["What?"] * 3)
+
+    def likelihood(prompt: torch.Tensor, text: str) -> float:
+        logits, targets = teach_sentences(decoder.llm, decoder.prompter, [prompt], [[text]])
+        picked = logits.log_softmax(dim=-1).gather(1, targets[:, None])[:, 0]
+        return float(picked[:2].sum().detach())
+
+    def of(beams: int) -> list[float]:
+        said = write_sentences(decoder.llm, decoder.prompter, prompts, 2, beams=beams)
+        return [likelihood(prompt, text) for prompt, text in zip(prompts, said, strict=True)]
+
+    greedy, beam = of(1), of(64)
+    assert all(better >= worse - 1e-4 for better, worse in zip(beam, greedy, strict=True))

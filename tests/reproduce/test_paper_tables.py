@@ -1,0 +1,132 @@
+"""What the tables declare: rows that configure, budgets that are equal, numbers that are the paper's."""
+
+import functools
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from semantic_cc.config import preset_values, to_dict
+from semantic_cc.reproduce.paper_tables import OURS, TABLES, Row, Table
+from semantic_cc.reproduce.planned_hours import rows_of
+from semantic_cc.reproduce.run_digests import run_digest
+from semantic_cc.reproduce.scales import ITEMS, SCALES, configured, tasks_of
+
+NAMED = [(name, row) for name, table in TABLES.items() for row in table.rows if row.here]
+ROWS = [row for _, row in NAMED]
+DOCS = Path(__file__).parents[2] / "docs" / "scoring.md"
+
+
+def config_of(row: Row, scale: str = "paper", **flags: dict):
+    return configured(SCALES[scale], row, ("data",), 0, flags) if flags else plain(ROWS.index(row), scale)
+
+
+@functools.cache
+def plain(place: int, scale: str):
+    return configured(SCALES[scale], ROWS[place], ("data",), 0, {})
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
+def test_each_row_fits_its_table(table: Table) -> None:
+    assert table.main in table.columns
+    for row in table.rows:
+        assert len(row.cells) == len(table.heads) and len(row.paper) == len(table.columns)
+        assert all(value is None or 0 < value < 150 for value in row.paper)
+
+
+@pytest.mark.parametrize("scale", ["paper", "small"])
+@pytest.mark.parametrize(
+    ("name", "row"), NAMED, ids=lambda value: value if isinstance(value, str) else value.cells[0]
+)
+def test_each_row_configures_and_its_preset_comes_back(name: str, row: Row, scale: str) -> None:
+    config = config_of(row, scale)
+    masks, sentences = tasks_of(config)
+    assert masks if TABLES[name].kind == "masks" else sentences
+    assert config.preset.split("+")[0] == scale
+
+
+def test_every_declared_number_of_tables_1_and_5_is_the_one_in_the_docs() -> None:
+    lines = DOCS.read_text().lower().splitlines()
+    for name in ("table1", "table5"):
+        for row in TABLES[name].rows:
+            if None in row.paper:
+                continue
+            method = row.cells[0].split()[0].lower()
+            found = [re.findall(r"\d+\.\d+", line) for line in lines if line.startswith(f"| {method} |")]
+            numbers = [list(map(float, line[: len(row.paper)])) for line in found]
+            assert list(row.paper) in numbers, method
+
+
+@pytest.mark.parametrize("scale", ["small", "tiny"])
+def test_rows_of_one_kind_visit_as_many_pairs(scale: str) -> None:
+    """Other methods as many as the full model in all; its own rows as many with sentences, and no fewer with masks."""
+    masks, sentences, others = set(), set(), set()
+    for row in ROWS:
+        config = config_of(row, scale)
+        change, caption, joint = (config.train.epochs * getattr(config.train, field) for field in ITEMS)
+        both = all(tasks_of(config))
+        if config.model.method != "semantic-cc":
+            others.add(change + caption + joint)
+        elif tasks_of(config)[1]:
+            sentences.add(caption + joint)
+        if config.model.method == "semantic-cc" and tasks_of(config)[0]:
+            masks.add(change + joint + both * SCALES[scale].first_visits)
+    full = SCALES[scale].visits
+    epochs = config_of(OURS, scale).train.epochs
+    assert sentences == {epochs * (full[1] + full[2])}
+    assert min(masks) == epochs * (full[0] + full[2]) + SCALES[scale].first_visits
+    assert others == {epochs * sum(full) + SCALES[scale].first_visits}
+
+
+def test_rows_that_tables_share_are_one_run() -> None:
+    digests = {}
+    for name, row in NAMED:
+        config = config_of(row)
+        digests.setdefault(run_digest(config, "data"), []).append(name)
+    shared = sorted(names for names in digests.values() if len(names) > 1)
+    assert shared == [["table1", "table2", "table4", "table5"], ["table1", "table5"], ["table2", "table3"]]
+
+
+def test_the_row_wins_over_flags_and_flags_over_the_scale() -> None:
+    one_stage = TABLES["table4"].rows[0]
+    config = config_of(one_stage, "small", train={"strategy": "two_stage", "epochs": 7}, optim={"lr": 0.5})
+    assert (config.train.strategy, config.train.epochs, config.optim.lr) == ("one_stage", 7, 0.5)
+    own_encoder = next(row for row in TABLES["table5"].rows if row.preset == "changeformer")
+    assert (
+        config_of(own_encoder, model={"encoder": {"weights": "some.safetensors"}}).model.encoder.weights
+        is None
+    )
+    items = config_of(one_stage, "small", train={"joint_items": 5}).train
+    own = preset_values("small")["train"]["caption_items"]
+    assert (items.joint_items, items.caption_items) == (5, own)  # given ones switch the scale's sharing off
+
+
+def test_a_run_goes_by_what_its_numbers_depend_on() -> None:
+    row = TABLES["table1"].rows[-1]
+    plain = run_digest(config_of(row, "tiny"), "data")
+    for same in ({"hardware": {"devices": 3}}, {"train": {"checkpoint_every": 7}}, {"out": "elsewhere"}):
+        assert run_digest(config_of(row, "tiny", **same), "data") == plain
+    for other in ({"optim": {"lr": 0.5}}, {"train": {"precision": "bfloat16"}}):
+        assert run_digest(config_of(row, "tiny", **other), "data") != plain
+    assert run_digest(config_of(row, "tiny"), "other data") != plain
+    assert run_digest(config_of(row, "tiny"), "data", first=1) != plain
+
+
+def test_weights_count_by_their_content(tmp_path: Path) -> None:
+    row, digests = TABLES["table1"].rows[-1], []
+    for name, content in (("a", b"1"), ("b", b"1"), ("c", b"2")):
+        path = tmp_path / f"{name}.safetensors"
+        path.write_bytes(content)
+        digests.append(run_digest(config_of(row, "tiny", model={"encoder": {"weights": str(path)}}), "data"))
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_the_configuration_is_plain_values() -> None:
+    assert json.dumps(to_dict(config_of(ROWS[0])))
+
+
+def test_figures_need_runs_of_the_tables() -> None:
+    known = {run_digest(config_of(row), "data") for row in ROWS}
+    for name in ("fig6", "fig7", "fig8", "fig9"):
+        assert {run_digest(config_of(row), "data") for row in rows_of(name)} <= known

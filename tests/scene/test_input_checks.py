@@ -1,0 +1,129 @@
+"""What is measured before a scene is worked on."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scenes import PLACE, landscape, noise, write_raster
+from scipy import fft, ndimage
+
+from semantic_cc.errors import InputError
+from semantic_cc.scene.common_grid import open_pair
+from semantic_cc.scene.coregister import SAMPLE_TILE, measure_shift, sample_windows, window_shift
+from semantic_cc.scene.input_checks import inspect_pair
+
+
+def moved(picture: np.ndarray, columns: float, rows: float) -> np.ndarray:
+    """The content moved right and down by parts of a pixel, wrapped around (through its Fourier transform)."""
+    planes = fft.fft2(picture.astype(float), axes=(0, 1))
+    shifted = np.stack(
+        [ndimage.fourier_shift(planes[..., band], (rows, columns)) for band in range(3)], axis=2
+    )
+    return fft.ifft2(shifted, axes=(0, 1)).real.clip(0, 255).round().astype(np.uint8)
+
+
+@settings(max_examples=25, deadline=None)
+@given(columns=st.floats(-12, 12), rows=st.floats(-12, 12), gain=st.floats(0.5, 1.4))
+def test_a_shift_is_found_to_a_tenth_of_a_pixel_in_another_light(
+    columns: float, rows: float, gain: float
+) -> None:
+    before = ndimage.gaussian_filter(landscape(256, 256).astype(float), (1, 1, 0))
+    after = (moved(before, columns, rows) * gain + 10).clip(0, 255)
+    (found_columns, found_rows), peak = window_shift(before, after)
+    assert abs(found_columns - columns) < 0.1 and abs(found_rows - rows) < 0.1
+    assert peak > 6
+
+
+def test_windows_without_a_peak_do_not_vote() -> None:
+    known = np.ones((128, 128), bool)
+    picture = landscape(128, 128)
+    good = (picture, np.roll(picture, (0, 5), axis=(0, 1)), known)
+    empty = (np.full((128, 128, 3), 90, np.uint8),) * 2 + (known,)
+    unlike = (noise(128, 128, 1), noise(128, 128, 2), known)
+    hidden = (*good[:2], ~known)
+    shift = measure_shift([good, good, good, empty, unlike, unlike, hidden])
+    assert (shift.columns, shift.rows, shift.windows) == (
+        pytest.approx(5, abs=0.1),
+        pytest.approx(0, abs=0.1),
+        3,
+    )
+    assert measure_shift([empty, unlike, hidden]) is None
+    assert measure_shift([good, empty, empty]) is None
+
+
+@given(height=st.integers(1, 4000), width=st.integers(1, 4000))
+def test_sample_windows_lie_within_and_apart(height: int, width: int) -> None:
+    windows = sample_windows(height, width)
+    assert 1 <= len(windows) <= 49
+    for window in windows:
+        assert 0 <= window.top <= height - window.height and 0 <= window.left <= width - window.width
+    tops, lefts = (sorted({getattr(window, name) for window in windows}) for name in ("top", "left"))
+    for starts in (tops, lefts):
+        assert all(b - a >= SAMPLE_TILE for a, b in pairwise(starts))
+
+
+def inspected(
+    tmp_path: Path, before: np.ndarray, after: np.ndarray, transform=PLACE, coregister=False, **profile
+):
+    first = write_raster(tmp_path / "before.tif", before, transform, **profile)
+    with open_pair(first, write_raster(tmp_path / "after.tif", after, transform, **profile)) as pair:
+        return inspect_pair(pair, coregister=coregister)
+
+
+def test_a_good_pair_has_no_findings(tmp_path: Path) -> None:
+    picture = landscape(600, 600)
+    inspection = inspected(tmp_path, picture, (picture * 0.9).astype(np.uint8))
+    assert inspection.findings == ()
+    assert inspection.measured["shift_columns"] == pytest.approx(0, abs=0.05)
+    assert inspection.measured["metres_across"] == pytest.approx(0.5, rel=1e-3)
+    assert inspection.as_json()["warnings"] == []
+
+
+def test_a_shifted_pair_is_found_and_mended(tmp_path: Path) -> None:
+    picture = landscape(600, 600)
+    after = np.roll(picture, (3, -4), axis=(0, 1))
+    (finding,) = inspected(tmp_path, picture, after).findings
+    assert (finding.check, finding.value) == ("co-registration", pytest.approx(5, abs=0.1))
+    assert "-4.0 across, +3.0 down" in finding.message and "--coregister" in finding.message
+    mended = inspected(tmp_path, picture, after, coregister=True)
+    assert mended.findings == () and mended.shift.length < 0.2
+    assert mended.measured["removed_columns"] == pytest.approx(-4, abs=0.1)
+
+
+@pytest.mark.parametrize(("side", "words"), [(0.1, "0.1 m on the ground"), (2.5, "2.5 m on the ground")])
+def test_ground_sampling_out_of_range(side: float, words: str, tmp_path: Path) -> None:
+    from affine import Affine
+
+    transform = Affine.translation(620_000, 3_350_000) @ Affine.scale(side, -side)
+    (finding,) = inspected(tmp_path, landscape(300, 300), landscape(300, 300), transform).findings
+    assert finding.check == "ground sampling distance" and words in finding.message
+
+
+def test_cloud_saturation_blank_and_radiometry_have_numbers(tmp_path: Path) -> None:
+    before = landscape(256, 256)
+    after = before.copy()
+    after[:128] = 230  # half under cloud
+    after[:64, :, 0] = 255
+    after[200:] = 0  # unknown
+    found = {finding.check: finding for finding in inspected(tmp_path, before, after, nodata=0).findings}
+    assert found["bright"].value == pytest.approx(128 / 200, abs=0.01)
+    assert found["saturated"].value == pytest.approx(64 / 200, abs=0.01)
+    assert found["blank"].value == pytest.approx(56 / 256, abs=0.01)
+    assert "of the after image is white" in found["bright"].message
+    dark, light = np.full((64, 64, 3), 40, np.uint8), np.full((64, 64, 3), 180, np.uint8)
+    (finding,) = inspected(tmp_path, dark, light).findings
+    assert (finding.check, finding.value) == ("radiometry", 140)
+
+
+def test_a_shift_that_cannot_be_measured_cannot_be_taken_back(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"cannot be measured.*without --coregister"):
+        inspected(tmp_path, noise(300, 300, 1), noise(300, 300, 2), coregister=True)
+
+
+def test_a_pair_that_shows_nothing_is_blank_and_no_more(tmp_path: Path) -> None:
+    nothing = np.zeros((64, 64, 3), np.uint8)
+    (finding,) = inspected(tmp_path, nothing, nothing, nodata=0).findings
+    assert (finding.check, finding.value) == ("blank", 1)

@@ -1,0 +1,186 @@
+"""Tiled = whole, whatever the size, tile, overlap, batch and order."""
+
+import random
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
+from scenes import ArrayPair, PixelModel, noise
+
+from semantic_cc.errors import InputError
+from semantic_cc.scene.blend import RowBlender
+from semantic_cc.scene.sliding_window import FACTS, asks_for_words, scan
+from semantic_cc.scene.tiling import Tiling
+from semantic_cc.types import ChangeMaps
+
+
+class MemorySink:
+    """Keeps everything; `cut` stops the scan after so many rows of windows, as a kill would."""
+
+    def __init__(self, cut: int | None = None) -> None:
+        self.rows, self.cut = 0, cut
+        self.parts: list[tuple[int, np.ndarray, np.ndarray]] = []
+        self.facts: list[np.ndarray] = []
+
+    def put(self, top: int, probabilities: np.ndarray, known: np.ndarray, facts: np.ndarray) -> None:
+        if self.rows == self.cut:
+            raise KeyboardInterrupt
+        assert top == sum(part[2].shape[0] for part in self.parts)
+        self.parts.append((top, probabilities, known))
+        self.facts.append(facts)
+        self.rows += 1
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        return np.concatenate([part[1] for part in self.parts], axis=1)
+
+    @property
+    def known(self) -> np.ndarray:
+        return np.concatenate([part[2] for part in self.parts])
+
+
+def scanned(
+    pair: ArrayPair, tiling: Tiling, batch: int = 4, planes: int = 3, **options: object
+) -> MemorySink:
+    sink = MemorySink()
+    scan(pair, PixelModel(planes).locate, sink, planes=planes, tiling=tiling, batch=batch, **options)
+    return sink
+
+
+def whole(pair: ArrayPair, planes: int = 3) -> np.ndarray:
+    return PixelModel(planes).locate(pair.before[None], pair.after[None]).class_probabilities[0]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    height=st.integers(1, 3000), width=st.integers(1, 40), turned=st.booleans(), tile=st.integers(1, 400),
+    share=st.floats(0, 0.99), batch=st.integers(1, 9), planes=st.sampled_from([2, 3]),
+)  # fmt: skip
+@example(height=1, width=1, turned=False, tile=1, share=0, batch=1, planes=2)
+@example(height=3000, width=40, turned=False, tile=256, share=0.25, batch=8, planes=3)
+@example(height=97, width=40, turned=True, tile=32, share=0.97, batch=3, planes=3)
+def test_tiled_equals_whole(
+    height: int, width: int, turned: bool, tile: int, share: float, batch: int, planes: int
+) -> None:
+    if turned:
+        height, width = width, height
+    tiling = Tiling(tile, int(share * tile))
+    assume(len(tiling.starts(height)) * len(tiling.starts(width)) <= 600)
+    pair = ArrayPair(noise(height, width, 1), noise(height, width, 2))
+    sink = scanned(pair, tiling, batch, planes)
+    assert sink.known.all() and sink.known.shape == (height, width)
+    np.testing.assert_allclose(sink.probabilities, whole(pair, planes), atol=1e-6, rtol=0)
+
+
+def test_tiled_equals_whole_at_3000_by_3000() -> None:
+    pair, sink = ArrayPair(noise(3000, 3000, 1), noise(3000, 3000, 2)), MemorySink()
+
+    def locate(before: np.ndarray, _: np.ndarray) -> ChangeMaps:
+        share = before[..., 0] / np.float32(255)
+        return ChangeMaps(np.stack([1 - share, share], axis=1), None, share)
+
+    scan(pair, locate, sink, planes=2, tiling=Tiling(700, 100), batch=1)
+    worst = np.abs(sink.probabilities[1] - pair.before[..., 0] / np.float32(255)).max()
+    assert worst < 1e-6
+
+
+@given(length=st.integers(1, 3000), tile=st.integers(1, 300), share=st.floats(0, 0.99))
+def test_windows_cover_a_side_and_stay_within(length: int, tile: int, share: float) -> None:
+    tiling = Tiling(tile, int(share * tile))
+    starts = tiling.starts(length)
+    assert starts == sorted(set(starts)) and starts[0] == 0
+    assert starts[-1] + min(tile, length) == length
+    assert all(later - earlier <= tile - tiling.overlap for earlier, later in pairwise(starts))
+    assert tiling.totals(length).min() >= 1
+
+
+def test_the_order_of_windows_does_not_matter_to_a_bit() -> None:
+    tiling = Tiling(32, 20)
+    rng = np.random.default_rng(0)
+    columns = len(tiling.starts(100))
+    windows = rng.random((columns, 3, 32, 32), dtype=np.float32)
+
+    def blended(order: list[int]) -> tuple[int, np.ndarray, np.ndarray]:
+        blender = RowBlender(32, 100, tiling, 3)
+        for column in order:
+            blender.add(0, column, windows[column], np.ones((32, 32), bool))
+        return blender.finish(0)
+
+    first = blended(list(range(columns)))
+    for seed in range(5):
+        order = list(range(columns))
+        random.Random(seed).shuffle(order)
+        np.testing.assert_array_equal(blended(order)[1], first[1])
+
+
+def test_neither_batch_nor_a_new_start_changes_a_bit() -> None:
+    known = np.random.default_rng(3).random((200, 150)) > 0.3
+    pair, tiling = ArrayPair(noise(200, 150, 1), noise(200, 150, 2), known), Tiling(48, 33)
+    expected = scanned(pair, tiling)
+    np.testing.assert_array_equal(expected.known, known)
+    for batch in (1, 7):
+        np.testing.assert_array_equal(scanned(pair, tiling, batch).probabilities, expected.probabilities)
+    for cut in range(len(tiling.starts(200))):
+        sink = MemorySink(cut)
+        with pytest.raises(KeyboardInterrupt):
+            scan(pair, PixelModel().locate, sink, planes=3, tiling=tiling, batch=4)
+        assert sink.rows == cut
+        sink.cut = None
+        scan(pair, PixelModel().locate, sink, planes=3, tiling=tiling, batch=4)
+        np.testing.assert_array_equal(sink.probabilities, expected.probabilities)
+        np.testing.assert_array_equal(sink.known, expected.known)
+        np.testing.assert_array_equal(sink.facts, expected.facts)
+
+
+def test_a_finished_scan_reads_nothing_more() -> None:
+    pair, tiling = ArrayPair(noise(60, 60, 1), noise(60, 60, 2)), Tiling(32, 8)
+    sink = scanned(pair, tiling)
+    pair.reads = 0
+    scan(pair, PixelModel().locate, sink, planes=3, tiling=tiling, batch=4)
+    assert pair.reads == 0
+
+
+def test_what_one_date_does_not_know_is_no_change_to_the_model() -> None:
+    """Unknown pixels are black in both dates, and windows without a known one never reach the model."""
+    known = np.zeros((64, 128), bool)
+    known[:, :40] = True
+    pair = ArrayPair(noise(64, 128, 1), noise(64, 128, 2), known)
+    seen: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def locate(before: np.ndarray, after: np.ndarray):
+        seen.append((before, after))
+        return PixelModel().locate(before, after)
+
+    sink = MemorySink()
+    scan(pair, locate, sink, planes=3, tiling=Tiling(64, 0), batch=8)
+    assert sum(len(before) for before, _ in seen) == 1
+    assert not seen[0][0][:, :, 40:].any() and not seen[0][1][:, :, 40:].any()
+    facts = sink.facts[0]
+    assert facts[0, FACTS.index("known")] == pytest.approx(40 / 64)
+    assert np.isnan(facts[1, :-1]).all() and facts[1, -1] == 0
+    assert asks_for_words(facts).tolist() == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("flag", "changed", "asks"),
+    [(0.6, 0, True), (0.4, 0, False), (0.4, 0.01, True), (np.nan, 0, False), (np.nan, 0.2, True)],
+)
+def test_flag_or_mask_ask_for_words(flag: float, changed: float, asks: bool) -> None:
+    assert asks_for_words(np.array([flag, 0.5, changed, 1.0])) == asks
+
+
+def test_progress_counts_every_window_once() -> None:
+    told: list[tuple[int, int]] = []
+    scanned(
+        ArrayPair(noise(70, 70), noise(70, 70)), Tiling(32, 8), progress=lambda *count: told.append(count)
+    )
+    assert told[-1] == (9, 9)
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+
+
+@pytest.mark.parametrize(("tile", "overlap"), [(0, 0), (16, 16), (16, -1)])
+def test_impossible_tiles_are_refused(tile: int, overlap: int) -> None:
+    with pytest.raises(InputError, match=f"tiles of {tile} pixels cannot overlap by {overlap}"):
+        Tiling(tile, overlap)

@@ -1,0 +1,87 @@
+"""A run that starts from foundation weights: trained from them, gone on from, frozen parts as they were."""
+
+from pathlib import Path
+
+import foundations as files
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from semantic_cc.checkpoint.serialization import load_pretrained
+from semantic_cc.config import Config, load_config
+from semantic_cc.errors import ConfigError
+from semantic_cc.foundation.parts import read_part, write_part
+from semantic_cc.training.initialisation import refuse_untrained_foundations, starting_model
+from semantic_cc.training.loop import train
+
+
+@pytest.fixture
+def config(world_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
+    """The paper's way at tiny size: SAM and Q-Former frozen, the enhancer started from MiniGPT-4."""
+    monkeypatch.setenv("SEMANTIC_CC_CACHE", str(tmp_path / "cache"))
+    files.hf_sam().save_pretrained(tmp_path / "sam")
+    blip2 = files.save_pickle({"model": files.lavis_of(files.hf_blip2())}, tmp_path / "blip2.pth")
+    minigpt4 = files.save_pickle(files.minigpt4(), tmp_path / "minigpt4.pth")
+    for name, source in {"sam": tmp_path / "sam", "blip2": blip2, "minigpt4": minigpt4}.items():
+        write_part(read_part(source, pickles=True), tmp_path / "cache" / f"{name}.safetensors")
+    model = {
+        "encoder": {**files.SAM_OURS, "image_size": 256, "adapt": "lora", "weights": "sam"},
+        "qformer": {**files.QFORMER_OURS, "frozen": True, "weights": "blip2"},
+        "enhancer": {"weights": "minigpt4"},
+    }
+    items = {"change_items": 2, "caption_items": 2, "joint_items": 2}
+    return load_config(
+        "tiny",
+        {"model": model, "train": items, "data": str(world_folder), "out": str(tmp_path / "run")},
+    )
+
+
+def test_a_run_from_foundation_weights(config: Config, tmp_path: Path) -> None:
+    start = starting_model(config).state_dict()
+    model, info = load_pretrained(train(config), merge=False)
+    assert set(info.foundation) == {"encoder", "qformer", "llm"}
+    state = model.state_dict()
+    frozen = [
+        name
+        for name in state
+        if name.startswith(("encoder.vision.", "caption_decoder.qformer.", "caption_decoder.ln_vision."))
+        and "lora_" not in name
+    ]
+    assert frozen and all(torch.equal(state[name], start[name]) for name in frozen)
+    assert not torch.equal(
+        state["caption_decoder.enhancer.project.weight"], start["caption_decoder.enhancer.project.weight"]
+    )
+    stored = load_file(tmp_path / "run" / "model" / "model.safetensors")
+    assert not set(frozen) & set(stored)
+
+
+def test_going_on_from_a_run_needs_no_other_fields(config: Config, tmp_path: Path) -> None:
+    """The checkpoint has dropped the enhancer's start; the configuration still names it."""
+    trained = train(config)
+    again = load_config(
+        "tiny", {**_fields(config), "train": {"init": str(trained)}, "out": str(tmp_path / "again")}
+    )
+    expected = load_pretrained(trained, merge=False)[0].state_dict()
+    for name, value in starting_model(again).state_dict().items():
+        assert torch.equal(value, expected[name])
+
+
+def _fields(config: Config) -> dict:
+    from semantic_cc.config import to_dict
+
+    return {"model": to_dict(config)["model"], "data": config.data}
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ("encoder", "name its weights as model.encoder.weights"),
+        ("qformer", "BLIP-2's weights as model.qformer.weights"),
+    ],
+)
+def test_named_weights_are_asked_for(section: str, message: str, config: Config) -> None:
+    refuse_untrained_foundations(config)
+    fields = _fields(config)
+    fields["model"][section]["weights"] = None
+    with pytest.raises(ConfigError, match=message):
+        refuse_untrained_foundations(load_config("tiny", fields))

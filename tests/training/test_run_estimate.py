@@ -1,0 +1,110 @@
+"""What a run will take: counted right, and agreeing with the run itself."""
+
+import csv
+
+import pytest
+import torch
+
+from semantic_cc.checkpoint.build import build_model
+from semantic_cc.config import load_config, merge
+from semantic_cc.errors import ConfigError
+from semantic_cc.training.compute_cost import PeakMemory, cost_of
+from semantic_cc.training.loop import train
+from semantic_cc.training.run_estimate import plan_of
+
+MIB = 2**20
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_operations_and_memory_of_a_known_computation(device):
+    x = torch.zeros(256, 512, device=device)
+    w = torch.zeros(512, 1024, device=device, requires_grad=True)
+
+    def work():
+        (x @ w).sum().backward()
+
+    operations, peak = cost_of(work)
+    assert operations == 2 * (2 * 256 * 512 * 1024)  # forward, and the gradient of w
+    assert peak == pytest.approx(2 * MIB, rel=0.01)  # the gradient of w, when the product is gone
+
+
+def test_freed_memory_is_not_counted():
+    with PeakMemory() as memory:
+        for _ in range(5):
+            torch.zeros(MIB, dtype=torch.uint8)
+    assert MIB <= memory.peak < 2 * MIB + 1
+
+
+@pytest.fixture
+def settings(data, tmp_path):
+    def make(**overrides):
+        own = {
+            "data": str(data),
+            "out": str(tmp_path / "run"),
+            "train": {"epochs": 2},
+            "hardware": {"accelerator": "cpu"},
+        }
+        return load_config("tiny", merge(own, overrides))
+
+    return make
+
+
+@pytest.mark.parametrize("device", [None, "a100-80gb"])
+def test_the_plan_agrees_with_the_run(device, settings, tmp_path):
+    config = settings()
+    plan = plan_of(config, device)
+    assert not (tmp_path / "run").exists()
+    train(config)
+    with (tmp_path / "run" / "log.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert plan.steps == len(rows) == 18
+    assert [(stage.name, stage.steps) for stage in plan.stages] == [
+        ("change", 3),
+        ("caption", 3),
+        ("joint", 3),
+    ]
+    model = build_model(config.model)
+    assert plan.parts[-1].total == sum(p.numel() for p in model.parameters())
+    assert all(stage.operations > 0 and stage.memory > 0 and stage.seconds > 0 for stage in plan.stages)
+    assert plan.hours == pytest.approx(sum(2 * 3 * stage.seconds for stage in plan.stages) / 3600)
+    if device:
+        assert plan.stages[0].seconds == pytest.approx(plan.stages[0].operations / (0.35 * 156e12))  # float32
+
+
+def test_options_show_in_the_memory(settings):
+    deep = {"model": {"encoder": {"depth": 12}}, "train": {"change_batch": 6}}  # layers take the memory
+    plain = plan_of(settings(**deep), "a100-80gb").stages[0]
+    again = plan_of(settings(**merge(deep, {"train": {"gradient_checkpointing": True}})), "a100-80gb").stages[
+        0
+    ]
+    assert again.memory < 0.9 * plain.memory
+    assert again.operations > 1.1 * plain.operations
+    plain = plan_of(settings(), "a100-80gb")
+    averaged = plan_of(settings(train={"ema": 0.9}), "a100-80gb")
+    spread = plan_of(settings(hardware={"devices": 2, "strategy": "fsdp"}), "a100-80gb")
+    assert spread.held < plain.held < averaged.held
+    assert spread.stages[0].operations == pytest.approx(plain.stages[0].operations / 2, rel=0.01)
+    kept = plan_of(settings(train={"cache_features": True}), "a100-80gb")
+    assert (plain.cached, kept.cached) == (0, 6 * 2 * 2 * 2 * (32 + 16) * 4)  # 6 pairs, 2 x 2 tokens a date
+
+
+def test_an_unknown_device(settings):
+    with pytest.raises(ConfigError, match="no device 'abacus' is known; choose one of: v100-32gb, "):
+        plan_of(settings(), "abacus")
+
+
+def test_the_command_prints_and_writes_nothing(settings, cli, tmp_path, data):
+    out = tmp_path / "run"
+    done = cli("train", "--config", "tiny", "--data", str(data), "--out", str(out), "--plan", "h100-80gb")
+    assert done.code == 0, done.stderr
+    for word in (
+        "trained in caption",
+        "GFLOP a step",
+        "steps",
+        "hours on 1 x h100-80gb",
+        "memory of each device",
+    ):
+        assert word in done.stdout
+    assert not out.exists()
+    unknown = cli("train", "--config", "tiny", "--data", str(data), "--plan", "abacus")
+    assert (unknown.code, "no device 'abacus'" in unknown.stderr) == (2, True)
