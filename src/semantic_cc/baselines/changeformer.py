@@ -11,7 +11,7 @@ The encoder is SegFormer's, and so it is taken from `transformers`; sizes and dr
 ChangeFormerV6, whose depths no published SegFormer has, so that it starts at random.
 
 Differs from the original:
-- GroupNorm for BatchNorm (why: `networks`).
+- GroupNorm for BatchNorm (why: `change_networks`).
 - The paper upsamples by one transposed convolution of kernel 3 and stride 4, which would leave every fourth row and
   column to the bias alone. Here it is the released code's: two of kernel 4 and stride 2, each with a residual block.
 - V6 also joins the dates after the Linear instead of before, adds each level to the next finer one, and learns from

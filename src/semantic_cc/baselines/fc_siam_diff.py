@@ -5,7 +5,7 @@ One encoder for both dates, as in a U-Net (16, 32, 64, 128 channels; 2, 2, 3, 3 
 skip connections bring |F1 - F2|, the absolute difference of the dates' features at each level.
 
 Differs from the original:
-- GroupNorm for BatchNorm (why: `networks`).
+- GroupNorm for BatchNorm (why: `change_networks`).
 - The loss is ours for every method; the original weighs the classes by their frequency.
 - Images of any size are padded to multiples of 16 and the answer is cut; the original pads inside its decoder.
 

@@ -16,7 +16,7 @@ taken from `transformers`: keys and values are reduced by 16, 8, 4, 2, 1 a side,
 holds a 3x3 depth-wise convolution.
 
 Differs from the original:
-- GroupNorm in the U-Net (why: `networks`), whose upper half has no norm in the released code.
+- GroupNorm in the U-Net (why: `change_networks`), whose upper half has no norm in the released code.
 - D starts as |X_1 - X_2| at its own scale; the released code draws it at every scale from one more, small pyramid.
 - One loss on the last mask, as for every method; the original learns from every scale's mask and difference too.
 - Random start: the original begins with VGG-16 trained on ImageNet, whose BatchNorm is not here.

@@ -1,4 +1,4 @@
-"""What the methods that give a mask alone have in common: pair -> logits, in a model as the house knows it."""
+"""What the methods that give a mask alone have in common: pair -> logits, as a `ChangeModel`."""
 
 from __future__ import annotations
 

@@ -16,8 +16,8 @@ Differs from the original:
   the others, with a note that these may be meant. `encoder.bcsf_after` moves it.
 - The FFN's last layer starts at zero, so that the pretrained encoder is untouched at the start.
 - Both dates are updated from the same inputs; in the released code the second reads the updated first.
-- LayerNorm and GELU for the decoder's BatchNorm and ReLU (why: `networks`); the level at stride 64 is pooled from the
-  tokens, not from the level before it. LoRA has no bias.
+- LayerNorm and GELU for the decoder's BatchNorm and ReLU (why: `change_networks`); the level at stride 64 is pooled
+  from the tokens, not from the level before it. LoRA has no bias.
 
 Legend: b pairs, H, W pixels, K classes, p pixels a side of a token, h = H/p, w = W/p, c encoder width, e width of
 SAM's neck.

@@ -1,4 +1,4 @@
-"""Who does the work: this process, several processes of this machine, or Ray's (`over_ray`)."""
+"""Who does the work: this process, several processes of this machine, or Ray's (`ray_engine`)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Typed configuration: the same dataclasses are the YAML files, the command-line flags and the help.
 
-`model` and `run` have the values and their meaning, `reading` turns presets and files into them, `checks` refuses what
-does not fit together. Importing this room stays light (no torch).
+`model` and `run` have the values and their meaning, `loading` turns presets and files into them, `field_checks`
+refuses what does not fit together. Importing this room stays light (no torch).
 """
 
 from semantic_cc.config.loading import (

@@ -1,7 +1,7 @@
 """What the published codes compare: plain words, the numbers of a vocabulary, or GPT-2's tokens.
 
-All begin with `words`; then each sentence becomes tokens joined by blanks, predictions and references alike. The
-names are printed beside every number, since the numbers differ. docs/scoring.md tells who uses which.
+All begin with `tokenisation.words`; then each sentence becomes tokens joined by blanks, predictions and references
+alike. The names are printed beside every number, since the numbers differ. docs/scoring.md tells who uses which.
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ class Prediction:
 
 
 class ChangeModel(nn.Module, ABC):
-    """A method as the rest of the house knows it; `forward` and `predict` are its own.
+    """A method as the rest of the package knows it; `forward` and `predict` are its own.
 
     Args:
         config: what it was built from.

@@ -1,6 +1,6 @@
 """Semantic-CC, the paper's Fig. 1: encoder -> neck -> change decoder and caption decoder (eq. 1).
 
-Parts arrive built (see `build.py`); this module only routes. Legend: b pairs, H, W pixels.
+Parts arrive built (see `checkpoint/build.py`); this module only routes. Legend: b pairs, H, W pixels.
 """
 
 from __future__ import annotations

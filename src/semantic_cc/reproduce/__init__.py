@@ -1,5 +1,5 @@
 """The paper's tables and figures, each from one command.
 
-`tables` declares what a table holds, `scales` how large a run is, `runs` trains and scores what is not done yet,
-`layout` prints our numbers beside the paper's, `pictures` draws the figures.
+`paper_tables` declares what a table holds, `scales` how large a run is, `experiment_runs` trains and scores what is
+not done yet, `table_format` prints our numbers beside the paper's, `paper_figures` draws the figures.
 """

@@ -229,7 +229,7 @@ def test_words_are_the_datasets(world, captions):
 
 def test_lengths_counts_and_places_stay_near_the_real_ones(world, captions):
     """The distances that runs/world_words.py prints, with room for the smaller number of pairs."""
-    script = runpy.run_path(str(Path(__file__).resolve().parents[2] / "runs" / "world_words.py"))
+    script = runpy.run_path(str(Path(__file__).resolve().parents[3] / "runs" / "world_words.py"))
     real, ours = script["real_sentences"](captions), [text for _, five in world for text in five]
     for name, most in (("words in a sentence", 0.2), ("count words", 0.2), ("place words", 0.26)):
         assert (

@@ -1,4 +1,4 @@
 """What comes before training where there are no public weights.
 
-Land cover for the encoder, words for the Q-Former.
+Land cover for the encoder (`encoder`), words for the Q-Former (`qformer`), sentences for the LLM's LoRA (`llm`).
 """
