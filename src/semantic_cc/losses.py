@@ -16,6 +16,25 @@ UNKNOWN_CLASS = 4
 """Class index in a label of a pixel of which nothing is known."""
 
 
+def dice_loss(logits: Tensor, label: Tensor) -> Tensor:
+    """Soft Dice loss of the building class over the whole batch: 1 - 2 |P T| / (|P| + |T|), each sum plus 1.
+
+    Milletari et al., 3DV 2016. Pixels of which nothing is known are left out; a batch without a building pixel has
+    a loss that falls with every false one.
+
+    Args:
+        logits, label: as `change_loss`.
+    """
+    building = (
+        logits[:, 0].float().sigmoid()
+        if logits.shape[1] == 1
+        else logits.float().softmax(dim=1)[:, BUILDING_CLASS]
+    )
+    building = building * (label != UNKNOWN_CLASS)
+    target = (label == BUILDING_CLASS).to(building.dtype)
+    return 1 - (2 * (building * target).sum() + 1) / (building.sum() + target.sum() + 1)
+
+
 def change_loss(logits: Tensor, label: Tensor) -> Tensor:
     """L_cd: binary cross-entropy on building change (K = 1), cross-entropy otherwise (K = 3).
 

@@ -23,7 +23,7 @@ from semantic_cc.model.caption_decoder import CaptionDecoder
 from semantic_cc.model.change_decoder import ChangeDecoder
 from semantic_cc.model.encoder import BitemporalEncoder, filtered_layers
 from semantic_cc.model.enhancer import Enhancer
-from semantic_cc.model.hybrid import FINE
+from semantic_cc.model.hybrid import LEVEL_CHANNELS
 from semantic_cc.model.keyword_head import WordHead
 from semantic_cc.model.neck import (
     AggregationNeck,
@@ -173,7 +173,7 @@ def build_change_decoder(config: ModelConfig) -> ChangeDecoder:
     encoder, decoder = config.encoder, config.change_decoder
     return ChangeDecoder(
         encoder.change_width, decoder.width, decoder.classes, encoder.patch,
-        detail=decoder.detail, fine=FINE if encoder.hybrid else 0,
+        detail=decoder.detail, laterals=decoder.laterals, trunk=LEVEL_CHANNELS if encoder.hybrid else {},
     )  # fmt: skip
 
 

@@ -11,6 +11,10 @@ def _splits(width: int, heads: int) -> bool:
     return heads > 0 and width > 0 and width % heads == 0
 
 
+def _datasets(config: Config) -> int:
+    return 1 if isinstance(config.data, str) else len(config.data)
+
+
 def check(config: Config | ModelConfig) -> None:
     """Refuses fields that do not fit together.
 
@@ -44,6 +48,10 @@ def check(config: Config | ModelConfig) -> None:
         (model.llm.beams < 1, "llm.beams must be at least 1"),
         (model.change_decoder.detail < 0, "change_decoder.detail must not be negative"),
         (
+            model.change_decoder.laterals and not encoder.hybrid,
+            "change_decoder.laterals reads a hybrid's features: encoder.hybrid must be on",
+        ),
+        (
             not _splits(model.qformer.width, model.qformer.heads),
             "qformer.width must be a multiple of qformer.heads",
         ),
@@ -72,6 +80,16 @@ def check(config: Config | ModelConfig) -> None:
                 "train.*_batch must be at least 1",
             ),
             (any(n is not None and n < 0 for n in items), "train.*_items must not be negative"),
+            (train.dice_weight < 0, "train.dice_weight must not be negative"),
+            (not config.optim.trunk_lr_scale > 0, "optim.trunk_lr_scale must be positive"),
+            (
+                len(train.source_weights) > 0
+                and (
+                    len(train.source_weights) != _datasets(config)
+                    or not all(w > 0 for w in train.source_weights)
+                ),
+                "train.source_weights needs one positive number for each dataset of data",
+            ),
             (train.val_items < 0, "train.val_items must not be negative"),
             (
                 train.patience is not None and (train.patience < 1 or train.val_items == 0),

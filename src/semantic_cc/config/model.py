@@ -32,7 +32,8 @@ class EncoderConfig:
         window: side of the attention windows, in tokens.
         global_layers: layers with global attention, counted from 0.
         patch: pixels a side of a token; SAM's 16, or 8 where houses are small and no SAM weights are read.
-        hybrid: whether features of EfficientNet-Lite0, strides 4 to 16, are added to SAM's patch embedding.
+        hybrid: whether features of EfficientNet-Lite0, strides 4 to 16, are added to SAM's patch embedding; these
+            convolutions train where adapt is full.
         image_size: side in pixels that the position tables and channel filters are made for.
         change_width: channels of SAM's neck, the tier that change detection reads.
         bcsf: whether the bi-temporal change semantic filters (eqs. 2, 3) are there.
@@ -89,11 +90,14 @@ class ChangeDecoderConfig:
         width: channels of each pyramid level.
         classes: 1 = building change (binary, eq. 9); 3 = none, road, building (LEVIR-MCI).
         detail: channels of the layers that correct its logits from the pictures, along edges; 0 = none (the paper).
+        laterals: whether the pyramid also reads the convolutional features of a hybrid encoder, at strides 2 to 16,
+            and two 3x3 convolutions fuse its levels; off in the paper, whose encoder has none.
     """
 
     width: int = 512
     classes: Literal[1, 3] = 1
     detail: int = 0
+    laterals: bool = False
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,14 @@ class OptimConfig:
 
     Args:
         lr: peak learning rate.
+        trunk_lr_scale: factor of the learning rate for a hybrid encoder's convolutions, which start from ImageNet.
         weight_decay: decoupled weight decay.
         warmup: share of all steps spent warming up, in [0, 1).
         max_grad_norm: gradients are clipped to this norm; null = not clipped (the paper does not say).
     """
 
     lr: float = 1e-4
+    trunk_lr_scale: float = 1.0
     weight_decay: float = 0.05
     warmup: float = 0.03
     max_grad_norm: float | None = None
@@ -38,11 +40,14 @@ class TrainConfig:
         joint_batch: items of a step of stage iii and of the one-stage strategy, over all devices.
         accumulate: pieces that each device cuts its share of a step into; their gradients add up, so that the
             step is the same and takes less memory.
+        source_weights: shares of the visits of each stage that the datasets of `data` get, in their order; empty =
+            every item alike. A dataset without the items that a stage needs gives its share to the others.
         change_items: items stage i draws per epoch; null = all, 0 = the stage is left out.
         caption_items: items stage ii draws per epoch; null = all, 0 = the stage is left out.
         joint_items: items stage iii (or the single stage) draws per epoch; null = all, 0 = left out.
         sentences: sentences of a pair that stages with captions draw at each visit, at most all it has.
         change_weight: the factor lambda of eq. 9.
+        dice_weight: weight of a Dice loss on the building class, added to L_cd; 0 = none (the paper).
         flag_weight: weight of the change-flag head's loss beside the caption loss.
         augment: random flips, turns, exchange of the dates, shifts, light, blur and JPEG, with the sentence
             rewritten where it is read, and crops where none is (docs/augmentation.md).
@@ -72,11 +77,13 @@ class TrainConfig:
     caption_batch: int = 1
     joint_batch: int = 1
     accumulate: int = 1
+    source_weights: tuple[float, ...] = ()
     change_items: int | None = None
     caption_items: int | None = None
     joint_items: int | None = None
     sentences: int = 1
     change_weight: float = 0.5
+    dice_weight: float = 0.0
     flag_weight: float = 1.0
     augment: bool = False
     sort_by_length: bool = False

@@ -30,6 +30,7 @@ class Item:
         changed: the dataset's change flag, or None where it is not known.
         roads: the mask tells changed roads from no change. Where it does not and no pixel is `ROAD`, its
             zeros are read as `NOT_BUILDING`: they say nothing about roads.
+        source: place of its dataset among those that were joined, from 0.
         box: the part of the images and of the mask that is this item, as PIL's (left, upper, right, lower)
             in pixels, or None for the whole.
     """
@@ -41,6 +42,7 @@ class Item:
     sentences: tuple[str, ...] = ()
     changed: bool | None = None
     roads: bool = False
+    source: int = 0
     box: tuple[int, int, int, int] | None = None
 
 
@@ -90,6 +92,11 @@ class ChangeDataset(Dataset[Pair]):
     def references(self) -> dict[str, tuple[str, ...]]:
         """Name -> reference sentences."""
         return {item.name: item.sentences for item in self.items}
+
+    @property
+    def sources(self) -> list[int]:
+        """The place of each item's dataset among those that were joined, from 0, in order."""
+        return [item.source for item in self.items]
 
     @property
     def flags(self) -> dict[str, bool]:

@@ -31,8 +31,8 @@ def open_dataset(data: Data, split: str, *, skip_missing: bool = False) -> Chang
     """
     roots = roots_of(data)
     items = [
-        item if len(roots) == 1 else replace(item, name=f"{root}/{item.name}")
-        for root in roots
+        item if len(roots) == 1 else replace(item, name=f"{root}/{item.name}", source=source)
+        for source, root in enumerate(roots)
         for item in index(root, split, skip_missing)
     ]
     if not items:

@@ -6,6 +6,8 @@ the four levels together.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -40,12 +42,40 @@ def _resample(width: int, stride: int, patch: int) -> nn.Module:
     return nn.Identity() if stride == patch else nn.MaxPool2d(stride // patch, ceil_mode=True)
 
 
-class PyramidLevel(nn.Module):
-    """One level: resampling, SimpleFPN's 1x1 and 3x3 convolutions, then 1x1, LN and GELU."""
+class Lateral(nn.Module):
+    """Convolutional features of the two dates at one stride -> what a pyramid level reads beside the tokens.
 
-    def __init__(self, width_in: int, stride: int, width: int, patch: int) -> None:
+    Args:
+        channels: of one date.
+        width: of the result.
+    """
+
+    def __init__(self, channels: int, width: int) -> None:
         super().__init__()
-        channels = width_in // max(1, patch // stride)
+        self.convs = nn.Sequential(
+            ChannelNorm(3 * channels), nn.Conv2d(3 * channels, width, 1), ChannelNorm(width), nn.GELU()
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(2b, channels, h, w), before first -> (b, width, h, w); the dates, and how much they differ."""
+        first, second = features.chunk(2)
+        return self.convs(torch.cat([first, second, (first - second).abs()], dim=1))
+
+
+class PyramidLevel(nn.Module):
+    """One level: resampling, SimpleFPN's 1x1 and 3x3 convolutions, then 1x1, LN and GELU.
+
+    Args:
+        width_in: channels of both dates' tokens.
+        stride: pixels a side of a cell.
+        width: channels of the level.
+        patch: pixels a side of a token.
+        lateral: channels that come from a `Lateral`; 0 = none.
+    """
+
+    def __init__(self, width_in: int, stride: int, width: int, patch: int, lateral: int = 0) -> None:
+        super().__init__()
+        channels = width_in // max(1, patch // stride) + lateral
         self.resample = _resample(width_in, stride, patch)
         self.convs = nn.Sequential(
             nn.Conv2d(channels, width, 1, bias=False),
@@ -57,9 +87,10 @@ class PyramidLevel(nn.Module):
             nn.GELU(),
         )
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(b, 2e, h, w) -> (b, width, h', w') at the level's stride."""
-        return self.convs(self.resample(x))
+    def forward(self, x: Tensor, lateral: Tensor | None = None) -> Tensor:
+        """(b, 2e, h, w), and (b, lateral, h', w') -> (b, width, h', w') at the level's stride."""
+        x = self.resample(x)
+        return self.convs(x if lateral is None else torch.cat([x, lateral], dim=1))
 
 
 class Detail(nn.Module):
@@ -118,25 +149,51 @@ class ChangeDecoder(nn.Module):
         classes: K; 1 = one logit of change.
         patch: p, 8 or 16; the levels' strides are 4 to 32 px whatever it is.
         detail: channels of `Detail`; 0 = the paper's decoder, which has none.
-        fine: channels of a hybrid encoder's finest features, which `Detail` reads; 0 = there are none.
+        laterals: whether the levels read a hybrid encoder's features; the logits are then decoded from the fused
+            levels by 3x3 convolutions, 16 pixels a cell, and not resized.
+        trunk: stride -> channels of a hybrid encoder's features of one date; empty = there are none.
     """
 
     def __init__(
-        self, token_width: int, width: int, classes: int, patch: int = 16, detail: int = 0, fine: int = 0
+        self,
+        token_width: int,
+        width: int,
+        classes: int,
+        patch: int = 16,
+        *,
+        detail: int = 0,
+        laterals: bool = False,
+        trunk: Mapping[int, int] | None = None,
     ) -> None:
         super().__init__()
         self.patch = patch
-        self.levels = nn.ModuleList(PyramidLevel(2 * token_width, s, width, patch) for s in STRIDES)
-        self.classify: nn.Module = nn.Conv2d(4 * width, classes, 1)
-        self.detail = Detail(4 * width, fine, detail, classes) if detail else None
+        self.strides = tuple(trunk or {})
+        self.laterals = nn.ModuleDict()
+        if laterals:
+            # the finest level, 2 px a cell, lies in the cells of 4 px: 4 times its channels
+            read = {4: 4 * (trunk or {})[2] + (trunk or {})[4], **{s: (trunk or {})[s] for s in (8, 16)}}
+            self.laterals.update({str(s): Lateral(channels, width) for s, channels in read.items()})
+        self.levels = nn.ModuleList(
+            PyramidLevel(2 * token_width, s, width, patch, lateral=width if str(s) in self.laterals else 0)
+            for s in STRIDES
+        )
+        self.fuse: nn.Module | None = None
+        if laterals:
+            self.fuse = nn.Sequential(
+                nn.Conv2d(4 * width, width, 1), ChannelNorm(width), nn.GELU(), *_conv(width), *_conv(width)
+            )
+        self.classify: nn.Module = nn.Conv2d(
+            width if laterals else 4 * width, 16 * classes if laterals else classes, 1
+        )
+        self.detail = Detail(4 * width, (trunk or {}).get(4, 0), detail, classes) if detail else None
 
-    def forward(self, tokens: Tensor, before: Tensor, after: Tensor, fine: Tensor | None = None) -> Tensor:
+    def forward(self, tokens: Tensor, before: Tensor, after: Tensor, trunk: Sequence[Tensor] = ()) -> Tensor:
         """The logits of a change.
 
         Args:
             tokens: (2b, h, w, e), before first.
             before, after: the pictures, (b, 3, H, W) in [0, 1].
-            fine: a hybrid encoder's finest features, (2b, c, H/4, W/4).
+            trunk: a hybrid encoder's features, (2b, c, H/s, W/s) for its strides s, before first.
 
         Returns:
             (b, K, H, W).
@@ -144,13 +201,28 @@ class ChangeDecoder(nn.Module):
         first, second = tokens.permute(0, 3, 1, 2).chunk(2)
         x = torch.cat([first, second], dim=1)  # (b, 2e, h, w)
         h, w = self.patch * x.shape[2], self.patch * x.shape[3]
-        levels = [_resize(level(x), (h // STRIDES[0], w // STRIDES[0])) for level in self.levels]
+        by_stride = dict(zip(self.strides, trunk, strict=True))
+        laterals = self._laterals(by_stride)
+        size = h // STRIDES[0], w // STRIDES[0]
+        levels = [
+            _resize(level(x, laterals.get(s)), size) for s, level in zip(STRIDES, self.levels, strict=True)
+        ]
         fused = torch.cat(levels, dim=1)  # (b, f, h p / 4, w p / 4)
-        logits = _resize(self.classify(fused), (h, w))
+        if self.fuse is None:
+            logits = _resize(self.classify(fused), (h, w))
+        else:
+            logits = F.pixel_shuffle(self.classify(self.fuse(fused)), STRIDES[0])
         if self.detail is not None:
             pictures = pad_to_patches(before, self.patch), pad_to_patches(after, self.patch)
-            logits = logits + self.detail(fused, fine, *pictures)
+            logits = logits + self.detail(fused, by_stride.get(4), *pictures)
         return logits[..., : before.shape[-2], : before.shape[-1]]
+
+    def _laterals(self, trunk: Mapping[int, Tensor]) -> dict[int, Tensor]:
+        """Stride -> what its level reads of the convolutional features; the finest lie in the cells of 4 px."""
+        if not self.laterals:
+            return {}
+        read = {**trunk, 4: torch.cat([F.pixel_unshuffle(trunk[2], 2), trunk[4]], dim=1)}
+        return {int(stride): lateral(read[int(stride)]) for stride, lateral in self.laterals.items()}
 
 
 def _resize(x: Tensor, size: tuple[int, int]) -> Tensor:

@@ -25,13 +25,13 @@ class Features:
     Attributes:
         caption: (2b, h, w, c), the last layer's tokens.
         change: (2b, h, w, e), after SAM's own neck; None where change detection is off.
-        fine: (2b, f, H/4, W/4), the convolutional features of a hybrid; None where there are none, or change
-            detection is off.
+        trunk: (2b, f, H/s, W/s) for the strides s of `hybrid.LEVELS`, a hybrid's convolutional features; empty
+            where there are none, or change detection is off.
     """
 
     caption: Tensor
     change: Tensor | None
-    fine: Tensor | None = None
+    trunk: tuple[Tensor, ...] = ()
 
 
 class BitemporalEncoder(nn.Module):
@@ -56,7 +56,7 @@ class BitemporalEncoder(nn.Module):
         """Encodes `(b, 3, H, W)` images with values in [0, 1]; H and W are multiples of the patch."""
         pixels = (torch.cat([before, after]) - self.mean) / self.std  # (2b, 3, H, W)
         embedded = self.vision.patch_embed.projection(pixels)
-        x, fine = embedded if isinstance(embedded, tuple) else (embedded, None)
+        x, trunk = embedded if isinstance(embedded, tuple) else (embedded, ())
         x = x.permute(0, 2, 3, 1)  # (2b, h, w, c)
         x = x + resample_positions(self.vision.pos_embed, x.shape[1], x.shape[2])
         for index, layer in enumerate(self.vision.layers):
@@ -64,7 +64,7 @@ class BitemporalEncoder(nn.Module):
             if str(index) in self.filters:
                 x = self.filters[str(index)](x)
         tier = self.vision.neck(x).permute(0, 2, 3, 1) if change else None  # (2b, h, w, e)
-        return Features(x, tier, fine if change else None)
+        return Features(x, tier, trunk if change else ())
 
 
 def filtered_layers(config: EncoderConfig) -> list[int]:

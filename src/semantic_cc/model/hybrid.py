@@ -26,10 +26,12 @@ STAGES = (  # kernel, stride, expansion, channels, blocks
     (5, 1, 6, 112, 3),
 )
 """EfficientNet-Lite0 up to stride 16."""
-LEVELS = {1: 4, 2: 8, 4: 16}
+LEVELS = {0: 2, 1: 4, 2: 8, 4: 16}
 """Stage whose output is read -> its stride."""
-FINE = STAGES[min(LEVELS)][3]
-"""Channels of the finest level, at stride 4."""
+LEVEL_CHANNELS = {stride: STAGES[stage][3] for stage, stride in LEVELS.items()}
+"""Stride of a level -> its channels."""
+TOKEN_STRIDES = (4, 8, 16)
+"""Strides of the levels that the tokens read."""
 BATCH_NORM_EPS = 1e-3
 
 
@@ -42,7 +44,13 @@ class SameConv(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(b, c, H, W) -> (b, outputs, H / stride, W / stride)."""
-        return super().forward(F.pad(x, (self.before, self.behind, self.before, self.behind)))
+        x = F.pad(x, (self.before, self.behind, self.before, self.behind))
+        if self.groups > 1 and torch.is_grad_enabled() and x.device.type == "cpu":
+            # oneDNN has no bfloat16 gradient of strided or 5x5 depthwise kernels: float32 is up to 7 times faster
+            if self.stride != (1, 1) or self.kernel_size != (3, 3):
+                with torch.autocast("cpu", enabled=False):
+                    return super().forward(x.float())
+        return super().forward(x)
 
 
 class InvertedResidual(nn.Module):
@@ -79,7 +87,7 @@ class Trunk(nn.Module):
         self.stages = nn.ModuleList(stages)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """(b, 3, H, W) in [0, 1] -> features (b, c, H / s, W / s) for each stride s of `LEVELS`."""
+        """(b, 3, H, W) in [0, 1] -> features (b, c, H / s, W / s) for each stride s of `LEVELS`, finest first."""
         x = (images * 255 - 127) / 128
         x = F.relu6(self.stem(x.contiguous(memory_format=torch.channels_last)))  # half the time on a CPU
         levels = []
@@ -91,7 +99,7 @@ class Trunk(nn.Module):
 
 
 class HybridEmbedding(nn.Conv2d):
-    """SAM's patch embedding, plus the trunk's features projected to its width; the trunk never trains.
+    """SAM's patch embedding, plus the trunk's features projected to its width.
 
     Args:
         width: channels of a token.
@@ -104,25 +112,28 @@ class HybridEmbedding(nn.Conv2d):
 
     def __init__(self, width: int, patch: int, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
         super().__init__(3, width, patch, patch)
-        self.trunk = Trunk().requires_grad_(False)
-        read = [STAGES[stage][3] * max(1, patch // stride) ** 2 for stage, stride in LEVELS.items()]
+        self.trunk = Trunk()
+        read = [LEVEL_CHANNELS[stride] * max(1, patch // stride) ** 2 for stride in TOKEN_STRIDES]
         self.norms = nn.ModuleList(nn.LayerNorm(channels) for channels in read)
         self.join = nn.Linear(sum(read), width)
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
 
-    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
-        """(b, 3, H, W) standardised, sides multiples of the patch -> tokens and the trunk's finest level.
+    def forward(self, pixels: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:  # type: ignore[override]
+        """(b, 3, H, W) standardised, sides multiples of the patch -> tokens and the trunk's levels.
 
         Returns:
-            (b, width, H / patch, W / patch) and (b, `FINE`, H / 4, W / 4).
+            (b, width, H / patch, W / patch), and (b, c, H / s, W / s) for each stride s of `LEVELS`.
         """
         x = super().forward(pixels)
         size = x.shape[-2:]
         levels = self.trunk(pixels * self.std + self.mean)
-        parts = [_at_tokens(level, size) for level in levels]
+        read = [
+            level for level, stride in zip(levels, LEVELS.values(), strict=True) if stride in TOKEN_STRIDES
+        ]
+        parts = [_at_tokens(level, size) for level in read]
         normed = [norm(part) for norm, part in zip(self.norms, parts, strict=True)]
-        return x + self.join(torch.cat(normed, dim=-1)).permute(0, 3, 1, 2), levels[0]
+        return x + self.join(torch.cat(normed, dim=-1)).permute(0, 3, 1, 2), tuple(levels)
 
 
 def _at_tokens(level: Tensor, size: torch.Size) -> Tensor:

@@ -64,7 +64,7 @@ class SemanticCCModel(ChangeModel):
         change_tokens, caption_tokens = self.tokens(features)
         mask = None
         if change and self.change_decoder is not None and change_tokens is not None:
-            mask = self.change_decoder(change_tokens, before, after, features.fine)
+            mask = self.change_decoder(change_tokens, before, after, features.trunk)
         if sentences is None or instructions is None:
             return ModelOutput(mask)
         visual = self.caption_decoder.visual_tokens(caption_tokens, instructions)
@@ -94,7 +94,7 @@ class SemanticCCModel(ChangeModel):
         features = self.encode(before, after)
         change_tokens, caption_tokens = self.tokens(features)
         encoded = time.perf_counter()
-        probabilities = self.masks(change_tokens, before, after, features.fine)
+        probabilities = self.masks(change_tokens, before, after, features.trunk)
         masked = time.perf_counter()
         flag, answers = self._answers(caption_tokens, asked, probabilities)
         said = time.perf_counter()
@@ -117,18 +117,18 @@ class SemanticCCModel(ChangeModel):
         change_tokens, caption_tokens = self.tokens(features)
         first = self._visual_tokens(caption_tokens, INSTRUCTIONS[0])
         return Location(
-            class_probabilities=self.masks(change_tokens, before, after, features.fine),
+            class_probabilities=self.masks(change_tokens, before, after, features.trunk),
             change_probability=self._flag(first),
             heatmap=difference_map(caption_tokens, size, self.config.encoder.patch),
         )
 
     def masks(
-        self, tokens: Tensor | None, before: Tensor, after: Tensor, fine: Tensor | None
+        self, tokens: Tensor | None, before: Tensor, after: Tensor, trunk: tuple[Tensor, ...]
     ) -> Tensor | None:
         """What the change decoder reads -> (b, 2 or 3, H, W), None with the change task off."""
         if self.change_decoder is None or tokens is None:
             return None
-        return class_probabilities(self.change_decoder(tokens, before, after, fine).float())
+        return class_probabilities(self.change_decoder(tokens, before, after, trunk).float())
 
     def _visual_tokens(self, tokens: Tensor, instruction: str) -> Tensor:
         """What the LLM reads of each pair; the instruction reaches it where the Q-Former reads text."""

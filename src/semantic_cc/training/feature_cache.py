@@ -47,10 +47,15 @@ class FeatureCache:
                 self._known[sample.visit.index] = self._encoded(batch, place)
         rows = zip(*(self._known[sample.visit.index] for sample in samples), strict=True)
         # each row (2, ...) -> (2b, ...), all befores first
-        return Features(*(torch.stack(row, dim=1).flatten(0, 1).to(batch.before.device) for row in rows))
+        tiers = [torch.stack(row, dim=1).flatten(0, 1).to(batch.before.device) for row in rows]
+        return Features(tiers[0], tiers[1] if len(tiers) > 1 else None, tuple(tiers[2:]))
 
     @torch.no_grad()
     def _encoded(self, batch: Batch, place: int) -> tuple[Tensor, ...]:
         features = self.model.encode(batch.before[place : place + 1], batch.after[place : place + 1])
-        tiers = (features.caption, features.change, features.fine)  # what there is comes before what is None
+        tiers = (
+            features.caption,
+            features.change,
+            *features.trunk,
+        )  # what there is comes before what is None
         return tuple(tier.cpu() for tier in tiers if tier is not None)

@@ -18,16 +18,20 @@ def starting_model(config: Config) -> ChangeModel:
     """The model at its first weights, or the trained model that `config.train.init` names.
 
     Raises:
-        ConfigError: that model is another than `config.model`.
+        ConfigError: that model is another than `config.model`; a hybrid's ImageNet weights are not installed.
         CheckpointError: that folder holds no whole model.
         FoundationWeightsError: SAM's, BLIP-2's, MiniGPT-4's or the LLM's weights are not to be found.
     """
     from semantic_cc.checkpoint.build import build_model
     from semantic_cc.checkpoint.serialization import load_pretrained
     from semantic_cc.checkpoint.stored_parameters import as_stored
+    from semantic_cc.model.hybrid import start_from_imagenet
 
     if config.train.init is None:
-        return build_model(config.model, seed=config.train.seed)
+        model = build_model(config.model, seed=config.train.seed)
+        if model.config.encoder.hybrid and model.config.encoder.weights is None and model.config.has_sam:
+            start_from_imagenet(model.encoder.vision.patch_embed.projection.trunk)
+        return model
     model, info = load_pretrained(config.train.init, merge=False)
     if info.config != as_stored(config.model):
         raise ConfigError(
@@ -61,8 +65,7 @@ def refuse_untrained_foundations(config: Config) -> None:
     """Freezing weights that nobody trained would waste the run without a word; a trained model has none.
 
     Raises:
-        ConfigError: SAM is frozen (LoRA) without weights, or a hybrid's trunk is, or the Q-Former is and a stage
-            reads sentences.
+        ConfigError: SAM is frozen (LoRA) without weights, or the Q-Former is and a stage reads sentences.
     """
     model, train = config.model, config.train
     if train.init is not None:
@@ -71,11 +74,6 @@ def refuse_untrained_foundations(config: Config) -> None:
         raise ConfigError(
             "configuration: model.encoder.adapt lora freezes SAM; name its weights as model.encoder.weights, "
             "or train all of it with model.encoder.adapt full"
-        )
-    if model.encoder.hybrid and model.encoder.weights is None and model.has_sam:
-        raise ConfigError(
-            "configuration: model.encoder.hybrid keeps its convolutions, which need a start; name a file that "
-            "semantic-cc pretrain wrote as model.encoder.weights"
         )
     if model.method != "semantic-cc":
         return

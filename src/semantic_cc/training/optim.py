@@ -29,12 +29,12 @@ def optimizer_of(parameters: dict[str, nn.Parameter], config: OptimConfig) -> to
 
     A parameter whose gradient is None is not stepped: neither moments nor decay touch it.
     """
-    decayed = [p for name, p in parameters.items() if decays(name, p)]
-    plain = [p for name, p in parameters.items() if not decays(name, p)]
-    groups = [
-        {"params": decayed, "weight_decay": config.weight_decay},
-        {"params": plain, "weight_decay": 0.0},
-    ]
+    groups = []
+    for scale, trunk in ((1.0, False), (config.trunk_lr_scale, True)):
+        own = {name: p for name, p in parameters.items() if (".trunk." in name) == trunk}
+        for decay, decayed in ((config.weight_decay, True), (0.0, False)):
+            of_group = [p for name, p in own.items() if decays(name, p) == decayed]
+            groups.append({"params": of_group, "weight_decay": decay, "lr_scale": scale})
     return torch.optim.AdamW([group for group in groups if group["params"]], lr=config.lr, fused=True)
 
 
@@ -97,7 +97,7 @@ class Updater:
     def update(self, step: int) -> None:
         """Takes step `step`, from 0."""
         for group in self.optimizer.param_groups:
-            group["lr"] = self.rate(step)
+            group["lr"] = self.rate(step) * group["lr_scale"]
         self.scaler.step(self.optimizer)
         self.scaler.update()
         if self.average is not None and self.decay is not None:

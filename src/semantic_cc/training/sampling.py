@@ -47,6 +47,11 @@ class Pairs(Protocol):
         """Name -> sentences; none where an item has none."""
         ...
 
+    @property
+    def sources(self) -> Sequence[int]:
+        """The place of each item's dataset among those that were joined, from 0, in order."""
+        ...
+
     def __getitem__(self, index: int) -> Pair: ...
 
 
@@ -117,6 +122,7 @@ class Leg:
         visits: how many of them it visits per epoch.
         batch: items per step.
         lengths: words a sentence of each of the items has on average, to sort by; None = not sorted.
+        shares: item lists with the number of visits that each gets an epoch; empty = all items alike.
     """
 
     stage: Stage
@@ -125,6 +131,7 @@ class Leg:
     visits: int
     batch: int
     lengths: Mapping[int, float] | None = None
+    shares: tuple[tuple[tuple[int, ...], int], ...] = ()
 
     @property
     def steps(self) -> int:
@@ -138,7 +145,7 @@ class Leg:
         are shuffled.
         """
         rng = np.random.default_rng([seed, _ORDER, epoch, self.number])
-        order = rng.permutation(self.items)[: self.visits]
+        order = self._order(rng)
         visits = [Visit(int(index), epoch, position) for position, index in enumerate(order)]
         if self.lengths is None:
             return _in_runs(visits, self.batch)
@@ -150,6 +157,30 @@ class Leg:
             for batch in _in_runs(sorted(chunk, key=lambda visit: lengths[visit.index]), self.batch)
         ]
         return [batches[place] for place in rng.permutation(len(batches))]
+
+    def _order(self, rng: np.random.Generator) -> np.ndarray:
+        """The items of one epoch; with shares those of a small dataset come several times."""
+        if not self.shares:
+            return rng.permutation(self.items)[: self.visits]
+        drawn = []
+        for items, visits in self.shares:
+            rounds = -(-visits // len(items))
+            drawn.append(np.concatenate([rng.permutation(items) for _ in range(rounds)])[:visits])
+        return rng.permutation(np.concatenate(drawn))
+
+
+def _shares(
+    items: Sequence[int], sources: Sequence[int], weights: Sequence[float], visits: int
+) -> tuple[tuple[tuple[int, ...], int], ...]:
+    """The visits of an epoch, split over the datasets by their weights; the last one gets what rounding leaves."""
+    by_source: dict[int, list[int]] = {}
+    for index in items:
+        by_source.setdefault(sources[index], []).append(index)
+    total = sum(weights[source] for source in by_source)
+    ends = np.cumsum([weights[source] / total for source in sorted(by_source)]) * visits
+    counts = np.diff(np.round(ends).astype(int), prepend=0)
+    shares = [(tuple(by_source[s]), int(n)) for s, n in zip(sorted(by_source), counts, strict=True)]
+    return tuple(share for share in shares if share[1] > 0)
 
 
 def _in_runs(visits: list[Visit], size: int) -> list[list[Visit]]:
@@ -182,9 +213,14 @@ def legs_of(stages: Sequence[Stage], pairs: Pairs, config: TrainConfig) -> tuple
                 f"stage {stage.name} needs items with {wanted}, and the dataset has none; "
                 "choose another dataset or model.change_task off"
             )
-        wanted_visits = len(items) if visits is None else min(len(items), visits)
+        shares: tuple[tuple[tuple[int, ...], int], ...] = ()
+        if config.source_weights:
+            wanted_visits = len(items) if visits is None else visits
+            shares = _shares(items, pairs.sources, config.source_weights, wanted_visits)
+        else:
+            wanted_visits = len(items) if visits is None else min(len(items), visits)
         lengths = _lengths(items, pairs) if config.sort_by_length and stage.caption else None
-        legs.append(Leg(stage, number, items, wanted_visits, batch, lengths))
+        legs.append(Leg(stage, number, items, wanted_visits, batch, lengths, shares))
     if not legs:
         raise ConfigError("configuration: train.*_items leave no stage to run; give one of them items")
     return tuple(legs)

@@ -69,10 +69,9 @@ def _below(model: ChangeModel, *prefixes: str) -> set[str]:
 def encoder(model: ChangeModel) -> set[str]:
     """The image encoder's LoRA, or all of it where it has no pretrained weights; and BCSF.
 
-    SAM's own neck is left out where no change task reads it, and a hybrid's trunk stays ImageNet's: its gradients
-    would double the encoder's time.
+    SAM's own neck is left out where no change task reads it.
     """
-    vision = {name for name in _below(model, "encoder.vision.") if ".trunk." not in name}
+    vision = _below(model, "encoder.vision.")
     if model.config.encoder.adapt == "lora":
         vision = {name for name in vision if "lora_" in name}
     elif not model.config.change_task:

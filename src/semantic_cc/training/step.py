@@ -15,7 +15,7 @@ from torch import Tensor
 from semantic_cc.config import TrainConfig
 from semantic_cc.data.collate import Batch, collate
 from semantic_cc.errors import DataError, SemanticCCError, TrainingError
-from semantic_cc.losses import caption_loss, change_loss, flag_loss
+from semantic_cc.losses import caption_loss, change_loss, dice_loss, flag_loss
 from semantic_cc.training.devices import add_gradients, distributed_sum, raise_together
 from semantic_cc.training.optim import Updater
 from semantic_cc.training.sampling import Leg, Sample
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from semantic_cc.model.encoder import Features
     from semantic_cc.training.feature_cache import FeatureCache
 
-PARTS: tuple[Literal["change", "caption", "flag"], ...] = ("change", "caption", "flag")
+PARTS: tuple[Literal["change", "caption", "flag", "dice"], ...] = ("change", "caption", "flag", "dice")
 """The losses, unweighted: each the mean over all items (for captions: tokens) of the step."""
 
 
@@ -58,7 +58,7 @@ class Piece:
         samples: the items.
         batch: the same as tensors.
         told: the sentences the LLM learns from each; None where the stage reads none.
-        counts: (3,) float64, what the means of `PARTS` are taken over: items, tokens, items.
+        counts: (4,) float64, what the means of `PARTS` are taken over: items, tokens, items, items.
     """
 
     samples: list[Sample]
@@ -97,14 +97,17 @@ class Stepper:
         torch.manual_seed(_key(self.config.seed, turn.step, self.fabric.global_rank))  # for dropout
         pieces = self._prepared(turn)
         self.updater.optimizer.zero_grad(set_to_none=True)
-        counts = distributed_sum(self.fabric, torch.stack([piece.counts for piece in pieces]))  # (pieces, 3)
+        counts = distributed_sum(self.fabric, torch.stack([piece.counts for piece in pieces]))  # (pieces, 4)
         totals = counts.sum(dim=0)
         values = torch.zeros(len(PARTS), dtype=torch.float64, device=self.fabric.device)
         for piece, everywhere in zip(pieces, counts, strict=True):
             told = _with_stand_in(piece) if everywhere[1] > 0 else piece.told
             with self.fabric.autocast():
                 features = None if cache is None else cache.features(piece.samples, piece.batch)
-                parts = losses_of(self.model, turn.leg.stage, piece, told, features)
+                parts = losses_of(
+                    self.model, turn.leg.stage, piece, told, features, self.config.dice_weight > 0
+                )
+
             shares = piece.counts / totals.clamp_min(1)
             weighted = self._weights(turn) * shares
             loss = torch.stack([weighted[PARTS.index(name)] * part for name, part in parts.items()]).sum()
@@ -137,7 +140,7 @@ class Stepper:
     def _weights(self, turn: Turn) -> Tensor:
         """L_cd alone; L_cc; or L_cc + lambda L_cd (eq. 9); the flag's loss beside L_cc. As `PARTS`."""
         change = self.config.change_weight if turn.leg.stage.caption else 1.0
-        weights = [change, 1.0, self.config.flag_weight]
+        weights = [change, 1.0, self.config.flag_weight, change * self.config.dice_weight]
         return torch.tensor(weights, dtype=torch.float64, device=self.fabric.device)
 
 
@@ -164,7 +167,8 @@ def pieces_of(model: ChangeModel, turn: Turn, device: torch.device) -> Iterator[
                     f"{name}: has no change flag, which the flag head or promptcc's classifier learns from; "
                     "add the flags, or turn the head off"
                 )
-        counts = torch.tensor([len(samples) if stage.change else 0, tokens, flags], dtype=torch.float64)
+        masked = len(samples) if stage.change else 0
+        counts = torch.tensor([masked, tokens, flags, masked], dtype=torch.float64)
         counted = float(samples[0].visit.counted)  # a stand-in is alone in its piece
         yield Piece(samples, batch, told, (counts * counted).to(device))
 
@@ -183,6 +187,7 @@ def losses_of(
     piece: Piece,
     told: list[tuple[str, ...]] | None,
     features: Features | None,
+    dice: bool = False,
 ) -> dict[str, Tensor]:
     """The stage's losses over a piece, by their names in `PARTS`, unweighted.
 
@@ -191,6 +196,7 @@ def losses_of(
         piece: what goes in.
         told: the sentences the LLM reads of each pair, None where the stage reads none.
         features: what the frozen encoder said of the piece, None = it runs.
+        dice: whether the Dice loss is taken beside L_cd.
     """
     batch, asked = piece.batch, [sample.instruction or "" for sample in piece.samples]
     output = model(
@@ -204,6 +210,8 @@ def losses_of(
     parts = {}
     if stage.change and batch.label is not None:
         parts["change"] = change_loss(output.change_logits, batch.label)
+        if dice:
+            parts["dice"] = dice_loss(output.change_logits, batch.label)
     if output.caption_logits is not None:
         parts["caption"] = caption_loss(output.caption_logits, output.caption_targets)
     if output.flag_logits is not None and batch.changed is not None:

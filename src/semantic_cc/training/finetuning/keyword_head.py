@@ -117,10 +117,10 @@ def answers(model: SemanticCCModel, pairs: ChangeDataset, fabric: Fabric) -> tup
         Captioning tokens as `encode` gives them, and `mask_grid` of the masks; None where it draws none.
     """
     tokens, grids = [], []
-    for batch, change, caption, fine in encoded(model, pairs, fabric):
+    for batch, change, caption, trunk in encoded(model, pairs, fabric):
         tokens.append(by_pair(caption).to("cpu", torch.bfloat16))
         with fabric.autocast():
-            masks = model.masks(change, batch.before, batch.after, fine)
+            masks = model.masks(change, batch.before, batch.after, trunk)
         if masks is not None:
             grids.append(mask_grid(masks).cpu())
     return torch.cat(tokens), torch.cat(grids) if grids else None

@@ -46,7 +46,7 @@ def sharpen(
 ) -> list[float]:
     """Writes `model` with its change decoder trained on the masks of `data`'s train split.
 
-    Tokens, fine features and pictures are held in memory (1.3 MB a pair of 256 px at the sizes of `small`), and each
+    Tokens, the trunk's features and pictures are held in memory (2.7 MB a pair of 256 px at the sizes of `small`), and each
     visit sees them under another symmetry of the square.
 
     Args:
@@ -87,9 +87,9 @@ def sharpen(
     parameters = {name: value for name, value in loaded.named_parameters() if value.requires_grad}
 
     def loss_of(given: tuple[Tensor, ...]) -> Tensor:
-        tokens, pictures, label, *fine = given
+        tokens, pictures, label, *trunk = given
         before, after = (pictures.float() / 255).movedim(-1, 2).unbind(1)
-        own = by_date(fine[0]).movedim(-1, 1) if fine else None
+        own = [by_date(level).movedim(-1, 1) for level in trunk]
         return change_loss(decoder(by_date(tokens), before, after, own), label[..., 0].long())
 
     loader = cast("DataLoader[tuple[Tensor, ...]]", DataLoader(seen, batch, shuffle=True))
@@ -105,21 +105,20 @@ def held(model: SemanticCCModel, pairs: ChangeDataset, fabric: Fabric) -> tuple[
 
     Returns:
         Change tokens (n, 2, h, w, e) bfloat16, pictures (n, 2, H, W, 3) uint8, labels (n, H, W, 1) uint8, and where the
-        encoder has them its finest features (n, 2, H/4, W/4, c) bfloat16.
+        encoder has them features of its trunk, each (n, 2, H/s, W/s, c) bfloat16.
 
     Raises:
         DataError: the pictures are not square.
     """
     parts: tuple[Tensor, ...] = ()
     filled = 0
-    for batch, tokens, _, fine in encoded(model, pairs, fabric):
+    for batch, tokens, _, trunk in encoded(model, pairs, fabric):
         if batch.before.shape[-1] != batch.before.shape[-2]:
             raise DataError(f"{batch.names[0]}: sharpening turns pictures, so they must be square; cut them")
         assert tokens is not None and batch.label is not None  # the change task is on, the items have masks
         pictures = torch.stack([batch.before, batch.after], dim=1).movedim(2, -1)
         row = [by_pair(tokens).bfloat16(), (255 * pictures).round().byte(), batch.label[..., None].byte()]
-        if fine is not None:
-            row.append(by_pair(fine.movedim(1, -1)).bfloat16())
+        row += [by_pair(level.movedim(1, -1)).bfloat16() for level in trunk]
         # Filled in place: batches that are kept and then joined would take twice the memory.
         parts = parts or tuple(torch.empty(len(pairs), *part.shape[1:], dtype=part.dtype) for part in row)
         for held_part, part in zip(parts, row, strict=True):

@@ -35,8 +35,8 @@ def drawn(items: list[Item], count: int | None, seed: int) -> list[Item]:
 @torch.no_grad()
 def encoded(
     model: SemanticCCModel, pairs: ChangeDataset, fabric: Fabric
-) -> Iterator[tuple[Batch, Tensor | None, Tensor, Tensor | None]]:
-    """Batch by batch: the pairs, their change and captioning tokens after the neck, and the encoder's fine features."""
+) -> Iterator[tuple[Batch, Tensor | None, Tensor, tuple[Tensor, ...]]]:
+    """Batch by batch: the pairs, their change and captioning tokens after the neck, and the trunk's features."""
     model.eval()
     loader = DataLoader(
         pairs, AT_ONCE, num_workers=default_workers(), worker_init_fn=end_with_parent, collate_fn=list
@@ -48,7 +48,7 @@ def encoded(
             with fabric.autocast():
                 features = model.encode(given.before, given.after)
                 change, caption = model.tokens(features)
-            yield given, change, caption, features.fine
+            yield given, change, caption, features.trunk
             seconds, started = time.perf_counter() - started, time.perf_counter()
             reporter.step("encode", 1, 1, {}, seconds, len(items))
 
