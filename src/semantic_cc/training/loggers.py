@@ -19,7 +19,7 @@ from semantic_cc.training.state import RunFolder
 if TYPE_CHECKING:
     from PIL import Image
 
-COLUMNS = ("step", "epoch", "stage", "loss", "change", "caption", "flag", "norm", "lr", "seconds")
+COLUMNS = ("step", "epoch", "stage", "loss", "change", "caption", "flag", "dice", "norm", "lr", "seconds")
 """Of log.csv: losses are unweighted but for their sum `loss`; `norm` is the gradient's before clipping."""
 _NEEDS = {"tensorboard": "tensorboardX", "wandb": "wandb"}
 

@@ -118,6 +118,8 @@ class Stepper:
         self.clock.enter("optimiser")
         values = distributed_sum(self.fabric, values)
         shown = {"loss": float((self._weights(turn) * values).sum())}
+        if self.config.dice_weight == 0:
+            totals[PARTS.index("dice")] = 0  # it was not taken
         shown |= {name: float(v) for name, v, n in zip(PARTS, values, totals, strict=True) if n > 0}
         _require_finite("loss", shown, turn, pieces)
         add_gradients(self.fabric, self.updater.parameters.values())

@@ -46,8 +46,8 @@ def sharpen(
 ) -> list[float]:
     """Writes `model` with its change decoder trained on the masks of `data`'s train split.
 
-    Tokens, the trunk's features and pictures are held in memory (2.7 MB a pair of 256 px at the sizes of `small`), and each
-    visit sees them under another symmetry of the square.
+    Tokens, the trunk's features and pictures are held in memory (2.7 MB a pair of 256 px at the sizes of `small`),
+    and each visit sees them under another symmetry of the square.
 
     Args:
         model: a shipped name, or a folder that `save_pretrained` wrote.
