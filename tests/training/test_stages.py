@@ -21,7 +21,7 @@ BEFORE = {"enhancer": {"position": "before"}}
 ONE_WAY = {"neck": {"directions": "cd_to_cc", "similarity": "tensor"}}
 
 LORA = r"encoder\.vision\..*lora_|encoder\.filters\."
-FULL = r"encoder\.vision\.(?!patch_embed\.projection\.trunk\.)|encoder\.filters\."
+FULL = r"encoder\.vision\.|encoder\.filters\."
 FULL_WITHOUT_NECK = r"encoder\.vision\.(?!neck\.)|encoder\.filters\."
 TO_CHANGE = r"neck\.(?!units\.1\.into_caption)"  # all but the other task's last update; tiny has two units
 TO_CAPTION = r"neck\.(?!units\.1\.into_change)"
