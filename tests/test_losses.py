@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from semantic_cc.losses import caption_loss, change_loss, flag_loss
+from semantic_cc.losses import caption_loss, change_loss, dice_loss, flag_loss
 
 
 def test_binary_change_loss_counts_buildings_alone() -> None:
@@ -66,3 +66,20 @@ def test_losses_are_computed_in_float32(classes: int) -> None:
     assert loss.dtype == torch.float32
     assert caption_loss(torch.randn(2, 5).bfloat16(), torch.tensor([0, 1])).dtype == torch.float32
     assert flag_loss(torch.randn(2).bfloat16(), torch.tensor([0, 1])).dtype == torch.float32
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+def test_dice_loss_is_one_minus_the_overlap(classes: int) -> None:
+    label = torch.tensor(
+        [[[2, 2, 0, 0], [2, 4, 3, 1]]]
+    )  # three building pixels, one of which nothing is known
+    sure = torch.zeros(1, classes, 2, 4)
+    sure[:, -1] = 40.0 * torch.tensor(
+        [[[1, 1, 1, -1], [-1, 1, -1, -1]]]
+    )  # two found, one false, the unknown one
+    expected = 1 - (2 * 2 + 1) / (3 + 3 + 1)
+    assert dice_loss(sure, label).item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_dice_loss_of_nothing_and_nothing_is_zero() -> None:
+    assert dice_loss(torch.full((1, 1, 2, 2), -50.0), torch.zeros(1, 2, 2, dtype=torch.long)).item() < 1e-6

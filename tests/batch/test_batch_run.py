@@ -183,7 +183,9 @@ def test_what_nobody_foresaw_fails_one_pair(
     monkeypatch.setattr(TalkingModel, "describe", describe)
     summary = run(archive(tmp_path / "in"), out)
     reason = table(out)["plain/0"]["reason"]
-    assert reason.startswith("unexpected ZeroDivisionError (test_batch_run.py, line ") and "odd pixels" in reason
+    assert (
+        reason.startswith("unexpected ZeroDivisionError (test_batch_run.py, line ") and "odd pixels" in reason
+    )
     assert summary["done"] == 1  # the scene without a change asks nothing
     assert names(out / "pairs") == {"scene 2"}
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.testing import assert_close
 
-from semantic_cc.model.change_decoder import ChangeDecoder
+from semantic_cc.model.change_decoder import ChangeDecoder, Lateral
 
 
 def norm(x: Tensor, layer: nn.LayerNorm) -> Tensor:
@@ -105,3 +105,50 @@ def test_only_details_place_an_edge_to_the_pixel() -> None:
         found = decoder(torch.ones(2, 4, 4, 8), before, after)[:, 0] > 0
         wrong[width] = int((found != roof.bool()).sum())
     assert wrong[8] < wrong[0] / 3
+
+
+TRUNK = {2: 3, 4: 5, 8: 4, 16: 6}
+"""Stride -> channels of a small trunk."""
+
+
+def trunk_features(pairs: int, height: int, width: int) -> list[Tensor]:
+    return [torch.randn(2 * pairs, c, height // s, width // s) for s, c in TRUNK.items()]
+
+
+@pytest.mark.parametrize("patch", [8, 16])
+def test_laterals_join_their_level_and_every_trunk_feature_is_read(patch: int) -> None:
+    decoder = ChangeDecoder(8, 6, 3, patch, laterals=True, trunk=TRUNK)
+    assert sorted(decoder.laterals, key=int) == ["4", "8", "16"]
+    features = [level.requires_grad_() for level in trunk_features(2, 64, 96)]
+    tokens = torch.randn(4, 64 // patch, 96 // patch, 8)
+    logits = decoder(tokens, *torch.rand(2, 2, 3, 64, 96), features)
+    assert logits.shape == (2, 3, 64, 96)
+    logits.square().sum().backward()
+    assert all(level.grad is not None and level.grad.abs().sum() > 0 for level in features)
+
+
+def test_a_lateral_reads_the_dates_and_their_absolute_difference() -> None:
+    lateral = Lateral(5, 6)
+    features = torch.randn(4, 5, 3, 3)
+    first, second = features.chunk(2)
+    norm_in, conv, norm_out, _ = lateral.convs
+    joined = torch.cat([first, second, (first - second).abs()], dim=1)
+    expected = F.gelu(norm(F.conv2d(norm(joined, norm_in), conv.weight, conv.bias), norm_out))
+    assert_close(lateral(features), expected)
+
+
+def test_the_fused_levels_hold_16_pixels_a_cell() -> None:
+    decoder = ChangeDecoder(8, 6, 1, laterals=True, trunk=TRUNK)
+    nn.init.zeros_(decoder.classify.weight)
+    with torch.no_grad():
+        decoder.classify.bias.copy_(torch.arange(16.0))
+    logits = decoder(torch.randn(2, 2, 2, 8), *torch.rand(2, 1, 3, 32, 32), trunk_features(1, 32, 32))
+    assert_close(logits[0, 0, :4, :4], torch.arange(16.0).view(4, 4))
+    assert_close(logits[0, 0, 4:8, :4], torch.arange(16.0).view(4, 4))
+
+
+def test_without_laterals_the_trunk_changes_nothing() -> None:
+    decoder = ChangeDecoder(8, 6, 1, trunk=TRUNK)
+    tokens, pictures = torch.randn(2, 2, 2, 8), torch.rand(2, 1, 3, 32, 32)
+    first, second = (decoder(tokens, *pictures, trunk_features(1, 32, 32)) for _ in range(2))
+    assert torch.equal(first, second)

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from semantic_cc.config import OptimConfig
-from semantic_cc.training.optim import learning_rate, optimizer_of
+from semantic_cc.training.optim import Updater, learning_rate, optimizer_of
 
 
 def test_linear_warm_up_then_cosine_to_zero():
@@ -39,3 +39,16 @@ def test_decay_is_for_matrices_and_kernels():
     assert {held[id(p)] for p in decayed["params"]} == {"a.weight", "conv.weight", "lora_A.weight"}
     assert (decayed["weight_decay"], plain["weight_decay"]) == (0.1, 0.0)
     assert len(decayed["params"]) + len(plain["params"]) == len(shapes)
+
+
+def test_the_trunk_has_its_own_rate():
+    parameters = {
+        name: nn.Parameter(torch.ones(2, 2)) for name in ("encoder.x.trunk.stem.weight", "neck.weight")
+    }
+    config = OptimConfig(lr=0.1, trunk_lr_scale=0.25, warmup=0.0, weight_decay=0.0)
+    updater = Updater(parameters, config, total=2)
+    sum(p.sum() for p in parameters.values()).backward()
+    updater.update(0)
+    trunk, neck = (1 - p.detach()[0, 0].item() for p in parameters.values())
+    assert neck == pytest.approx(0.1, rel=1e-3)  # Adam's first step is the rate
+    assert trunk == pytest.approx(0.025, rel=1e-3)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semantic_cc.config import TrainConfig
+from semantic_cc.config import TrainConfig, load_config
 from semantic_cc.data.augment.exchange_dates import exchange_dates
 from semantic_cc.data.augment.symmetry import SYMMETRIES
 from semantic_cc.data.collate import collate
@@ -210,3 +210,27 @@ def test_shares_hold_every_item_once_and_the_same_number_of_pieces(items, device
         assert len({visit.counted for visit in piece}) == 1  # a stand-in is alone
     sizes = [sum(v.counted for piece in share for v in piece) for share in shares]
     assert max(sizes) - min(sizes) <= 1
+
+
+def test_source_weights_share_out_the_visits_of_an_epoch(pairs):
+    pairs.sources = [0, 0, 0, 0, 0, 1]
+    config = TrainConfig(change_items=20, change_batch=4, source_weights=(0.25, 0.75))
+    (leg,) = legs_of([CHANGE], pairs, config)
+    for epoch in (0, 1):
+        visited = [visit.index for batch in leg.batches(0, epoch) for visit in batch]
+        assert len(visited) == 20
+        assert visited.count(5) == 15
+        assert len(set(visited) - {5}) == 5  # a permutation of the first dataset's items
+    assert leg.batches(0, 0) != leg.batches(0, 1)
+
+
+def test_a_source_without_the_wanted_items_gives_its_share_to_the_others(pairs):
+    pairs.sources = [0, 0, 0, 0, 0, 1]
+    pairs.pairs[5] = replace(pairs.pairs[5], label=None)
+    (leg,) = legs_of([CHANGE], pairs, TrainConfig(change_items=10, source_weights=(0.25, 0.75)))
+    assert sorted(v.index for batch in leg.batches(0, 0) for v in batch) == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+
+
+def test_source_weights_need_one_number_for_each_dataset():
+    with pytest.raises(ConfigError, match="source_weights needs one positive number for each dataset"):
+        load_config({"preset": "tiny", "data": ["a", "b"], "train": {"source_weights": [1.0]}})
