@@ -198,7 +198,7 @@ def test_locate_gives_what_describe_gives_without_a_word(
 ) -> None:
     described = [tiny.describe(*pair) for pair in (images, images[::-1])]
     monkeypatch.setattr(tiny.model.caption_decoder, "generate", None)  # would fail if the LLM were asked
-    maps = tiny.locate(*(np.stack(dates) for dates in (images, images[::-1])))
+    maps = tiny.predict_masks(*(np.stack(dates) for dates in (images, images[::-1])))
     assert maps.class_probabilities.shape == (2, tiny.planes, 48, 80)
     for n, one in enumerate(described):
         np.testing.assert_allclose(1 - maps.class_probabilities[n][0], one.probability, atol=1e-5)
@@ -210,6 +210,6 @@ def test_a_model_without_the_change_task_locates_nothing(
     captions_only_folder: Path, images: tuple[np.ndarray, np.ndarray]
 ) -> None:
     model = SemanticCC.from_pretrained(str(captions_only_folder))
-    for ask in (lambda: model.planes, lambda: model.locate(images[0][None], images[1][None])):
+    for ask in (lambda: model.planes, lambda: model.predict_masks(images[0][None], images[1][None])):
         with pytest.raises(InputError, match="made without the change-detection task"):
             ask()

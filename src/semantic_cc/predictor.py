@@ -186,7 +186,7 @@ class SemanticCC:
         prediction = self._predict(earlier, later, None if instruction is None else [instruction])
         return _description(prediction, notes, self._model(), {"read": read}, start)
 
-    def locate(self, before: np.ndarray, after: np.ndarray) -> ChangeMaps:
+    def predict_masks(self, before: np.ndarray, after: np.ndarray) -> ChangeMaps:
         """Where a batch of pairs changed, without a sentence: the language model does not run.
 
         Args:
@@ -199,7 +199,7 @@ class SemanticCC:
         with _enough_memory(
             f"{len(before)} windows of {before.shape[2]}x{before.shape[1]} pixels", "take fewer"
         ):
-            found = self.model.locate(self._tensor(before), self._tensor(after))
+            found = self.model.predict_masks(self._tensor(before), self._tensor(after))
         if found.class_probabilities is None:
             raise self._no_masks()
         flag = found.change_probability

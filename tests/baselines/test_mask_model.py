@@ -56,7 +56,7 @@ def test_a_mask_and_no_sentence(method: str, classes: int, shake: Shake, dates: 
     assert found.sentence == ["", ""] and found.sentences == [{}, {}] and found.change_probability is None
     assert found.changed == [bool((plane.argmax(0) > 0).any()) for plane in planes]
     assert torch.equal(found.heatmap, 1 - planes[:, 0])
-    located = model.locate(*pair)
+    located = model.predict_masks(*pair)
     assert torch.equal(located.class_probabilities, planes) and torch.equal(located.heatmap, found.heatmap)
     with pytest.raises(InputError, match=f"{method} reads no instruction"):
         model.predict(*pair, instructions=["Where?"])
@@ -126,7 +126,9 @@ def test_checkpoints_are_bit_equal(method: str, shake: Shake, dates: Dates, tmp_
     loaded, info = load_pretrained(folder)
     assert info.config == model.config and info.foundation == {}
     pair = dates(40, 32)
-    assert torch.equal(loaded.locate(*pair).class_probabilities, model.locate(*pair).class_probabilities)
+    assert torch.equal(
+        loaded.predict_masks(*pair).class_probabilities, model.predict_masks(*pair).class_probabilities
+    )
 
 
 def test_sams_frozen_base_is_no_part_of_ttps_checkpoint(shake: Shake, dates: Dates, tmp_path: Path) -> None:
@@ -142,7 +144,9 @@ def test_sams_frozen_base_is_no_part_of_ttps_checkpoint(shake: Shake, dates: Dat
     loaded, info = load_pretrained(folder, merge=False)
     assert list(info.foundation) == ["encoder"]
     pair = dates(32, 32)
-    assert torch.equal(loaded.locate(*pair).class_probabilities, model.locate(*pair).class_probabilities)
+    assert torch.equal(
+        loaded.predict_masks(*pair).class_probabilities, model.predict_masks(*pair).class_probabilities
+    )
 
 
 def test_sizes_follow_the_scale() -> None:

@@ -165,7 +165,7 @@ def test_promptcc_writes_of_change_what_its_classifier_says(make: Make, pair: Tw
         found = model.predict(*pair)
         assert found.changed == [expected] * 2
         assert ((found.change_probability >= 0.5) == expected).all()
-        assert torch.equal(model.locate(*pair).change_probability, found.change_probability)
+        assert torch.equal(model.predict_masks(*pair).change_probability, found.change_probability)
     taught(model, pair)
     assert asked == [[True] * 2, [False] * 2, [True, False]]  # in training the truth's
 
@@ -176,7 +176,7 @@ def test_images_of_any_size(method: str, make: Make) -> None:
     pair = torch.rand(2, 1, 3, 30, 80)
     found = model.predict(*pair)
     assert found.heatmap.shape == (1, 30, 80) and found.class_probabilities is None
-    assert torch.equal(model.locate(*pair).heatmap, found.heatmap)
+    assert torch.equal(model.predict_masks(*pair).heatmap, found.heatmap)
 
 
 @pytest.mark.parametrize("method", CAPTIONING_METHODS)

@@ -78,7 +78,9 @@ def test_checkpoints_are_bit_equal(
     loaded, info = load_pretrained(save_pretrained(model, tmp_path / "saved", name="mine"))
     assert info.config == model.config
     pair = dates(40, 32)
-    assert torch.equal(loaded.locate(*pair).class_probabilities, model.locate(*pair).class_probabilities)
+    assert torch.equal(
+        loaded.predict_masks(*pair).class_probabilities, model.predict_masks(*pair).class_probabilities
+    )
 
 
 @pytest.mark.parametrize("scale", SCALES)

@@ -43,18 +43,18 @@ class TalkingModel(PixelModel):
         self.info.digest = self.digest
         self.pause, self.dies_at, self.once = pause, dies_at, once
 
-    def locate(self, before: np.ndarray, after: np.ndarray):
+    def predict_masks(self, before: np.ndarray, after: np.ndarray):
         if before[0, 0, 0, 0] == self.dies_at and not (self.once and self.once.exists()):
             if self.once:
                 self.once.touch()
             os.kill(os.getpid(), signal.SIGKILL)
         time.sleep(self.pause)
-        return super().locate(before, after)
+        return super().predict_masks(before, after)
 
     def describe(
         self, before: np.ndarray, after: np.ndarray, instruction: str | None = None
     ) -> ChangeDescription:
-        maps = self.locate(before[None], after[None])
+        maps = self.predict_masks(before[None], after[None])
         planes = maps.class_probabilities[0]
         mask = class_mask(planes)
         return ChangeDescription(

@@ -38,7 +38,7 @@ class PixelModel:
         self.info = SimpleNamespace(name="pixels", digest="d1", notes=())
         self.device = SimpleNamespace(type="cpu")
 
-    def locate(self, before: np.ndarray, after: np.ndarray) -> ChangeMaps:
+    def predict_masks(self, before: np.ndarray, after: np.ndarray) -> ChangeMaps:
         gap = np.abs(before.astype(np.float32) - after.astype(np.float32)) / 255  # (n, h, w, 3)
         scores = np.exp(4 * np.stack([1 - gap.max(-1), gap[..., 0], gap[..., 1]][: self.planes], axis=1))
         flag = gap.reshape(len(gap), -1).max(1) if self.flag else None

@@ -66,7 +66,7 @@ def test_the_files_and_what_they_say(pair: tuple[Path, Path], tmp_path: Path) ->
     with rasterio.open(pair[0]) as before, rasterio.open(pair[1]) as after:
         images = [file.read().transpose(1, 2, 0) for file in (before, after)]
         known = after.dataset_mask() > 0
-    expected = PixelModel().locate(images[0][None], images[1][None]).class_probabilities[0]
+    expected = PixelModel().predict_masks(images[0][None], images[1][None]).class_probabilities[0]
     with rasterio.open(out / "mask.tif") as mask:
         assert (mask.transform, mask.crs, mask.nodata) == (PLACE, UTM, MASK_UNKNOWN)
         np.testing.assert_array_equal(mask.read(1), np.where(known, class_mask(expected), MASK_UNKNOWN))
@@ -93,9 +93,9 @@ def test_the_files_and_what_they_say(pair: tuple[Path, Path], tmp_path: Path) ->
 
 def test_twenty_random_kills_change_nothing(pair: tuple[Path, Path], tmp_path: Path) -> None:
     class SlowModel(PixelModel):
-        def locate(self, before, after):
+        def predict_masks(self, before, after):
             time.sleep(0.01)
-            return super().locate(before, after)
+            return super().predict_masks(before, after)
 
     survives_kills(
         lambda name: mapped(pair, tmp_path / name, SlowModel()), lambda name: outcome(tmp_path / name)
@@ -109,11 +109,11 @@ def test_a_second_start_does_not_look_twice(pair: tuple[Path, Path], tmp_path: P
     class Counting(PixelModel):
         seen, last = 0, 10**9
 
-        def locate(self, before, after):
+        def predict_masks(self, before, after):
             self.seen += len(before)
             if self.seen > self.last:
                 raise Killed
-            return super().locate(before, after)
+            return super().predict_masks(before, after)
 
     whole = Counting()
     mapped(pair, tmp_path / "whole", whole)
@@ -131,10 +131,10 @@ def test_what_another_job_left_is_not_used(pair: tuple[Path, Path], tmp_path: Pa
     out = tmp_path / "out"
 
     class Broken(PixelModel):
-        def locate(self, before, after):
+        def predict_masks(self, before, after):
             if (out / ".scan" / "state.json").exists():
                 raise KeyboardInterrupt
-            return super().locate(before, after)
+            return super().predict_masks(before, after)
 
     with pytest.raises(KeyboardInterrupt):
         mapped((pair[1], pair[0]), out, Broken())
@@ -203,10 +203,10 @@ def test_an_unreadable_tile_is_named_and_nothing_is_half_written(tmp_path: Path)
 @pytest.mark.parametrize(("room", "batch"), [(100, 64), (64, 64), (20, 16), (1, 1)])
 def test_a_gpu_gets_the_batch_that_its_memory_holds(room: int, batch: int) -> None:
     class SmallGpu(PixelModel):
-        def locate(self, before, after):
+        def predict_masks(self, before, after):
             if len(before) > room:
                 raise SemanticCCError("the memory does not suffice")
-            return super().locate(before, after)
+            return super().predict_masks(before, after)
 
     model = SmallGpu()
     assert device_batch(model, 32) == 4

@@ -45,12 +45,12 @@ def scanned(
     pair: ArrayPair, tiling: Tiling, batch: int = 4, planes: int = 3, **options: object
 ) -> MemorySink:
     sink = MemorySink()
-    scan(pair, PixelModel(planes).locate, sink, planes=planes, tiling=tiling, batch=batch, **options)
+    scan(pair, PixelModel(planes).predict_masks, sink, planes=planes, tiling=tiling, batch=batch, **options)
     return sink
 
 
 def whole(pair: ArrayPair, planes: int = 3) -> np.ndarray:
-    return PixelModel(planes).locate(pair.before[None], pair.after[None]).class_probabilities[0]
+    return PixelModel(planes).predict_masks(pair.before[None], pair.after[None]).class_probabilities[0]
 
 
 @settings(max_examples=60, deadline=None)
@@ -77,11 +77,11 @@ def test_tiled_equals_whole(
 def test_tiled_equals_whole_at_3000_by_3000() -> None:
     pair, sink = ArrayPair(noise(3000, 3000, 1), noise(3000, 3000, 2)), MemorySink()
 
-    def locate(before: np.ndarray, _: np.ndarray) -> ChangeMaps:
+    def predict_masks(before: np.ndarray, _: np.ndarray) -> ChangeMaps:
         share = before[..., 0] / np.float32(255)
         return ChangeMaps(np.stack([1 - share, share], axis=1), None, share)
 
-    scan(pair, locate, sink, planes=2, tiling=Tiling(700, 100), batch=1)
+    scan(pair, predict_masks, sink, planes=2, tiling=Tiling(700, 100), batch=1)
     worst = np.abs(sink.probabilities[1] - pair.before[..., 0] / np.float32(255)).max()
     assert worst < 1e-6
 
@@ -125,10 +125,10 @@ def test_neither_batch_nor_a_new_start_changes_a_bit() -> None:
     for cut in range(len(tiling.starts(200))):
         sink = MemorySink(cut)
         with pytest.raises(KeyboardInterrupt):
-            scan(pair, PixelModel().locate, sink, planes=3, tiling=tiling, batch=4)
+            scan(pair, PixelModel().predict_masks, sink, planes=3, tiling=tiling, batch=4)
         assert sink.rows == cut
         sink.cut = None
-        scan(pair, PixelModel().locate, sink, planes=3, tiling=tiling, batch=4)
+        scan(pair, PixelModel().predict_masks, sink, planes=3, tiling=tiling, batch=4)
         np.testing.assert_array_equal(sink.probabilities, expected.probabilities)
         np.testing.assert_array_equal(sink.known, expected.known)
         np.testing.assert_array_equal(sink.facts, expected.facts)
@@ -138,7 +138,7 @@ def test_a_finished_scan_reads_nothing_more() -> None:
     pair, tiling = ArrayPair(noise(60, 60, 1), noise(60, 60, 2)), Tiling(32, 8)
     sink = scanned(pair, tiling)
     pair.reads = 0
-    scan(pair, PixelModel().locate, sink, planes=3, tiling=tiling, batch=4)
+    scan(pair, PixelModel().predict_masks, sink, planes=3, tiling=tiling, batch=4)
     assert pair.reads == 0
 
 
@@ -149,12 +149,12 @@ def test_what_one_date_does_not_know_is_no_change_to_the_model() -> None:
     pair = ArrayPair(noise(64, 128, 1), noise(64, 128, 2), known)
     seen: list[tuple[np.ndarray, np.ndarray]] = []
 
-    def locate(before: np.ndarray, after: np.ndarray):
+    def predict_masks(before: np.ndarray, after: np.ndarray):
         seen.append((before, after))
-        return PixelModel().locate(before, after)
+        return PixelModel().predict_masks(before, after)
 
     sink = MemorySink()
-    scan(pair, locate, sink, planes=3, tiling=Tiling(64, 0), batch=8)
+    scan(pair, predict_masks, sink, planes=3, tiling=Tiling(64, 0), batch=8)
     assert sum(len(before) for before, _ in seen) == 1
     assert not seen[0][0][:, :, 40:].any() and not seen[0][1][:, :, 40:].any()
     facts = sink.facts[0]

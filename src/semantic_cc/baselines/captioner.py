@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from semantic_cc.baselines.word_decoder import WordDecoder
 from semantic_cc.errors import InputError
-from semantic_cc.model.base import ChangeModel, Location, ModelOutput, Prediction, difference_map
+from semantic_cc.model.base import ChangeModel, MaskPrediction, ModelOutput, Prediction, difference_map
 from semantic_cc.model.encoder import Features
 from semantic_cc.sentences import says_change
 
@@ -67,9 +67,9 @@ class Captioner(ChangeModel):
         )
 
     @torch.no_grad()
-    def locate(self, before: Tensor, after: Tensor) -> Location:
+    def predict_masks(self, before: Tensor, after: Tensor) -> MaskPrediction:
         """The heatmap alone."""
-        return Location(None, None, self._heatmap(self.encode(before, after).caption, before))
+        return MaskPrediction(None, None, self._heatmap(self.encode(before, after).caption, before))
 
     def _heatmap(self, tokens: Tensor, image: Tensor) -> Tensor:
         return difference_map(tokens, (image.shape[-2], image.shape[-1]), self.config.encoder.patch)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from semantic_cc.baselines.change_networks import ChangeNetwork, OnSharedEncoder
 from semantic_cc.config import ModelConfig
 from semantic_cc.errors import InputError
-from semantic_cc.model.base import ChangeModel, Location, ModelOutput, Prediction, class_probabilities
+from semantic_cc.model.base import ChangeModel, MaskPrediction, ModelOutput, Prediction, class_probabilities
 from semantic_cc.model.encoder import BitemporalEncoder, Features
 
 
@@ -56,10 +56,10 @@ class MaskModel(ChangeModel):
         )
 
     @torch.no_grad()
-    def locate(self, before: Tensor, after: Tensor) -> Location:
+    def predict_masks(self, before: Tensor, after: Tensor) -> MaskPrediction:
         """Masks of a batch; there is no flag."""
         planes = class_probabilities(self._logits(before, after).float())
-        return Location(planes, None, 1 - planes[:, 0])
+        return MaskPrediction(planes, None, 1 - planes[:, 0])
 
     def layers(self) -> Iterable[nn.Module]:
         """SAM's layers, or the network's own."""

@@ -33,7 +33,7 @@ from semantic_cc.baselines.captioner import Captioner
 from semantic_cc.baselines.captioning_blocks import Entrance
 from semantic_cc.config import ModelConfig
 from semantic_cc.foundation import LanguageModel
-from semantic_cc.model.base import Location, ModelOutput
+from semantic_cc.model.base import MaskPrediction, ModelOutput
 from semantic_cc.model.encoder import BitemporalEncoder
 from semantic_cc.model.generation import contiguous_head, teach_sentences, write_sentences
 from semantic_cc.model.prompter import TEMPLATES, Prompter
@@ -153,10 +153,12 @@ class PromptCC(Captioner):
         return flag, write_sentences(decoder.llm, decoder.prompter, prompts, decoder.max_new_tokens)
 
     @torch.no_grad()
-    def locate(self, before: Tensor, after: Tensor) -> Location:
+    def predict_masks(self, before: Tensor, after: Tensor) -> MaskPrediction:
         """The classifier's flag, and the heatmap."""
         tokens = self.encode(before, after).caption
-        return Location(None, torch.sigmoid(self.neck(tokens)[0].float()), self._heatmap(tokens, before))
+        return MaskPrediction(
+            None, torch.sigmoid(self.neck(tokens)[0].float()), self._heatmap(tokens, before)
+        )
 
 
 def build_promptcc(config: ModelConfig, encoder: BitemporalEncoder, llm: LanguageModel) -> PromptCC:

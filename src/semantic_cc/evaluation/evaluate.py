@@ -213,7 +213,7 @@ def predict_all(
 
 def _unsaid(model: ChangeModel, given: Batch) -> Prediction:
     """A prediction without sentences, for which the language model does not run."""
-    found, pairs = model.locate(given.before, given.after), len(given)
+    found, pairs = model.predict_masks(given.before, given.after), len(given)
     return Prediction(
         found.class_probabilities, found.change_probability, [False] * pairs, [{}] * pairs, [""] * pairs,
         found.heatmap, {},

@@ -38,8 +38,8 @@ class ModelOutput:
 
 
 @dataclass(frozen=True)
-class Location:
-    """What `ChangeModel.locate` finds; attributes as a `Prediction`'s of these names."""
+class MaskPrediction:
+    """What `ChangeModel.predict_masks` finds; attributes as a `Prediction`'s of these names."""
 
     class_probabilities: Tensor | None
     change_probability: Tensor | None
@@ -149,7 +149,7 @@ class ChangeModel(nn.Module, ABC):
         """
 
     @abstractmethod
-    def locate(self, before: Tensor, after: Tensor) -> Location:
+    def predict_masks(self, before: Tensor, after: Tensor) -> MaskPrediction:
         """Mask and flag of a batch as `predict` gives them, and no sentence.
 
         Args:

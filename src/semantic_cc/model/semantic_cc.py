@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from semantic_cc.model.base import (
     ChangeModel,
-    Location,
+    MaskPrediction,
     ModelOutput,
     Prediction,
     class_probabilities,
@@ -110,13 +110,13 @@ class SemanticCCModel(ChangeModel):
         )
 
     @torch.no_grad()
-    def locate(self, before: Tensor, after: Tensor) -> Location:
+    def predict_masks(self, before: Tensor, after: Tensor) -> MaskPrediction:
         """Mask and flag of a batch as `predict` gives them, and no sentence: the LLM does not run."""
         size = before.shape[-2], before.shape[-1]
         features = self.encode(before, after)
         change_tokens, caption_tokens = self.tokens(features)
         first = self._visual_tokens(caption_tokens, INSTRUCTIONS[0])
-        return Location(
+        return MaskPrediction(
             class_probabilities=self.masks(change_tokens, before, after, features.trunk),
             change_probability=self._flag(first),
             heatmap=difference_map(caption_tokens, size, self.config.encoder.patch),

@@ -25,7 +25,7 @@ from semantic_cc.figures.comparison_strip import draw_strip
 from semantic_cc.figures.overlay import draw_heatmap
 from semantic_cc.files import write_files
 from semantic_cc.metrics.word_correctness import verdicts
-from semantic_cc.model.base import Location
+from semantic_cc.model.base import MaskPrediction
 from semantic_cc.reproduce.experiment_runs import Run, Workshop, scored, trained
 from semantic_cc.reproduce.paper_tables import OURS, TABLES, UNGUIDED, Row
 from semantic_cc.types import LABEL_VALUES, Pair
@@ -168,7 +168,7 @@ def _shown(shop: Workshop, changed: int, unchanged: int) -> list[Pair]:
     return pairs
 
 
-def _located(run: Run, pairs: Sequence[Pair]) -> dict[str, Location]:
+def _located(run: Run, pairs: Sequence[Pair]) -> dict[str, MaskPrediction]:
     """Name -> mask and heatmap of each pair."""
     import torch
 
@@ -178,7 +178,7 @@ def _located(run: Run, pairs: Sequence[Pair]) -> dict[str, Location]:
     found = {}
     for pair in pairs:
         batch = collate([replace(pair, label=None)]).to(device)
-        found[pair.name] = model.locate(batch.before, batch.after)
+        found[pair.name] = model.predict_masks(batch.before, batch.after)
     return found
 
 

@@ -118,7 +118,7 @@ def map_changes(
         **inspection.as_json(),
     }
     state = ScanState(folder, pair.grid, tiling, job)
-    scan(pair, model.locate, state, planes=planes, tiling=tiling, batch=batch, progress=progress)
+    scan(pair, model.predict_masks, state, planes=planes, tiling=tiling, batch=batch, progress=progress)
     scanned = time.perf_counter()
     tags = _tags(job)
     write_mask(state.draft("mask.tif"), pair.grid, state.plane("mask"), tags)
@@ -155,7 +155,7 @@ def device_batch(model: SemanticCC, tile: int) -> int:
     while batch > 1:
         blank = np.zeros((batch, tile, tile, 3), np.uint8)
         try:
-            model.locate(blank, blank)
+            model.predict_masks(blank, blank)
             break
         except SemanticCCError:  # the memory does not suffice
             batch //= 2

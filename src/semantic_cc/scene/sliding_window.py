@@ -13,7 +13,7 @@ from semantic_cc.scene.grid import ScenePair, Window
 from semantic_cc.scene.tiling import Tiling
 from semantic_cc.types import NONE, ChangeMaps
 
-Locate = Callable[[np.ndarray, np.ndarray], ChangeMaps]
+PredictMasks = Callable[[np.ndarray, np.ndarray], ChangeMaps]
 """Before and after, (n, h, w, 3) uint8 RGB -> what a model locates in each."""
 
 FACTS = ("flag", "heat", "changed", "known")
@@ -41,7 +41,7 @@ class Sink(Protocol):
 
 def scan(
     pair: ScenePair,
-    locate: Locate,
+    predict_masks: PredictMasks,
     sink: Sink,
     *,
     planes: int,
@@ -56,11 +56,11 @@ def scan(
 
     Args:
         pair: the scene.
-        locate: the model; windows of one row alone share a batch.
+        predict_masks: the model; windows of one row alone share a batch.
         sink: takes the results, from the top down.
         planes: probabilities of a pixel, the class "none" first.
         tiling: the windows.
-        batch: most windows that `locate` gets at once.
+        batch: most windows that `predict_masks` gets at once.
         progress: called with the windows done and all windows.
 
     Raises:
@@ -80,7 +80,7 @@ def scan(
         facts = np.full((len(lefts), len(FACTS)), np.nan, np.float32)
         windows = [Window(tops[row], left, *size) for left in lefts]
         for places, before, after, known in _batches(pair, windows, batch):
-            maps = locate(before, after)
+            maps = predict_masks(before, after)
             for n, column in enumerate(places):
                 blender.add(row, column, maps.class_probabilities[n], known[n])
                 facts[column] = _facts(maps, n, known[n])
