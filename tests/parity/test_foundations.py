@@ -141,8 +141,8 @@ def test_blip2(layout: str, build: Callable, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("enhancer", "blocks"),
     [
-        ({}, (0.5, 0.5, 0)),
-        ({"subtraction": False}, (0.5, 0.5)),
+        ({}, (1, 1, 0)),
+        ({"subtraction": False}, (1, 1)),
         ({"activation": False}, (0.5, 0.5, 0)),
         ({"position": "off"}, (0.5, 0.5)),
     ],
@@ -150,7 +150,7 @@ def test_blip2(layout: str, build: Callable, tmp_path: Path) -> None:
 def test_minigpt4(
     enhancer: dict[str, Any], blocks: tuple[float, ...], build: Callable, tmp_path: Path
 ) -> None:
-    """The enhancer's last Linear starts as [P/2, P/2, 0]: of two equal dates it gives theirs."""
+    """With its gates on, the enhancer of two equal dates gives MiniGPT-4's projection of them."""
     checkpoint = files.minigpt4()
     part = converted(files.save_pickle(checkpoint, tmp_path / "minigpt4.pth"), tmp_path)
     assert part.name == "enhancer"
@@ -159,7 +159,6 @@ def test_minigpt4(
     projection = checkpoint["model"]["llama_proj.weight"]
     assert torch.equal(layer.project.weight, torch.cat([share * projection for share in blocks], dim=1))
     assert torch.equal(layer.project.bias, checkpoint["model"]["llama_proj.bias"])
-    layer.gates = None
     output = torch.randn(2, 3, 32)
     assert_close(layer(output, output), output @ projection.T + checkpoint["model"]["llama_proj.bias"])
 

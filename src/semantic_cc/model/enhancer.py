@@ -35,10 +35,18 @@ class Enhancer(nn.Module):
 
     @torch.no_grad()
     def start_from(self, projection: nn.Linear) -> None:
-        """[P/2, P/2, 0], with P the weight of a projection d -> m: what Q-Former and LLM already share is kept."""
+        """Starts as a projection P: d -> m that Q-Former and LLM already share: two equal dates F give P F.
+
+        The gates start at 0.5 everywhere and the blocks as [P, P, 0]; without gates, the blocks are [P/2, P/2, 0].
+        """
+        share = 0.5
+        if self.gates is not None:
+            for parameter in self.gates.parameters():
+                nn.init.zeros_(parameter)
+            share = 1.0
         width = projection.in_features
         self.project.weight.zero_()
-        self.project.weight[:, :width] = self.project.weight[:, width : 2 * width] = projection.weight / 2
+        self.project.weight[:, :width] = self.project.weight[:, width : 2 * width] = share * projection.weight
         self.project.bias.copy_(projection.bias)
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
