@@ -16,7 +16,7 @@ from semantic_cc.data.convert_layout import convert
 from semantic_cc.data.match_file import Match, dump
 from semantic_cc.data.open_dataset import open_dataset
 from semantic_cc.errors import DataError
-from semantic_cc.training.sampling import legs_of
+from semantic_cc.training.sampling import schedules_of
 from semantic_cc.training.stages import CAPTION, CHANGE, JOINT
 
 CROPS = SHARED / "data/levir_cd"
@@ -101,7 +101,7 @@ def test_the_file_of_matches_is_the_papers_three_datasets(file):
     data = open_dataset(file, "train")
     change, caption, joint = (
         {data.names[index] for index in leg.items}
-        for leg in legs_of([CHANGE, CAPTION, JOINT], data, TrainConfig())
+        for leg in schedules_of([CHANGE, CAPTION, JOINT], data, TrainConfig())
     )
     assert caption == {"train_000001.png", "train_000002.png", "train_000003.png"}
     assert joint == {"train_000001.png", "train_000002.png"}

@@ -14,7 +14,7 @@ from semantic_cc.config import Config, HardwareConfig, load_config, merge
 from semantic_cc.training import loop, stages
 from semantic_cc.training.devices import fabric_of
 from semantic_cc.training.optim import Updater
-from semantic_cc.training.sampling import Share, legs_of
+from semantic_cc.training.sampling import DeviceShare, schedules_of
 from semantic_cc.training.step import Stepper
 from semantic_cc.training.step_profile import Clock
 from semantic_cc.types import Pair
@@ -110,7 +110,7 @@ class Bench:
     def __init__(self, config: Config, model, pairs) -> None:
         self.config, self.model, self.pairs = config, model, pairs
         wanted = stages.stages_of(config.train.strategy, config.model)
-        self.plan = legs_of(wanted, pairs, config.train)
+        self.plan = schedules_of(wanted, pairs, config.train)
         self.parameters = loop.trained_parameters(model, self.plan)
         # a schedule so long that its rate stays at the peak
         optim = replace(config.optim, warmup=0.0)
@@ -122,7 +122,7 @@ class Bench:
     def run(self, leg) -> list[dict[str, float]]:
         """One epoch of one leg at the peak learning rate; the losses of its steps."""
         stages.apply(leg.stage, self.model)
-        share = Share(pieces=self.config.train.accumulate)
+        share = DeviceShare(pieces=self.config.train.accumulate)
         steps = loop.turns([leg], self.pairs, self.config.train, 0, 0, share)
         return [self.stepper.take(turn) for turn in steps if turn.epoch == 0]
 

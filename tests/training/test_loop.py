@@ -16,7 +16,7 @@ from semantic_cc.evaluation.evaluate import evaluate
 from semantic_cc.training import loop, stages
 from semantic_cc.training.devices import fabric_of
 from semantic_cc.training.initialisation import starting_model
-from semantic_cc.training.sampling import legs_of
+from semantic_cc.training.sampling import schedules_of
 from semantic_cc.training.state import RunFolder, open_run
 from semantic_cc.training.step import Stepper
 
@@ -88,7 +88,7 @@ def test_the_flag_head_needs_flags(tiny, bench, pairs):
 def test_trained_parameters_are_float32(tiny, build, pairs):
     config = tiny()
     model = build(config.model).to(torch.bfloat16)
-    plan = legs_of(stages.stages_of("three_stage", config.model), pairs, config.train)
+    plan = schedules_of(stages.stages_of("three_stage", config.model), pairs, config.train)
     assert {p.dtype for p in loop.trained_parameters(model, plan).values()} == {torch.float32}
     assert model.caption_decoder.ln_vision.weight.dtype == torch.bfloat16
 
@@ -105,7 +105,7 @@ def fit(tiny, build, pairs, tmp_path):
             out=str(tmp_path / name), optim=optim, train={"epochs": 2, "augment": True, "checkpoint_every": 2}
         )
         model = build(config.model)
-        plan = legs_of(stages.stages_of("three_stage", config.model), pairs, config.train)
+        plan = schedules_of(stages.stages_of("three_stage", config.model), pairs, config.train)
         folder = open_run(config, resume)
         fabric = fabric_of(config.train.precision, HardwareConfig(accelerator="cpu"))
         assert loop.fit(fabric, model, pairs, plan, config, folder) == folder.model

@@ -10,7 +10,7 @@ from semantic_cc.config import load_config, merge
 from semantic_cc.errors import ConfigError
 from semantic_cc.training.compute_cost import PeakMemory, cost_of
 from semantic_cc.training.loop import train
-from semantic_cc.training.run_estimate import plan_of
+from semantic_cc.training.run_estimate import estimate_run
 
 MIB = 2**20
 
@@ -52,7 +52,7 @@ def settings(data, tmp_path):
 @pytest.mark.parametrize("device", [None, "a100-80gb"])
 def test_the_plan_agrees_with_the_run(device, settings, tmp_path):
     config = settings()
-    plan = plan_of(config, device)
+    plan = estimate_run(config, device)
     assert not (tmp_path / "run").exists()
     train(config)
     with (tmp_path / "run" / "log.csv").open() as file:
@@ -73,24 +73,24 @@ def test_the_plan_agrees_with_the_run(device, settings, tmp_path):
 
 def test_options_show_in_the_memory(settings):
     deep = {"model": {"encoder": {"depth": 12}}, "train": {"change_batch": 6}}  # layers take the memory
-    plain = plan_of(settings(**deep), "a100-80gb").stages[0]
-    again = plan_of(settings(**merge(deep, {"train": {"gradient_checkpointing": True}})), "a100-80gb").stages[
-        0
-    ]
+    plain = estimate_run(settings(**deep), "a100-80gb").stages[0]
+    again = estimate_run(
+        settings(**merge(deep, {"train": {"gradient_checkpointing": True}})), "a100-80gb"
+    ).stages[0]
     assert again.memory < 0.9 * plain.memory
     assert again.operations > 1.1 * plain.operations
-    plain = plan_of(settings(), "a100-80gb")
-    averaged = plan_of(settings(train={"ema": 0.9}), "a100-80gb")
-    spread = plan_of(settings(hardware={"devices": 2, "strategy": "fsdp"}), "a100-80gb")
+    plain = estimate_run(settings(), "a100-80gb")
+    averaged = estimate_run(settings(train={"ema": 0.9}), "a100-80gb")
+    spread = estimate_run(settings(hardware={"devices": 2, "strategy": "fsdp"}), "a100-80gb")
     assert spread.held < plain.held < averaged.held
     assert spread.stages[0].operations == pytest.approx(plain.stages[0].operations / 2, rel=0.01)
-    kept = plan_of(settings(train={"cache_features": True}), "a100-80gb")
+    kept = estimate_run(settings(train={"cache_features": True}), "a100-80gb")
     assert (plain.cached, kept.cached) == (0, 6 * 2 * 2 * 2 * (32 + 16) * 4)  # 6 pairs, 2 x 2 tokens a date
 
 
 def test_an_unknown_device(settings):
     with pytest.raises(ConfigError, match="no device 'abacus' is known; choose one of: v100-32gb, "):
-        plan_of(settings(), "abacus")
+        estimate_run(settings(), "abacus")
 
 
 def test_the_command_prints_and_writes_nothing(settings, cli, tmp_path, data):

@@ -12,23 +12,23 @@ from semantic_cc.data.augment.exchange_dates import exchange_dates
 from semantic_cc.data.augment.symmetry import SYMMETRIES
 from semantic_cc.data.collate import collate
 from semantic_cc.errors import ConfigError, DataError
-from semantic_cc.training.sampling import Share, Visit, legs_of, samples
+from semantic_cc.training.sampling import DeviceShare, SampleRef, samples, schedules_of
 from semantic_cc.training.stages import ALONE, CAPTION, CHANGE, JOINT
 
 
 def batches_of(pairs, leg, config, epoch, first, workers):
     """The steps that one device reads, each in one piece."""
-    for (piece,) in samples(pairs, leg, config, epoch, first, workers, Share()):
+    for (piece,) in samples(pairs, leg, config, epoch, first, workers, DeviceShare()):
         yield piece
 
 
 def test_datasets_are_formed_by_what_each_item_has(pairs):
     pairs.pairs[2] = replace(pairs.pairs[2], sentences=())
-    change, caption, joint = legs_of([CHANGE, CAPTION, JOINT], pairs, TrainConfig())
+    change, caption, joint = schedules_of([CHANGE, CAPTION, JOINT], pairs, TrainConfig())
     assert change.items == (0, 1, 2, 3, 4, 5)
     assert caption.items == joint.items == (0, 1, 3, 4, 5)
     pairs.pairs[3] = replace(pairs.pairs[3], label=None)
-    change, caption, joint = legs_of([CHANGE, CAPTION, JOINT], pairs, TrainConfig())
+    change, caption, joint = schedules_of([CHANGE, CAPTION, JOINT], pairs, TrainConfig())
     assert change.items == (0, 1, 2, 4, 5)
     assert caption.items == (0, 1, 3, 4, 5)
     assert joint.items == (0, 1, 4, 5)
@@ -39,7 +39,7 @@ def test_unlike_items_make_a_batch(pairs, augment):
     pairs.pairs[0] = replace(pairs.pairs[0], label=None)
     pairs.pairs[1] = replace(pairs.pairs[1], sentences=(), changed=None)
     config = TrainConfig(change_batch=6, caption_batch=6, joint_batch=6, augment=augment)
-    for leg in legs_of([CHANGE, CAPTION, JOINT], pairs, config):
+    for leg in schedules_of([CHANGE, CAPTION, JOINT], pairs, config):
         (batch,) = batches_of(pairs, leg, config, 0, 0, 0)
         given = collate([sample.pair for sample in batch])
         assert (given.label is not None) == leg.stage.change
@@ -49,13 +49,13 @@ def test_unlike_items_make_a_batch(pairs, augment):
 
 def test_a_stage_without_items_is_refused(unlabelled):
     with pytest.raises(DataError, match="stage change needs items with a label"):
-        legs_of([CHANGE], unlabelled, TrainConfig())
-    (leg,) = legs_of([ALONE], unlabelled, TrainConfig())
+        schedules_of([CHANGE], unlabelled, TrainConfig())
+    (leg,) = schedules_of([ALONE], unlabelled, TrainConfig())
     assert leg.visits == 6
 
 
 def test_an_epoch_is_a_permutation_and_its_last_batch_may_be_smaller(pairs):
-    (leg,) = legs_of([CHANGE], pairs, TrainConfig(change_batch=4))
+    (leg,) = schedules_of([CHANGE], pairs, TrainConfig(change_batch=4))
     batches = leg.batches(seed=1, epoch=0)
     assert [len(batch) for batch in batches] == [4, 2]
     assert leg.steps == 2
@@ -66,25 +66,25 @@ def test_an_epoch_is_a_permutation_and_its_last_batch_may_be_smaller(pairs):
 
 
 def test_items_limits_the_visits_of_an_epoch(pairs):
-    (whole,) = legs_of([CHANGE], pairs, TrainConfig())
-    (some,) = legs_of([CHANGE], pairs, TrainConfig(change_items=2))
+    (whole,) = schedules_of([CHANGE], pairs, TrainConfig())
+    (some,) = schedules_of([CHANGE], pairs, TrainConfig(change_items=2))
     assert some.batches(0, 3) == whole.batches(0, 3)[:2]
-    (more,) = legs_of([CHANGE], pairs, TrainConfig(change_items=100))
+    (more,) = schedules_of([CHANGE], pairs, TrainConfig(change_items=100))
     assert more.visits == 6
 
 
 def test_a_stage_of_no_items_is_left_out_and_the_others_draw_as_before(pairs):
-    whole = legs_of([CHANGE, CAPTION, JOINT], pairs, TrainConfig())
-    left = legs_of([CHANGE, CAPTION, JOINT], pairs, TrainConfig(change_items=0))
+    whole = schedules_of([CHANGE, CAPTION, JOINT], pairs, TrainConfig())
+    left = schedules_of([CHANGE, CAPTION, JOINT], pairs, TrainConfig(change_items=0))
     assert left == whole[1:]
     with pytest.raises(ConfigError, match="leave no stage to run"):
-        legs_of([CAPTION], pairs, TrainConfig(caption_items=0))
+        schedules_of([CAPTION], pairs, TrainConfig(caption_items=0))
 
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_draws_depend_on_seed_epoch_stage_and_position_alone(pairs, workers):
     config = TrainConfig(augment=True, caption_batch=2)
-    (leg,) = legs_of([CAPTION], pairs, config)
+    (leg,) = schedules_of([CAPTION], pairs, config)
     whole = list(batches_of(pairs, leg, config, epoch=4, first=0, workers=0))
     rest = list(batches_of(pairs, leg, config, epoch=4, first=1, workers=workers))
     for one, other in zip([s for b in whole[1:] for s in b], [s for b in rest for s in b], strict=True):
@@ -98,7 +98,7 @@ def test_draws_depend_on_seed_epoch_stage_and_position_alone(pairs, workers):
 
 def test_all_sentences_and_instructions_come_up(pairs):
     config = TrainConfig()
-    (leg,) = legs_of([CAPTION], pairs, config)
+    (leg,) = schedules_of([CAPTION], pairs, config)
     drawn = [s for epoch in range(12) for b in batches_of(pairs, leg, config, epoch, 0, 0) for s in b]
     assert {text for s in drawn for text in s.pair.sentences} == {
         sentence for pair in pairs.pairs for sentence in pair.sentences
@@ -110,7 +110,7 @@ def test_sentences_are_drawn_without_replacement_and_at_most_all(pairs):
     said = tuple("abcde")
     pairs.pairs = [replace(pairs.pairs[0], sentences=said), replace(pairs.pairs[1], sentences=said[:2])]
     config = TrainConfig(sentences=3)
-    (leg,) = legs_of([CAPTION], pairs, config)
+    (leg,) = schedules_of([CAPTION], pairs, config)
     drawn = [s.pair for epoch in range(40) for b in batches_of(pairs, leg, config, epoch, 0, 0) for s in b]
     assert {len(set(pair.sentences)) for pair in drawn if pair.name == "p0"} == {3}
     assert {text for pair in drawn if pair.name == "p0" for text in pair.sentences} == set(said)
@@ -119,7 +119,7 @@ def test_sentences_are_drawn_without_replacement_and_at_most_all(pairs):
 
 def test_augmentation_follows_the_stage(pairs):
     config = TrainConfig(augment=True)
-    change, caption, joint = legs_of([CHANGE, CAPTION, JOINT], pairs, config)
+    change, caption, joint = schedules_of([CHANGE, CAPTION, JOINT], pairs, config)
     known = {pair.name: pair for pair in pairs.pairs}
     moved = [s for b in batches_of(pairs, change, config, 0, 0, 0) for s in b]
     assert all(s.instruction is None and s.pair.sentences == () for s in moved)
@@ -138,7 +138,7 @@ def test_the_sentence_is_the_one_of_the_moved_pair(pairs):
     label[:, :8] = 255
     pairs.pairs = [replace(pair, sentences=said, label=label) for pair in pairs.pairs]
     config = TrainConfig(augment=True)
-    (leg,) = legs_of([JOINT], pairs, config)
+    (leg,) = schedules_of([JOINT], pairs, config)
     seen = set()
     for sample in (s for epoch in range(80) for b in batches_of(pairs, leg, config, epoch, 0, 0) for s in b):
         assert len(sample.pair.sentences) == 1
@@ -155,7 +155,7 @@ def test_an_unreadable_item_stops_with_its_own_line(pairs, workers, monkeypatch)
         raise DataError("p3.png: truncated")
 
     monkeypatch.setattr(type(pairs), "__getitem__", broken)
-    (leg,) = legs_of([CHANGE], pairs, TrainConfig())
+    (leg,) = schedules_of([CHANGE], pairs, TrainConfig())
     with pytest.raises(DataError, match=r"^p3\.png: truncated$"):
         list(batches_of(pairs, leg, TrainConfig(), 0, 0, workers))
 
@@ -180,7 +180,7 @@ def padding(pairs, batches):
 
 def test_sorted_batches_hold_every_item_once_and_little_padding(long_and_short):
     plain, by_length = (
-        legs_of([CAPTION], long_and_short, TrainConfig(caption_batch=4, sort_by_length=on))[0]
+        schedules_of([CAPTION], long_and_short, TrainConfig(caption_batch=4, sort_by_length=on))[0]
         for on in (False, True)
     )
     batches = by_length.batches(3, 1)
@@ -193,16 +193,16 @@ def test_sorted_batches_hold_every_item_once_and_little_padding(long_and_short):
 
 
 def test_stages_without_sentences_are_not_sorted(pairs):
-    plain = legs_of([CHANGE, JOINT], pairs, TrainConfig())
-    by_length = legs_of([CHANGE, JOINT], pairs, TrainConfig(sort_by_length=True))
+    plain = schedules_of([CHANGE, JOINT], pairs, TrainConfig())
+    by_length = schedules_of([CHANGE, JOINT], pairs, TrainConfig(sort_by_length=True))
     assert by_length[0] == plain[0]
     assert by_length[1].lengths is not None
 
 
 @given(st.integers(1, 40), st.integers(1, 6), st.integers(1, 5))
 def test_shares_hold_every_item_once_and_the_same_number_of_pieces(items, devices, pieces):
-    batch = [Visit(index, 0, index) for index in range(items)]
-    shares = [Share(rank, devices, pieces).of(batch) for rank in range(devices)]
+    batch = [SampleRef(index, 0, index) for index in range(items)]
+    shares = [DeviceShare(rank, devices, pieces).of(batch) for rank in range(devices)]
     read = [visit for share in shares for piece in share for visit in piece]
     assert sorted(v.index for v in read if v.counted) == list(range(items))
     assert len({len(share) for share in shares}) == 1
@@ -215,7 +215,7 @@ def test_shares_hold_every_item_once_and_the_same_number_of_pieces(items, device
 def test_source_weights_share_out_the_visits_of_an_epoch(pairs):
     pairs.sources = [0, 0, 0, 0, 0, 1]
     config = TrainConfig(change_items=20, change_batch=4, source_weights=(0.25, 0.75))
-    (leg,) = legs_of([CHANGE], pairs, config)
+    (leg,) = schedules_of([CHANGE], pairs, config)
     for epoch in (0, 1):
         visited = [visit.index for batch in leg.batches(0, epoch) for visit in batch]
         assert len(visited) == 20
@@ -227,7 +227,7 @@ def test_source_weights_share_out_the_visits_of_an_epoch(pairs):
 def test_a_source_without_the_wanted_items_gives_its_share_to_the_others(pairs):
     pairs.sources = [0, 0, 0, 0, 0, 1]
     pairs.pairs[5] = replace(pairs.pairs[5], label=None)
-    (leg,) = legs_of([CHANGE], pairs, TrainConfig(change_items=10, source_weights=(0.25, 0.75)))
+    (leg,) = schedules_of([CHANGE], pairs, TrainConfig(change_items=10, source_weights=(0.25, 0.75)))
     assert sorted(v.index for batch in leg.batches(0, 0) for v in batch) == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
 
 

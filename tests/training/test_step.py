@@ -131,13 +131,13 @@ def test_cached_features_change_no_loss_and_spare_the_encoder(tiny, bench, pairs
 def test_the_loop_forgets_features_when_the_encoder_trains(tiny, build, pairs, tmp_path):
     from semantic_cc.training import loop, stages
     from semantic_cc.training.devices import fabric_of
-    from semantic_cc.training.sampling import legs_of
+    from semantic_cc.training.sampling import schedules_of
     from semantic_cc.training.state import open_run
 
     def losses(name, **train):
         config = tiny(out=str(tmp_path / name), train={"epochs": 2, "loggers": [], **train})
         model = build(config.model)
-        plan = legs_of(stages.stages_of("three_stage", config.model), pairs, config.train)
+        plan = schedules_of(stages.stages_of("three_stage", config.model), pairs, config.train)
         calls: list[int] = []
         model.encoder.register_forward_hook(lambda *_: calls.append(1))
         loop.fit(fabric_of("float32"), model, pairs, plan, config, open_run(config, False))

@@ -77,12 +77,12 @@ def test_a_full_disk_while_saving_leaves_what_was_there(what, config, capfd):
 
 def _first_epoch(config: Config) -> dict[Path, bytes]:
     """Runs until the first epoch's end; the model and state it left."""
-    from semantic_cc.training.loop import Run
+    from semantic_cc.training.loop import TrainLoop
 
     class Cut(Exception):
         pass
 
-    step = Run.step
+    step = TrainLoop.step
 
     def cut(self, turn):
         if turn.epoch == 1:
@@ -90,7 +90,7 @@ def _first_epoch(config: Config) -> dict[Path, bytes]:
         return step(self, turn)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Run, "step", cut)
+        patch.setattr(TrainLoop, "step", cut)
         with pytest.raises(Cut):
             train(config)
     folder = RunFolder(Path(config.out))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from semantic_cc.predictor import SemanticCC
-    from semantic_cc.training.parameter_count import Count
+    from semantic_cc.training.parameter_count import PartCount
     from semantic_cc.types import ChangeDescription
 
 
@@ -69,7 +69,7 @@ def show(table: Table) -> None:
     console.print(table)
 
 
-def sizes_table(counts: Sequence[Count]) -> Table:
+def sizes_table(counts: Sequence[PartCount]) -> Table:
     """Parameters of each part, and how many of them each stage trains; the last row is the sum."""
     from rich.box import SIMPLE
     from rich.table import Table

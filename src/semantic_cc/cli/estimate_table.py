@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from semantic_cc.config import Config
-    from semantic_cc.training.run_estimate import Plan
+    from semantic_cc.training.run_estimate import RunEstimate
 
 
 def show_plan(config: Config, device: str) -> None:
@@ -18,15 +18,15 @@ def show_plan(config: Config, device: str) -> None:
 
     Args:
         config: the run.
-        device: a name that `plan_of` knows, or here.
+        device: a name that `estimate_run` knows, or here.
 
     Raises:
-        As `plan_of`.
+        As `estimate_run`.
     """
     with stdout_for_us():
-        from semantic_cc.training.run_estimate import DEVICES, GIB, plan_of
+        from semantic_cc.training.run_estimate import DEVICES, GIB, estimate_run
 
-        plan = plan_of(config, None if device == "here" else device)
+        plan = estimate_run(config, None if device == "here" else device)
     show(sizes_table(plan.parts))
     show(_stages(plan))
     devices = config.hardware.devices * config.hardware.nodes
@@ -44,7 +44,7 @@ def show_plan(config: Config, device: str) -> None:
         )
 
 
-def _stages(plan: Plan) -> Table:
+def _stages(plan: RunEstimate) -> Table:
     from rich.box import SIMPLE
     from rich.table import Table
 

@@ -37,7 +37,7 @@ from semantic_cc.training.finetuning.keyword_head import guide
 from semantic_cc.training.loop import train
 from semantic_cc.training.pretraining.encoder import pretrain
 from semantic_cc.training.pretraining.qformer import align
-from semantic_cc.training.sampling import legs_of
+from semantic_cc.training.sampling import schedules_of
 from semantic_cc.training.stages import stages_of
 
 
@@ -277,7 +277,7 @@ def _train(config: Config, lock: int) -> Path:
 def _visits(config: Config) -> int:
     """Pairs that the stages of a run visit in all."""
     pairs = open_dataset(config.data, "train")
-    legs = legs_of(stages_of(config.train.strategy, config.model), pairs, config.train)
+    legs = schedules_of(stages_of(config.train.strategy, config.model), pairs, config.train)
     return config.train.epochs * sum(leg.visits for leg in legs)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from semantic_cc.reproduce.experiment_runs import Workshop
 from semantic_cc.reproduce.paper_tables import OURS, TABLES, UNGUIDED, Row
 from semantic_cc.reproduce.scales import SCALES, configured
-from semantic_cc.training.run_estimate import GIB, Plan, plan_of
+from semantic_cc.training.run_estimate import GIB, RunEstimate, estimate_run
 
 
 def planned(name: str, shop: Workshop, device: str) -> list[str]:
@@ -16,14 +16,14 @@ def planned(name: str, shop: Workshop, device: str) -> list[str]:
     Args:
         name: of a table or a figure.
         shop: scale, data and flags.
-        device: a name that `plan_of` knows.
+        device: a name that `estimate_run` knows.
 
     Raises:
-        As `plan_of`.
+        As `estimate_run`.
     """
     lines, total = [], 0.0
     for row in rows_of(name):
-        plan = plan_of(configured(SCALES[shop.scale], row, shop.data, 0, shop.flags), device)
+        plan = estimate_run(configured(SCALES[shop.scale], row, shop.data, 0, shop.flags), device)
         total += plan.hours
         lines.append(f"{' '.join(row.cells)}: {_told(plan)}")
     return [*lines, f"one seed of all rows: {total:,.1f} hours of runs; {plan.device}"]
@@ -40,7 +40,7 @@ def rows_of(name: str) -> list[Row]:
     return [row for row in (rows[name] if name in rows else TABLES[name].rows) if row.here]
 
 
-def _told(plan: Plan) -> str:
+def _told(plan: RunEstimate) -> str:
     steps = ", ".join(
         f"{stage.name} {stage.steps:,} of {stage.operations / 1e9:,.0f} GFLOP and {stage.memory / GIB:.1f} GiB"
         for stage in plan.stages

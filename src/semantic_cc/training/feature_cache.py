@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from semantic_cc.data.collate import Batch
-from semantic_cc.training.sampling import Sample
+from semantic_cc.training.sampling import DrawnSample
 
 if TYPE_CHECKING:
     from semantic_cc.model.base import ChangeModel
@@ -33,7 +33,7 @@ class FeatureCache:
         """Forgets all; to be called when the encoder has been trained."""
         self._known.clear()
 
-    def features(self, samples: list[Sample], batch: Batch) -> Features:
+    def features(self, samples: list[DrawnSample], batch: Batch) -> Features:
         """The features of a batch, on its device.
 
         Args:

@@ -24,7 +24,7 @@ COLUMNS = ("step", "epoch", "stage", "loss", "change", "caption", "flag", "dice"
 _NEEDS = {"tensorboard": "tensorboardX", "wandb": "wandb"}
 
 
-class Sink(Protocol):
+class LogSink(Protocol):
     """Somewhere curves and pictures go to."""
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
@@ -54,19 +54,19 @@ class TensorBoard:
         self._writer = SummaryWriter(str(folder.root / "tensorboard"), purge_step=done + 1)
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """See `Sink`."""
+        """See `LogSink`."""
         for name, value in values.items():
             self._writer.add_scalar(name, value, step)
 
     def picture(self, step: int, name: str, picture: Image.Image, text: str) -> None:
-        """See `Sink`."""
+        """See `LogSink`."""
         import numpy as np
 
         self._writer.add_image(name, np.asarray(picture), step, dataformats="HWC")
         self._writer.add_text(name, text, step)
 
     def close(self) -> None:
-        """See `Sink`."""
+        """See `LogSink`."""
         self._writer.close()
 
 
@@ -94,15 +94,15 @@ class WeightsAndBiases:
         )
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """See `Sink`."""
+        """See `LogSink`."""
         self._run.log(dict(values), step=step)
 
     def picture(self, step: int, name: str, picture: Image.Image, text: str) -> None:
-        """See `Sink`."""
+        """See `LogSink`."""
         self._run.log({name: self._wandb.Image(picture, caption=text)}, step=step)
 
     def close(self) -> None:
-        """See `Sink`."""
+        """See `LogSink`."""
         self._run.finish()
 
 
@@ -132,7 +132,7 @@ class Logs:
         _cut_back(folder.log, done)
         self._file = folder.log.open("a", newline="", buffering=1)  # line by line, for whoever follows it
         self._rows = csv.DictWriter(self._file, COLUMNS, lineterminator="\n")
-        self._sinks: list[Sink] = []
+        self._sinks: list[LogSink] = []
         if "tensorboard" in config.train.loggers:
             self._sinks.append(TensorBoard(folder, done))
         if "wandb" in config.train.loggers:

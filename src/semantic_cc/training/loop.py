@@ -28,9 +28,16 @@ from semantic_cc.training.initialisation import (
 )
 from semantic_cc.training.loggers import Logs, require_loggers
 from semantic_cc.training.optim import Updater
-from semantic_cc.training.sampling import Leg, Pairs, Share, default_workers, legs_of, samples
+from semantic_cc.training.sampling import (
+    DeviceShare,
+    Pairs,
+    StageSchedule,
+    default_workers,
+    samples,
+    schedules_of,
+)
 from semantic_cc.training.state import RunFolder, load_state, open_run, save_state
-from semantic_cc.training.step import Stepper, Turn
+from semantic_cc.training.step import Stepper, TrainStep
 from semantic_cc.training.step_profile import Clock
 from semantic_cc.training.validate import Validation, validation_pairs, write_pictures
 
@@ -60,7 +67,7 @@ def train(config: Config, resume: bool = False) -> Path:
     refuse_untrained_foundations(config)
     pairs = open_dataset(config.data, "train")
     config = with_vocabulary(config, pairs)
-    plan = legs_of(stages.stages_of(config.train.strategy, config.model), pairs, config.train)
+    plan = schedules_of(stages.stages_of(config.train.strategy, config.model), pairs, config.train)
     if config.model.learns_flag and any(leg.stage.caption for leg in plan):
         require_flags(pairs)
     val = validation_pairs(config)
@@ -75,7 +82,7 @@ def fit(
     fabric: Fabric,
     model: ChangeModel,
     pairs: Pairs,
-    plan: Sequence[Leg],
+    plan: Sequence[StageSchedule],
     config: Config,
     folder: RunFolder,
     validation: Validation | None = None,
@@ -99,11 +106,11 @@ def fit(
     Raises:
         As `train`.
     """
-    run = Run(fabric, model, plan, config, folder, validation)
+    run = TrainLoop(fabric, model, plan, config, folder, validation)
     done = run.restored()
     if validation is not None and validation.gives_up(done // run.per_epoch):
         return folder.model
-    share = Share(fabric.global_rank, fabric.world_size, config.train.accumulate)
+    share = DeviceShare(fabric.global_rank, fabric.world_size, config.train.accumulate)
     steps = turns(plan, pairs, config.train, done, workers, share)
     with run.opened(done):
         while (turn := _next(fabric, steps, run.clock)) is not None:
@@ -112,7 +119,7 @@ def fit(
     return folder.model
 
 
-class Run:
+class TrainLoop:
     """All that a running training holds.
 
     Args:
@@ -123,7 +130,7 @@ class Run:
         self,
         fabric: Fabric,
         model: ChangeModel,
-        plan: Sequence[Leg],
+        plan: Sequence[StageSchedule],
         config: Config,
         folder: RunFolder,
         validation: Validation | None,
@@ -139,7 +146,7 @@ class Run:
         self.stepper = Stepper(fabric, model, self.updater, settings, self.clock)
         self.cache = FeatureCache(model) if settings.cache_features else None
         self._readable_cache: FeatureCache | None = None
-        self._leg: Leg | None = None
+        self._leg: StageSchedule | None = None
         self._started = time.perf_counter()
         self._logs: Logs | None = None
         self._reporter: Reporter | None = None
@@ -160,7 +167,7 @@ class Run:
         self._started = time.perf_counter()
         return stack
 
-    def step(self, turn: Turn) -> bool:
+    def step(self, turn: TrainStep) -> bool:
         """Takes a step, logs it, and does what is due after it; whether the run stops early."""
         if turn.leg is not self._leg:
             self._enter(turn.leg)
@@ -179,7 +186,7 @@ class Run:
         self._started = time.perf_counter()
         return turn.ends_epoch and self.validation is not None and self.validation.gives_up(turn.epoch + 1)
 
-    def _enter(self, leg: Leg) -> None:
+    def _enter(self, leg: StageSchedule) -> None:
         stages.apply(leg.stage, self.model)
         self._leg = leg
         self.clock.stage = leg.stage.name
@@ -192,7 +199,7 @@ class Run:
             self.cache.clear()
         self._readable_cache = None if trains_encoder else self.cache
 
-    def _end_epoch(self, turn: Turn) -> None:
+    def _end_epoch(self, turn: TrainStep) -> None:
         epoch, every = turn.epoch + 1, self.config.train.keep_every
         self._show_profile()
         with self.updater.averaged():
@@ -206,7 +213,7 @@ class Run:
                 self._show(self.validation, turn)
                 self._leg = None  # it left the model in eval mode
 
-    def _show(self, validation: Validation, turn: Turn) -> None:
+    def _show(self, validation: Validation, turn: TrainStep) -> None:
         """Validation's scores, pictures and sentences, for people."""
         shown = validation.pictures(self.fabric, self.model)
         if self._logs:
@@ -226,11 +233,13 @@ class Run:
                 self._reporter.say(line)
         self.clock.seconds.clear()
 
-    def _save(self, folder: Path, turn: Turn) -> None:
+    def _save(self, folder: Path, turn: TrainStep) -> None:
         on_first(self.fabric, lambda: _save_model(self.model, folder, self.config, turn))
 
 
-def prepared(fabric: Fabric, model: ChangeModel, plan: Sequence[Leg], config: Config, total: int) -> Updater:
+def prepared(
+    fabric: Fabric, model: ChangeModel, plan: Sequence[StageSchedule], config: Config, total: int
+) -> Updater:
     """Puts `model` on its device, as `config` wants it trained, and gives the optimiser of a run of `total` steps."""
     settings = config.train
     model.to(fabric.device)
@@ -244,7 +253,7 @@ def prepared(fabric: Fabric, model: ChangeModel, plan: Sequence[Leg], config: Co
     )
 
 
-def _next(fabric: Fabric, steps: Iterator[Turn], clock: Clock) -> Turn | None:
+def _next(fabric: Fabric, steps: Iterator[TrainStep], clock: Clock) -> TrainStep | None:
     """The next step, None after the last.
 
     Raises:
@@ -261,8 +270,13 @@ def _next(fabric: Fabric, steps: Iterator[Turn], clock: Clock) -> Turn | None:
 
 
 def turns(
-    plan: Sequence[Leg], pairs: Pairs, config: TrainConfig, done: int, workers: int, share: Share
-) -> Iterator[Turn]:
+    plan: Sequence[StageSchedule],
+    pairs: Pairs,
+    config: TrainConfig,
+    done: int,
+    workers: int,
+    share: DeviceShare,
+) -> Iterator[TrainStep]:
     """The steps of a run in order, without the first `done`, as far as they are of `share`."""
     per_epoch = sum(leg.steps for leg in plan)
     for epoch in range(done // per_epoch, config.epochs):
@@ -273,11 +287,11 @@ def turns(
             if first == leg.steps:
                 continue
             for pieces in samples(pairs, leg, config, epoch, first, workers, share):
-                yield Turn(step, epoch, leg, pieces, step + 1 == (epoch + 1) * per_epoch)
+                yield TrainStep(step, epoch, leg, pieces, step + 1 == (epoch + 1) * per_epoch)
                 step += 1
 
 
-def trained_parameters(model: ChangeModel, plan: Sequence[Leg]) -> dict[str, nn.Parameter]:
+def trained_parameters(model: ChangeModel, plan: Sequence[StageSchedule]) -> dict[str, nn.Parameter]:
     """Every parameter that trains in some stage, by name, in the model's order; all made float32.
 
     The masters are float32 whatever the precision of the forward pass: in bfloat16, updates below 1/256 of
@@ -290,7 +304,7 @@ def trained_parameters(model: ChangeModel, plan: Sequence[Leg]) -> dict[str, nn.
     return parameters
 
 
-def _save_model(model: ChangeModel, folder: Path, config: Config, turn: Turn) -> None:
+def _save_model(model: ChangeModel, folder: Path, config: Config, turn: TrainStep) -> None:
     from semantic_cc.checkpoint.serialization import save_pretrained
 
     training: dict[str, Any] = {

@@ -32,7 +32,7 @@ ADAPTED = ("image encoder", "language model")
 
 
 @dataclass(frozen=True)
-class Count:
+class PartCount:
     """Parameters of one part.
 
     Attributes:
@@ -46,13 +46,13 @@ class Count:
     trained: dict[str, int]
 
 
-def count(model: ChangeModel, stages: tuple[Stage, ...]) -> list[Count]:
+def count(model: ChangeModel, stages: tuple[Stage, ...]) -> list[PartCount]:
     """The parts that `model` has, LoRA apart from its base, and their sum at the end."""
     sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
     trained = {stage.name: trainable_names(stage, model) for stage in stages}
 
-    def counted(part: str, names: set[str]) -> Count:
-        return Count(
+    def counted(part: str, names: set[str]) -> PartCount:
+        return PartCount(
             part,
             sum(sizes[name] for name in names),
             {stage: sum(sizes[name] for name in names & own) for stage, own in trained.items()},

@@ -19,9 +19,9 @@ from semantic_cc.training.compute_cost import cost_of
 from semantic_cc.training.devices import device_name, fabric_of
 from semantic_cc.training.initialisation import starting_model, with_vocabulary
 from semantic_cc.training.loop import prepared, trained_parameters, turns
-from semantic_cc.training.parameter_count import Count, count
-from semantic_cc.training.sampling import Leg, Pairs, Share, legs_of
-from semantic_cc.training.step import Stepper, Turn, losses_of, pieces_of
+from semantic_cc.training.parameter_count import PartCount, count
+from semantic_cc.training.sampling import DeviceShare, Pairs, StageSchedule, schedules_of
+from semantic_cc.training.step import Stepper, TrainStep, losses_of, pieces_of
 from semantic_cc.training.step_profile import Clock
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ DEVICES = {
 
 
 @dataclass(frozen=True)
-class StagePlan:
+class StageEstimate:
     """One stage.
 
     Attributes:
@@ -85,7 +85,7 @@ class StagePlan:
 
 
 @dataclass(frozen=True)
-class Plan:
+class RunEstimate:
     """The whole run.
 
     Attributes:
@@ -97,8 +97,8 @@ class Plan:
         device: its name, and how the seconds came about.
     """
 
-    parts: list[Count]
-    stages: tuple[StagePlan, ...]
+    parts: list[PartCount]
+    stages: tuple[StageEstimate, ...]
     epochs: int
     held: int
     cached: int
@@ -120,7 +120,7 @@ class Plan:
         return self.held + max(stage.memory for stage in self.stages)
 
 
-def plan_of(config: Config, device: str | None = None) -> Plan:
+def estimate_run(config: Config, device: str | None = None) -> RunEstimate:
     """Counts what a run would take; nothing is written.
 
     Args:
@@ -141,7 +141,7 @@ def plan_of(config: Config, device: str | None = None) -> Plan:
         raise ConfigError(f"no device {device!r} is known; choose one of: {', '.join(DEVICES)}")
     pairs = open_dataset(config.data, "train")
     config = with_vocabulary(config, pairs)
-    legs = legs_of(stages.stages_of(config.train.strategy, config.model), pairs, config.train)
+    legs = schedules_of(stages.stages_of(config.train.strategy, config.model), pairs, config.train)
     model = outline(config.model)
     if model.llm is not None:
         decoder = model.caption_decoder
@@ -156,10 +156,10 @@ def plan_of(config: Config, device: str | None = None) -> Plan:
         if device is None
         else [_reckoned(o, DEVICES[device], config) for o, _ in costs]
     )
-    return Plan(
+    return RunEstimate(
         parts=count(model, tuple(leg.stage for leg in legs)),
         stages=tuple(
-            StagePlan(leg.stage.name, len(leg.items), leg.visits, leg.steps, operations, memory, spent)
+            StageEstimate(leg.stage.name, len(leg.items), leg.visits, leg.steps, operations, memory, spent)
             for leg, (operations, memory), spent in zip(legs, costs, seconds, strict=True)
         ),
         epochs=config.train.epochs,
@@ -179,13 +179,13 @@ def _word_tokenizer() -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=core, bos_token="?")
 
 
-def _steps(leg: Leg, pairs: Pairs, config: Config) -> list[Turn]:
+def _steps(leg: StageSchedule, pairs: Pairs, config: Config) -> list[TrainStep]:
     """The first steps of a stage as the first device takes them."""
-    share = Share(0, config.hardware.devices * config.hardware.nodes, config.train.accumulate)
+    share = DeviceShare(0, config.hardware.devices * config.hardware.nodes, config.train.accumulate)
     return list(islice(turns([leg], pairs, config.train, 0, 0, share), LOOKED_AT))
 
 
-def _cost(model: ChangeModel, steps: Sequence[Turn]) -> tuple[float, int]:
+def _cost(model: ChangeModel, steps: Sequence[TrainStep]) -> tuple[float, int]:
     """Mean operations of the steps of a stage, and the most memory one takes."""
     stage = steps[0].leg.stage
     stages.apply(stage, model)
@@ -207,7 +207,9 @@ def _reckoned(operations: float, device: Device, config: Config) -> float:
     return operations / (BUSY * peak)
 
 
-def _timed(config: Config, legs: Sequence[Leg], steps_of: Sequence[Sequence[Turn]]) -> list[float]:
+def _timed(
+    config: Config, legs: Sequence[StageSchedule], steps_of: Sequence[Sequence[TrainStep]]
+) -> list[float]:
     """Mean seconds of the steps of each stage here, on one device, the first left out."""
     alone = replace(config, hardware=HardwareConfig(accelerator=config.hardware.accelerator))
     fabric = fabric_of(config.train.precision, alone.hardware)
@@ -236,7 +238,7 @@ def _held(model: ChangeModel, trained: dict[str, nn.Parameter], config: Config) 
     return weights + per_trained * sum(parameter.numel() for parameter in trained.values())
 
 
-def _cached(legs: Sequence[Leg], pairs: Pairs, config: Config) -> int:
+def _cached(legs: Sequence[StageSchedule], pairs: Pairs, config: Config) -> int:
     if not config.train.cache_features:
         return 0
     height, width = pairs[legs[0].items[0]].before.shape[:2]

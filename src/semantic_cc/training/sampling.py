@@ -56,14 +56,14 @@ class Pairs(Protocol):
 
 
 @dataclass(frozen=True)
-class Visit:
+class SampleRef:
     """One visit to one item.
 
     Attributes:
         index: of the item in the dataset.
         epoch: from 0.
         position: in the stage of that epoch, from 0.
-        counted: False for a stand-in, see `Share`.
+        counted: False for a stand-in, see `DeviceShare`.
     """
 
     index: int
@@ -73,7 +73,7 @@ class Visit:
 
 
 @dataclass(frozen=True)
-class Sample:
+class DrawnSample:
     """A visited item, and the one instruction that was drawn (None: no captions).
 
     The pair has the sentences that were drawn and no others; augmentation may have rewritten them.
@@ -81,11 +81,11 @@ class Sample:
 
     pair: Pair
     instruction: str | None
-    visit: Visit
+    visit: SampleRef
 
 
 @dataclass(frozen=True)
-class Share:
+class DeviceShare:
     """What one device reads of a step: a part of its items, cut into pieces whose gradients add up.
 
     Every device takes as many pieces as the first, so that all of them pass through the model alike (a sharded
@@ -96,7 +96,7 @@ class Share:
     devices: int = 1
     pieces: int = 1
 
-    def of(self, batch: list[Visit]) -> list[list[Visit]]:
+    def of(self, batch: list[SampleRef]) -> list[list[SampleRef]]:
         """The pieces of a step of this device; those that are empty on all devices are left out."""
         shares = _cut(batch, self.devices)
         own, most = _cut(shares[self.rank], self.pieces), _cut(shares[0], self.pieces)
@@ -104,7 +104,7 @@ class Share:
         return [piece or stand_in for piece, first in zip(own, most, strict=True) if first]
 
 
-def _cut(visits: list[Visit], parts: int) -> list[list[Visit]]:
+def _cut(visits: list[SampleRef], parts: int) -> list[list[SampleRef]]:
     """`parts` runs of like length, the first ones longer by one where it does not come out even."""
     size, more = divmod(len(visits), parts)
     starts = [part * size + min(part, more) for part in range(parts + 1)]
@@ -112,7 +112,7 @@ def _cut(visits: list[Visit], parts: int) -> list[list[Visit]]:
 
 
 @dataclass(frozen=True)
-class Leg:
+class StageSchedule:
     """A stage with its dataset: what the loop runs once per epoch.
 
     Attributes:
@@ -138,7 +138,7 @@ class Leg:
         """Steps per epoch; the last batch may be smaller."""
         return -(-self.visits // self.batch)
 
-    def batches(self, seed: int, epoch: int) -> list[list[Visit]]:
+    def batches(self, seed: int, epoch: int) -> list[list[SampleRef]]:
         """The visits of one epoch: the first `visits` of a seeded permutation of the items, in batches.
 
         Sorted by length they stay random: what lies within `SORTED_TOGETHER` batches is sorted, and the batches
@@ -146,7 +146,7 @@ class Leg:
         """
         rng = np.random.default_rng([seed, _ORDER, epoch, self.number])
         order = self._order(rng)
-        visits = [Visit(int(index), epoch, position) for position, index in enumerate(order)]
+        visits = [SampleRef(int(index), epoch, position) for position, index in enumerate(order)]
         if self.lengths is None:
             return _in_runs(visits, self.batch)
         lengths = self.lengths
@@ -183,11 +183,11 @@ def _shares(
     return tuple(share for share in shares if share[1] > 0)
 
 
-def _in_runs(visits: list[Visit], size: int) -> list[list[Visit]]:
+def _in_runs(visits: list[SampleRef], size: int) -> list[list[SampleRef]]:
     return [visits[start : start + size] for start in range(0, len(visits), size)]
 
 
-def legs_of(stages: Sequence[Stage], pairs: Pairs, config: TrainConfig) -> tuple[Leg, ...]:
+def schedules_of(stages: Sequence[Stage], pairs: Pairs, config: TrainConfig) -> tuple[StageSchedule, ...]:
     """Each stage with its dataset, formed by what each item has; a stage of 0 items is left out.
 
     Raises:
@@ -220,7 +220,7 @@ def legs_of(stages: Sequence[Stage], pairs: Pairs, config: TrainConfig) -> tuple
         else:
             wanted_visits = len(items) if visits is None else min(len(items), visits)
         lengths = _lengths(items, pairs) if config.sort_by_length and stage.caption else None
-        legs.append(Leg(stage, number, items, wanted_visits, batch, lengths, shares))
+        legs.append(StageSchedule(stage, number, items, wanted_visits, batch, lengths, shares))
     if not legs:
         raise ConfigError("configuration: train.*_items leave no stage to run; give one of them items")
     return tuple(legs)
@@ -241,23 +241,23 @@ def _lengths(items: Sequence[int], pairs: Pairs) -> dict[int, float]:
     return {index: sum(len(text.split()) for text in texts) / len(texts) for index, texts in said.items()}
 
 
-class VisitedPairs(Dataset["Sample | SemanticCCError"]):
-    """The dataset as a stage sees it: index by a `Visit`, get the augmented item and what was drawn."""
+class DrawnSamples(Dataset["DrawnSample | SemanticCCError"]):
+    """The dataset as a stage sees it: index by a `SampleRef`, get the augmented item and what was drawn."""
 
-    def __init__(self, pairs: Pairs, leg: Leg, config: TrainConfig) -> None:
+    def __init__(self, pairs: Pairs, leg: StageSchedule, config: TrainConfig) -> None:
         self.pairs, self.leg, self.config = pairs, leg, config
 
-    def __getitem__(self, visit: Visit) -> Sample | SemanticCCError:
+    def __getitem__(self, visit: SampleRef) -> DrawnSample | SemanticCCError:
         try:
             return self._sample(visit)
         except SemanticCCError as error:
             return error  # raised by `samples`: a DataLoader would bury the one-line message in a traceback
 
-    def _sample(self, visit: Visit) -> Sample:
+    def _sample(self, visit: SampleRef) -> DrawnSample:
         pair, stage = self.pairs[visit.index], self.leg.stage
         rng = np.random.default_rng([self.config.seed, _VISIT, visit.epoch, self.leg.number, visit.position])
         if not stage.caption:
-            return Sample(augment_change(pair, rng) if self.config.augment else pair, None, visit)
+            return DrawnSample(augment_change(pair, rng) if self.config.augment else pair, None, visit)
         # Alone, so that the other sentences cannot hold back a move that these can follow.
         drawn = rng.permutation(len(pair.sentences))[: self.config.sentences]
         pair = replace(pair, sentences=tuple(pair.sentences[i] for i in drawn))
@@ -266,12 +266,18 @@ class VisitedPairs(Dataset["Sample | SemanticCCError"]):
             pair = replace(pair, label=None)
         if self.config.augment:
             pair = augment_caption(pair, rng)
-        return Sample(pair, instruction, visit)
+        return DrawnSample(pair, instruction, visit)
 
 
 def samples(
-    pairs: Pairs, leg: Leg, config: TrainConfig, epoch: int, first: int, workers: int, share: Share
-) -> Iterator[list[list[Sample]]]:
+    pairs: Pairs,
+    leg: StageSchedule,
+    config: TrainConfig,
+    epoch: int,
+    first: int,
+    workers: int,
+    share: DeviceShare,
+) -> Iterator[list[list[DrawnSample]]]:
     """The steps of one epoch's stage from step `first` on, each in the pieces of `share`.
 
     Args:
@@ -285,8 +291,8 @@ def samples(
         DataError: if an item cannot be read.
     """
     steps = [share.of(batch) for batch in leg.batches(config.seed, epoch)[first:]]
-    loader: DataLoader[Sample | SemanticCCError] = DataLoader(
-        VisitedPairs(pairs, leg, config),
+    loader: DataLoader[DrawnSample | SemanticCCError] = DataLoader(
+        DrawnSamples(pairs, leg, config),
         batch_sampler=[piece for step in steps for piece in step],
         num_workers=workers,
         worker_init_fn=end_with_parent,
@@ -300,7 +306,7 @@ def samples(
         yield [next(pieces) for _ in step]
 
 
-def _readable(piece: list[Sample | SemanticCCError]) -> list[Sample]:
+def _readable(piece: list[DrawnSample | SemanticCCError]) -> list[DrawnSample]:
     samples = []
     for sample in piece:
         if isinstance(sample, SemanticCCError):

@@ -141,9 +141,9 @@ TOGETHER = Stage(
     (encoder, neck_of_change, neck_of_caption, change_decoder, caption_decoder),
 )
 ALONE = Stage("caption", "caption", False, True, (encoder, caption_decoder))
-SHARPEN = Stage("sharpen", "change", True, False, (change_decoder,))
-ALIGN = Stage("align", "caption", False, False, (caption_path,))
-READ = Stage("read", "caption", False, True, (llm_lora,))
+MASK_DECODER = Stage("sharpen", "change", True, False, (change_decoder,))
+QFORMER = Stage("align", "caption", False, False, (caption_path,))
+LLM_LORA = Stage("read", "caption", False, True, (llm_lora,))
 COMPARED_CAPTION = Stage("caption", "caption", False, True, (encoder, compared_method))
 COMPARED_CHANGE = Stage("change", "change", True, False, (encoder, compared_method))
 

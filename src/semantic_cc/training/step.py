@@ -18,7 +18,7 @@ from semantic_cc.errors import DataError, SemanticCCError, TrainingError
 from semantic_cc.losses import caption_loss, change_loss, dice_loss, flag_loss
 from semantic_cc.training.devices import add_gradients, distributed_sum, raise_together
 from semantic_cc.training.optim import Updater
-from semantic_cc.training.sampling import Leg, Sample
+from semantic_cc.training.sampling import DrawnSample, StageSchedule
 from semantic_cc.training.stages import Stage
 from semantic_cc.training.step_profile import Clock
 
@@ -32,26 +32,26 @@ PARTS: tuple[Literal["change", "caption", "flag", "dice"], ...] = ("change", "ca
 
 
 @dataclass(frozen=True)
-class Turn:
+class TrainStep:
     """One step to take.
 
     Attributes:
         step: its number over all stages and epochs, from 0.
         epoch: from 0.
         leg: the stage with its dataset.
-        pieces: this device's items with what was drawn for them, see `sampling.Share`.
+        pieces: this device's items with what was drawn for them, see `sampling.DeviceShare`.
         ends_epoch: whether it is the epoch's last.
     """
 
     step: int
     epoch: int
-    leg: Leg
-    pieces: list[list[Sample]]
+    leg: StageSchedule
+    pieces: list[list[DrawnSample]]
     ends_epoch: bool
 
 
 @dataclass(frozen=True)
-class Piece:
+class MicroBatch:
     """What goes through the model at once.
 
     Attributes:
@@ -61,7 +61,7 @@ class Piece:
         counts: (4,) float64, what the means of `PARTS` are taken over: items, tokens, items, items.
     """
 
-    samples: list[Sample]
+    samples: list[DrawnSample]
     batch: Batch
     told: list[tuple[str, ...]] | None
     counts: Tensor
@@ -83,7 +83,7 @@ class Stepper:
     ) -> None:
         self.fabric, self.model, self.updater, self.config, self.clock = fabric, model, updater, config, clock
 
-    def take(self, turn: Turn, cache: FeatureCache | None = None) -> dict[str, float]:
+    def take(self, turn: TrainStep, cache: FeatureCache | None = None) -> dict[str, float]:
         """One step; the losses as numbers, their weighted sum first, and the gradient's norm where it is clipped.
 
         Args:
@@ -129,8 +129,8 @@ class Stepper:
         self.updater.update(turn.step)
         return shown if norm is None else shown | {"norm": norm}
 
-    def _prepared(self, turn: Turn) -> list[Piece]:
-        pieces: list[Piece] = []
+    def _prepared(self, turn: TrainStep) -> list[MicroBatch]:
+        pieces: list[MicroBatch] = []
         error: SemanticCCError | None = None
         try:
             pieces = list(pieces_of(self.model, turn, self.fabric.device))
@@ -139,14 +139,14 @@ class Stepper:
         raise_together(self.fabric, error)
         return pieces
 
-    def _weights(self, turn: Turn) -> Tensor:
+    def _weights(self, turn: TrainStep) -> Tensor:
         """L_cd alone; L_cc; or L_cc + lambda L_cd (eq. 9); the flag's loss beside L_cc. As `PARTS`."""
         change = self.config.change_weight if turn.leg.stage.caption else 1.0
         weights = [change, 1.0, self.config.flag_weight, change * self.config.dice_weight]
         return torch.tensor(weights, dtype=torch.float64, device=self.fabric.device)
 
 
-def pieces_of(model: ChangeModel, turn: Turn, device: torch.device) -> Iterator[Piece]:
+def pieces_of(model: ChangeModel, turn: TrainStep, device: torch.device) -> Iterator[MicroBatch]:
     """The pieces of a step on `device`.
 
     Raises:
@@ -172,10 +172,10 @@ def pieces_of(model: ChangeModel, turn: Turn, device: torch.device) -> Iterator[
         masked = len(samples) if stage.change else 0
         counts = torch.tensor([masked, tokens, flags, masked], dtype=torch.float64)
         counted = float(samples[0].visit.counted)  # a stand-in is alone in its piece
-        yield Piece(samples, batch, told, (counts * counted).to(device))
+        yield MicroBatch(samples, batch, told, (counts * counted).to(device))
 
 
-def _told(model: ChangeModel, sample: Sample) -> tuple[str, ...]:
+def _told(model: ChangeModel, sample: DrawnSample) -> tuple[str, ...]:
     """The sentences that are learned from a pair.
 
     With a flag head none from unchanged pairs: `predict` answers them without the LLM.
@@ -186,7 +186,7 @@ def _told(model: ChangeModel, sample: Sample) -> tuple[str, ...]:
 def losses_of(
     model: ChangeModel,
     stage: Stage,
-    piece: Piece,
+    piece: MicroBatch,
     told: list[tuple[str, ...]] | None,
     features: Features | None,
     dice: bool = False,
@@ -221,7 +221,7 @@ def losses_of(
     return parts
 
 
-def _with_stand_in(piece: Piece) -> list[tuple[str, ...]] | None:
+def _with_stand_in(piece: MicroBatch) -> list[tuple[str, ...]] | None:
     """What the LLM reads where it reads something on any device: a sharded layer needs all of them to come."""
     if piece.told is None or any(piece.told):
         return piece.told
@@ -233,7 +233,7 @@ def _key(*numbers: int) -> int:
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
 
 
-def _require_finite(what: str, values: dict[str, float], turn: Turn, pieces: list[Piece]) -> None:
+def _require_finite(what: str, values: dict[str, float], turn: TrainStep, pieces: list[MicroBatch]) -> None:
     if not all(math.isfinite(value) for value in values.values()):
         shown = ", ".join(f"{name} {value}" for name, value in values.items())
         names = ", ".join(name for piece in pieces for name in piece.batch.names)

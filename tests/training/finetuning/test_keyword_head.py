@@ -15,7 +15,7 @@ from semantic_cc.errors import ConfigError
 from semantic_cc.training.devices import fabric_of
 from semantic_cc.training.finetuning.keyword_head import LOOKS, answers, guide, looks
 from semantic_cc.training.pretraining.qformer import uses
-from semantic_cc.training.pretraining.symmetric_views import TurnedPairs, turn_tokens
+from semantic_cc.training.pretraining.symmetric_views import SymmetricPairs, turn_tokens
 from semantic_cc.training.pretraining.token_cache import encode
 
 WORDS = ("a", "the")
@@ -47,7 +47,7 @@ def test_looks_are_turned_with_their_sentences_and_masks(world_folder: Path, sta
     fabric = fabric_of("float32")
     tokens, grids = answers(model, ChangeDataset(items), fabric)
     assert torch.equal(tokens, encode(model, ChangeDataset(items), fabric))
-    seen = TurnedPairs(tokens, [item.sentences for item in items], 0)
+    seen = SymmetricPairs(tokens, [item.sentences for item in items], 0)
     visual, present, drawings = looks(model, seen, grids, fabric)
     assert visual.shape[:2] == (LOOKS * len(items), model.config.qformer.queries)
     plain = uses(

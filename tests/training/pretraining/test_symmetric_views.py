@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from semantic_cc.data.augment.symmetry import SYMMETRIES
-from semantic_cc.training.pretraining.symmetric_views import TurnedPairs, turn_tokens
+from semantic_cc.training.pretraining.symmetric_views import SymmetricPairs, turn_tokens
 
 CORNERS = {
     (0, 0): "a house is built in the top left corner",
@@ -25,7 +25,7 @@ def test_tokens_move_as_pictures_do(symmetry) -> None:
 def test_the_sentence_tells_where_the_token_went() -> None:
     tokens = torch.zeros(1, 2, 4, 4, 1)
     tokens[0, :, 0, 0] = 1  # top left
-    pairs = TurnedPairs(tokens, [(CORNERS[0, 0],)], seed=0)
+    pairs = SymmetricPairs(tokens, [(CORNERS[0, 0],)], seed=0)
     seen = set()
     for _ in range(100):
         moved, row, number = pairs[0]
@@ -37,12 +37,12 @@ def test_the_sentence_tells_where_the_token_went() -> None:
 
 def test_a_sentence_that_cannot_be_rewritten_keeps_its_pair_as_it_is() -> None:
     said = ("a house is built to the left of the road in the north", "a house is built")
-    pairs = TurnedPairs(torch.rand(1, 2, 4, 4, 1), [said], seed=0)
+    pairs = SymmetricPairs(torch.rand(1, 2, 4, 4, 1), [said], seed=0)
     assert {pairs[0][2] for _ in range(20)} == {0}
     assert torch.equal(pairs[0][0], pairs.tokens[0])
 
 
 def test_a_grid_that_is_no_square_keeps_its_shape() -> None:
-    pairs = TurnedPairs(torch.rand(1, 2, 3, 5, 1), [("a road is built",)], seed=0)
+    pairs = SymmetricPairs(torch.rand(1, 2, 3, 5, 1), [("a road is built",)], seed=0)
     assert {tuple(pairs[0][0].shape) for _ in range(50)} == {(2, 3, 5, 1)}
     assert {pairs[0][2] for _ in range(50)} == {0, 1, 2, 3}

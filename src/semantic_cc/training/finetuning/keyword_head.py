@@ -25,7 +25,7 @@ from semantic_cc.model.keyword_head import WordHead, mask_grid
 from semantic_cc.training.devices import fabric_of
 from semantic_cc.training.pretraining.optimisation_loop import minimise
 from semantic_cc.training.pretraining.qformer import uses
-from semantic_cc.training.pretraining.symmetric_views import TurnedPairs, turn_tokens
+from semantic_cc.training.pretraining.symmetric_views import SymmetricPairs, turn_tokens
 from semantic_cc.training.pretraining.token_cache import (
     AT_ONCE,
     by_pair,
@@ -84,7 +84,7 @@ def guide(
     torch.manual_seed(seed)
     loaded = cast("SemanticCCModel", loaded).to(fabric.device)
     tokens, grids = answers(loaded, ChangeDataset([replace(item, label=None) for item in items]), fabric)
-    seen = TurnedPairs(tokens, [item.sentences for item in items], seed)
+    seen = SymmetricPairs(tokens, [item.sentences for item in items], seed)
     visual, present, *drawings = looks(loaded, seen, grids, fabric)
     size = SIZE / visual.float().norm(dim=-1).mean().item()
     head = WordHead(visual.shape[-1], len(info.config.evidence), info.config.mask_classes).to(fabric.device)
@@ -128,7 +128,7 @@ def answers(model: SemanticCCModel, pairs: ChangeDataset, fabric: Fabric) -> tup
 
 @torch.no_grad()
 def looks(
-    model: SemanticCCModel, seen: TurnedPairs, grids: Tensor | None, fabric: Fabric
+    model: SemanticCCModel, seen: SymmetricPairs, grids: Tensor | None, fabric: Fabric
 ) -> tuple[Tensor, ...]:
     """Each of n pairs under `LOOKS` symmetries.
 

@@ -81,7 +81,7 @@ def sharpen(
     torch.manual_seed(seed)
     loaded = cast("SemanticCCModel", loaded).to(fabric.device)
     seen = SeenPairs(held(loaded, ChangeDataset(items), fabric), seed)
-    stages.apply(stages.SHARPEN, loaded)
+    stages.apply(stages.MASK_DECODER, loaded)
     decoder = loaded.change_decoder
     assert decoder is not None  # the change task is on
     parameters = {name: value for name, value in loaded.named_parameters() if value.requires_grad}

@@ -17,7 +17,7 @@ from semantic_cc.data.augment.place_words import named_places
 from semantic_cc.losses import caption_loss
 from semantic_cc.training import stages
 from semantic_cc.training.pretraining.optimisation_loop import minimise
-from semantic_cc.training.pretraining.symmetric_views import TurnedPairs
+from semantic_cc.training.pretraining.symmetric_views import SymmetricPairs
 from semantic_cc.training.pretraining.token_cache import instructions_for, visual_tokens
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ LR = 2e-3
 
 def read(
     model: SemanticCCModel,
-    pairs: TurnedPairs,
+    pairs: SymmetricPairs,
     rows: Sequence[int],
     places: int,
     epochs: int,
@@ -57,7 +57,7 @@ def read(
         TrainingError: the LLM has no LoRA, or the loss is no longer finite.
     """
     decoder, rng = model.caption_decoder, random.Random(config.train.seed)
-    stages.apply(stages.READ, model)
+    stages.apply(stages.LLM_LORA, model)
     parameters = {name: value for name, value in model.named_parameters() if value.requires_grad}
 
     def loss_of(given: tuple[Tensor, ...]) -> Tensor:

@@ -33,7 +33,7 @@ from semantic_cc.training.initialisation import refuse_untrained_foundations, re
 from semantic_cc.training.pretraining.embedding_alignment import translate
 from semantic_cc.training.pretraining.llm import read
 from semantic_cc.training.pretraining.optimisation_loop import minimise
-from semantic_cc.training.pretraining.symmetric_views import TurnedPairs
+from semantic_cc.training.pretraining.symmetric_views import SymmetricPairs
 from semantic_cc.training.pretraining.token_cache import (
     all_visual_tokens,
     drawn,
@@ -109,9 +109,11 @@ def align(
     fabric = fabric_of(config.train.precision)
     torch.manual_seed(config.train.seed)
     model = cast("SemanticCCModel", starting_model(config)).to(fabric.device)
-    seen = TurnedPairs(encode(model, dataset, fabric), [item.sentences for item in told], config.train.seed)
+    seen = SymmetricPairs(
+        encode(model, dataset, fabric), [item.sentences for item in told], config.train.seed
+    )
     decoder = model.caption_decoder
-    stages.apply(stages.ALIGN, model)
+    stages.apply(stages.QFORMER, model)
     parameters = {name: value for name, value in model.named_parameters() if value.requires_grad}
     head = WordHead(decoder.llm_width, len(known)).to(fabric.device)
     parameters |= {f"head.{name}": value for name, value in head.named_parameters()}

@@ -15,7 +15,7 @@ from semantic_cc.data.augment.transforms import turn_sentences
 Sentences = tuple[str, ...]
 
 
-class TurnedPairs(Dataset[tuple[Tensor, int, int]]):
+class SymmetricPairs(Dataset[tuple[Tensor, int, int]]):
     """Cached tokens, each time under another symmetry of the square.
 
     A turned grid of tokens is not quite what the encoder makes of the turned images, but it shows the Q-Former the
