@@ -47,7 +47,7 @@ def takes_config(words: list[str]) -> bool:
 
 
 def check_call(words: list[str]) -> None:
-    """Parses a whole call as `main` does; nothing runs. One that is cut short (...) or has [choices] is looked through."""
+    """Parses a whole call as `main` does; nothing runs. One cut short (...) or with [choices] is looked through."""
     if any(word == "..." or word.startswith("[") for word in words):
         check_mention(words)
         return
