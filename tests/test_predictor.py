@@ -10,9 +10,9 @@ from PIL import Image
 from torch import nn
 
 from semantic_cc import SemanticCC
+from semantic_cc.decisions import class_mask
 from semantic_cc.errors import CheckpointError, ImageError, InputError, SemanticCCError
 from semantic_cc.model.semantic_cc import Prediction
-from semantic_cc.predictor import class_mask
 from semantic_cc.types import BUILDING, NONE, ROAD, ChangeDescription
 
 INFO = SimpleNamespace(name="fake", digest="d1", notes=())

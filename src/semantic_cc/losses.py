@@ -9,11 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-BUILDING_CLASS = 2
-"""Class index of a changed building (0 none, 1 road; 3 in a label: one of these two, it is not said which)."""
-
-UNKNOWN_CLASS = 4
-"""Class index in a label of a pixel of which nothing is known."""
+from semantic_cc.types import BUILDING_CLASS, UNKNOWN_CLASS
 
 
 def dice_loss(logits: Tensor, label: Tensor) -> Tensor:

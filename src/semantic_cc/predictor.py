@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from semantic_cc.decisions import class_mask
 from semantic_cc.errors import InputError, SemanticCCError
 from semantic_cc.images import ImageSource, read_pair
-from semantic_cc.types import BUILDING, LABEL_VALUES, NONE, ROAD, ChangeDescription, ChangeMaps
+from semantic_cc.types import BUILDING, ROAD, ChangeDescription, ChangeMaps
 
 if TYPE_CHECKING:
     import torch
@@ -239,21 +240,6 @@ class SemanticCC:
 
     def _model(self) -> dict[str, Any]:
         return {"name": self.info.name, "digest": self.info.digest}
-
-
-def class_mask(probabilities: np.ndarray) -> np.ndarray:
-    """Class probabilities -> mask.
-
-    Args:
-        probabilities: ``(2, H, W)`` none and building (changed from 0.5 on), or ``(3, H, W)`` none, road, building
-            (the most probable).
-
-    Returns:
-        ``(H, W)`` uint8 of `LABEL_VALUES`.
-    """
-    if len(probabilities) == 2:
-        return np.where(probabilities[1] >= 0.5, BUILDING, NONE).astype(np.uint8)
-    return np.take(np.array(LABEL_VALUES, np.uint8), probabilities.argmax(axis=0))
 
 
 def _description(

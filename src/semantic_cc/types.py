@@ -15,16 +15,27 @@ NONE, ROAD, BUILDING = 0, 128, 255
 """Label values of LEVIR-MCI: no change, changed road, changed building."""
 
 LABEL_VALUES = (NONE, ROAD, BUILDING)
-"""Class index -> label value; a binary mask uses `NONE` and `BUILDING` alone."""
+"""Class index -> label value. A prediction holds these values; a binary mask holds `NONE` and `BUILDING`."""
 
 NOT_BUILDING = 64
-"""Label value of our own, in a dataset's mask alone: no changed building, and nothing is said about roads."""
+"""Value of a dataset's mask: no changed building here; whether a road changed is not labelled."""
 
 UNKNOWN = 32
-"""Label value of our own, in a dataset's mask alone: nothing is known here, so nothing is learned or scored."""
+"""Value of a dataset's mask: not labelled, so it enters no loss and no score."""
 
 MASK_VALUES = (*LABEL_VALUES, NOT_BUILDING, UNKNOWN)
-"""Class index -> value in a dataset's mask; a prediction has `LABEL_VALUES` alone."""
+"""Class index -> value of a dataset's mask."""
+
+BUILDING_CLASS = MASK_VALUES.index(BUILDING)
+NOT_BUILDING_CLASS = MASK_VALUES.index(NOT_BUILDING)
+UNKNOWN_CLASS = MASK_VALUES.index(UNKNOWN)
+"""Class indices of these values."""
+
+LEFT_OUT = -1
+"""Class index, in a mask that is scored, of true pixels that are not labelled."""
+
+LABELLED_CLASSES = (("building",), ("road", "building"))
+"""The classes that a dataset's masks may label, by name."""
 
 COVERS = ("ground", "road", "building", "tree", "parking lot", "pool")
 """Land covers by index, as a land-cover map of one date has them."""

@@ -14,14 +14,14 @@ def test_bad_images_are_told_by_file(tmp_path):
     data = open_dataset(write.write_levir_mci(tmp_path), "train")
     folder = tmp_path / "images/train"
     label = np.asarray(Image.open(folder / "label/train_a.png"))
-    write.save(np.where(label == 0, 7, label).astype(np.uint8), folder / "label/train_a.png")
-    with pytest.raises(DataError, match=r"label/train_a\.png: label values must be \(0, 128, 255\)"):
+    write.save(np.where(label == 0, 77, label).astype(np.uint8), folder / "label/train_a.png")
+    with pytest.raises(DataError, match=r"label/train_a\.png: label value 77 is none of"):
         data[0]
     write.save(label[:16], folder / "label/train_a.png")
     with pytest.raises(DataError, match=r"label/train_a\.png: its size differs"):
         data[0]
     write.save(np.dstack([label, label, 255 - label]), folder / "label/train_b.png")
-    with pytest.raises(DataError, match=r"label/train_b\.png: label values .* in one channel"):
+    with pytest.raises(DataError, match=r"label/train_b\.png: a label must have one channel"):
         data[1]
     Image.new("RGB", (32, 16)).save(folder / "B/train_b.png")
     with pytest.raises(DataError, match=r"B/train_b\.png: sizes differ \(32x32 and 32x16\)"):

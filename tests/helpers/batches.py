@@ -17,7 +17,7 @@ from scenes import PixelModel, landscape, write_raster
 from semantic_cc.batch.batch_run import run_batch
 from semantic_cc.batch.manifest import read_manifest
 from semantic_cc.batch.pair_worker import Settings
-from semantic_cc.predictor import class_mask
+from semantic_cc.decisions import class_mask
 from semantic_cc.scene.tiling import Tiling
 from semantic_cc.types import BUILDING, ROAD, ChangeDescription
 

@@ -7,7 +7,7 @@ import torch
 
 from semantic_cc.errors import DataError
 from semantic_cc.metrics import ChangeMetric
-from semantic_cc.metrics.change import LEFT_OUT
+from semantic_cc.types import LEFT_OUT
 
 
 def scores(prediction, truth):

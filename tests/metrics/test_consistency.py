@@ -7,7 +7,7 @@ import pytest
 
 from semantic_cc.data.augment.place_words import move_places, named_places
 from semantic_cc.data.augment.symmetry import Symmetry
-from semantic_cc.metrics.caption_parser import read_claims
+from semantic_cc.data.caption_parser import read_claims
 from semantic_cc.metrics.consistency import KINDS, ConsistencyMetric, check_sentence
 from semantic_cc.sentences import says_change
 from semantic_cc.synth.procedural import draw_label, plan_pair

@@ -15,9 +15,9 @@ from rio_cogeo import cog_validate
 from scenes import PLACE, UTM, PixelModel, landscape, noise, write_raster
 
 from semantic_cc import __version__
+from semantic_cc.decisions import class_mask
 from semantic_cc.errors import ImageError, InputError, SemanticCCError
 from semantic_cc.figures.colours import CLASS_COLOURS
-from semantic_cc.predictor import class_mask
 from semantic_cc.scene.change_map import FILES, SceneOptions, device_batch, map_changes, open_scene
 from semantic_cc.scene.input_checks import Inspection
 from semantic_cc.scene.scan_state import MASK_UNKNOWN, PROBABILITY_STEPS, PROBABILITY_UNKNOWN

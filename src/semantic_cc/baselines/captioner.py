@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from semantic_cc.baselines.word_decoder import WordDecoder
+from semantic_cc.decisions import is_changed
 from semantic_cc.errors import InputError
 from semantic_cc.model.base import ChangeModel, MaskPrediction, ModelOutput, Prediction, difference_map
 from semantic_cc.model.encoder import Features
@@ -59,7 +60,7 @@ class Captioner(ChangeModel):
         return Prediction(
             class_probabilities=None,
             change_probability=flag,
-            changed=[says_change(text) for text in sentence] if flag is None else (flag >= 0.5).tolist(),
+            changed=[says_change(text) for text in sentence] if flag is None else is_changed(flag).tolist(),
             sentences=[{} for _ in sentence],
             sentence=sentence,
             heatmap=self._heatmap(tokens, before),

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from semantic_cc.baselines.change_networks import ChangeNetwork, OnSharedEncoder
 from semantic_cc.config import ModelConfig
+from semantic_cc.decisions import class_indices
 from semantic_cc.errors import InputError
 from semantic_cc.model.base import ChangeModel, MaskPrediction, ModelOutput, Prediction, class_probabilities
 from semantic_cc.model.encoder import BitemporalEncoder, Features
@@ -48,7 +49,7 @@ class MaskModel(ChangeModel):
         return Prediction(
             class_probabilities=planes,
             change_probability=None,
-            changed=(planes.argmax(dim=1) > 0).flatten(1).any(dim=1).tolist(),
+            changed=(class_indices(planes) > 0).flatten(1).any(dim=1).tolist(),
             sentences=[{} for _ in planes],
             sentence=["" for _ in planes],
             heatmap=1 - planes[:, 0],

@@ -32,6 +32,7 @@ from transformers import PreTrainedModel
 from semantic_cc.baselines.captioner import Captioner
 from semantic_cc.baselines.captioning_blocks import Entrance
 from semantic_cc.config import ModelConfig
+from semantic_cc.decisions import is_changed
 from semantic_cc.foundation import LanguageModel
 from semantic_cc.model.base import MaskPrediction, ModelOutput
 from semantic_cc.model.encoder import BitemporalEncoder
@@ -149,7 +150,7 @@ class PromptCC(Captioner):
         """The classifier's probabilities, and the sentences under the prompts that these choose."""
         logits, visual = self.neck(tokens)
         flag, decoder = torch.sigmoid(logits.float()), self.caption_decoder
-        prompts = decoder.prompts(visual, (flag >= 0.5).tolist())
+        prompts = decoder.prompts(visual, is_changed(flag).tolist())
         return flag, write_sentences(decoder.llm, decoder.prompter, prompts, decoder.max_new_tokens)
 
     @torch.no_grad()

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from semantic_cc.data.labels import label_classes
 from semantic_cc.errors import DataError
-from semantic_cc.types import LABEL_VALUES, MASK_VALUES, Pair
+from semantic_cc.types import Pair
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,9 @@ def collate(pairs: Sequence[Pair]) -> Batch:
     if 0 < masks < len(pairs):
         raise DataError(f"only {masks} of {len(pairs)} pairs of a batch have masks; leave the masks out")
     if masks:
-        label = torch.from_numpy(np.stack([label_to_classes(pair) for pair in pairs]))  # (b, H, W)
+        label = torch.from_numpy(
+            np.stack([label_classes(pair.label, pair.name) for pair in pairs if pair.label is not None])
+        )  # (b, H, W)
     if all(pair.changed is not None for pair in pairs):
         changed = torch.tensor([float(bool(pair.changed)) for pair in pairs])
     return Batch(
@@ -73,33 +76,6 @@ def collate(pairs: Sequence[Pair]) -> Batch:
         changed=changed,
         names=[pair.name for pair in pairs],
     )
-
-
-def label_to_classes(pair: Pair) -> np.ndarray:
-    """The pair's mask as class indices.
-
-    Returns:
-        ``(H, W)`` int64 positions in `MASK_VALUES`.
-
-    Raises:
-        DataError: the pair has no mask, or one with other values.
-    """
-    if pair.label is None:
-        raise DataError(f"{pair.name}: has no mask")
-    classes: np.ndarray = _CLASS_OF_VALUE[pair.label]
-    if classes.min() < 0:
-        values = sorted(set(np.unique(pair.label).tolist()) - {*MASK_VALUES})
-        raise DataError(f"{pair.name}: mask values {values} are none of {LABEL_VALUES}; relabel the mask")
-    return classes
-
-
-def _class_table() -> np.ndarray:
-    table = np.full(256, -1, dtype=np.int64)
-    table[list(MASK_VALUES)] = range(len(MASK_VALUES))
-    return table
-
-
-_CLASS_OF_VALUE = _class_table()
 
 
 def _to_tensor(images: list[np.ndarray]) -> Tensor:

@@ -11,13 +11,14 @@ import numpy as np
 from PIL import Image
 
 from semantic_cc.data.items import ChangeDataset
+from semantic_cc.data.labels import write_classes
 from semantic_cc.data.layouts.caption_files import levir_entry
 from semantic_cc.data.layouts.pair_folder import stem_of
 from semantic_cc.data.open_dataset import index
 from semantic_cc.data.progress_callback import Progress, counter
 from semantic_cc.errors import DataError
 from semantic_cc.files import new_folder
-from semantic_cc.types import BUILDING, NONE, ROAD, SPLITS, UNKNOWN
+from semantic_cc.types import BUILDING, LABELLED_CLASSES, NONE, NOT_BUILDING, ROAD, SPLITS, UNKNOWN
 
 Target = Literal["levir-mci", "list"]
 Advance = Callable[[], None]
@@ -27,9 +28,9 @@ Splits = Mapping[str, ChangeDataset]
 def convert(source: str | Path, out: str | Path, to: Target, progress: Progress | None = None) -> list[str]:
     """Writes all splits of `source` to the new or empty folder `out`; nothing half-written stays.
 
-    ``levir-mci`` keeps everything: items without a mask say so in the caption file, and where roads are not
-    labelled the masks have `NOT_BUILDING` (64) for 0, and `UNKNOWN` (32) stays. ``list``
-    takes the items with a mask, building (255) against all else (0), without sentences.
+    ``levir-mci`` keeps everything: items without a mask say so in the caption file, and ``dataset.json`` names the
+    classes that are labelled. Where only a part of the masks labels roads, the others hold `NOT_BUILDING` (64) for 0.
+    `UNKNOWN` (32) stays. ``list`` takes the items with a mask, building (255) against all else (0), without sentences.
 
     Args:
         source: a folder in any layout, or a file that `semantic-cc data match` wrote.
@@ -55,11 +56,16 @@ def convert(source: str | Path, out: str | Path, to: Target, progress: Progress 
 def _write_levir_mci(out: Path, splits: Splits, advance: Advance) -> list[str]:
     entries: list[dict[str, Any]] = []
     sentences = 0
+    roads = any("road" in item.classes for dataset in splits.values() for item in dataset.items if item.label)
+    write_classes(out, LABELLED_CLASSES[roads])
     for split, dataset in splits.items():
         for number, item in enumerate(dataset.items):
             name = f"{stem_of(item.name)}.png"
             pair = dataset[number]
-            _save(out / "images" / split, name, {"A": pair.before, "B": pair.after, "label": pair.label})
+            label = pair.label
+            if label is not None and not roads:  # `NOT_BUILDING` would be a mark of three classes
+                label = np.where(label == NOT_BUILDING, np.uint8(NONE), label)
+            _save(out / "images" / split, name, {"A": pair.before, "B": pair.after, "label": label})
             entry = levir_entry(len(entries), sentences, name, split, item.sentences, item.changed)
             if item.label is None and any(dataset.labelled):
                 entry["label"] = 0

@@ -13,9 +13,10 @@ import numpy as np
 from PIL import Image
 from torch.utils.data import Dataset, Subset
 
+from semantic_cc.data.labels import read_label
 from semantic_cc.errors import DataError, ImageError
-from semantic_cc.images import read_image, read_pair
-from semantic_cc.types import LABEL_VALUES, MASK_VALUES, NONE, NOT_BUILDING, ROAD, Pair
+from semantic_cc.images import read_pair
+from semantic_cc.types import LABELLED_CLASSES, Pair
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +29,7 @@ class Item:
         label: path of the mask, or None where there is none.
         sentences: reference sentences without full stop.
         changed: the dataset's change flag, or None where it is not known.
-        roads: the mask tells changed roads from no change. Where it does not and no pixel is `ROAD`, its
-            zeros are read as `NOT_BUILDING`: they say nothing about roads.
+        classes: what the masks of its dataset label, one of `LABELLED_CLASSES`.
         source: place of its dataset among those that were joined, from 0.
         box: the part of the images and of the mask that is this item, as PIL's (left, upper, right, lower)
             in pixels, or None for the whole.
@@ -41,7 +41,7 @@ class Item:
     label: str | None = None
     sentences: tuple[str, ...] = ()
     changed: bool | None = None
-    roads: bool = False
+    classes: tuple[str, ...] = LABELLED_CLASSES[0]
     source: int = 0
     box: tuple[int, int, int, int] | None = None
 
@@ -54,7 +54,7 @@ class ChangeDataset(Dataset[Pair]):
 
     Raises:
         DataError: a name occurs twice; and from an item: unreadable images, sizes that differ, a label value
-            that is none of `MASK_VALUES`.
+            that `read_label` refuses.
     """
 
     def __init__(self, items: Sequence[Item]) -> None:
@@ -72,7 +72,7 @@ class ChangeDataset(Dataset[Pair]):
         """Reads one pair: images ``(H, W, 3)`` uint8, label ``(H, W)`` uint8 or None."""
         item = self.items[index]
         read = _read if item.box is None else _read_scene
-        before, after, label = read(item.before, item.after, item.label, item.roads)
+        before, after, label = read(item.before, item.after, item.label, item.classes)
         if item.box is not None:
             before, after = _cut(before, item.box), _cut(after, item.box)
             label = None if label is None else _cut(label, item.box)
@@ -97,6 +97,12 @@ class ChangeDataset(Dataset[Pair]):
     def sources(self) -> list[int]:
         """The place of each item's dataset among those that were joined, from 0, in order."""
         return [item.source for item in self.items]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes that the masks of every dataset in it label; those that one leaves out are left out here."""
+        labelled = {item.classes for item in self.items if item.label is not None}
+        return min(labelled, key=len, default=())
 
     @property
     def flags(self) -> dict[str, bool]:
@@ -142,48 +148,27 @@ def item_size(item: Item) -> tuple[int, int]:
 
 
 def item_label(item: Item) -> np.ndarray | None:
-    """The item's mask alone, as `read_label`; None where it has none.
+    """The item's mask, as `read_label` gives it; None where it has none.
 
     Raises:
         DataError: as `read_label`.
     """
     if item.label is None:
         return None
-    return (
-        read_label(item.label, item.roads)
-        if item.box is None
-        else _cut(_read_scene_label(item.label, item.roads), item.box)
-    )
-
-
-def read_label(path: str, roads: bool) -> np.ndarray:
-    """A mask, ``(H, W)`` uint8 of `MASK_VALUES`; `roads` as in `Item`.
-
-    Raises:
-        DataError: unreadable, several channels that differ, or other values.
-    """
-    try:
-        rgb, _ = read_image(path)
-    except ImageError as error:
-        raise DataError(str(error)) from error
-    label = np.ascontiguousarray(rgb[..., 0])
-    values = set(np.flatnonzero(np.bincount(label.ravel(), minlength=256)).tolist())
-    if (rgb != label[..., None]).any() or not values <= set(MASK_VALUES):
-        raise DataError(f"{path}: label values must be {LABEL_VALUES} in one channel; relabel it")
-    if not roads and ROAD not in values:
-        label[label == NONE] = NOT_BUILDING
-    return label
+    if item.box is None:
+        return read_label(item.label, item.classes)
+    return _cut(_read_scene_label(item.label, item.classes), item.box)
 
 
 _Arrays = tuple[np.ndarray, np.ndarray, np.ndarray | None]
 
 
-def _read(before_path: str, after_path: str, label_path: str | None, roads: bool) -> _Arrays:
+def _read(before_path: str, after_path: str, label_path: str | None, classes: tuple[str, ...]) -> _Arrays:
     try:
         before, after, _ = read_pair(before_path, after_path)
     except ImageError as error:
         raise DataError(str(error)) from error
-    label = None if label_path is None else read_label(label_path, roads)
+    label = None if label_path is None else read_label(label_path, classes)
     if label is not None and label.shape != before.shape[:2]:
         raise DataError(f"{label_path}: its size differs from the images'; cut it alike")
     return before, after, label

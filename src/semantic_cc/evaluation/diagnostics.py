@@ -9,19 +9,18 @@ import heapq
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
-from semantic_cc.evaluation.mask_classes import class_indices, true_classes
+from semantic_cc.data.labels import true_classes
+from semantic_cc.decisions import class_indices
 from semantic_cc.figures.worst_cases import Case
-from semantic_cc.metrics.change import LEFT_OUT
 from semantic_cc.metrics.consistency import ConsistencyMetric
 from semantic_cc.metrics.objects import ObjectMetric
 from semantic_cc.metrics.precision_recall import CurveMetric
-from semantic_cc.types import BUILDING, LABEL_VALUES, Pair
+from semantic_cc.types import BUILDING_CLASS, LABEL_VALUES, LEFT_OUT, Pair
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-_BUILDING = LABEL_VALUES.index(BUILDING)
 
 
 class Study:
@@ -49,7 +48,7 @@ class Study:
             probabilities: (2 or 3, H, W), the class "none" first; None for a model without masks.
         """
         self._seen += 1
-        truth = None if pair.label is None else true_classes(pair)
+        truth = None if pair.label is None else true_classes(pair.label, pair.name)
         if pair.label is not None and truth is not None:
             for text in pair.sentences:
                 self._theirs.update(pair.name, text, pair.label, roads=truth[1])
@@ -60,7 +59,8 @@ class Study:
         if sentence is not None:
             self._ours.update(pair.name, sentence, mask, roads=len(probabilities) == len(LABEL_VALUES))
         if truth is not None:
-            self._hold(pair, sentence or "", mask, classes, probabilities[-1], *truth)
+            known, roads = truth
+            self._hold(pair, sentence or "", mask, classes, probabilities[-1], torch.from_numpy(known), roads)
 
     def _hold(
         self,
@@ -75,7 +75,7 @@ class Study:
         """Holds a predicted mask against the true one, both also as class indices (H, W)."""
         self._masks += 1
         known = truth != LEFT_OUT
-        ours, theirs = (classes == _BUILDING) & known, truth == _BUILDING
+        ours, theirs = (classes == BUILDING_CLASS) & known, truth == BUILDING_CLASS
         self._objects.update(ours.numpy(), theirs.numpy())
         self._curve.update(building[known].clamp(0, 1), theirs[known])
         if self._count:

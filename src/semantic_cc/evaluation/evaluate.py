@@ -15,11 +15,12 @@ from torch.utils.data import Subset
 from semantic_cc.checkpoint.serialization import load_pretrained
 from semantic_cc.data.collate import Batch, collate
 from semantic_cc.data.items import ChangeDataset
+from semantic_cc.data.labels import true_classes
 from semantic_cc.data.open_dataset import Data, index, name_of, open_dataset, roots_of
 from semantic_cc.data.progress_callback import Progress
+from semantic_cc.decisions import class_indices
 from semantic_cc.errors import DataError
 from semantic_cc.evaluation.diagnostics import Study
-from semantic_cc.evaluation.mask_classes import class_indices, true_classes
 from semantic_cc.metrics import ChangeMetric
 from semantic_cc.metrics import report as caption_report
 from semantic_cc.metrics.calibration_error import calibration
@@ -243,8 +244,8 @@ def _score_masks(result: Predicted, pairs: Sequence[Pair], classes: Tensor) -> N
     for pair, predicted in zip(pairs, classes, strict=True):
         if pair.label is None:
             continue
-        truth, roads = true_classes(pair)
-        result.mask.update(predicted[None], truth[None])
+        truth, roads = true_classes(pair.label, pair.name)
+        result.mask.update(predicted[None], torch.from_numpy(truth)[None])
         result.masks += 1
         result.roads = result.roads and roads
 

@@ -9,14 +9,11 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from semantic_cc.errors import DataError
-from semantic_cc.types import BUILDING, LABEL_VALUES, ROAD
+from semantic_cc.types import BUILDING, LABEL_VALUES, LEFT_OUT, ROAD
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
-
-LEFT_OUT = -1
-"""Class index of true pixels that are not scored, since nothing is known of them."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from semantic_cc.metrics.caption_parser import BUILDING, ROAD, Claim, read_claims
+from semantic_cc.data.caption_parser import BUILDING, ROAD, Claim, read_claims
 from semantic_cc.metrics.objects import find_objects
 from semantic_cc.sentences import says_change
 from semantic_cc.types import BUILDING as BUILDING_VALUE

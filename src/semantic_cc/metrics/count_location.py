@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from semantic_cc.metrics.caption_parser import BUILDING, Claim, read_claims
+from semantic_cc.data.caption_parser import BUILDING, Claim, read_claims
 
 EXACT = 3
 """Up to this many things the number itself must be right; above, "some" or "many" says as much as a number."""

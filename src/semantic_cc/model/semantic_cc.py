@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from semantic_cc.decisions import is_changed
 from semantic_cc.model.base import (
     ChangeModel,
     MaskPrediction,
@@ -102,7 +103,7 @@ class SemanticCCModel(ChangeModel):
         return Prediction(
             class_probabilities=probabilities,
             change_probability=flag,
-            changed=[says_change(text) for text in sentence] if flag is None else (flag >= 0.5).tolist(),
+            changed=[says_change(text) for text in sentence] if flag is None else is_changed(flag).tolist(),
             sentences=answers,
             sentence=sentence,
             heatmap=difference_map(caption_tokens, size, self.config.encoder.patch),
@@ -150,7 +151,7 @@ class SemanticCCModel(ChangeModel):
         else:
             by_instruction = [self._visual_tokens(tokens, asked[0])] * len(asked)
         flag = self._flag(by_instruction[0])
-        open_pairs = [i for i in range(pairs) if flag is None or flag[i] >= 0.5]
+        open_pairs = [i for i in range(pairs) if flag is None or is_changed(flag[i])]
         answers: list[dict[str, str]] = [{} for _ in range(pairs)]
         if open_pairs:
             visual = torch.cat([tokens_[open_pairs] for tokens_ in by_instruction])  # instruction-major

@@ -18,8 +18,8 @@ from semantic_cc.checkpoint.serialization import load_pretrained
 from semantic_cc.data.collate import collate
 from semantic_cc.data.items import ChangeDataset
 from semantic_cc.data.open_dataset import open_dataset
+from semantic_cc.decisions import class_mask
 from semantic_cc.errors import ConfigError, DataError
-from semantic_cc.evaluation.mask_classes import class_indices
 from semantic_cc.figures.colours import FAINT_INK, INK, RIGHT, WRONG
 from semantic_cc.figures.comparison_strip import draw_strip
 from semantic_cc.figures.overlay import draw_heatmap
@@ -28,7 +28,7 @@ from semantic_cc.metrics.word_correctness import verdicts
 from semantic_cc.model.base import MaskPrediction
 from semantic_cc.reproduce.experiment_runs import Run, Workshop, scored, trained
 from semantic_cc.reproduce.paper_tables import OURS, TABLES, UNGUIDED, Row
-from semantic_cc.types import LABEL_VALUES, Pair
+from semantic_cc.types import Pair
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -117,7 +117,7 @@ def _figure9(shop: Workshop) -> Figure:
     for (axis,), pair in zip(axes, pairs, strict=True):
         planes = found[pair.name].class_probabilities
         assert planes is not None  # the full model has the change task
-        mask = np.array(LABEL_VALUES, np.uint8)[class_indices(planes)[0].cpu().numpy()]
+        mask = class_mask(planes[0].float().cpu().numpy())
         panels = (
             "before, after, true mask, predicted mask"
             if pair.label is not None

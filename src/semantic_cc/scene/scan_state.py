@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from semantic_cc.decisions import class_mask
 from semantic_cc.errors import OutputError
 from semantic_cc.files import check_folder
-from semantic_cc.predictor import class_mask
 from semantic_cc.scene.grid import Grid
 from semantic_cc.scene.sliding_window import FACTS
 from semantic_cc.scene.tiling import Tiling

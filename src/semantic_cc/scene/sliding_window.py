@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from semantic_cc.predictor import class_mask
+from semantic_cc.decisions import class_mask, is_changed
 from semantic_cc.scene.blend import RowBlender
 from semantic_cc.scene.grid import ScenePair, Window
 from semantic_cc.scene.tiling import Tiling
@@ -104,7 +104,7 @@ def asks_for_words(facts: np.ndarray) -> np.ndarray:
     """
     flag, changed = facts[..., FACTS.index("flag")], facts[..., FACTS.index("changed")]
     with np.errstate(invalid="ignore"):
-        return (flag >= 0.5) | (changed > 0)
+        return is_changed(flag) | (changed > 0)
 
 
 def _batches(

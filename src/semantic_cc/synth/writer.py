@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from semantic_cc.data.labels import write_classes
 from semantic_cc.data.layouts.caption_files import levir_entry
 from semantic_cc.errors import InputError
 from semantic_cc.types import SPLITS as KNOWN_SPLITS
@@ -96,6 +97,7 @@ def fill(
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
+    write_classes(work, ("road", "building"))  # where a label is 0, no road changed
     write_json(work / "LevirCCcaptions.json", {"images": entries, "dataset": title})
 
 

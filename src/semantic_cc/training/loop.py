@@ -12,6 +12,7 @@ from lightning.fabric import Fabric
 from torch import nn
 
 from semantic_cc.config import Config, TrainConfig
+from semantic_cc.data.dataset_checks import check_dataset
 from semantic_cc.data.open_dataset import open_dataset
 from semantic_cc.errors import SemanticCCError
 from semantic_cc.files import write_files
@@ -66,6 +67,7 @@ def train(config: Config, resume: bool = False) -> Path:
     require_loggers(config)
     refuse_untrained_foundations(config)
     pairs = open_dataset(config.data, "train")
+    check_dataset(pairs)
     config = with_vocabulary(config, pairs)
     plan = schedules_of(stages.stages_of(config.train.strategy, config.model), pairs, config.train)
     if config.model.learns_flag and any(leg.stage.caption for leg in plan):

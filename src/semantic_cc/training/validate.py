@@ -8,23 +8,23 @@ from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from lightning.fabric import Fabric
 from PIL import Image
 
 from semantic_cc.config import Config, TrainConfig
 from semantic_cc.data.collate import collate
+from semantic_cc.data.dataset_checks import check_dataset
 from semantic_cc.data.items import ChangeDataset
 from semantic_cc.data.open_dataset import open_dataset
+from semantic_cc.decisions import class_mask
 from semantic_cc.errors import DataError
 from semantic_cc.evaluation.evaluate import score
-from semantic_cc.evaluation.mask_classes import class_indices
 from semantic_cc.figures.comparison_strip import draw_strip
 from semantic_cc.files import write_files
 from semantic_cc.training.devices import on_first
 from semantic_cc.training.state import RunFolder
-from semantic_cc.types import LABEL_VALUES, Pair
+from semantic_cc.types import Pair
 
 if TYPE_CHECKING:
     from semantic_cc.model.base import ChangeModel
@@ -47,6 +47,7 @@ def validation_pairs(config: Config) -> ChangeDataset | None:
         return None
     pairs = open_dataset(config.data, "val")
     pairs.subset(config.train.val_items)  # refuse now, not after the first epoch
+    check_dataset(pairs)
     return pairs
 
 
@@ -115,8 +116,7 @@ class Validation:
             prediction = model.predict(batch.before, batch.after)
         mask = None
         if prediction.class_probabilities is not None:
-            classes = class_indices(prediction.class_probabilities)[0].cpu().numpy()
-            mask = np.array(LABEL_VALUES, np.uint8)[classes]
+            mask = class_mask(prediction.class_probabilities[0].float().cpu().numpy())
         truth = "; ".join(pair.sentences) or "no sentences in the dataset"
         return pair.name, draw_strip(pair, mask), f"ours: {prediction.sentence[0]}\ntruth: {truth}"
 

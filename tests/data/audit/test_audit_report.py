@@ -131,7 +131,7 @@ def test_faults_are_gathered(tmp_path: Path) -> None:
     root = layouts.write_levir_mci(tmp_path / "data")
     train = root / "images" / "train"
     (train / "A" / "train_a.png").unlink()
-    layouts.save(np.full((32, 32), 7, np.uint8), train / "label" / "train_b.png")
+    layouts.save(np.full((32, 32), 77, np.uint8), train / "label" / "train_b.png")
     (train / "B" / "train_c.png").write_bytes(b"no image")
     layouts.save(np.zeros((16, 16), np.uint8), root / "images" / "test" / "label" / "test_a.png")
     content = json.loads((root / "LevirCCcaptions.json").read_text())
@@ -152,7 +152,7 @@ def test_faults_are_gathered(tmp_path: Path) -> None:
         ("caption", "has '\\\\'"),
         ("caption", "doubles a word: 'is is'"),
         ("caption", "is flagged unchanged, but says 'a road'"),
-        ("mask", "label values must be"),
+        ("mask", "label value 77 is none of"),
         ("mask", "is flagged unchanged, but 256 pixels of its mask are changed"),
         ("image", "not an image"),
         ("size", "the mask has 16x16 pixels, its images 32x32"),

@@ -2,7 +2,7 @@
 
 ::
 
-    ROOT/{A,B,label}/NAME.png           labels 0 and 255; roads are not labelled
+    ROOT/{A,B,label}/NAME.png           labels of buildings alone, read at a threshold of 128
     ROOT/list/{train,val,test}.txt      one NAME.png a line
 """
 
@@ -11,10 +11,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from semantic_cc.data.items import Item
+from semantic_cc.data.labels import declared_classes
 from semantic_cc.data.layouts.caption_files import Entry
 from semantic_cc.data.layouts.faults import Report, refuse
 from semantic_cc.data.layouts.pair_folder import items_of, scan
 from semantic_cc.errors import DataError
+from semantic_cc.types import LABELLED_CLASSES
 
 NAME = "pre-cut with lists"
 LOOKS_FOR = "list/{train,val,test}.txt beside A"
@@ -46,4 +48,11 @@ def index(root: Path, split: str, skip_missing: bool = False, report: Report = r
             raise DataError(f"{path}: {name} occurs twice; make the names unique")
         seen.add(name)
     entries = [Entry(name) for name in names]
-    return items_of(scan(root), entries, masked=True, skip_missing=skip_missing, report=report)
+    return items_of(
+        scan(root),
+        entries,
+        masked=True,
+        classes=declared_classes(root) or LABELLED_CLASSES[0],
+        skip_missing=skip_missing,
+        report=report,
+    )

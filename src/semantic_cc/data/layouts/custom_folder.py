@@ -12,6 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from semantic_cc.data.items import Item
+from semantic_cc.data.labels import labelled_classes
 from semantic_cc.data.layouts.caption_files import Entry, find_captions, read_captions
 from semantic_cc.data.layouts.faults import Report, refuse
 from semantic_cc.data.layouts.pair_folder import items_of, scan, stem_of
@@ -57,7 +58,8 @@ def index(root: Path, split: str, skip_missing: bool = False, report: Report = r
     captioned = {stem_of(entry.filename) for entry in captions}
     alone = [entry for entry in folder.entries if stem_of(entry.filename) not in captioned]
     chosen = own + (alone if not flat or split == "train" else [])
-    items = items_of(folder, chosen, masked=None, skip_missing=skip_missing, report=report)
+    classes = labelled_classes(root, (part / "label" for part in (root, *(root / split for split in SPLITS))))
+    items = items_of(folder, chosen, masked=None, classes=classes, skip_missing=skip_missing, report=report)
     return [item for item in items if item.label is not None or item.sentences]
 
 

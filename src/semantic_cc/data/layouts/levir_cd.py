@@ -4,7 +4,7 @@ Chen and Shi, Remote Sensing 12(10), 2020 (doi 10.3390/rs12101662).
 
 ::
 
-    ROOT/{train,val,test}/{A,B,label}/NAME.png      1024x1024; labels 0 and 255; roads are not labelled
+    ROOT/{train,val,test}/{A,B,label}/NAME.png      1024x1024; labels of buildings alone, read at a threshold of 128
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from semantic_cc.data.items import Item, image_size
+from semantic_cc.data.labels import declared_classes
 from semantic_cc.data.layouts import custom_folder
 from semantic_cc.data.layouts.faults import Report, refuse
 from semantic_cc.data.layouts.pair_folder import items_of, scan
 from semantic_cc.errors import DataError
-from semantic_cc.types import SPLITS
+from semantic_cc.types import LABELLED_CLASSES, SPLITS
 
 NAME = "LEVIR-CD"
 LOOKS_FOR = "{train,val,test}/A without captions"
@@ -42,7 +43,14 @@ def index(root: Path, split: str, skip_missing: bool = False, report: Report = r
         DataError: missing images or labels, a file that is no image.
     """
     folder = scan(root / split)
-    scenes = items_of(folder, folder.entries, masked=True, skip_missing=skip_missing, report=report)
+    scenes = items_of(
+        folder,
+        folder.entries,
+        masked=True,
+        classes=declared_classes(root) or LABELLED_CLASSES[0],
+        skip_missing=skip_missing,
+        report=report,
+    )
     return [tile for scene in scenes for tile in _tiles(scene, report)]
 
 

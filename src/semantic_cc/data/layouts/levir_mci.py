@@ -6,7 +6,8 @@ Liu et al., TGRS 2022 (doi 10.1109/TGRS.2022.3218921) and TGRS 2024 (doi 10.1109
 
     ROOT/LevirCCcaptions.json (or captions.json)     optional where there are labels
     ROOT/images/{train,val,test}/{A,B}/NAME.png      A earlier, B later
-    ROOT/images/{train,val,test}/label/NAME.png      LEVIR-MCI; 0 none, 128 road, 255 building
+    ROOT/images/{train,val,test}/label/NAME.png      LEVIR-MCI; 0 none, 128 road, 255 building;
+                                                     without any 128: buildings alone (`labelled_classes`)
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from semantic_cc.data.items import Item
+from semantic_cc.data.labels import labelled_classes
 from semantic_cc.data.layouts.caption_files import find_captions, read_captions
 from semantic_cc.data.layouts.faults import Report, refuse
 from semantic_cc.data.layouts.pair_folder import items_of, scan
 from semantic_cc.errors import DataError
+from semantic_cc.types import SPLITS
 
 NAME = "LEVIR-CC or LEVIR-MCI"
 LOOKS_FOR = "images/{train,val,test}/A"
@@ -38,15 +41,16 @@ def index(root: Path, split: str, skip_missing: bool = False, report: Report = r
             labels.
     """
     folder = scan(root / "images" / split)
+    classes = labelled_classes(root, (root / "images" / part / "label" for part in SPLITS))
     captions = find_captions(root)
     if captions is None:
         if folder.before and not folder.label:
             raise DataError(f"{root}: neither LevirCCcaptions.json nor images/{split}/label; add one of them")
-        return items_of(folder, folder.entries, masked=True, roads=True, report=report)
+        return items_of(folder, folder.entries, masked=True, classes=classes, report=report)
     entries = read_captions(captions, report)
     without = next((entry for entry in entries if entry.split is None), None)
     if without is not None:
         raise DataError(f"{captions}: {without.filename} has no split; this layout needs one for each entry")
     own = [entry for entry in entries if entry.split == split]
     masked = bool(folder.label)
-    return items_of(folder, own, masked=masked, roads=True, skip_missing=skip_missing, report=report)
+    return items_of(folder, own, masked=masked, classes=classes, skip_missing=skip_missing, report=report)

@@ -56,7 +56,7 @@ def items_of(
     entries: Sequence[Entry],
     *,
     masked: bool | None,
-    roads: bool = False,
+    classes: tuple[str, ...],
     skip_missing: bool = False,
     report: Report = refuse,
 ) -> list[Item]:
@@ -66,7 +66,7 @@ def items_of(
         folder: where their files are.
         entries: the pairs; one may itself say whether it has a mask.
         masked: what holds where an entry does not say: every one has a mask, none has, or None: as it is found.
-        roads: as in `Item`.
+        classes: as in `Item`.
         skip_missing: leave out entries whose images are not there, instead of refusing them.
         report: takes missing images and masks; if it returns, items without images are left out, and those
             without masks have none.
@@ -82,14 +82,14 @@ def items_of(
         entries = _complete(entries, files, folder.root / part, otherwise, report)
     must = [entry for entry in entries if _masked(entry, masked)]
     _complete(must, folder.label, folder.root / "label", "leave these items out", report)
-    return [_item(folder, entry, _masked(entry, masked), roads) for entry in entries]
+    return [_item(folder, entry, _masked(entry, masked), classes) for entry in entries]
 
 
 def _masked(entry: Entry, default: bool | None) -> bool | None:
     return default if entry.label is None else entry.label
 
 
-def _item(folder: PairFolder, entry: Entry, masked: bool | None, roads: bool) -> Item:
+def _item(folder: PairFolder, entry: Entry, masked: bool | None, classes: tuple[str, ...]) -> Item:
     stem = stem_of(entry.filename)
     label = None if masked is False else folder.label.get(stem)
     return Item(
@@ -99,7 +99,7 @@ def _item(folder: PairFolder, entry: Entry, masked: bool | None, roads: bool) ->
         label=None if label is None else f"{folder.root}/label/{label}",
         sentences=entry.sentences,
         changed=entry.changed,
-        roads=roads,
+        classes=classes,
     )
 
 
