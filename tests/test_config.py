@@ -25,6 +25,7 @@ from semantic_cc.config import (
     preset_values,
     to_dict,
 )
+from semantic_cc.config.renamed_keys import RENAMED_KEYS, RENAMED_PRESETS
 from semantic_cc.errors import ConfigError
 
 PAPER: dict[str, Any] = {
@@ -66,7 +67,7 @@ PAPER: dict[str, Any] = {
     "llm.lora_targets": ("q_proj", "k_proj", "v_proj"),
     "flag_head": False,
     "decoding": "consensus",
-    "evidence": (),
+    "keywords": (),
     "change_decoder.detail": 0,
 }
 
@@ -311,3 +312,20 @@ def test_a_preset_s_own_values_are_without_its_base() -> None:
     assert merge(preset_values("small"), own) == preset_values("small+table2-base")
     with pytest.raises(ConfigError, match="unknown preset 'none'"):
         own_values("none")
+
+
+def test_old_keys_and_presets_are_refused_with_the_new_name() -> None:
+    with pytest.raises(ConfigError, match=r"model\.evidence is now called model\.keywords"):
+        load_config("tiny", {"model": {"evidence": ["left"]}})
+    with pytest.raises(ConfigError, match="preset 'guided' is now called 'keyword-head'"):
+        load_config("tiny+guided")
+
+
+def test_every_new_name_of_a_renamed_key_exists() -> None:
+    values = dataclasses.asdict(Config())
+    for new in RENAMED_KEYS.values():
+        section = values
+        for part in new.split("."):
+            assert part in section, new
+            section = section[part]
+    assert set(RENAMED_PRESETS.values()) <= set(preset_names())

@@ -215,7 +215,7 @@ def test_a_checkpoint_says_the_same(
             {"change_decoder": {"detail": 4}},
             "does not correct its mask: model.change_decoder.detail must be 0",
         ),
-        ({"evidence": ["a"]}, "has no head for words: model.evidence must be empty"),
+        ({"keywords": ["a"]}, "has no keyword head: model.keywords must be empty"),
         ({"baseline": {"width": 30, "heads": 4}}, "baseline.width must be a multiple of baseline.heads"),
         ({"baseline": {"beam": 0}}, "baseline.beam, max_words and min_count must be at least 1"),
         ({"method": "psnet", "baseline": {"layers": 1}}, "at least 2 for psnet"),

@@ -1,4 +1,4 @@
-"""What speaks for words beside the prompt, and sentences held in a beam."""
+"""Log-odds of keywords, and beam search."""
 
 from collections.abc import Callable
 
@@ -7,24 +7,24 @@ import torch
 from torch.testing import assert_close
 
 from semantic_cc.model.caption_decoder import CaptionDecoder
-from semantic_cc.model.generation import Evidence, teach_sentences, write_sentences
-from semantic_cc.model.keyword_head import WordHead, mask_grid
+from semantic_cc.model.generation import KeywordLogitsProcessor, teach_sentences, write_sentences
+from semantic_cc.model.keyword_head import KeywordHead, mask_grid
 from semantic_cc.model.semantic_cc import SemanticCCModel
 
 Build = Callable[..., SemanticCCModel]
 
 
-def test_evidence_counts_until_the_sentence_has_the_word() -> None:
+def test_log_odds_count_until_the_sentence_has_the_keyword() -> None:
     odds = torch.tensor([[1.0, -2.0], [3.0, 4.0]])
-    evidence = Evidence([[5], [2]], odds)
+    processor = KeywordLogitsProcessor([[5], [2]], odds)
     scores = torch.randn(2, 6)
     expected = scores.clone()
     expected[:, [5, 2]] += odds
-    assert_close(evidence(torch.zeros(2, 0, dtype=torch.long), scores), expected)
+    assert_close(processor(torch.zeros(2, 0, dtype=torch.long), scores), expected)
     expected[0, 2], expected[1, 5] = scores[0, 2], scores[1, 5]
-    assert_close(evidence(torch.tensor([[2, 0], [1, 5]]), scores), expected)
-    of_three = evidence.of_beams(3)
-    assert_close(of_three.odds, odds[[0, 0, 0, 1, 1, 1]])
+    assert_close(processor(torch.tensor([[2, 0], [1, 5]]), scores), expected)
+    of_three = processor.expanded(3)
+    assert_close(of_three.log_odds, odds[[0, 0, 0, 1, 1, 1]])
 
 
 @pytest.mark.parametrize(
@@ -33,45 +33,47 @@ def test_evidence_counts_until_the_sentence_has_the_word() -> None:
 )
 def test_a_phrase_counts_at_its_last_token(said: list[int], counts: bool) -> None:
     """The phrase 1 3: after a 1, unless the sentence has it already."""
-    evidence, scores = Evidence([[1, 3]], torch.tensor([[2.0]])), torch.zeros(1, 5)
-    found = evidence(torch.tensor([said], dtype=torch.long), scores)
+    processor, scores = KeywordLogitsProcessor([[1, 3]], torch.tensor([[2.0]])), torch.zeros(1, 5)
+    found = processor(torch.tensor([said], dtype=torch.long), scores)
     assert found.tolist() == [[0, 0, 0, 2.0 * counts, 0]] and not scores.any()
 
 
-def test_a_silent_head_says_nothing_and_strong_evidence_is_written(
+def test_an_untrained_head_changes_nothing_and_a_sure_one_decides(
     build: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The shaken model's own head is shaken too, so both cases are set by hand; words are bytes here."""
     monkeypatch.setattr(
-        CaptionDecoder, "phrases", property(lambda self: [self.prompter.ids(word)[:1] for word in self.words])
+        CaptionDecoder,
+        "keyword_ids",
+        property(lambda self: [self.prompter.ids(word)[:1] for word in self.keywords]),
     )
-    model = build({"evidence": ["a", "the"], "llm": {"max_new_tokens": 4}})
+    model = build({"keywords": ["a", "the"], "llm": {"max_new_tokens": 4}})
     decoder = model.caption_decoder
-    assert decoder.evidence is not None
-    assert not any(value.requires_grad for value in decoder.evidence.parameters())
+    assert decoder.keyword_head is not None
+    assert not any(value.requires_grad for value in decoder.keyword_head.parameters())
     visual, asked = torch.randn(2, 4, decoder.llm_width), ["What?", "Where?"]
     masks = torch.rand(2, 3, 40, 48)
-    silent = build({"evidence": ["a", "the"]}, shaken=False).caption_decoder.evidence
+    silent = build({"keywords": ["a", "the"]}, shaken=False).caption_decoder.keyword_head
     answer = silent(torch.randn(2, 4, decoder.llm_width), mask_grid(masks))
     assert_close(answer, torch.zeros(2, 2), rtol=0, atol=1e-6)
-    decoder.evidence.load_state_dict(silent.state_dict())
+    decoder.keyword_head.load_state_dict(silent.state_dict())
     quiet = decoder.generate(visual, asked, masks)
-    head, decoder.evidence = decoder.evidence, None
+    head, decoder.keyword_head = decoder.keyword_head, None
     assert quiet == decoder.generate(visual, asked, masks)
-    decoder.evidence = head
-    decoder.evidence.words.bias.data = torch.tensor([-100.0, 100.0])
+    decoder.keyword_head = head
+    decoder.keyword_head.token_logits.bias.data = torch.tensor([-100.0, 100.0])
     assert all(text.startswith("t") for text in decoder.generate(visual, asked, masks))
 
 
 def test_the_mask_speaks_too() -> None:
     """Another mask, another answer; and no mask, none."""
-    head = WordHead(8, 2, classes=1).eval()
+    head = KeywordHead(8, 2, classes=1).eval()
     visual = torch.randn(1, 4, 8)
     left, right = torch.zeros(1, 2, 64, 64), torch.zeros(1, 2, 64, 64)
     left[:, 1, :, :32], right[:, 1, :, 32:] = 1, 1
     said = [head(visual, mask_grid(mask)) for mask in (left, right)]
     assert not torch.allclose(*said)
-    with pytest.raises(ValueError, match="reads a mask beside the tokens, and was given none"):
+    with pytest.raises(ValueError, match="reads a mask: grid must be given"):
         head(visual)
 
 
@@ -84,10 +86,10 @@ def test_a_grid_is_the_changed_share_of_each_cell() -> None:
     assert_close(grid.sum(), torch.tensor(1 / 6))
 
 
-def test_phrases_are_the_tokens_that_stand_in_a_sentence(build: Build) -> None:
-    decoder = build({"evidence": ["left", "the left"]}).caption_decoder
+def test_keyword_ids_are_the_tokens_inside_a_sentence(build: Build) -> None:
+    decoder = build({"keywords": ["left", "the left"]}).caption_decoder
     inside = decoder.prompter.ids("on the left side")
-    for phrase, of in zip(decoder.phrases, ("left", "the left"), strict=True):
+    for phrase, of in zip(decoder.keyword_ids, ("left", "the left"), strict=True):
         assert decoder.prompter.tokenizer.decode(phrase).strip() == of
         assert phrase in [inside[at : at + len(phrase)] for at in range(len(inside))]
 

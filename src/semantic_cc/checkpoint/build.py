@@ -24,7 +24,7 @@ from semantic_cc.model.change_decoder import ChangeDecoder
 from semantic_cc.model.encoder import BitemporalEncoder, filtered_layers
 from semantic_cc.model.enhancer import Enhancer
 from semantic_cc.model.hybrid import LEVEL_CHANNELS
-from semantic_cc.model.keyword_head import WordHead
+from semantic_cc.model.keyword_head import KeywordHead
 from semantic_cc.model.neck import (
     AggregationNeck,
     AggregationUnit,
@@ -208,8 +208,8 @@ def build_caption_decoder(
         ),
         to_llm=nn.Linear(qformer.width, llm_width) if before else None,
         flag=nn.Linear(llm_width, 1) if config.flag_head else None,
-        evidence=silent_head(config, llm_width) if config.evidence else None,
-        words=config.evidence,
+        keyword_head=untrained_keyword_head(config, llm_width) if config.keywords else None,
+        keywords=config.keywords,
         llm=llm.model,
         prompter=Prompter(llm.tokenizer, TEMPLATES[config.llm.template]),
         max_new_tokens=config.llm.max_new_tokens,
@@ -222,10 +222,10 @@ def build_caption_decoder(
     return decoder
 
 
-def silent_head(config: ModelConfig, width: int) -> WordHead:
-    """A head of `model.evidence` that speaks for no word, nor against it, before `guide` trains it; no stage does."""
-    head = WordHead(width, len(config.evidence), config.mask_classes)
-    return head.silenced(config.qformer.queries).requires_grad_(False)
+def untrained_keyword_head(config: ModelConfig, width: int) -> KeywordHead:
+    """A frozen keyword head that returns 0 for every keyword; its own training phase replaces it."""
+    head = KeywordHead(width, len(config.keywords), config.mask_classes)
+    return head.zero_init(config.qformer.queries).requires_grad_(False)
 
 
 def start_from_projection(decoder: CaptionDecoder, weights: Part) -> None:

@@ -1,38 +1,90 @@
-"""config.json of older formats, brought to the present one step by step, with a note of what each step did."""
+"""Checkpoints of older formats, brought to the present one: config.json step by step, and the names of tensors."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-FORMAT = 2
-"""Version of config.json."""
+from torch import Tensor
+
+FORMAT = 3
+"""Version of the checkpoint format, the key ``format`` of config.json."""
+
+RENAMED_TENSORS = {
+    "caption_decoder.evidence.words.": "caption_decoder.keyword_head.token_logits.",
+    "caption_decoder.evidence.shape.": "caption_decoder.keyword_head.mask_logits.",
+}
+"""Tensor name prefixes of formats before 3, old -> new."""
+
+RENAMED_TRAINING = {"evidence": "keyword_head", "sharpening": "mask_decoder"}
+"""Keys of the section ``training`` of formats before 3, old -> new."""
 
 Content = dict[str, Any]
+"""The parsed config.json of any format."""
 
 
-def migrated(content: Content) -> tuple[Content, tuple[str, ...]]:
-    """`content`, of a format from 1 to `FORMAT`, in the present format; and a note for each step that was taken."""
+@dataclass(frozen=True)
+class Migrated:
+    """A checkpoint's config.json in the present format.
+
+    Attributes:
+        content: the parsed config.json.
+        notes: one line for each step that users should know of.
+    """
+
+    content: Content
+    notes: tuple[str, ...]
+
+
+def migrate_config(content: Content) -> Migrated:
+    """Brings a parsed config.json of a format from 1 to `FORMAT` to the present format; `content` stays as it is."""
     notes = []
     while content["format"] < FORMAT:
         format_ = content["format"]
-        content, what = STEPS[format_]({**content})
+        content, note = STEPS[format_]({**content})
         content["format"] = format_ + 1
-        notes.append(f"config.json of format {format_} was read as format {format_ + 1}: {what}")
-    return content, tuple(notes)
+        if note:
+            notes.append(f"config.json of format {format_} was read as format {format_ + 1}: {note}")
+    return Migrated(content, tuple(notes))
+
+
+def migrate_tensors(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors of a checkpoint of any format, under their present names."""
+    return {_present_name(name): tensor for name, tensor in tensors.items()}
+
+
+def _present_name(name: str) -> str:
+    for old, new in RENAMED_TENSORS.items():
+        if name.startswith(old):
+            return new + name.removeprefix(old)
+    return name
 
 
 def _from_1(content: Content) -> tuple[Content, str]:
-    """Format 1 knew the LLM's digests alone, no BLIP-2, no MiniGPT-4, and no merged models."""
+    """Format 1 has the digests of the LLM only, no BLIP-2, no MiniGPT-4 and no merged models."""
     content["merged"] = False
     encoder = (content.get("model") or {}).get("encoder") or {}
     if encoder.get("weights") is None or encoder.get("adapt") == "full":
-        return content, "nothing had to be changed"
+        return content, ""
     foundation = content.get("foundation") or {}
     unknown = {"name": encoder["weights"], "accepted_digests": []}
     content["foundation"] = {**foundation, "encoder": unknown}
     return content, "it records no digest of SAM's weights, so they are not checked"
 
 
-STEPS: dict[int, Callable[[Content], tuple[Content, str]]] = {1: _from_1}
-"""Format -> the step to the next one; it may change the dict that it is given, not what lies deeper."""
+def _from_2(content: Content) -> tuple[Content, str]:
+    """Format 2 calls the keyword head "evidence" and the mask decoder's fine-tuning "sharpening"."""
+    model = dict(content["model"])
+    if "evidence" in model:
+        model["keywords"] = model.pop("evidence")
+    training = content.get("training", {})
+    renamed = {RENAMED_TRAINING.get(key, key): value for key, value in training.items()}
+    return {**content, "model": model, "training": renamed}, ""
+
+
+STEPS: dict[int, Callable[[Content], tuple[Content, str]]] = {1: _from_1, 2: _from_2}
+"""Format -> the step to the next one and a note for users, empty if there is nothing to say.
+
+A step may change the dict that it gets, but not the dicts inside it.
+"""

@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 
 from semantic_cc.checkpoint.build import build_model, merge_lora, unfilled
 from semantic_cc.checkpoint.hub import download_model, is_hub_id
-from semantic_cc.checkpoint.migrate import FORMAT, migrated
+from semantic_cc.checkpoint.migrate import FORMAT, migrate_config, migrate_tensors
 from semantic_cc.checkpoint.model_card import model_card
 from semantic_cc.checkpoint.stored_parameters import (
     FROZEN,
@@ -195,7 +195,8 @@ def load_pretrained(
     folder = _folder(name)
     content = _read_config(folder)
     try:
-        content, notes = migrated(content)
+        migrated = migrate_config(content)
+        content, notes = migrated.content, migrated.notes
         merged = content["merged"]
         config = parse(ModelConfig, content["model"])
         info = ModelInfo(
@@ -209,7 +210,7 @@ def load_pretrained(
         accepted = {part: list(entry["accepted_digests"]) for part, entry in info.foundation.items()}
         if config.has_llm and "llm" not in accepted:
             raise KeyError("llm")
-        tensors = load_file(folder / "model.safetensors")
+        tensors = migrate_tensors(load_file(folder / "model.safetensors"))
     except ConfigError as error:
         raise CheckpointError(f"{folder}/config.json is not a Semantic-CC configuration: {error}") from error
     except (KeyError, TypeError, AttributeError) as error:

@@ -1,4 +1,4 @@
-"""Train the head that tells the writer of a sentence which words the visual tokens speak for (model.evidence).
+"""Train the head that tells the writer of a sentence which words the visual tokens speak for (model.keywords).
 
 Nothing else of the model changes. Without this command the head speaks for no word.
 """

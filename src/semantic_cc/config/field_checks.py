@@ -138,8 +138,8 @@ def _of_method(model: ModelConfig) -> list[tuple[bool, str]]:
             f"model.method {method} gives a mask alone: model.change_task must be on",
         ),
         (
-            len(model.evidence) > 0 and method != "semantic-cc",
-            f"model.method {method} has no head for words: model.evidence must be empty",
+            len(model.keywords) > 0 and method != "semantic-cc",
+            f"model.method {method} has no keyword head: model.keywords must be empty",
         ),
         (
             model.change_decoder.detail > 0 and method != "semantic-cc",

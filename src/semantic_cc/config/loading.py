@@ -11,6 +11,7 @@ from typing import Any, get_args, get_type_hints
 import yaml
 
 from semantic_cc.config.field_checks import check
+from semantic_cc.config.renamed_keys import RENAMED_KEYS, RENAMED_PRESETS
 from semantic_cc.config.run import Config
 from semantic_cc.errors import ConfigError
 
@@ -49,6 +50,8 @@ def own_values(name: str) -> dict[str, Any]:
 
 def _layer(name: str) -> tuple[str | None, dict[str, Any]]:
     """A preset's base, if it has one, and its own values."""
+    if name in RENAMED_PRESETS:
+        raise ConfigError(f"the preset {name!r} is now called {RENAMED_PRESETS[name]!r}")
     if name not in preset_names():
         raise ConfigError(f"unknown preset {name!r}; choose one of: {', '.join(preset_names())}")
     text = (resources.files("semantic_cc") / "presets" / f"{name}.yaml").read_text()
@@ -147,6 +150,8 @@ def _check_keys(cls: type, values: Any, where: str, path: str = "") -> None:
     kinds = get_type_hints(cls)
     for key, value in values.items():
         name = f"{path}.{key}" if path else str(key)
+        if name in RENAMED_KEYS:
+            raise ConfigError(f"{where}: {name} is now called {RENAMED_KEYS[name]}")
         if key not in kinds:
             raise ConfigError(f"{where}: Option '{name}' is not accepted")
         if dataclasses.is_dataclass(kinds[key]):

@@ -235,9 +235,8 @@ class ModelConfig:
         llm: language model.
         baseline: the compared methods' sizes.
         flag_head: the optional change-flag head on the mean of the visual tokens.
-        evidence: words and phrases that a head reads off the visual tokens and the mask (semantic-cc guide trains
-            it); by how much likelier than usual these make one is added to its log-odds while a sentence is written.
-            None = no head (paper).
+        keywords: words and phrases of the keyword head, which predicts from visual tokens and mask how much likelier
+            than usual each one is; these log-odds are added in generation. Empty = no keyword head (paper).
         decoding: consensus over the four instructions (the multi-output ensemble); greedy under one; or beam, the
             likeliest of `llm.beams` sentences under one.
     """
@@ -256,7 +255,7 @@ class ModelConfig:
     llm: LLMConfig = field(default_factory=LLMConfig)
     baseline: BaselineConfig = field(default_factory=BaselineConfig)
     flag_head: bool = False
-    evidence: tuple[str, ...] = ()
+    keywords: tuple[str, ...] = ()
     decoding: Literal["consensus", "greedy", "beam"] = "consensus"
 
     @property

@@ -16,8 +16,13 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 
 from semantic_cc.model.enhancer import Enhancer
-from semantic_cc.model.generation import Evidence, contiguous_head, teach_sentences, write_sentences
-from semantic_cc.model.keyword_head import WordHead, mask_grid
+from semantic_cc.model.generation import (
+    KeywordLogitsProcessor,
+    contiguous_head,
+    teach_sentences,
+    write_sentences,
+)
+from semantic_cc.model.keyword_head import KeywordHead, mask_grid
 from semantic_cc.model.prompter import Prompter
 from semantic_cc.model.qformer import QFormer, sine_positions
 
@@ -33,8 +38,8 @@ class CaptionDecoder(nn.Module):
         enhancer: eq. 8, at the width of its position.
         to_llm: `Linear d -> m` where the enhancer stands before the Q-Former, else None.
         flag: the optional change-flag head, a linear m -> 1.
-        evidence: the optional head that reads some words off the visual tokens and the mask.
-        words: these words and phrases.
+        keyword_head: the optional head that predicts which keywords the sentence uses.
+        keywords: its keywords, words or phrases.
         llm: any causal LM of transformers.
         prompter: template and tokenizer of that LLM.
         max_new_tokens: longest answer.
@@ -50,8 +55,8 @@ class CaptionDecoder(nn.Module):
         enhancer: Enhancer,
         to_llm: nn.Module | None,
         flag: nn.Module | None,
-        evidence: WordHead | None,
-        words: Sequence[str],
+        keyword_head: KeywordHead | None,
+        keywords: Sequence[str],
         llm: PreTrainedModel,
         prompter: Prompter,
         max_new_tokens: int,
@@ -65,8 +70,8 @@ class CaptionDecoder(nn.Module):
         self.enhancer = enhancer
         self.to_llm = to_llm
         self.flag = flag
-        self.evidence = evidence
-        self.words = words
+        self.keyword_head = keyword_head
+        self.keywords = keywords
         self.llm = llm
         self.prompter = prompter
         self.max_new_tokens = max_new_tokens
@@ -74,10 +79,10 @@ class CaptionDecoder(nn.Module):
         contiguous_head(llm)
 
     @property
-    def phrases(self) -> list[list[int]]:
-        """The tokens of the words that the evidence head knows, as they stand within a sentence."""
+    def keyword_ids(self) -> list[list[int]]:
+        """Token ids of each keyword, as it is written inside a sentence."""
         start = len(self.prompter.ids("a"))
-        return [self.prompter.ids(f"a {word}")[start:] for word in self.words]
+        return [self.prompter.ids(f"a {word}")[start:] for word in self.keywords]
 
     @property
     def llm_width(self) -> int:
@@ -165,15 +170,15 @@ class CaptionDecoder(nn.Module):
         Args:
             visual: (b, q, m).
             instructions: b texts.
-            masks: class probabilities (b, 1 + k, H, W), which the evidence head of a model with the change task reads.
+            masks: class probabilities (b, 1 + k, H, W), read by the keyword head of a model with the change task.
             use_cache: whether keys and values are kept from token to token.
         """
-        prompts, evidence = self._prompts(visual, instructions), None
-        if self.evidence is not None:
-            odds = self.evidence(visual, None if masks is None else mask_grid(masks))
-            evidence = Evidence(self.phrases, odds)
+        prompts, processor = self._prompts(visual, instructions), None
+        if self.keyword_head is not None:
+            log_odds = self.keyword_head(visual, None if masks is None else mask_grid(masks))
+            processor = KeywordLogitsProcessor(self.keyword_ids, log_odds)
         return write_sentences(
-            self.llm, self.prompter, prompts, self.max_new_tokens, use_cache, self.beams, evidence
+            self.llm, self.prompter, prompts, self.max_new_tokens, use_cache, self.beams, processor
         )
 
 

@@ -67,42 +67,44 @@ def teach_sentences(
     return logits, torch.tensor(targets, device=device)
 
 
-class Evidence(LogitsProcessor):
-    """Adds to the log-odds of some phrases until a sentence has them (as K2T: Pascual et al., EMNLP Findings 2021).
+class KeywordLogitsProcessor(LogitsProcessor):
+    """Adds log-odds to the scores of keywords that a sentence does not have yet.
 
-    A phrase of several tokens gets all of it at its last one, where the others stand before.
+    The method is K2T's (Pascual et al., EMNLP Findings 2021). For a keyword of several tokens, the log-odds are added
+    to its last token, in rows that end with the tokens before it.
 
     Args:
-        phrases: the tokens of v phrases.
-        odds: (b, v), what is added for each of b prompts.
+        keyword_ids: token ids of v keywords.
+        log_odds: (b, v), for each of b prompts.
     """
 
-    def __init__(self, phrases: Sequence[Sequence[int]], odds: Tensor) -> None:
-        self.phrases = [torch.tensor(phrase, device=odds.device) for phrase in phrases]
-        self.odds = odds
+    def __init__(self, keyword_ids: Sequence[Sequence[int]], log_odds: Tensor) -> None:
+        self.keyword_ids = [torch.tensor(ids, device=log_odds.device) for ids in keyword_ids]
+        self.log_odds = log_odds
 
-    def of_beams(self, beams: int) -> Evidence:
-        """The same where each prompt has so many rows, one after the other."""
-        more = copy(self)
-        more.odds = self.odds.repeat_interleave(beams, dim=0)
-        return more
+    def expanded(self, beams: int) -> KeywordLogitsProcessor:
+        """The same processor for beam search, where each prompt has `beams` consecutive rows."""
+        processor = copy(self)
+        processor.log_odds = self.log_odds.repeat_interleave(beams, dim=0)
+        return processor
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        """Tokens so far (b, t) and scores (b, V) -> scores (b, V)."""
+        """Generated tokens (b, t) and scores (b, V) -> new scores (b, V)."""
         scores, t = scores.clone(), input_ids.shape[1]
-        for phrase, odds in zip(self.phrases, self.odds.unbind(dim=1), strict=True):
-            before, last = len(phrase) - 1, phrase[-1]
-            if before > t:
+        for ids, log_odds in zip(self.keyword_ids, self.log_odds.unbind(dim=1), strict=True):
+            prefix, last = len(ids) - 1, ids[-1]
+            if prefix > t:
                 continue
-            begun = (input_ids[:, t - before :] == phrase[:-1]).all(dim=1)
-            counts = begun if before == t else begun & ~_have(input_ids, phrase)
-            scores[:, last] += odds.masked_fill(~counts, 0).to(scores)
+            applies = (input_ids[:, t - prefix :] == ids[:-1]).all(dim=1)
+            if prefix < t:
+                applies &= ~_contains(input_ids, ids)
+            scores[:, last] += log_odds.masked_fill(~applies, 0).to(scores)
         return scores
 
 
-def _have(rows: Tensor, phrase: Tensor) -> Tensor:
-    """Which of the rows (b, t) have the phrase somewhere; none is longer than t: (b,) bool."""
-    return (rows.unfold(1, len(phrase), 1) == phrase).all(dim=2).any(dim=1)
+def _contains(rows: Tensor, ids: Tensor) -> Tensor:
+    """Which of the rows (b, t) contain `ids`, n <= t consecutive tokens: (b,) bool."""
+    return (rows.unfold(1, len(ids), 1) == ids).all(dim=2).any(dim=1)
 
 
 @torch.no_grad()
@@ -113,7 +115,7 @@ def write_sentences(
     max_new_tokens: int,
     use_cache: bool = True,
     beams: int = 1,
-    evidence: Evidence | None = None,
+    keywords: KeywordLogitsProcessor | None = None,
 ) -> list[str]:
     """The likeliest sentences after b prompts.
 
@@ -123,7 +125,7 @@ def write_sentences(
         max_new_tokens: longest answer.
         use_cache: whether keys and values are kept from token to token.
         beams: sentences held while one is written, of which the likeliest counts, whatever its length; 1 = greedy.
-        evidence: what speaks for some words beside the prompt.
+        keywords: what raises the scores of keywords; None = nothing does.
     """
     embeds = pad_sequence(list(prompts), batch_first=True, padding_side="left")
     mask = pad_sequence(
@@ -145,7 +147,7 @@ def write_sentences(
         pad_token_id=prompter.ids(end)[0],
         tokenizer=prompter.tokenizer,
         num_beams=beams,
-        logits_processor=None if evidence is None else LogitsProcessorList([evidence.of_beams(beams)]),
+        logits_processor=None if keywords is None else LogitsProcessorList([keywords.expanded(beams)]),
         **options,
     )
     return [prompter.sentence(row) for row in ids.tolist()]

@@ -1,6 +1,6 @@
-"""Reads off visual tokens, and off the mask where a model draws one, which words a pair's sentences use.
+"""The keyword head: which keywords a pair's sentence uses, predicted from visual tokens and the change mask.
 
-Legend: b pairs, q visual tokens of each, m LLM width, v words, k classes of change, g = `GRID`.
+Legend: b pairs, q visual tokens a pair, m LLM width, v keywords, k change classes of the mask, g = `GRID`.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 GRID = 16
-"""Cells a side in which a mask is read."""
+"""Cells a side of the grid that a mask is pooled to."""
 
 
 def mask_grid(probabilities: Tensor) -> Tensor:
-    """Share of each cell that is changed, as the LLM's words see it.
+    """Mean probability of each change class in each cell of a g x g grid.
 
     Args:
         probabilities: (b, 1 + k, H, W), the class "none" first.
@@ -28,52 +28,58 @@ def mask_grid(probabilities: Tensor) -> Tensor:
     return F.adaptive_avg_pool2d(probabilities[:, 1:].float(), GRID).permute(0, 2, 3, 1)
 
 
-class WordHead(nn.Module):
-    """A pair uses a word if one of its visual tokens tells it, or the shape of its mask.
+class KeywordHead(nn.Module):
+    """Log-odds of each keyword: a logsumexp over the visual tokens, plus an MLP on the mask.
 
-    The LLM attends to tokens by what they hold, so each of them has to tell its place itself; a layer over all
-    tokens at once would know the place by the token's number. A mask has its places by its very shape.
+    Each token is scored by the same linear layer, because the LLM attends to tokens by content. A layer over all
+    tokens together could read a place from a token's index, which the LLM cannot.
 
     Args:
         width: m.
-        count: v, the words.
-        classes: k of the mask; 0 = no mask is read.
+        count: v.
+        classes: k; 0 = the head does not read a mask.
     """
 
     def __init__(self, width: int, count: int, classes: int = 0) -> None:
         super().__init__()
         self.dropout = nn.Dropout(0.2)
-        self.words = nn.Linear(width, count)
-        nn.init.constant_(self.words.bias, -3.0)  # most words are not told
-        self.shape = _shape_reader(classes, count) if classes else None
+        self.token_logits = nn.Linear(width, count)
+        nn.init.constant_(self.token_logits.bias, -3.0)  # most keywords are absent
+        self.mask_logits = _mask_mlp(classes, count) if classes else None
 
-    def silenced(self, tokens: int) -> Self:
-        """The head itself, which then answers 0 for every word of so many tokens."""
-        nn.init.zeros_(self.words.weight)
-        nn.init.constant_(self.words.bias, -math.log(tokens))  # the answer is a logsumexp over them
-        for value in () if self.shape is None else self.shape[-1].parameters():
-            nn.init.zeros_(value)
+    def zero_init(self, tokens: int) -> Self:
+        """Sets the weights so that the head returns 0 for every keyword, given `tokens` visual tokens."""
+        nn.init.zeros_(self.token_logits.weight)
+        nn.init.constant_(self.token_logits.bias, -math.log(tokens))  # logsumexp of q equal logits adds log q
+        if self.mask_logits is not None:
+            for parameter in self.mask_logits[-1].parameters():
+                nn.init.zeros_(parameter)
         return self
 
     def forward(self, visual: Tensor, grid: Tensor | None = None) -> Tensor:
-        """The words of b pairs.
+        """Keyword logits of b pairs.
 
         Args:
             visual: (b, q, m).
-            grid: `mask_grid` of their masks; read, and then needed, where the head has classes.
+            grid: `mask_grid` of the pairs' masks; required if the head has mask classes, else not read.
 
         Returns:
-            Logits (b, v).
+            (b, v).
+
+        Raises:
+            ValueError: the head reads a mask and `grid` is None.
         """
-        told = torch.logsumexp(self.words(self.dropout(visual)).float(), dim=1)
-        if self.shape is None:
-            return told
+        logits = torch.logsumexp(self.token_logits(self.dropout(visual)).float(), dim=1)
+        if self.mask_logits is None:
+            return logits
         if grid is None:
-            raise ValueError("this head reads a mask beside the tokens, and was given none")
-        return told + self.shape(2 * grid.sqrt()).float()  # roots: a lone house fills little of a cell
+            raise ValueError("this keyword head reads a mask: grid must be given")
+        return (
+            logits + self.mask_logits(2 * grid.sqrt()).float()
+        )  # roots: a single house fills little of a cell
 
 
-def _shape_reader(classes: int, count: int) -> nn.Sequential:
+def _mask_mlp(classes: int, count: int) -> nn.Sequential:
     inner = nn.Linear(GRID * GRID * classes, 256)
     return nn.Sequential(
         nn.Flatten(1), nn.Dropout(0.1), inner, nn.GELU(), nn.Dropout(0.5), nn.Linear(256, count)

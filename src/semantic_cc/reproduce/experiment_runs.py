@@ -2,7 +2,7 @@
 
     OUT/starts/DIGEST/encoder.safetensors     the encoder's pretraining, which runs share
     OUT/runs/DIGEST/first, aligned, train     the run's pretrainings, and the run itself, as `train` leaves it
-    OUT/runs/DIGEST/guided                    its model with a trained evidence head, where it has one
+    OUT/runs/DIGEST/guided                    its model with a trained keyword head, where it has one
     OUT/runs/DIGEST/trained.json              written last: how and where it was trained
     OUT/runs/DIGEST/scores-DIGEST.json        an evaluation
 
@@ -101,8 +101,8 @@ class Run:
 
     @property
     def model(self) -> Path:
-        """The model after the last epoch, its evidence head trained where it has one; no split chose it."""
-        return self.folder / ("guided" if self.config.model.evidence else "train/model")
+        """The model after the last epoch, its keyword head trained where it has one; no split chose it."""
+        return self.folder / ("guided" if self.config.model.keywords else "train/model")
 
 
 def trained(shop: Workshop, row: Row, seed: int, name: str) -> Run:
@@ -214,7 +214,7 @@ def _steps(config: Config, folder: Path, before: Pretrainings, lock: int) -> int
     if before.lr is not None:
         config = replace(config, optim=replace(config.optim, lr=before.lr))
     model = _train(config, lock)
-    if config.model.evidence and not (folder / "guided").exists():
+    if config.model.keywords and not (folder / "guided").exists():
         guide(model, config.data, folder / "guided", seed=config.train.seed)
     return pairs + _visits(config)
 

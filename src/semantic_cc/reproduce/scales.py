@@ -69,7 +69,7 @@ SCALES = {
             "model": {
                 "encoder": {"patch": 16},
                 "change_decoder": {"detail": 0},
-                "evidence": [],
+                "keywords": [],
                 "decoding": "greedy",
             },
             "train": {"epochs": 2, "change_batch": 8, "caption_batch": 8, "joint_batch": 8, "sentences": 2},

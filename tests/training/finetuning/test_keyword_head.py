@@ -1,4 +1,4 @@
-"""The evidence head: it learns words from tokens and masks, in log-odds against the usual, and moves nothing else."""
+"""The keyword head: it learns words from tokens and masks, in log-odds against the usual, and moves nothing else."""
 
 import random
 from pathlib import Path
@@ -24,21 +24,21 @@ WORDS = ("a", "the")
 @pytest.fixture
 def start(tmp_path: Path) -> Path:
     folder = tmp_path / "start"
-    model = build_model(load_config("tiny", {"model": {"evidence": WORDS}}).model)
+    model = build_model(load_config("tiny", {"model": {"keywords": WORDS}}).model)
     save_pretrained(model, folder, name="start", training={"seed": 5})
     return folder
 
 
 def test_it_learns_and_moves_its_head_alone(world_folder: Path, start: Path, tmp_path: Path) -> None:
-    losses = guide(start, world_folder, tmp_path / "guided", epochs=60)
+    losses = guide(start, world_folder, tmp_path / "trained", epochs=60)
     assert sum(losses[-4:]) < sum(losses[:4])
-    before, after = (load_pretrained(folder, merge=False) for folder in (start, tmp_path / "guided"))
+    before, after = (load_pretrained(folder, merge=False) for folder in (start, tmp_path / "trained"))
     old = before[0].state_dict()
     moved = {name for name, value in after[0].state_dict().items() if not torch.equal(value, old[name])}
-    own = {name for name in old if name.startswith("caption_decoder.evidence.")}
-    assert moved == own and any(".shape." in name for name in own)
+    own = {name for name in old if name.startswith("caption_decoder.keyword_head.")}
+    assert moved == own and any(".mask_logits." in name for name in own)
     assert after[1].training["seed"] == 5
-    assert after[1].training["evidence"]["epochs"] == 60
+    assert after[1].training["keyword_head"]["epochs"] == 60
 
 
 def test_looks_are_turned_with_their_sentences_and_masks(world_folder: Path, start: Path) -> None:
@@ -63,16 +63,16 @@ def test_looks_are_turned_with_their_sentences_and_masks(world_folder: Path, sta
 
 def test_a_model_without_masks_is_guided_by_its_tokens_alone(world_folder: Path, tmp_path: Path) -> None:
     folder = tmp_path / "start"
-    config = load_config("tiny", {"model": {"evidence": WORDS, "change_task": False}}).model
+    config = load_config("tiny", {"model": {"keywords": WORDS, "change_task": False}}).model
     save_pretrained(build_model(config), folder, name="start", training={})
-    guide(folder, world_folder, tmp_path / "guided", epochs=1)
-    head = load_pretrained(tmp_path / "guided")[0].caption_decoder.evidence
-    assert head.shape is None and head.words.weight.abs().max() > 0
+    guide(folder, world_folder, tmp_path / "trained", epochs=1)
+    head = load_pretrained(tmp_path / "trained")[0].caption_decoder.keyword_head
+    assert head.mask_logits is None and head.token_logits.weight.abs().max() > 0
 
 
 def test_a_model_without_such_a_head_is_refused(
     tiny_folder: Path, world_folder: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(ConfigError, match=r"has no head to guide it; name words as model\.evidence"):
+    with pytest.raises(ConfigError, match=r"has no keyword head; set model\.keywords"):
         guide(tiny_folder, world_folder, tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -38,7 +38,7 @@ def test_it_learns_and_moves_the_change_decoder_alone(
     moved = {name for name, value in after[0].state_dict().items() if not torch.equal(value, old[name])}
     assert moved == {name for name in old if name.startswith("change_decoder.")}
     assert after[1].training["seed"] == 5
-    assert after[1].training["sharpening"]["pairs"] == 12
+    assert after[1].training["mask_decoder"]["pairs"] == 12
 
 
 def test_what_is_held_gives_the_mask_that_the_model_gives(world_folder: Path) -> None:

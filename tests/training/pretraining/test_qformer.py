@@ -13,7 +13,7 @@ from semantic_cc.checkpoint.serialization import load_pretrained
 from semantic_cc.config import load_config
 from semantic_cc.errors import ConfigError, DataError
 from semantic_cc.training.initialisation import starting_model
-from semantic_cc.training.pretraining.qformer import WordHead, align, uses, vocabulary, word_loss
+from semantic_cc.training.pretraining.qformer import KeywordHead, align, uses, vocabulary, word_loss
 
 
 def test_rare_words_are_left_out_and_each_pair_counts_a_word_once() -> None:
@@ -34,14 +34,14 @@ def test_rare_words_are_left_out_and_each_pair_counts_a_word_once() -> None:
 def test_the_loss_is_a_cross_entropy_for_each_word_and_the_flag(flag_head: bool) -> None:
     torch.manual_seed(0)
     decoder = build_model(load_config("tiny", {"model": {"flag_head": flag_head}}).model).caption_decoder
-    head = WordHead(decoder.llm_width, 5).eval()
+    head = KeywordHead(decoder.llm_width, 5).eval()
     tokens = torch.randn(3, 2, 4, 4, 32)
     present, changed = torch.randint(0, 2, (3, 5)).float(), torch.tensor([1.0, 0.0, 1.0])
     expected = []
     flags = []
     for pair, words, flag in zip(tokens, present, changed, strict=True):
         visual = decoder.visual_tokens(pair)  # its two dates, before first
-        told = head.words(visual[0]).exp().sum(0).log()  # by any of the tokens
+        told = head.token_logits(visual[0]).exp().sum(0).log()  # by any of the tokens
         expected.append(F.binary_cross_entropy_with_logits(told[None], words[None]))
         if flag_head:
             flags.append(F.binary_cross_entropy_with_logits(decoder.flag_logits(visual), flag[None]))

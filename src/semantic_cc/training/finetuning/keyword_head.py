@@ -1,8 +1,8 @@
-"""The head that tells the writer of a sentence which words the visual tokens and the mask speak for (`model.evidence`).
+"""Training of the keyword head (`model.keywords`), which adds log-odds for keywords while a sentence is generated.
 
 A small language model follows what is likely to be said more than what the tokens say; a linear layer on the same
 tokens knows places and numbers better, and the mask knows them best. What the head answers is how much likelier than
-usual a word is, in log-odds, so that words without evidence keep the language model's.
+usual a word is, in log-odds; a word at its usual rate keeps the language model's score.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from semantic_cc.config import Config
 from semantic_cc.data.items import ChangeDataset
 from semantic_cc.data.open_dataset import Data, name_of, open_dataset
 from semantic_cc.errors import ConfigError, DataError
-from semantic_cc.model.keyword_head import WordHead, mask_grid
+from semantic_cc.model.keyword_head import KeywordHead, mask_grid
 from semantic_cc.training.devices import fabric_of
 from semantic_cc.training.pretraining.optimisation_loop import minimise
 from semantic_cc.training.pretraining.qformer import uses
@@ -51,7 +51,7 @@ SIZE = 20.0
 def guide(
     model: str | Path, data: Data, out: Path, epochs: int = 4, pairs: int | None = None, seed: int = 0
 ) -> list[float]:
-    """Writes `model` with its evidence head trained on the changed pairs of `data`'s train split; nothing else changes.
+    """Writes `model` with its keyword head trained on the changed pairs of `data`'s train split; nothing else changes.
 
     Args:
         model: a shipped name, or a folder that `save_pretrained` wrote.
@@ -65,16 +65,14 @@ def guide(
         The loss of every step.
 
     Raises:
-        ConfigError: the model has no such head (`model.evidence`).
+        ConfigError: the model has no such head (`model.keywords`).
         DataError: no such dataset, or one without changed pairs that are told of; images of several sizes.
         CheckpointError: no such model. OutputError: `out` cannot be written.
         TrainingError: the loss is no longer finite.
     """
     loaded, info = load_pretrained(model, merge=False)
-    if not info.config.evidence:
-        raise ConfigError(
-            f"{model}: the model has no head to guide it; name words as model.evidence and train it anew"
-        )
+    if not info.config.keywords:
+        raise ConfigError(f"{model}: the model has no keyword head; set model.keywords and train it again")
     items = [item for item in open_dataset(data, "train").items if item.changed and item.sentences]
     if not items:
         raise DataError(f"{name_of(data)}: no changed train pair with sentences to learn words from")
@@ -87,7 +85,9 @@ def guide(
     seen = SymmetricPairs(tokens, [item.sentences for item in items], seed)
     visual, present, *drawings = looks(loaded, seen, grids, fabric)
     size = SIZE / visual.float().norm(dim=-1).mean().item()
-    head = WordHead(visual.shape[-1], len(info.config.evidence), info.config.mask_classes).to(fabric.device)
+    head = KeywordHead(visual.shape[-1], len(info.config.keywords), info.config.mask_classes).to(
+        fabric.device
+    )
 
     def loss_of(given: tuple[Tensor, ...]) -> Tensor:
         tokens, present, *grid = given
@@ -97,14 +97,14 @@ def guide(
     loader = cast("DataLoader[tuple[Tensor, ...]]", DataLoader(rows, 32, shuffle=True))
     losses = minimise("guide", fabric, dict(head.named_parameters()), config, LR, epochs, loader, loss_of)
     usual = torch.logit(present.mean(dim=0), eps=1 / (2 * len(present))).to(fabric.device)
-    own = loaded.caption_decoder.evidence
+    own = loaded.caption_decoder.keyword_head
     assert own is not None  # the configuration names words
     own.load_state_dict(head.state_dict())
     with torch.no_grad():
-        own.words.weight.mul_(size)
-        own.words.bias.sub_(usual)
+        own.token_logits.weight.mul_(size)
+        own.token_logits.bias.sub_(usual)
     facts = {"epochs": epochs, "pairs": len(items), "seed": seed, "data": name_of(data)}
-    training = {**info.training, "evidence": facts}
+    training = {**info.training, "keyword_head": facts}
     save_pretrained(loaded, out, name=info.name, training=training, dtype=torch.float32)
     return losses
 
@@ -136,7 +136,7 @@ def looks(
         Visual tokens (LOOKS n, q, m) bfloat16, which of v words the sentences use, (LOOKS n, v) float32, and where
         there are `grids`, (n, g, g, k), these turned alike, (LOOKS n, g, g, k).
     """
-    decoder, known = model.caption_decoder, model.config.evidence
+    decoder, known = model.caption_decoder, model.config.keywords
     visual, present, drawings = [], [], []
     for _ in range(LOOKS):
         for given, rows, symmetries in DataLoader(seen, AT_ONCE):

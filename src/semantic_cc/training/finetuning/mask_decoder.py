@@ -95,7 +95,7 @@ def sharpen(
     loader = cast("DataLoader[tuple[Tensor, ...]]", DataLoader(seen, batch, shuffle=True))
     losses = minimise("sharpen", fabric, parameters, config, LR, epochs, loader, loss_of)
     facts = {"epochs": epochs, "pairs": len(items), "seed": seed, "data": name_of(data)}
-    training = {**info.training, "sharpening": facts}
+    training = {**info.training, "mask_decoder": facts}
     save_pretrained(loaded, out, name=info.name, training=training, dtype=torch.float32)
     return losses
 

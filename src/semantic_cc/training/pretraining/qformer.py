@@ -26,7 +26,7 @@ from semantic_cc.data.open_dataset import name_of, open_dataset
 from semantic_cc.errors import ConfigError, DataError
 from semantic_cc.losses import flag_loss
 from semantic_cc.metrics.tokenisation import words
-from semantic_cc.model.keyword_head import WordHead
+from semantic_cc.model.keyword_head import KeywordHead
 from semantic_cc.training import stages
 from semantic_cc.training.devices import fabric_of
 from semantic_cc.training.initialisation import refuse_untrained_foundations, require_flags, starting_model
@@ -115,7 +115,7 @@ def align(
     decoder = model.caption_decoder
     stages.apply(stages.QFORMER, model)
     parameters = {name: value for name, value in model.named_parameters() if value.requires_grad}
-    head = WordHead(decoder.llm_width, len(known)).to(fabric.device)
+    head = KeywordHead(decoder.llm_width, len(known)).to(fabric.device)
     parameters |= {f"head.{name}": value for name, value in head.named_parameters()}
     present = torch.stack([uses(known, own) for own in seen.sentences]).to(fabric.device)
     changed = torch.tensor([float(bool(item.changed)) for item in told]).to(fabric.device)
@@ -129,7 +129,7 @@ def align(
     if reading:
         model.eval()  # tokens as the LLM will see them, without dropout
         visual = all_visual_tokens(decoder, seen.tokens[tellable[:TRANSLATED_BY]], fabric)
-        translate(decoder, visual, head.words.weight, known)
+        translate(decoder, visual, head.token_logits.weight, known)
         losses += read(model, seen, tellable, places, reading, config, fabric)
     facts = {
         "aligned_epochs": epochs,
