@@ -4,6 +4,7 @@ The quick test puts an untrained model of the preset `tiny` in place of `small`,
 slow one runs README.md with the packaged model.
 """
 
+import json
 import shutil
 import types
 from collections.abc import Callable
@@ -130,3 +131,28 @@ def test_blocks_are_found_with_their_marks(tmp_path: Path) -> None:
     page.write_text(first + 'text\n1. x\n   ```bash title="b c"\n   y\n   ```\n')
     found = [(block.line, block.language, block.title, block.text, block.mark) for block in blocks_of(page)]
     assert found == [(2, "python", "", "a\n", "not run: needs a cluster"), (7, "bash", "b c", "y\n", "")]
+
+
+NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
+
+
+def cells(notebook: Path) -> list[Block]:
+    """The code cells of a notebook."""
+    content = json.loads(notebook.read_text(encoding="utf-8"))
+    return [
+        Block(notebook, 0, "python", "", "".join(cell["source"]) + "\n", "")
+        for cell in content["cells"]
+        if cell["cell_type"] == "code"
+    ]
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.usefixtures("tiny_for_small", "workplace")
+def test_notebooks_run(notebook: Path) -> None:
+    run(notebook, cells(notebook))
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebooks_hold_no_outputs(notebook: Path) -> None:
+    content = json.loads(notebook.read_text(encoding="utf-8"))
+    assert all(not cell["outputs"] for cell in content["cells"] if cell["cell_type"] == "code")
