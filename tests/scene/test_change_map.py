@@ -169,7 +169,7 @@ def test_a_full_disk_leaves_what_was_there(
 
 
 def test_strict_refuses_what_else_is_a_warning(tmp_path: Path) -> None:
-    dark, light = np.full((80, 80, 3), 20, np.uint8), np.full((80, 80, 3), 180, np.uint8)
+    dark, light = noise(80, 80) // 8 + 4, noise(80, 80, 1) // 8 + 164
     paths = write_raster(tmp_path / "dark.tif", dark), write_raster(tmp_path / "light.tif", light)
     with open_scene(*paths, SceneOptions()) as (_, inspection):
         assert [finding.check for finding in inspection.findings] == ["radiometry"]
@@ -195,7 +195,7 @@ def test_an_unreadable_tile_is_named_and_nothing_is_half_written(tmp_path: Path)
     content[middle : middle + 400] = bytes(400)
     after.write_bytes(content)
     out = tmp_path / "out"
-    with pytest.raises(ImageError, match=r"after.tif: rows \d+ to \d+, columns \d+ to \d+: cannot be read"):
+    with pytest.raises(ImageError, match=r"after.tif: .*cannot be read"):
         mapped((before, after), out)
     assert not (out / "mask.tif").exists()
 

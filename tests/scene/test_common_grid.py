@@ -15,9 +15,9 @@ from scenes import PLACE, UTM, landscape, noise, write_raster
 from semantic_cc.errors import ImageError, InputError
 from semantic_cc.scene import common_grid
 from semantic_cc.scene.common_grid import open_pair
+from semantic_cc.scene.gdal_files import read_crs
 from semantic_cc.scene.geodesy import ground_sampling
 from semantic_cc.scene.grid import Grid, Window
-from semantic_cc.scene.raster import read_crs
 
 SCENE = landscape(200, 240)
 

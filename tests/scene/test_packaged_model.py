@@ -17,7 +17,7 @@ from scenes import write_raster
 
 from semantic_cc.predictor import SemanticCC
 from semantic_cc.scene.change_map import SceneOptions, map_changes, open_scene
-from semantic_cc.scene.raster import read_crs
+from semantic_cc.scene.gdal_files import read_crs
 from semantic_cc.scene.synthetic_scene import write_scene
 from semantic_cc.scene.tiling import Tiling
 

@@ -13,8 +13,8 @@ from rio_cogeo import cog_validate
 from shapely.geometry import shape
 
 from semantic_cc.errors import InputError, OutputError
+from semantic_cc.scene.gdal_files import read_crs
 from semantic_cc.scene.geodesy import ground_sampling
-from semantic_cc.scene.raster import read_crs
 from semantic_cc.scene.synthetic_scene import FILES, place_grid, write_scene
 from semantic_cc.types import BUILDING, LABEL_VALUES
 

@@ -14,8 +14,8 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from semantic_cc.errors import DataError, InputError
+from semantic_cc.scene.gdal_files import read_crs
 from semantic_cc.scene.image_sources import is_remote, parse_bands_of_both
-from semantic_cc.scene.raster import read_crs
 from semantic_cc.scene.stac_item import read_time
 
 REQUIRED = ("id", "before", "after")

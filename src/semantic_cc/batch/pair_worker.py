@@ -34,13 +34,13 @@ from semantic_cc.images import read_pair
 from semantic_cc.predictor import SemanticCC
 from semantic_cc.scene.change_map import SceneOptions, map_changes, open_scene
 from semantic_cc.scene.describe_changes import tell_changes
+from semantic_cc.scene.gdal_files import read_crs
 from semantic_cc.scene.geo_detection import is_scene
 from semantic_cc.scene.geodesy import whole_of
 from semantic_cc.scene.grid import Grid
 from semantic_cc.scene.image_sources import identity_of
 from semantic_cc.scene.places import CLASS_NAMES, Place
 from semantic_cc.scene.polygons import find_polygons
-from semantic_cc.scene.raster import read_crs
 from semantic_cc.scene.tiling import Tiling
 from semantic_cc.scene.vector_export import FORMATS, make_frame, write_frame
 

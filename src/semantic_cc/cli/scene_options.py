@@ -124,8 +124,8 @@ def scene_options(arguments: argparse.Namespace) -> SceneOptions:
         InputError: no bands, or no coordinate reference system.
     """
     from semantic_cc.scene.change_map import SceneOptions
+    from semantic_cc.scene.gdal_files import read_crs
     from semantic_cc.scene.image_sources import parse_bands_of_both
-    from semantic_cc.scene.raster import read_crs
 
     return SceneOptions(
         bands=parse_bands_of_both(arguments.bands) if arguments.bands else (None, None),

@@ -67,7 +67,7 @@ def _run_scene(arguments: argparse.Namespace, out: Path) -> None:
         raise InputError("synth: a scene needs --seed, and has no --pairs and --workers")
     need_libraries()
 
-    from semantic_cc.scene.raster import read_crs
+    from semantic_cc.scene.gdal_files import read_crs
     from semantic_cc.scene.synthetic_scene import write_scene
 
     with progress_bar("blocks") as progress:

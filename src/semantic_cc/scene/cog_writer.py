@@ -19,8 +19,8 @@ from rasterio.windows import Window as GdalWindow
 from semantic_cc.errors import OutputError
 from semantic_cc.figures.colours import CLASS_COLOURS
 from semantic_cc.files import new_file
+from semantic_cc.scene.gdal_files import GDAL_ERRORS, settings
 from semantic_cc.scene.grid import Grid, Window
-from semantic_cc.scene.raster import GDAL_ERRORS, settings
 from semantic_cc.scene.scan_state import MASK_UNKNOWN, PROBABILITY_STEPS, PROBABILITY_UNKNOWN
 
 BLOCK = 512

@@ -13,15 +13,17 @@ import numpy as np
 from affine import Affine
 from pyproj import Transformer
 from rasterio.crs import CRS
-from rasterio.enums import Resampling
-from rasterio.vrt import WarpedVRT
 from shapely import Polygon, box
 
 from semantic_cc.errors import ImageError, InputError
 from semantic_cc.images import MIN_SIDE
+from semantic_cc.scene.coregister import sample_windows
 from semantic_cc.scene.geodesy import ROUND_SCALE, ground_sampling
 from semantic_cc.scene.grid import Grid, Window
-from semantic_cc.scene.raster import Raster, one_line_errors, settings
+from semantic_cc.scene.placement import square_pixels
+from semantic_cc.scene.radiometric_matching import match_dates
+from semantic_cc.scene.raster import Raster
+from semantic_cc.scene.resampled import SAME_PLACE, OnGrid
 
 MAX_SIDE = 200_000
 """Longest side of a scene in pixels: 100 km at half a metre; the rows under work then take 1.2 GB."""
@@ -29,62 +31,8 @@ MAX_SIDE = 200_000
 EDGE_POINTS = 21
 """Points along each edge of an image whose outline is carried to another coordinate system."""
 
-SAME_PLACE = 0.01
-"""Pixels by which two grids may differ over the whole scene and still count as the same pixels."""
-
-_NOWHERE = CRS.from_epsg(3857)  # stands in on both sides where images without a place are resampled
-
-
-class OnGrid:
-    """One image on the common grid, which reads its own pixels where the grids agree and resampled ones elsewhere.
-
-    Args:
-        raster: the image.
-        grid: the common grid.
-        shift: (columns, rows) by which its content lies off the grid's, which is taken back.
-    """
-
-    def __init__(self, raster: Raster, grid: Grid, shift: tuple[float, float] = (0.0, 0.0)) -> None:
-        self.raster = raster
-        transform = grid.transform @ Affine.translation(*shift)
-        offset = _whole_offset(raster.grid, grid, transform)
-        self._through: WarpedVRT | None = None
-        if offset is not None:
-            self._left, self._top = offset
-            self._width, self._height = raster.grid.width, raster.grid.height
-            return
-        self._left = self._top = 0
-        self._width, self._height = grid.width, grid.height
-        with one_line_errors(raster.name), settings():
-            self._through = WarpedVRT(
-                raster.dataset,
-                src_crs=raster.grid.crs or _NOWHERE,
-                src_transform=raster.grid.transform,
-                crs=grid.crs or _NOWHERE,
-                transform=transform,
-                width=grid.width,
-                height=grid.height,
-                resampling=Resampling.bilinear,
-                add_alpha=not _has_alpha(raster),
-            )
-
-    def read(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
-        """A window of the common grid, as `Raster.read`; unknown (and black) outside the image."""
-        top, left = window.top + self._top, window.left + self._left
-        first_row, last_row = max(top, 0), min(top + window.height, self._height)
-        first_column, last_column = max(left, 0), min(left + window.width, self._width)
-        pixels = np.zeros((window.height, window.width, 3), np.uint8)
-        known = np.zeros((window.height, window.width), bool)
-        if first_row < last_row and first_column < last_column:
-            inside = Window(first_row, first_column, last_row - first_row, last_column - first_column)
-            there = np.s_[first_row - top : last_row - top, first_column - left : last_column - left]
-            pixels[there], known[there] = self.raster.read(inside, self._through)
-        return pixels, known
-
-    def close(self) -> None:
-        """Lets go of the resampled image; the image itself stays open."""
-        if self._through is not None:
-            self._through.close()
+MAX_OBLONG = 0.01
+"""Relative difference of a pixel's sides on the ground from which on it is resampled to a square."""
 
 
 class AlignedPair:
@@ -95,16 +43,22 @@ class AlignedPair:
         shared: share of the grid's rectangle that both images' outlines cover, in (0, 1].
     """
 
-    def __init__(self, before: Raster, after: Raster, resolution: float | None = None) -> None:
-        if (before.grid.crs is None) != (after.grid.crs is None):
-            bare, placed = (before, after) if before.grid.crs is None else (after, before)
-            raise InputError(
-                f"{bare.name}: has no coordinate reference system, but {placed.name} has "
-                f"{_crs_name(placed.grid.crs)}; if it lies in the same, give it with --crs"
-            )
-        self.grid, self.shared = _common_grid(before, after, resolution)
+    def __init__(
+        self,
+        before: Raster,
+        after: Raster,
+        resolution: float | None = None,
+        *,
+        match_radiometry: bool = True,
+    ) -> None:
+        _check_places(before, after)
+        self._notes: list[str] = []
+        self.grid, self.shared = _common_grid(before, after, resolution, self._notes)
         self._rasters = before, after
         self._before, self._after = OnGrid(before, self.grid), OnGrid(after, self.grid)
+        if match_radiometry:
+            windows = sample_windows(self.grid.height, self.grid.width)
+            self._notes += match_dates(before, after, (self._values(window) for window in windows))
 
     def __enter__(self) -> Self:
         return self
@@ -118,7 +72,7 @@ class AlignedPair:
     @property
     def notes(self) -> tuple[str, ...]:
         """What was converted in either image, for people."""
-        return tuple(note for raster in self._rasters for note in raster.notes)
+        return (*(note for raster in self._rasters for note in raster.notes), *self._notes)
 
     @property
     def rasters(self) -> tuple[Raster, Raster]:
@@ -140,6 +94,12 @@ class AlignedPair:
         after, known_after = self._after.read(window)
         return before, after, known_before & known_after
 
+    def _values(self, window: Window) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """As `read`, but values as stored, (3, h, w)."""
+        before, known_before = self._before.read_values(window)
+        after, known_after = self._after.read_values(window)
+        return before, after, known_before & known_after
+
 
 @contextlib.contextmanager
 def open_pair(
@@ -149,6 +109,7 @@ def open_pair(
     bands: tuple[tuple[int, int, int] | None, tuple[int, int, int] | None] = (None, None),
     crs: CRS | None = None,
     resolution: float | None = None,
+    match_radiometry: bool = True,
 ) -> Iterator[AlignedPair]:
     """Opens two images of one place and brings them to one grid.
 
@@ -160,6 +121,7 @@ def open_pair(
         bands: of each image, red, green and blue; None = as `Raster` finds them.
         crs: coordinate reference system of images that name none.
         resolution: metres on the ground of a pixel, for another grid than the finer image's.
+        match_radiometry: whether two dates of more than 8 bits are brought to levels that agree where nothing changed.
 
     Yields:
         An `AlignedPair`.
@@ -171,23 +133,51 @@ def open_pair(
     with (
         Raster(before, bands[0], crs) as first,
         Raster(after, bands[1], crs) as second,
-        AlignedPair(first, second, resolution) as pair,
+        AlignedPair(first, second, resolution, match_radiometry=match_radiometry) as pair,
     ):
         yield pair
 
 
-def _common_grid(before: Raster, after: Raster, resolution: float | None) -> tuple[Grid, float]:
-    if before.grid.crs is None:
+def _check_places(before: Raster, after: Raster) -> None:
+    """Refuses two images of which one has a place that the other lacks.
+
+    Raises:
+        InputError: so it is.
+    """
+    if (before.grid.crs is None) != (after.grid.crs is None):
+        bare, placed = (before, after) if before.grid.crs is None else (after, before)
+        raise InputError(
+            f"{bare.name}: has no coordinate reference system, but {placed.name} has "
+            f"{_crs_name(placed.grid.crs)}; if it lies in the same, give it with --crs"
+        )
+    if before.grid.crs is None and before.grid.transform.is_identity != after.grid.transform.is_identity:
+        bare, placed = (before, after) if before.grid.transform.is_identity else (after, before)
+        raise InputError(
+            f"{placed.name}: has world coordinates (a world file or a transform), {bare.name} has none; give both or "
+            "remove them from both"
+        )
+
+
+def _common_grid(
+    before: Raster, after: Raster, resolution: float | None, notes: list[str]
+) -> tuple[Grid, float]:
+    if before.grid.crs is None and (before.grid.transform.is_identity or resolution is not None):
         return _pixel_grid(before, after, resolution), 1.0
-    sides = [_pixel_side(raster) for raster in (before, after)]
-    reference, other = (after, before) if sides[1] < 0.99 * sides[0] else (before, after)
-    grid = reference.grid if resolution is None else _rescaled(reference.grid, min(sides), resolution)
+    steps = [_pixel_sides(raster) for raster in (before, after)]
+    sides = [math.sqrt(across * down) for across, down in steps]
+    second = sides[1] < 0.99 * sides[0]
+    reference, other = (after, before) if second else (before, after)
+    across, down = steps[1] if second else steps[0]
+    grid = square_pixels(reference.grid, across, down, resolution)
+    if resolution is None and not _alike(across, down):
+        notes.append(
+            f"{reference.name}: pixels of {across:.3g} x {down:.3g} m are resampled to {min(across, down):.3g} m"
+        )
     frame, outline = box(0, 0, grid.width, grid.height), _outline(other, grid)
     common = frame.intersection(outline) if outline is not None else None
     if common is None or common.area == 0:
         raise InputError(
-            f"the images show no common ground: {_place(before)}, {_place(after)} (latitude, longitude); "
-            "check that they belong together"
+            f"the images show no common ground: {_place(before)}, {_place(after)}; check that they belong together"
         )
     left, top, right, bottom = common.bounds
     left, top = math.floor(left + SAME_PLACE), math.floor(top + SAME_PLACE)
@@ -220,22 +210,28 @@ def _check_size(width: int, height: int, where: str) -> None:
         raise ImageError(f"{where}: {width}x{height} pixels are too many; cut it to {MAX_SIDE} a side")
 
 
-def _pixel_side(raster: Raster) -> float:
-    found = ground_sampling(raster.grid)
+def _pixel_sides(raster: Raster) -> tuple[float, float]:
+    """Metres on the ground of a pixel, across and down; in units of its own where an image names no system.
+
+    Sides that differ by less than a hundredth count as equal, and metres of a projection close to the ground's as
+    those of the ground.
+    """
+    transform, crs = raster.grid.transform, raster.grid.crs
+    own = math.hypot(transform.a, transform.d), math.hypot(transform.b, transform.e)
+    found = own if crs is None else ground_sampling(raster.grid)
     if found is None or not all(math.isfinite(side) and side > 0 for side in found):
-        raise ImageError(f"{raster.name}: its place is outside what {_crs_name(raster.grid.crs)} covers")
-    return math.sqrt(found[0] * found[1])
+        raise ImageError(f"{raster.name}: its place is outside what {_crs_name(crs)} covers")
+    unit = crs.linear_units_factor[1] if crs is not None and crs.is_projected else 0.0
+    if all(abs(side * unit / ground - 1) < ROUND_SCALE for side, ground in zip(own, found, strict=True)):
+        found = own[0] * unit, own[1] * unit
+    if _alike(*found):
+        side = math.sqrt(found[0] * found[1])
+        return side, side
+    return found[0], found[1]
 
 
-def _rescaled(grid: Grid, side: float, resolution: float) -> Grid:
-    """The same ground in pixels of `resolution` metres; `side` is what its pixels have."""
-    own = math.sqrt(abs(grid.transform.determinant))
-    unit = grid.crs.linear_units_factor[1] if grid.crs is not None and grid.crs.is_projected else 0.0
-    if abs(own * unit / side - 1) < ROUND_SCALE:
-        side = own * unit
-    scale = resolution / side
-    width, height = math.ceil(grid.width / scale - SAME_PLACE), math.ceil(grid.height / scale - SAME_PLACE)
-    return Grid(width, height, grid.transform @ Affine.scale(scale), grid.crs)
+def _alike(across: float, down: float) -> bool:
+    return abs(across / down - 1) < MAX_OBLONG
 
 
 def _outline(raster: Raster, grid: Grid) -> Polygon | None:
@@ -245,8 +241,8 @@ def _outline(raster: Raster, grid: Grid) -> Polygon | None:
     columns = np.concatenate([t, one, 1 - t, zero]) * raster.grid.width
     rows = np.concatenate([zero, t, one, 1 - t]) * raster.grid.height
     x, y = _carry(raster.grid.transform, columns, rows)
-    assert raster.grid.crs is not None and grid.crs is not None  # both have a place here
     if raster.grid.crs != grid.crs:
+        assert raster.grid.crs is not None and grid.crs is not None  # both or none
         there = Transformer.from_crs(raster.grid.crs.to_wkt(), grid.crs.to_wkt(), always_xy=True)
         x, y = there.transform(x, y)
     points = np.stack(_carry(~grid.transform, x, y), axis=1)
@@ -272,10 +268,6 @@ def _whole_offset(own: Grid, grid: Grid, transform: Affine) -> tuple[int, int] |
     return columns, rows
 
 
-def _has_alpha(raster: Raster) -> bool:
-    return any(colour.name == "alpha" for colour in raster.dataset.colorinterp)
-
-
 def _crs_name(crs: CRS | None) -> str:
     return "none" if crs is None else crs.to_string() if len(crs.to_string()) < 40 else "a system of its own"
 
@@ -283,7 +275,8 @@ def _crs_name(crs: CRS | None) -> str:
 def _place(raster: Raster) -> str:
     """Where an image lies, for people."""
     x, y = raster.grid.transform @ (raster.grid.width / 2, raster.grid.height / 2)
-    assert raster.grid.crs is not None
+    if raster.grid.crs is None:
+        return f"{raster.name} lies around x {x:.6g}, y {y:.6g}"
     to_degrees = Transformer.from_crs(raster.grid.crs.to_wkt(), "EPSG:4326", always_xy=True)
     east, north = to_degrees.transform(x, y)
-    return f"{raster.name} lies around {north:.4f}, {east:.4f}"
+    return f"{raster.name} lies around {north:.4f}, {east:.4f} (latitude, longitude)"

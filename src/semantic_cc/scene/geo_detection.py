@@ -1,4 +1,7 @@
-"""Whether a pair is a scene or two plain pictures, found without the libraries that scenes need."""
+"""Whether an image needs the raster reader of scenes, or is a plain picture.
+
+GDAL is asked first. Where rasterio is not installed, Pillow's view of the file decides.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from semantic_cc.errors import InputError
+from semantic_cc.errors import ImageError, InputError
 from semantic_cc.images import FORMATS, MAX_SIDE
-
-SUFFIXES = frozenset({".vrt", ".jp2", ".j2k"})
-"""What no reader of pictures opens."""
 
 WORLD_FILES = {
     ".png": (".pgw", ".pngw"), ".jpg": (".jgw", ".jpgw"), ".jpeg": (".jgw", ".jpegw"),
@@ -20,21 +20,35 @@ WORLD_FILES = {
 }  # fmt: skip
 """Endings of the file beside a picture that says where it lies."""
 
+RASTER_SUFFIXES = frozenset({".vrt", ".jp2", ".j2k", ".zip", ".img"})
+"""Files that Pillow does not open: scenes, also where they cannot be opened."""
+
+PLAIN_DRIVERS = frozenset({"PNG", "JPEG", "GTiff", "COG", "BMP", "WEBP", "GIF"})
+"""GDAL drivers of files that Pillow reads as well."""
+
 _GEOTIFF_TAGS = frozenset({33550, 33922, 34264, 34735})
 """Pixel scale, tie points, transformation and keys."""
 
 
 def is_scene(path: str | Path) -> bool:
-    """Whether an image lies on a map, is a URL, or is too large to be read whole; False for what is not there."""
+    """Whether an image is read as a raster: it lies on a map, is a URL, or is no plain 8-bit picture.
+
+    A plain picture has no georeference, at most `MAX_SIDE` pixels a side, 8 bits, the colours grey or RGB, and no
+    transparent pixel. False for a path at which there is no file.
+    """
     if "://" in str(path) or str(path).startswith("/vsi"):
         return True
     path = Path(path)
     if "\0" in str(path) or not path.is_file():
         return False
-    if path.suffix.lower() in SUFFIXES:
+    if path.suffix.lower() in RASTER_SUFFIXES:
         return True
     endings = (*WORLD_FILES.get(path.suffix.lower(), ()), ".wld")
-    return any(path.with_suffix(ending).is_file() for ending in endings) or _has_place_or_is_large(path)
+    if any(path.with_suffix(ending).is_file() for ending in endings):
+        return True
+    if find_spec("rasterio") is None:
+        return _pillow_finds_a_scene(path)
+    return _gdal_finds_a_scene(path)
 
 
 def need_libraries() -> None:
@@ -43,7 +57,18 @@ def need_libraries() -> None:
         raise InputError("images on a map need more libraries: pip install 'semantic-cc[scene]'")
 
 
-def _has_place_or_is_large(path: Path) -> bool:
+def _gdal_finds_a_scene(path: Path) -> bool:
+    from semantic_cc.scene.gdal_files import one_line_errors, open_dataset, settings
+    from semantic_cc.scene.raster import is_plain_picture
+
+    try:
+        with one_line_errors(str(path)), settings(), open_dataset(path) as dataset:
+            return dataset.driver not in PLAIN_DRIVERS or not is_plain_picture(dataset)
+    except ImageError:  # Pillow may read it; if not, its reader says what is wrong
+        return False
+
+
+def _pillow_finds_a_scene(path: Path) -> bool:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

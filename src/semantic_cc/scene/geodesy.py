@@ -20,7 +20,7 @@ LONGEST_EDGE = 256
 ROUND_SCALE = 2e-3
 """A projection's own metre is taken for a metre on the ground where it differs by less (UTM: 4e-4)."""
 
-WGS84 = pyproj.CRS("EPSG:4326")
+WGS84 = "EPSG:4326"
 
 
 @functools.lru_cache(maxsize=8)
@@ -52,7 +52,7 @@ def on_earth(grid: Grid) -> bool:
     return _geodetic(grid) is not None
 
 
-def to_lonlat(shapes: np.ndarray, grid: Grid, crs: pyproj.CRS = WGS84) -> np.ndarray:
+def to_lonlat(shapes: np.ndarray, grid: Grid, crs: pyproj.CRS | str = WGS84) -> np.ndarray:
     """Shapes in pixels -> longitude and latitude in degrees, with vertices added along long edges.
 
     Args:
@@ -60,6 +60,7 @@ def to_lonlat(shapes: np.ndarray, grid: Grid, crs: pyproj.CRS = WGS84) -> np.nda
         grid: where they lie, `on_earth`.
         crs: the geographic system to go to.
     """
+    crs = pyproj.CRS.from_user_input(crs)
     transformer = pyproj.Transformer.from_crs(crs_of(grid), crs, always_xy=True)
     degrees = math.degrees(crs.axis_info[0].unit_conversion_factor)  # old French maps are in grads
     dense = to_map(shapely.segmentize(shapes, LONGEST_EDGE), grid)

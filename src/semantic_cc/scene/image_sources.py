@@ -1,20 +1,72 @@
-"""Where an image comes from, before anything opens it: path or URL, and which bands are its colours."""
+"""Where an image comes from, before GDAL opens it: path, archive or URL, and the bands that a user names."""
 
 from __future__ import annotations
 
+import filecmp
 import os
 import re
-from pathlib import Path
+import zipfile
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from semantic_cc.errors import ImageError, InputError
 
 _REMOTE = re.compile(r"(https?|s3|gs|az)://|/vsi", re.IGNORECASE)
+_NETWORK = re.compile(
+    r"(https?|s3|gs|az)://|/vsi(zip|tar|gzip)?/*vsi(curl|s3|gs|az)|/vsi(curl|s3|gs|az)", re.IGNORECASE
+)
+
+_IMAGES = frozenset({".tif", ".tiff", ".jp2", ".j2k", ".vrt", ".img", ".png", ".jpg", ".jpeg", ".ntf"})
+"""Endings of what is taken for an image in an archive."""
 
 
 def is_remote(source: str | Path) -> bool:
     """Whether `source` is a URL, or a path of GDAL's own file systems."""
     return bool(_REMOTE.match(str(source)))
+
+
+def is_over_network(source: str | Path) -> bool:
+    """Whether reading `source` takes a network."""
+    return bool(_NETWORK.match(str(source)))
+
+
+def gdal_name(source: str | Path) -> str:
+    """The name under which GDAL finds an image: the one image within a .zip, and else `source` itself.
+
+    Raises:
+        ImageError: the archive is broken, or does not hold exactly one image.
+    """
+    name = str(source)
+    if is_remote(source) or not name.lower().endswith(".zip"):
+        return name
+    try:
+        with zipfile.ZipFile(name) as archive:
+            members = [entry.filename for entry in archive.infolist() if not entry.is_dir()]
+    except (OSError, zipfile.BadZipFile) as error:
+        raise ImageError(f"{name}: is no readable archive ({error}); fetch or save it again") from error
+    images = [member for member in members if PurePosixPath(member).suffix.lower() in _IMAGES]
+    images = [member for member in images if not member.startswith("__MACOSX/")]
+    if len(images) != 1:
+        found = f"{len(images)} images ({', '.join(images[:4])}, ...)" if images else "no image"
+        example = images[0] if images else "image.tif"
+        raise ImageError(f"{name}: holds {found}; name one, such as /vsizip/{name}/{example}")
+    return f"/vsizip/{os.path.abspath(name)}/{images[0]}"
+
+
+def same_file_warning(before: str | Path, after: str | Path) -> str | None:
+    """One line if both names lead to one file, or to files of equal bytes; None else, and for URLs of two names."""
+    if str(before) == str(after):
+        return f"both images are the same file, {before}; a pair needs two dates"
+    if is_remote(before) or is_remote(after):
+        return None
+    try:
+        if os.path.samefile(before, after):
+            return f"both images are the same file, {before} and {after}; a pair needs two dates"
+        if os.path.getsize(before) == os.path.getsize(after) and filecmp.cmp(before, after, shallow=False):
+            return f"{before} and {after} hold the same bytes, as if the same file were given twice"
+    except OSError:
+        return None  # the reader says what is wrong with them
+    return None
 
 
 def check_there(source: str | Path) -> None:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 
 from semantic_cc.errors import InputError
 from semantic_cc.scene.common_grid import AlignedPair
-from semantic_cc.scene.coregister import MIN_WINDOWS, Shift, measure_shift, read_samples
+from semantic_cc.scene.coregister import MIN_WINDOWS, Shift, measure_shift, read_samples, sample_windows
 from semantic_cc.scene.geodesy import ground_sampling
+from semantic_cc.scene.grid import Window
+from semantic_cc.scene.image_sources import is_over_network, same_file_warning
+from semantic_cc.scene.raster import Raster
 
 GROUND_SAMPLING = (0.3, 1.0)
 """Metres a pixel that models are trained for (LEVIR: 0.5)."""
@@ -33,7 +38,19 @@ MAX_SATURATED, SATURATED = 0.10, 254
 """Largest share of pixels with a band at its end; of the same images 1 % exceed 0.067."""
 
 MAX_BLANK = 0.10
-"""Largest share of pixels that either image does not know (nodata, transparent, outside)."""
+"""Largest share of pixels that either image does not know (nodata, transparent, collar, outside)."""
+
+BLOCK = 1024
+"""Side in pixels of the blocks in which all of a scene is counted."""
+
+MAX_COUNTED = 1_000_000_000
+"""Pixels of a scene up to which all are counted; of larger ones, and over a network, a sample of windows is."""
+
+_DATE_TAGS = (
+    "ACQUISITIONDATETIME", "EXIF_DateTimeOriginal", "DATE_ACQUIRED", "acquisition_date", "SENSING_TIME", "datetime",
+    "TIFFTAG_DATETIME",
+)  # fmt: skip
+"""Where files say when an image was taken, the surest first."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +58,8 @@ class Finding:
     """One measured quantity beyond its limit.
 
     Attributes:
-        check: "ground sampling distance", "co-registration", "radiometry", "bright", "saturated" or "blank".
+        check: "ground sampling distance", "co-registration", "radiometry", "bright", "saturated", "blank", "dates" or
+            "same file".
         value, limit: in the unit that the message names.
         message: one sentence for people.
     """
@@ -54,10 +72,11 @@ class Finding:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What was measured on a sample of windows before the work.
+    """What was measured before the work.
 
     Attributes:
-        measured: quantity -> number, None where it could not be measured; shares in [0, 1].
+        measured: quantity -> number, None where it could not be measured; shares in [0, 1], over all pixels up to
+            `MAX_COUNTED`.
         shift: of the later image, None where too few windows tell.
         findings: what lies beyond its limit.
     """
@@ -72,7 +91,9 @@ class Inspection:
 
 
 def inspect_pair(pair: AlignedPair, *, coregister: bool = False) -> Inspection:
-    """Measures a pair on a sample of windows.
+    """Measures a pair: the shift on a sample of windows, shares over all pixels.
+
+    All of both files is read once, so that a broken part is found before the work.
 
     Args:
         pair: the pair.
@@ -80,7 +101,7 @@ def inspect_pair(pair: AlignedPair, *, coregister: bool = False) -> Inspection:
 
     Raises:
         ImageError: a part of a file cannot be read.
-        InputError: `coregister`, and the shift cannot be measured.
+        InputError: `coregister`, and the shift cannot be measured; no pixel is known in both images.
     """
     samples = read_samples(pair)
     shift, taken_back = measure_shift(samples), None
@@ -101,7 +122,8 @@ def inspect_pair(pair: AlignedPair, *, coregister: bool = False) -> Inspection:
     if taken_back is not None:
         measured["removed_columns"] = round(taken_back.columns, 3)
         measured["removed_rows"] = round(taken_back.rows, 3)
-    findings = _sampling(pair, measured) + _shift(shift) + _levels(samples, measured)
+    findings = _files(pair.rasters) + _sampling(pair, measured) + _shift(shift)
+    findings += _levels(_count(pair), measured)
     return Inspection(measured, shift, tuple(findings))
 
 
@@ -145,33 +167,103 @@ def _shift(shift: Shift | None) -> list[Finding]:
     return [Finding("co-registration", shift.length, MAX_SHIFT, text)]
 
 
-def _levels(
-    samples: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], measured: dict[str, float | None]
-) -> list[Finding]:
-    """Radiometric difference, and the shares of bright, saturated and blank pixels of the sample."""
-    known = np.concatenate([sample[2].ravel() for sample in samples])
-    dates = [np.concatenate([sample[date].reshape(-1, 3) for sample in samples])[known] for date in (0, 1)]
-    blank = float(1 - known.mean())
+@dataclass
+class _Counts:
+    """Sums over the pixels that both images know; lists hold before and after."""
+
+    exact: bool
+    pixels: int = 0
+    known: int = 0
+    levels: list[np.ndarray] = field(default_factory=lambda: [np.zeros(3), np.zeros(3)])
+    bright: list[int] = field(default_factory=lambda: [0, 0])
+    saturated: list[int] = field(default_factory=lambda: [0, 0])
+
+    def add(self, before: np.ndarray, after: np.ndarray, known: np.ndarray) -> None:
+        """Counts a window."""
+        self.pixels += known.size
+        self.known += int(known.sum())
+        for date, image in enumerate((before, after)):
+            pixels = image[known]
+            self.levels[date] += pixels.sum(axis=0, dtype=np.float64)
+            self.bright[date] += int(
+                ((pixels.min(axis=1) >= BRIGHT) & (np.ptp(pixels, axis=1) <= GREY)).sum()
+            )
+            self.saturated[date] += int((pixels >= SATURATED).any(axis=1).sum())
+
+
+def _count(pair: AlignedPair) -> _Counts:
+    grid = pair.grid
+    exact = grid.width * grid.height <= MAX_COUNTED and not any(is_over_network(r.name) for r in pair.rasters)
+    counts = _Counts(exact)
+    for window in _blocks(grid.height, grid.width) if exact else sample_windows(grid.height, grid.width):
+        counts.add(*pair.read(window))
+    if counts.known == 0 and exact:
+        names = " and ".join(raster.name for raster in pair.rasters)
+        raise InputError(f"{names}: no pixel is known in both; check nodata values and that they overlap")
+    return counts
+
+
+def _blocks(height: int, width: int) -> Iterator[Window]:
+    for top in range(0, height, BLOCK):
+        for left in range(0, width, BLOCK):
+            yield Window(top, left, min(BLOCK, height - top), min(BLOCK, width - left))
+
+
+def _files(rasters: tuple[Raster, Raster]) -> list[Finding]:
+    """Swapped dates, and one file given twice."""
+    before, after = rasters
+    findings = []
+    same = same_file_warning(before.name, after.name)
+    if same is not None:
+        findings.append(Finding("same file", 1.0, 0.0, same))
+    dates = [_date(raster) for raster in rasters]
+    if dates[0] is not None and dates[1] is not None and dates[0] > dates[1]:
+        days = (dates[0] - dates[1]).total_seconds() / 86400
+        text = (
+            f"the dates look swapped: {before.name} is dated {dates[0]:%Y-%m-%d}, later than {after.name} "
+            f"({dates[1]:%Y-%m-%d}); give the earlier image first"
+        )
+        findings.append(Finding("dates", round(days, 3), 0.0, text))
+    return findings
+
+
+def _date(raster: Raster) -> datetime | None:
+    """When an image was taken, as its tags say."""
+    tags = {**raster.dataset.tags(), **raster.dataset.tags(ns="IMAGERY"), **raster.dataset.tags(ns="EXIF")}
+    for name in _DATE_TAGS:
+        numbers = re.match(r"\s*(\d{4})[-:/]?(\d\d)[-:/]?(\d\d)", str(tags.get(name, "")))
+        if numbers:
+            try:
+                return datetime(*(int(number) for number in numbers.groups()))  # type: ignore[arg-type]
+            except ValueError:
+                continue
+    return None
+
+
+def _levels(counts: _Counts, measured: dict[str, float | None]) -> list[Finding]:
+    """Radiometric difference, and the shares of bright, saturated and unknown pixels."""
+    about = "" if counts.exact else "about "
+    blank = 1 - counts.known / counts.pixels
     measured["blank"] = round(blank, 4)
     findings = []
     if blank > MAX_BLANK:
-        text = f"{blank:.0%} of the common area is unknown in one image or both"
+        text = f"{about}{blank:.0%} of the common area is unknown in one image or both"
         findings.append(Finding("blank", blank, MAX_BLANK, text))
-    if not known.any():
+    if counts.known == 0:
         return findings
-    difference = float(np.abs(dates[0].mean(axis=0) - dates[1].mean(axis=0)).max())
+    means = [levels / counts.known for levels in counts.levels]
+    difference = float(np.abs(means[0] - means[1]).max())
     measured["radiometric_difference"] = round(difference, 2)
     if difference > MAX_RADIOMETRIC:
         text = f"the dates' mean levels differ by {difference:.0f} of 255; match their radiometry first"
         findings.append(Finding("radiometry", difference, MAX_RADIOMETRIC, text))
-    for date, pixels in zip(("before", "after"), dates, strict=True):
-        bright = float(((pixels.min(axis=1) >= BRIGHT) & (np.ptp(pixels, axis=1) <= GREY)).mean())
-        saturated = float((pixels >= SATURATED).any(axis=1).mean())
+    for index, date in enumerate(("before", "after")):
+        bright, saturated = counts.bright[index] / counts.known, counts.saturated[index] / counts.known
         measured |= {f"bright_{date}": round(bright, 4), f"saturated_{date}": round(saturated, 4)}
         if bright > MAX_BRIGHT:
-            text = f"{bright:.0%} of the {date} image is white: cloud, snow or glare"
+            text = f"{about}{bright:.0%} of the {date} image is white: cloud, snow or glare"
             findings.append(Finding("bright", bright, MAX_BRIGHT, text))
         if saturated > MAX_SATURATED:
-            text = f"{saturated:.0%} of the {date} image is saturated"
+            text = f"{about}{saturated:.0%} of the {date} image is saturated"
             findings.append(Finding("saturated", saturated, MAX_SATURATED, text))
     return findings

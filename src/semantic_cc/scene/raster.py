@@ -1,114 +1,71 @@
-"""Reading georeferenced images window by window: any size, 8 or 16 bits, many bands, files and URLs."""
+"""Reading one image window by window, whatever GDAL opens: 8-bit RGB out, and where it is known."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-import rasterio
-from affine import Affine
-from rasterio._err import CPLE_BaseError  # what GDAL's own errors are, where rasterio does not wrap them
 from rasterio.crs import CRS
-from rasterio.enums import ColorInterp, MaskFlags
-from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
+from rasterio.enums import ColorInterp
 from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window as GdalWindow
 
-from semantic_cc.errors import ImageError, InputError
+from semantic_cc.errors import ImageError
+from semantic_cc.images import MAX_SIDE
+from semantic_cc.scene.band_choice import Bands, alpha_candidate, choose_bands
+from semantic_cc.scene.gdal_files import check_blocks, one_line_errors, open_dataset, settings
 from semantic_cc.scene.grid import Grid, Window
-from semantic_cc.scene.image_sources import check_there, is_remote
-
-FORMATS = ("GTiff", "VRT", "JP2OpenJPEG", "PNG", "JPEG")
-"""The only GDAL drivers that bytes from outside may reach; a COG is a GTiff."""
-
-SETTINGS = {"GDAL_CACHEMAX": 256, "GDAL_HTTP_TIMEOUT": "30", "GDAL_HTTP_MAX_RETRY": "3"}
-"""GDAL's: 256 MB of decoded blocks, whatever the machine has; seconds and attempts for URLs."""
-
-MAX_BLOCK_BYTES = 1 << 29
-"""Largest block (tile or strip) that is decoded; one pixel of it costs all of it."""
-
-MAX_SEQUENTIAL_PIXELS = 400_000_000
-"""Largest PNG or JPEG: their rows must be decoded in order, so that every step back starts at the top again."""
-
-PERCENTILES = (2.0, 98.0)
-STRETCHED = (42.0, 209.0)
-"""Where the two percentiles go in 8 bits: where they lie in 8-bit images (medians over 2,100 of UC Merced)."""
+from semantic_cc.scene.placement import place, rectified
+from semantic_cc.scene.radiometry import Encoding, Stretch, find_stretch
+from semantic_cc.scene.unknown_areas import Collar, find_collars, find_fill
+from semantic_cc.scene.virtual_bands import expand_palette, with_alpha
 
 SAMPLE_SIDE = 1024
-"""Longest side of the decimated image that the percentiles are taken from; overviews are used where there are any."""
-
-GDAL_ERRORS = (RasterioError, CPLE_BaseError, OSError)
-"""What reading and writing may raise."""
+"""Longest side of the reduced image that the decisions are made on; overviews are used where there are any."""
 
 
-def settings(source: str | Path = "") -> rasterio.Env:
-    """The context in which GDAL opens and reads; the folder of a URL is not listed in search of side files."""
-    remote = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"} if is_remote(source) else {}
-    return rasterio.Env(**SETTINGS, **remote)
-
-
-@dataclass(frozen=True)
-class Stretch:
-    """How values of more than 8 bits become 0..255: band by band, linear, `PERCENTILES` to `STRETCHED`.
-
-    Attributes:
-        low, high: (3,) the percentiles of the three bands.
-    """
-
-    low: np.ndarray
-    high: np.ndarray
-
-    def __call__(self, values: np.ndarray) -> np.ndarray:
-        """(3, h, w) of any real type -> the same shape, uint8."""
-        first, last = STRETCHED
-        scale = ((last - first) / (self.high - self.low)).astype(np.float32)[:, None, None]
-        level = (values.astype(np.float32) - self.low[:, None, None].astype(np.float32)) * scale + first
-        return np.clip(np.nan_to_num(level), 0, 255).round().astype(np.uint8)
+PIXELS = 200_000
+"""Known pixels of an image that are kept for decisions about both dates."""
 
 
 class Raster:
     """One image, open for reading.
 
     Args:
-        source: path or URL of a GeoTIFF, COG, VRT, JPEG 2000, PNG or JPEG; a world file beside it is read.
-        bands: numbers, from 1, of the bands that are red, green and blue; None = what the file says, else 1, 2, 3.
+        source: path or URL of what GDAL reads, or a .zip that holds one image; a world file beside it is read.
+        bands: numbers, from 1, of the bands that are red, green and blue; None = as `choose_bands` finds them.
         crs: coordinate reference system of a file that names none.
 
     Attributes:
         name: how messages call it.
-        grid: its own pixel grid; without a coordinate reference system that of the pixels.
-        bands: the three bands.
+        grid: its own pixel grid.
+        bands: the three bands; `band_source` says how they were chosen.
         stretch: None for 8 bits.
-        notes: what was converted, for people.
+        fill: a value that stands for "unknown" without a tag, or None.
+        collars: what lies at the border and shows no ground, without a tag.
+        encoding: what the file says of its numbers.
+        pixels: (3, n) known pixels as stored, spread over the image.
+        notes: what was converted or assumed, for people.
 
     Raises:
-        ImageError: the file is missing, empty, corrupt, of another kind, or cannot be read in windows.
+        ImageError: the file is missing, empty, cut off or corrupt, of another kind, cannot be read in windows, has no
+            place in its coordinate reference system, or has one value only.
         InputError: it has no such bands.
     """
 
-    def __init__(
-        self, source: str | Path, bands: tuple[int, int, int] | None = None, crs: CRS | None = None
-    ) -> None:
+    def __init__(self, source: str | Path, bands: Bands | None = None, crs: CRS | None = None) -> None:
         self.name = str(source)
-        check_there(source)
-        with one_line_errors(self.name), settings(source), warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            self.dataset = DatasetReader(self.name, driver=list(FORMATS))
+        self._opened: list[Any] = []
         notes: list[str] = []
         try:
-            _check_kind(self.dataset, self.name)
-            self.grid = _grid(self.dataset, crs, self.name, notes)
-            self.bands = _bands(self.dataset, bands, self.name, notes)
-            self.stretch = self._find_stretch(notes)
+            self.dataset = self._keep(open_dataset(source))
+            with one_line_errors(self.name), settings(self.name):
+                self._prepare(bands, crs, notes)
         except BaseException:
-            self.dataset.close()
+            self.close()
             raise
         self.notes = tuple(notes)
 
@@ -122,7 +79,18 @@ class Raster:
 
     def close(self) -> None:
         """Closes the file."""
-        self.dataset.close()
+        for dataset in reversed(self._opened):
+            dataset.close()
+
+    @property
+    def kind(self) -> str:
+        """The type of the three bands' values."""
+        return "/".join(sorted({self.dataset.dtypes[band - 1] for band in self.bands}))
+
+    @property
+    def has_alpha(self) -> bool:
+        """Whether a band says what is transparent."""
+        return self._alpha is not None
 
     def read(self, window: Window, through: WarpedVRT | None = None) -> tuple[np.ndarray, np.ndarray]:
         """The pixels of a window that lies within the image.
@@ -132,129 +100,192 @@ class Raster:
             through: the same image on another grid.
 
         Returns:
-            (h, w, 3) uint8 RGB, and where it is known (neither nodata nor transparent), (h, w) bool.
+            (h, w, 3) uint8 RGB, and where it is known (neither nodata nor transparent nor collar), (h, w) bool; with
+            `through`, collars count as known.
 
         Raises:
             ImageError: this part of the file cannot be read.
         """
+        values, known = self.read_values(window, through)
+        if through is None:
+            for collar in self.collars:
+                known &= ~collar.covers(values, window)
+        return self.to_levels(values), known
+
+    def read_values(self, window: Window, through: WarpedVRT | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """As `read`, but values as stored, (3, h, w), and without regard to collars."""
         source = self.dataset if through is None else through
         part = GdalWindow(window.left, window.top, window.width, window.height)
-        place = f"{self.name}: rows {window.top} to {window.top + window.height}, columns {window.left} to "
-        with one_line_errors(f"{place}{window.left + window.width}"), settings():
+        where = f"{self.name}: rows {window.top} to {window.top + window.height}, columns {window.left} to "
+        with one_line_errors(f"{where}{window.left + window.width}"), settings(self.name):
             values = source.read(self.bands, window=part)  # (3, h, w)
-            known = self._known(source, window=part)
+            known = self._known(source, values, window=part)
+        return values, known
+
+    def to_levels(self, values: np.ndarray) -> np.ndarray:
+        """(3, h, w) as stored -> (h, w, 3) uint8."""
+        levels = values if self.stretch is None else self.stretch(values)
+        return np.ascontiguousarray(levels.transpose(1, 2, 0))
+
+    def read_reduced(
+        self, height: int, width: int, through: WarpedVRT | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The whole image (or `through`) at another size: (3, height, width) as stored, and where it is known."""
+        source = self.dataset if through is None else through
+        with one_line_errors(self.name), settings(self.name):
+            values = source.read(self.bands, out_shape=(3, height, width))
+            known = self._known(source, values, out_shape=(height, width))
+        return values, known
+
+    def _prepare(self, bands: Bands | None, crs: CRS | None, notes: list[str]) -> None:
+        """Finds place, bands, stretch and unknown areas."""
+        check_blocks(self.dataset, self.name)
+        if ColorInterp.palette in self.dataset.colorinterp:
+            self.dataset = self._keep(expand_palette(self.dataset, self.name))
+            notes.append(f"{self.name}: colour table expanded to RGB")
+        grid = place(self.dataset, crs, self.name, notes)
+        if grid is None:
+            self.dataset = self._keep(rectified(self.dataset, crs, self.name, notes))
+            grid = Grid(self.dataset.width, self.dataset.height, self.dataset.transform, self.dataset.crs)
+        self.grid = grid
+        self._choose_bands(bands, notes)
+        self.encoding = _encoding(self.dataset, self.bands)
+        self.fill: float | None = None
+        self.stretch: Stretch | None = None
+        self.collars: tuple[Collar, ...] = ()
+        self.pixels = self._look(notes)
+
+    def _keep(self, dataset: Any) -> Any:
+        self._opened.append(dataset)
+        return dataset
+
+    def _known(self, source: DatasetReader | WarpedVRT, values: np.ndarray, **part: Any) -> np.ndarray:
+        """Where a part of the image is neither nodata nor fully transparent nor NaN, (h, w) bool."""
+        if ColorInterp.alpha in source.colorinterp:  # GDAL's masks read alpha of 8 and unsigned 16 bits alone
+            known = source.read(source.colorinterp.index(ColorInterp.alpha) + 1, **part) > 0
+        else:
+            known = np.any([source.read_masks(band, **part) > 0 for band in self.bands], axis=0)
         if np.issubdtype(values.dtype, np.floating):
             known &= np.isfinite(values).all(axis=0)
-        levels = values if self.stretch is None else self.stretch(values)
-        return np.ascontiguousarray(levels.transpose(1, 2, 0)), known
+        if self.fill is not None:
+            known &= ~(values == self.fill).any(axis=0)
+        return np.asarray(known)
 
-    def _known(self, source: DatasetReader | WarpedVRT, **part: Any) -> np.ndarray:
-        """Where a part of the image is neither nodata nor fully transparent, (h, w) bool."""
-        if ColorInterp.alpha in source.colorinterp:  # GDAL's masks read alpha of 8 and unsigned 16 bits alone
-            return np.asarray(source.read(source.colorinterp.index(ColorInterp.alpha) + 1, **part) > 0)
-        return np.any([source.read_masks(band, **part) > 0 for band in self.bands], axis=0)
+    def _choose_bands(self, wanted: Bands | None, notes: list[str]) -> None:
+        candidate = alpha_candidate(self.dataset)
+        values = None
+        if candidate is not None:
+            with one_line_errors(self.name), settings(self.name):
+                values = self.dataset.read(candidate, out_shape=_reduced(self.dataset.shape))
+        choice = choose_bands(self.dataset, wanted, self.name, values)
+        self.bands, self.band_source, self._alpha = choice.rgb, choice.source, choice.alpha
+        notes.extend(choice.warnings)
+        tagged = (
+            self.dataset.colorinterp.index(ColorInterp.alpha) + 1
+            if ColorInterp.alpha in self.dataset.colorinterp
+            else None
+        )
+        if tagged != choice.alpha:
+            self.dataset = self._keep(with_alpha(self.dataset, choice.alpha, self.name))
 
-    def _find_stretch(self, notes: list[str]) -> Stretch | None:
-        kinds = {self.dataset.dtypes[band - 1] for band in self.bands}
-        if kinds == {"uint8"}:
-            return None
-        scale = min(1.0, SAMPLE_SIDE / max(self.dataset.shape))
-        shape = tuple(max(1, round(side * scale)) for side in self.dataset.shape)
-        with one_line_errors(self.name), settings():
-            values = self.dataset.read(self.bands, out_shape=(3, *shape)).astype(np.float64)
-            known = self._known(self.dataset, out_shape=shape)
-        known &= np.isfinite(values).all(axis=0)
+    def _look(self, notes: list[str]) -> np.ndarray:
+        """Finds fill values, collars and the stretch on a reduced image; returns known pixels, (3, n).
+
+        Raises:
+            ImageError: nothing is known, or everything has one value.
+        """
+        shape = _reduced(self.dataset.shape)
+        values, known = self.read_reduced(*shape)
+        deep = self.dataset.dtypes[self.bands[0] - 1] != "uint8" or self.kind != "uint8"
+        if deep and known.any():
+            self.fill = find_fill(values, known)
+            if self.fill is not None:
+                share = float((known & (values == self.fill).any(axis=0)).mean())
+                notes.append(
+                    f"{self.name}: the value {self.fill:g} ({share:.1%}) is taken for nodata, without a tag"
+                )
+                known &= ~(values == self.fill).any(axis=0)
+        self._refuse_empty(values, known)
+        if deep:
+            self.stretch = find_stretch(values[:, known], self.encoding)
+            white = np.array([self.stretch.high.max(), _largest(values.dtype)])
+        else:
+            white = np.array([255.0])
+        self.collars = find_collars(
+            values, known, white=white, height=self.dataset.height, width=self.dataset.width
+        )
+        for collar in self.collars:
+            known &= (
+                ~collar.covers(values, Window(0, 0, *shape))
+                if shape == self.dataset.shape
+                else ~_reduced_cover(collar, values)
+            )
+            notes.append(
+                f"{self.name}: a {collar.colour} collar without a nodata tag, {collar.share:.1%} of the image, is "
+                "taken for unknown"
+            )
+        self._refuse_empty(values, known)
+        if self.stretch is not None:
+            if self.collars:
+                self.stretch = find_stretch(values[:, known], self.encoding)
+            low, high = float(self.stretch.low.min()), float(self.stretch.high.max())
+            notes.append(
+                f"{self.name}: {self.kind} stretched to 8 bits, {low:.6g} to {high:.6g} ({self.stretch.rule})"
+            )
+        pixels = values[:, known]
+        return pixels[:, :: max(1, pixels.shape[1] // PIXELS)].copy()
+
+    def _refuse_empty(self, values: np.ndarray, known: np.ndarray) -> None:
         if not known.any():
             raise ImageError(f"{self.name}: no pixel of it is known; check its nodata value")
-        low, high = np.percentile(values[:, known], PERCENTILES, axis=1)
-        notes.append(
-            f"{self.name}: {'/'.join(sorted(kinds))} stretched to 8 bits, "
-            + ", ".join(
-                f"band {band} {a:.6g} to {b:.6g}" for band, a, b in zip(self.bands, low, high, strict=True)
-            )
-        )
-        return Stretch(low, np.maximum(high, low + 1e-6 + abs(low) * 1e-6))
-
-
-def _check_kind(dataset: DatasetReader, name: str) -> None:
-    """Refuses what cannot be read in windows of bounded memory, or has no colours."""
-    if dataset.driver in ("PNG", "JPEG") and dataset.width * dataset.height > MAX_SEQUENTIAL_PIXELS:
-        raise ImageError(
-            f"{name}: {dataset.width}x{dataset.height} pixels are too many for {dataset.driver}, which is read from "
-            "the top; convert it with 'gdal_translate -of COG'"
-        )
-    bands = dataset.count if dataset.interleaving and dataset.interleaving.name == "pixel" else 1
-    for (rows, columns), kind in zip(dataset.block_shapes, dataset.dtypes, strict=True):
-        size = rows * columns * bands * np.dtype(kind.replace("complex_int16", "int32")).itemsize
-        if size > MAX_BLOCK_BYTES:
+        pixels = values[:, known]
+        if known.size > 1 and bool((pixels == pixels[:, :1]).all()):
+            shown = ", ".join(f"{float(value):g}" for value in np.unique(pixels[:, 0]))
             raise ImageError(
-                f"{name}: one block of {columns}x{rows} pixels takes {size / 2**30:.1f} GiB to decode; "
-                "rewrite it in tiles with 'gdal_translate -of COG'"
+                f"{self.name}: has one value only ({shown}) and shows nothing; fetch or export it again"
             )
-    if any(kind.startswith("complex") for kind in dataset.dtypes):
-        raise ImageError(f"{name}: holds complex numbers; give an optical image")
-    if ColorInterp.palette in dataset.colorinterp:
-        raise ImageError(f"{name}: has a palette; expand it with 'gdal_translate -expand rgb'")
-    if dataset.gcps[0] and dataset.crs is None:
-        raise ImageError(f"{name}: lies on the map by control points alone; rectify it with 'gdalwarp'")
 
 
-def _grid(dataset: DatasetReader, crs: CRS | None, name: str, notes: list[str]) -> Grid:
-    found, transform = dataset.crs or crs, dataset.transform
-    if found is None:
-        if not transform.is_identity:
-            notes.append(f"{name}: has no coordinate reference system; if you know it, give it with --crs")
-        return Grid(dataset.width, dataset.height, Affine.identity(), None)
-    if transform.is_identity or transform.is_degenerate:
-        raise ImageError(
-            f"{name}: names a coordinate reference system but no place in it; give its world file"
-        )
-    return Grid(dataset.width, dataset.height, transform, found)
+def is_plain_picture(dataset: DatasetReader) -> bool:
+    """Whether Pillow reads all of a file: no place, 8 bits, grey or RGB, no transparent pixel, not too large."""
+    if dataset.crs is not None or not dataset.transform.is_identity or dataset.gcps[0] or dataset.rpcs:
+        return False
+    if max(dataset.shape) > MAX_SIDE or any(kind != "uint8" for kind in dataset.dtypes):
+        return False
+    if dataset.driver in ("JPEG", "GIF", "BIGGIF", "BMP"):  # CMYK JPEGs have four bands
+        return True
+    colours = dataset.colorinterp
+    if ColorInterp.palette in colours:
+        return all(entry[3] == 255 for entry in dataset.colormap(1).values())
+    if colours[-1] == ColorInterp.alpha and dataset.count in (2, 4):
+        with one_line_errors(str(dataset.name)), settings():
+            return bool(dataset.read(dataset.count).min() == 255)
+    return dataset.count in (1, 3) or (dataset.count == 4 and ColorInterp.cyan in colours)
 
 
-def _bands(
-    dataset: DatasetReader, wanted: tuple[int, int, int] | None, name: str, notes: list[str]
-) -> tuple[int, int, int]:
-    count, colours = dataset.count, dataset.colorinterp
-    if wanted is not None:
-        if max(wanted) > count:
-            raise InputError(f"{name}: has no band {max(wanted)}, only {count}; choose other --bands")
-        return wanted
-    rgb = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
-    if all(colour in colours for colour in rgb):
-        red, green, blue = (colours.index(colour) + 1 for colour in rgb)
-        return red, green, blue
-    if sum(colour != ColorInterp.alpha for colour in colours) < 3:
-        notes.append(f"{name}: one band converted to RGB")
-        return 1, 1, 1
-    if count > 3 and not (count == 4 and MaskFlags.alpha in dataset.mask_flag_enums[0]):
-        notes.append(f"{name}: {count} bands, 1, 2, 3 taken as red, green, blue; choose others with --bands")
-    return 1, 2, 3
+def _encoding(dataset: DatasetReader, bands: Bands) -> Encoding:
+    bits = dataset.tags(bands[0], ns="IMAGE_STRUCTURE").get("NBITS")
+    return Encoding(
+        dataset.dtypes[bands[0] - 1],
+        tuple(dataset.scales[band - 1] for band in bands),
+        tuple(dataset.offsets[band - 1] for band in bands),
+        None if bits is None else int(bits),
+    )
 
 
-def read_crs(text: str) -> CRS:
-    """A coordinate reference system from what a user writes, for example EPSG:32614.
-
-    Raises:
-        InputError: there is none of this name.
-    """
-    try:
-        with settings():
-            return CRS.from_user_input(text)
-    except CRSError as error:
-        raise InputError(
-            f"{text!r} is no coordinate reference system; give for example EPSG:32614"
-        ) from error
+def _reduced(shape: tuple[int, int]) -> tuple[int, int]:
+    """The size at which an image is looked at: its own, or a step of whole pixels that brings it to `SAMPLE_SIDE`."""
+    step = max(1, -(-max(shape) // SAMPLE_SIDE)) if max(shape) > 2 * SAMPLE_SIDE else 1
+    return max(1, -(-shape[0] // step)), max(1, -(-shape[1] // step))
 
 
-@contextmanager
-def one_line_errors(where: str) -> Iterator[None]:
-    """Turns whatever GDAL raises into one `ImageError`; the reason is the innermost one that it gave."""
-    try:
-        yield
-    except (*GDAL_ERRORS, ValueError, MemoryError) as error:
-        inner: BaseException = error
-        while inner.__cause__ is not None:
-            inner = inner.__cause__
-        reason = " ".join(str(inner).split()) or type(inner).__name__
-        raise ImageError(f"{where}: cannot be read ({reason}); fetch or save it again") from error
+def _reduced_cover(collar: Collar, values: np.ndarray) -> np.ndarray:
+    """The collar's pixels in the reduced image that it was found on."""
+    distance = np.abs(values.astype(np.float64) - collar.value[:, None, None]).max(axis=0)
+    result: np.ndarray = collar.near & (distance <= collar.tolerance)
+    return result
+
+
+def _largest(kind: np.dtype) -> float:
+    """The largest value of an integer type, 0 for others."""
+    return float(np.iinfo(kind).max) if np.issubdtype(kind, np.integer) else 0.0

@@ -1,0 +1,134 @@
+"""One image on the grid of a pair: its own pixels where the grids agree, resampled ones elsewhere."""
+
+from __future__ import annotations
+
+import numpy as np
+from affine import Affine
+from rasterio.crs import CRS
+from rasterio.enums import Resampling
+from rasterio.vrt import WarpedVRT
+from rasterio.warp import reproject
+from scipy import ndimage
+
+from semantic_cc.scene.gdal_files import one_line_errors, settings
+from semantic_cc.scene.grid import Grid, Window
+from semantic_cc.scene.raster import SAMPLE_SIDE, Raster
+from semantic_cc.scene.unknown_areas import Collar
+
+SAME_PLACE = 0.01
+"""Pixels by which two grids may differ over the whole scene and still count as the same pixels."""
+
+
+class OnGrid:
+    """One image on the common grid, which reads its own pixels where the grids agree and resampled ones elsewhere.
+
+    Args:
+        raster: the image.
+        grid: the common grid.
+        shift: (columns, rows) by which its content lies off the grid's, which is taken back.
+    """
+
+    def __init__(self, raster: Raster, grid: Grid, shift: tuple[float, float] = (0.0, 0.0)) -> None:
+        self.raster = raster
+        transform = grid.transform @ Affine.translation(*shift)
+        offset = _whole_offset(raster.grid, grid, transform)
+        self._through: WarpedVRT | None = None
+        self._collars: tuple[Collar, ...] = raster.collars
+        if offset is not None:
+            self._left, self._top = offset
+            self._width, self._height = raster.grid.width, raster.grid.height
+            return
+        self._left = self._top = 0
+        self._width, self._height = grid.width, grid.height
+        with one_line_errors(raster.name), settings(raster.name):
+            # Images without a coordinate reference system share any: only their transforms count.
+            nowhere = None if raster.grid.crs is not None else CRS.from_epsg(3857)
+            fill = {} if raster.fill is None else {"src_nodata": raster.fill}
+            self._through = WarpedVRT(
+                raster.dataset,
+                src_crs=raster.grid.crs or nowhere,
+                src_transform=raster.grid.transform,
+                crs=grid.crs or nowhere,
+                transform=transform,
+                width=grid.width,
+                height=grid.height,
+                resampling=Resampling.bilinear,
+                add_alpha=not raster.has_alpha,
+                **fill,
+            )
+            self._collars = tuple(
+                _carried(collar, raster.grid, Grid(grid.width, grid.height, transform, grid.crs), nowhere)
+                for collar in raster.collars
+            )
+
+    def read(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
+        """A window of the common grid, as `Raster.read`; unknown (and black) outside the image."""
+        values, known = self.read_values(window)
+        pixels = self.raster.to_levels(values)
+        pixels[self._outside(window)] = 0
+        return pixels, known
+
+    def read_values(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
+        """As `read`, but values as stored, (3, h, w); 0 outside the image."""
+        inside, there = self._inside(window)
+        known = np.zeros((window.height, window.width), bool)
+        if inside is None:
+            return np.zeros((3, window.height, window.width), np.uint8), known
+        part, known_part = self.raster.read_values(inside, self._through)
+        for collar in self._collars:
+            known_part &= ~collar.covers(part, inside)
+        values = np.zeros((3, window.height, window.width), part.dtype)
+        values[:, *there], known[there] = part, known_part
+        return values, known
+
+    def _inside(self, window: Window) -> tuple[Window | None, tuple[slice, slice]]:
+        """The part of a window that lies within the image: in the image's pixels, and in the window's."""
+        top, left = window.top + self._top, window.left + self._left
+        first_row, last_row = max(top, 0), min(top + window.height, self._height)
+        first_column, last_column = max(left, 0), min(left + window.width, self._width)
+        there = (slice(first_row - top, last_row - top), slice(first_column - left, last_column - left))
+        if first_row >= last_row or first_column >= last_column:
+            return None, there
+        return Window(first_row, first_column, last_row - first_row, last_column - first_column), there
+
+    def _outside(self, window: Window) -> np.ndarray:
+        """(h, w) bool, where a window does not show the image."""
+        outside = np.ones((window.height, window.width), bool)
+        inside, there = self._inside(window)
+        if inside is not None:
+            outside[there] = False
+        return outside
+
+    def close(self) -> None:
+        """Lets go of the resampled image; the image itself stays open."""
+        if self._through is not None:
+            self._through.close()
+
+
+def _whole_offset(own: Grid, grid: Grid, transform: Affine) -> tuple[int, int] | None:
+    """(columns, rows) from a grid placed by `transform` to `own`, None where pixels do not fall on pixels."""
+    if own.crs != grid.crs:
+        return None
+    step = ~own.transform @ transform
+    drift = max(abs(step.a - 1), abs(step.b), abs(step.d), abs(step.e - 1)) * max(grid.width, grid.height)
+    columns, rows = round(step.c), round(step.f)
+    if drift + max(abs(step.c - columns), abs(step.f - rows)) > SAME_PLACE:
+        return None
+    return columns, rows
+
+
+def _carried(collar: Collar, own: Grid, grid: Grid, nowhere: CRS | None) -> Collar:
+    """A collar on another grid, with the pixels that resampling mixes at its edge."""
+    step = max(1, -(-max(grid.width, grid.height) // (2 * SAMPLE_SIDE)))
+    near = np.zeros((-(-grid.height // step), -(-grid.width // step)), np.uint8)
+    rows, columns = collar.near.shape
+    reproject(
+        collar.near.astype(np.uint8), near,
+        src_transform=own.transform @ Affine.scale(own.width / columns, own.height / rows),
+        src_crs=own.crs or nowhere,
+        dst_transform=grid.transform @ Affine.scale(grid.width / near.shape[1], grid.height / near.shape[0]),
+        dst_crs=grid.crs or nowhere,
+        resampling=Resampling.nearest,
+    )  # fmt: skip
+    wider = ndimage.binary_dilation(near > 0)
+    return Collar(wider, collar.value, collar.tolerance, collar.colour, collar.share, grid.height, grid.width)

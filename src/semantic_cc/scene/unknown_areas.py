@@ -1,0 +1,186 @@
+"""Pixels that hold no ground though no tag says so: collars at the border, and fill values.
+
+A collar is found on a reduced image, as a region of black or white that is constant (or nearly, after JPEG), reaches
+the border at a corner, and has straight edges; each window then takes those of its pixels that are black or white in
+that region. Dark water and white roofs within the image stay known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+from shapely import MultiPoint
+
+from semantic_cc.scene.grid import Window
+
+NOISE = 16
+"""Levels, of 255, by which JPEG's noise in a collar may differ from black or white."""
+
+EXACT_SHARE = 0.5
+"""Share of a collar that has the value itself; noise comes near its edges only."""
+
+MIN_STRAIGHT = 0.93
+"""Share of its convex hull that a collar fills, or that the rest of the image fills of its own: straight edges."""
+
+MIN_SIDE_SHARE = {"black": 0.1, "white": 0.25}
+"""Share of the longer border run that a collar at one corner takes at least; a white roof may stand at a corner."""
+
+MIN_AREA = 5e-4
+"""Share of the image that a collar takes at least."""
+
+_RING = 2
+"""Pixels of the reduced image around a collar in which black or white pixels belong to it."""
+
+
+@dataclass(frozen=True)
+class Collar:
+    """Where an image has a collar.
+
+    Attributes:
+        near: (h, w) bool, the reduced collar with a ring around it.
+        value: (3,) what its pixels hold, as stored.
+        tolerance: by how much they may differ from it, as stored.
+        colour: "black" or "white".
+        share: of the image.
+        height, width: of the image, in pixels.
+    """
+
+    near: np.ndarray
+    value: np.ndarray
+    tolerance: float
+    colour: str
+    share: float
+    height: int
+    width: int
+
+    def covers(self, values: np.ndarray, window: Window) -> np.ndarray:
+        """Which pixels of a window of the image belong to it.
+
+        Args:
+            values: (3, h, w) as stored.
+            window: where they lie.
+
+        Returns:
+            (h, w) bool.
+        """
+        rows, columns = (
+            np.clip((np.arange(first, first + count) + 0.5) * side / length, 0, side - 1).astype(int)
+            for first, count, side, length in (
+                (window.top, window.height, self.near.shape[0], self.height),
+                (window.left, window.width, self.near.shape[1], self.width),
+            )
+        )
+        near = self.near[np.ix_(rows, columns)]
+        if not near.any():
+            return near
+        distance = np.abs(values.astype(np.float64) - self.value[:, None, None]).max(axis=0)
+        result: np.ndarray = near & (distance <= self.tolerance)
+        return result
+
+
+def find_collars(
+    values: np.ndarray, known: np.ndarray, *, white: np.ndarray, height: int, width: int
+) -> tuple[Collar, ...]:
+    """Black and white collars of an image.
+
+    Args:
+        values: (3, h, w), the image, reduced by taking every n-th pixel, as stored.
+        known: (h, w) bool, where nothing else says that a pixel is unknown.
+        white: (k,) the values that white may have; black is 0.
+        height, width: of the image.
+    """
+    found = []
+    candidates = [("black", 0.0), *(("white", float(value)) for value in np.unique(white) if value > 0)]
+    for colour, value in candidates:
+        tolerance = NOISE / 255 * (float(np.min(white[white > 0])) if colour == "black" else value)
+        distance = np.abs(values.astype(np.float64) - value).max(axis=0)
+        close = (distance <= tolerance) & known
+        share = 0.0
+        near = np.zeros(known.shape, bool)
+        for region in _regions(close, ~known):
+            if region.mean() < MIN_AREA or (distance[region] == 0).mean() < EXACT_SHARE:
+                continue
+            if _reaches(region | ~known, region, MIN_SIDE_SHARE[colour]) and _is_straight(region, ~known):
+                near |= region
+                share += float(region.mean())
+        if near.any():
+            near = ndimage.binary_dilation(near, iterations=_RING)
+            found.append(Collar(near, np.full(3, value), tolerance, colour, share, height, width))
+    return tuple(found)
+
+
+def find_fill(values: np.ndarray, known: np.ndarray) -> float | None:
+    """A value that stands for "nothing" though no tag says so, such as -9999 or the largest of a float.
+
+    It is one value at an end of the range, as far from the others as they spread at least, and negative or absurd.
+
+    Args:
+        values: (3, h, w), as stored; known: (h, w) bool.
+    """
+    pixels = values[0][known].astype(np.float64)
+    if pixels.size < 2:
+        return None
+    for end in (pixels.min(), pixels.max()):
+        rest = pixels[pixels != end]
+        if rest.size == 0 or (pixels == end).mean() < 1e-5:
+            continue
+        if not (end < 0 or abs(end) >= 1e10):
+            continue
+        gap = min(abs(end - rest.min()), abs(end - rest.max()))
+        if gap > rest.max() - rest.min():
+            return float(end)
+    return None
+
+
+def _regions(close: np.ndarray, outside: np.ndarray) -> Iterator[np.ndarray]:
+    """Connected parts that reach the border, or what is unknown already; thin leaks into dark ground are cut."""
+    opened = ndimage.binary_opening(close, np.ones((3, 3), bool), border_value=0) | (
+        close & ~ndimage.binary_erosion(np.ones_like(close), iterations=2)
+    )
+    labels, count = ndimage.label(opened)
+    frame = np.ones(close.shape, bool)
+    frame[1:-1, 1:-1] = False
+    frame |= ndimage.binary_dilation(outside) & ~outside
+    for label in np.unique(labels[frame & (labels > 0)])[:64] if count else ():
+        region = labels == label
+        # Noise pixels within the collar, and the pixels that opening took from its edge.
+        region |= ndimage.binary_dilation(region) & close
+        yield region
+
+
+def _reaches(outside: np.ndarray, region: np.ndarray, share: float) -> bool:
+    """Whether a region holds an image corner (or joins what is unknown there) and runs along enough of the border."""
+    edges = outside[0], outside[-1], outside[:, 0], outside[:, -1]
+    corners = (outside[0, 0], outside[0, -1], outside[-1, 0], outside[-1, -1])
+    if not any(corners):
+        return False
+    longest = max(float(edge.mean()) for edge in edges)
+    touches = bool(region[0].any() or region[-1].any() or region[:, 0].any() or region[:, -1].any())
+    return longest >= share and (touches or bool((outside & ~region).any()))
+
+
+def _is_straight(region: np.ndarray, unknown: np.ndarray) -> bool:
+    """Whether a region has straight edges: it is convex, or what it leaves of the image is."""
+    rest = ~(region | unknown)
+    if _solidity(region) >= MIN_STRAIGHT:
+        return True
+    labels, count = ndimage.label(rest)
+    if count == 0:
+        return True
+    sizes = np.bincount(labels.ravel())[1:]
+    return _solidity(labels == 1 + int(sizes.argmax())) >= MIN_STRAIGHT
+
+
+def _solidity(region: np.ndarray) -> float:
+    """Share of its convex hull that a region fills."""
+    edge = region & ~ndimage.binary_erosion(region)
+    rows, columns = np.nonzero(edge)
+    if len(rows) < 3:
+        return 0.0
+    corners = np.concatenate([np.stack([columns + x, rows + y], axis=1) for x in (0, 1) for y in (0, 1)])
+    hull = MultiPoint(corners).convex_hull.area
+    filled = ndimage.binary_closing(region).sum()
+    return float(filled / hull) if hull else 0.0
