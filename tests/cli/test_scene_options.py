@@ -60,7 +60,7 @@ def test_warnings_are_said_and_strict_refuses(
 
     far = Affine.translation(620_000, 3_350_000) @ Affine.scale(2, -2)
     for seed, path in enumerate(paths):
-        write_raster(path, landscape(70, 90, seed), far)
+        write_raster(path, landscape(70, 90) + np.uint8(seed), far)
     words = ["describe", *paths, "--model", tiny_folder, "--out", tmp_path / "out"]
     assert "warning: a pixel measures 2 m on the ground" in cli(*words).stdout
     outcome = cli(*words, "--strict")
