@@ -11,7 +11,7 @@ from processes import forked, survives_kills
 from semantic_cc.errors import DataError
 from semantic_cc.reproduce.experiment_runs import trained
 from semantic_cc.reproduce.paper_tables import OURS, TABLES
-from semantic_cc.reproduce.table_results import gather
+from semantic_cc.reproduce.table_results import reproduce_table
 
 
 @pytest.fixture(autouse=True)
@@ -20,30 +20,32 @@ def _calm(one_calm_thread: None) -> None:
 
 
 def test_what_is_finished_is_not_repeated(shop: Callable, said: list[str], one_row: str) -> None:
-    first = gather(one_row, shop(), seeds=1)
+    first = reproduce_table(one_row, shop(), seeds=1)
     said.clear()
     kept = {path: path.stat().st_mtime_ns for path in shop().out.rglob("*") if path.is_file()}
-    assert gather(one_row, shop(), seeds=1) == first
+    assert reproduce_table(one_row, shop(), seeds=1) == first
     assert said == ["table4, Semantic-CC (ours), seed 0: trained already"]
     assert kept == {path: path.stat().st_mtime_ns for path in shop().out.rglob("*") if path.is_file()}
 
 
 def test_a_table_has_what_must_stand_beside_a_number(shop: Callable, one_row: str) -> None:
-    result = gather(one_row, shop(), seeds=1)
-    (row,) = result["rows"]
-    assert row["here"]["all"]["CIDEr"]["spread"] is None and len(row["here"]["all"]["CIDEr"]["values"]) == 1
-    assert row["here"]["changed"]["flag"]["mean"] is not None
-    assert result["baselines"].keys() == {"always_same", "true_flag"}
-    (run,) = row["runs"]
-    assert run["pairs_visited"] == 12 and len(run["model"]) == 64
-    notes = "\n".join(result["notes"])
+    result = reproduce_table(one_row, shop(), seeds=1)
+    (row,) = result.rows
+    assert row.scores["all"]["CIDEr"].spread is None and len(row.scores["all"]["CIDEr"].values) == 1
+    assert row.scores["changed"]["flag"].mean is not None
+    assert result.baselines.keys() == {"always_same", "true_flag"}
+    (run,) = row.runs
+    assert run.pairs_visited == 12 and len(run.model) == 64
+    assert result.command.startswith("semantic-cc reproduce table4 --scale tiny --seeds 1 --data ")
+    assert result.command.endswith(" --hardware.accelerator cpu")
+    notes = "\n".join(result.notes)
     for words in (
         "protocol 'word'",
-        "seed 0 alone",
+        "seed 0 only",
         "consensus",
         "with a language model",
         "METEOR not run",
-        "no split chose",
+        "not one chosen on a split",
     ):
         assert words in notes
 
@@ -51,7 +53,7 @@ def test_a_table_has_what_must_stand_beside_a_number(shop: Callable, one_row: st
 def test_a_table_cannot_be_scored_on_data_without_its_truth(shop: Callable, tmp_path: Path) -> None:
     masks_alone = layouts.write_levir_cd(tmp_path / "cd")
     with pytest.raises(DataError, match=r"no test pair has sentences to score; name other data with --test"):
-        gather("table1", shop(data=masks_alone), seeds=1)
+        reproduce_table("table1", shop(data=masks_alone), seeds=1)
     assert not (shop().out / "runs" / "none").exists()
 
 
@@ -69,11 +71,11 @@ def test_what_was_trained_is_recorded(shop: Callable) -> None:
 @pytest.mark.slow
 def test_kills_at_any_moment_change_no_number(shop: Callable, tmp_path: Path, one_row: str) -> None:
     def run(name: str) -> None:
-        result = gather(one_row, shop(out=tmp_path / name), seeds=1)
-        (tmp_path / name / "result.json").write_text(json.dumps(result))
+        result = reproduce_table(one_row, shop(out=tmp_path / name), seeds=1)
+        (tmp_path / name / "result.json").write_text(result.to_json())
 
     result = survives_kills(run, lambda name: (tmp_path / name / "result.json").read_text(), kills=8)
-    assert json.loads(str(result))["rows"][0]["here"]
+    assert json.loads(str(result))["rows"][0]["scores"]
 
 
 @pytest.mark.slow
@@ -92,15 +94,15 @@ def test_two_processes_that_need_the_same_run_train_it_once(shop: Callable, tmp_
 def test_the_same_seed_gives_the_same_table_and_another_does_not(
     shop: Callable, tmp_path: Path, one_row: str
 ) -> None:
-    again = gather(one_row, shop(out=tmp_path), seeds=2)
-    first = gather(one_row, shop(), seeds=2)
-    assert again["rows"] == first["rows"]
-    models = [run["model"] for run in first["rows"][0]["runs"]]
+    again = reproduce_table(one_row, shop(out=tmp_path), seeds=2)
+    first = reproduce_table(one_row, shop(), seeds=2)
+    assert again.rows == first.rows
+    models = [run.model for run in first.rows[0].runs]
     assert models[0] != models[1]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TABLES)
 def test_every_table_runs(name: str, shop: Callable) -> None:
-    result = gather(name, shop(), seeds=1)
-    assert [row["here"] is not None for row in result["rows"]] == [row.here for row in TABLES[name].rows]
+    result = reproduce_table(name, shop(), seeds=1)
+    assert [row.scores is not None for row in result.rows] == [row.here for row in TABLES[name].rows]

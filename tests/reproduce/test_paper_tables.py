@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from semantic_cc.config import preset_values, to_dict
-from semantic_cc.reproduce.paper_tables import OURS, TABLES, Row, Table
+from semantic_cc.reproduce.paper_tables import OURS, TABLES, PaperTable, Row
 from semantic_cc.reproduce.planned_hours import rows_of
 from semantic_cc.reproduce.run_digests import run_digest
 from semantic_cc.reproduce.scales import ITEMS, SCALES, configured, tasks_of
@@ -28,7 +28,7 @@ def plain(place: int, scale: str):
 
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
-def test_each_row_fits_its_table(table: Table) -> None:
+def test_each_row_fits_its_table(table: PaperTable) -> None:
     assert table.main in table.columns
     for row in table.rows:
         assert len(row.cells) == len(table.heads) and len(row.paper) == len(table.columns)

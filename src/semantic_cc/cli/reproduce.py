@@ -1,8 +1,8 @@
 """The paper's tables and figures: trains and scores what is missing, and prints our numbers beside the paper's.
 
-Runs are kept in --out by configuration, data and version: what is finished is not repeated, what was cut off goes on,
-and tables share their rows. Every field of the configuration is a flag too, for every row, for example
---train.epochs 5. docs/reproduction.md tells what to mind.
+Runs are kept in --out by configuration, data and version: finished runs are not repeated, interrupted ones are resumed,
+and tables share rows. Every configuration field is a flag that applies to all rows, for example --train.epochs 5.
+docs/reproduction.md lists what to check before comparing numbers.
 """
 
 from __future__ import annotations
@@ -29,7 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--scale", choices=("paper", "small", "tiny"), default="paper", help="size of model and runs [paper]"
     )
-    add_data(parser, "what is trained on, or several datasets to be joined")
+    add_data(parser, "training data; several datasets are joined", required=False)
+    parser.add_argument(
+        "--kept", metavar="FILE.json",
+        help="print the finished table of this file, such as those in runs/results; nothing is trained",
+    )  # fmt: skip
     parser.add_argument("--test", metavar="DIR", help="what sentences are scored on, its test split [--data]")
     parser.add_argument(
         "--masks", metavar="DIR", help="what table5's masks are scored on, its test split [--test]"
@@ -60,9 +64,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
     from semantic_cc.config import merge
-    from semantic_cc.errors import ConfigError
+    from semantic_cc.errors import ConfigError, InputError
     from semantic_cc.files import check_folder
 
+    if arguments.kept is not None:
+        say(_kept_table(arguments))
+        return
+    if arguments.data is None:
+        raise InputError(
+            "reproduce needs training data: --data DIR, or --kept FILE.json to print a finished table"
+        )
     out = check_folder(arguments.out)
     flags = parse_flags(arguments.config_flags)
     if "seed" in flags.get("train", {}):
@@ -92,13 +103,28 @@ def run(arguments: argparse.Namespace) -> None:
         say(line)
 
 
+def _kept_table(arguments: argparse.Namespace) -> str:
+    from semantic_cc.errors import InputError
+    from semantic_cc.reproduce.table_format import format_table
+    from semantic_cc.reproduce.table_types import read_table
+
+    if arguments.data is not None or arguments.config_flags:
+        raise InputError(
+            "--kept prints a finished table: give neither --data nor configuration flags with it"
+        )
+    table = read_table(Path(arguments.kept))
+    if table.table != arguments.what:
+        raise InputError(f"{arguments.kept} is {table.table}, not {arguments.what}")
+    return format_table(table, arguments.format).rstrip("\n")
+
+
 def _table(name: str, shop: Any, seeds: int, form: str) -> str:
     from semantic_cc.files import write_files
-    from semantic_cc.reproduce.table_format import FORMATS, written
-    from semantic_cc.reproduce.table_results import gather
+    from semantic_cc.reproduce.table_format import FORMATS, format_table
+    from semantic_cc.reproduce.table_results import reproduce_table
 
-    result = gather(name, shop, seeds)
-    texts = {form: written(result, form) for form in FORMATS}
+    result = reproduce_table(name, shop, seeds)
+    texts = {form: format_table(result, form) for form in FORMATS}
     write_files(
         shop.out, {f"{name}-{shop.scale}.{FORMATS[form]}": text.encode() for form, text in texts.items()}
     )

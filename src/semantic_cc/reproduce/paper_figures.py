@@ -27,7 +27,7 @@ from semantic_cc.files import write_files
 from semantic_cc.metrics.word_correctness import verdicts
 from semantic_cc.model.base import MaskPrediction
 from semantic_cc.reproduce.experiment_runs import Run, Workshop, scored, trained
-from semantic_cc.reproduce.paper_tables import OURS, TABLES, UNGUIDED, Row
+from semantic_cc.reproduce.paper_tables import OURS, TABLES, WITHOUT_CHANGE_TASK, Row
 from semantic_cc.types import Pair
 
 if TYPE_CHECKING:
@@ -86,14 +86,14 @@ def _figure6(shop: Workshop) -> Figure:
 
 
 def _figure7(shop: Workshop) -> Figure:
-    models = {"without guidance": UNGUIDED, "with guidance": OURS}
+    models = {"without guidance": WITHOUT_CHANGE_TASK, "with guidance": OURS}
     return _sentences(shop, models, "Fig. 7: with and without the change task", changed=6, unchanged=0)
 
 
 def _figure8(shop: Workshop) -> Figure:
     pairs = _shown(shop, changed=3, unchanged=3)
     maps = {
-        "without guidance": _located(_run(shop, UNGUIDED), pairs),
+        "without guidance": _located(_run(shop, WITHOUT_CHANGE_TASK), pairs),
         "with guidance": _located(_run(shop, OURS), pairs),
     }
     figure, axes = _grid("Fig. 8: differential features after the neck", len(pairs), 2 + len(maps), 1.9, 2.1)

@@ -1,8 +1,8 @@
-"""The paper's tables as data: what each row is, and what the paper prints in it.
+"""The paper's tables as data: the configuration of each row, and the numbers that the paper prints.
 
-A row is a preset laid over a scale's own, with a few more values where no preset says it. Rows of several tables
-that come to the same configuration are one run. The numbers are the paper's times 100, as everywhere here; where
-it prints none, or the copy at hand lost one, there is None.
+A row is a preset merged over the preset of a scale, with further values where no preset has them. Rows of different
+tables with the same configuration share one run. The numbers are the paper's times 100; None = the paper prints none,
+or it is missing in the copy of the paper that was read.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ class Row:
     """A row.
 
     Attributes:
-        cells: what stands before the numbers.
-        paper: the paper's numbers, in the table's columns.
-        preset: laid over the scale's preset; None = the full model.
-        overrides: configuration values beyond the preset.
-        here: whether we have the method at all; False = the paper's numbers stand alone.
+        cells: the cells before the numbers.
+        paper: the paper's numbers, one for each column of the table.
+        preset: merged over the scale's preset; None = the full model.
+        overrides: configuration values besides the preset's.
+        here: whether the package has the method; False = only the paper's numbers are shown.
     """
 
     cells: tuple[str, ...]
@@ -44,7 +44,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Table:
+class PaperTable:
     """A table.
 
     Attributes:
@@ -52,7 +52,7 @@ class Table:
         kind: whether sentences or masks are scored.
         heads: names of the columns before the numbers.
         rows: in the paper's order.
-        main: the column by which the order of the rows is compared.
+        main: the column that the order of the rows is compared by.
     """
 
     title: str
@@ -63,7 +63,7 @@ class Table:
 
     @property
     def where(self) -> str:
-        """What the paper scores on."""
+        """The test set of the paper."""
         return "LEVIR-CC test" if self.kind == "captions" else "LEVIR-CD test"
 
     @property
@@ -75,14 +75,14 @@ class Table:
 YES, NO = "yes", "-"
 FULL = (40.58, 77.76, 138.51, 88.07, 79.68, 71.47, 64.51)
 """The full model, which Tables I, II and IV share."""
-ALONE = (38.21, 71.33, 134.27, 85.84, 75.45, 62.28, 57.42)
-"""Captioning alone with BCSF and enhancer, which Tables II and III share."""
-CHANGE_ALONE: dict[str, Any] = {"train": {"caption_items": 0, "joint_items": 0}}
-GUIDED = ("Semantic-CC, sentences guided by the mask, edges corrected",)
-"""The preset `keyword-head`: what our default model adds to the paper's."""
+CAPTIONING_ONLY = (38.21, 71.33, 134.27, 85.84, 75.45, 62.28, 57.42)
+"""Captioning only, with BCSF and enhancer, which Tables II and III share."""
+CHANGE_ONLY: dict[str, Any] = {"train": {"caption_items": 0, "joint_items": 0}}
+KEYWORD_HEAD = ("Semantic-CC, preset keyword-head",)
+"""The cells of the row of the preset `keyword-head`, what the default model adds to the paper's."""
 
 TABLES = {
-    "table1": Table(
+    "table1": PaperTable(
         "Table I: comparison with other methods",
         "captions",
         ("method",),
@@ -91,26 +91,26 @@ TABLES = {
             Row(("PromptCC",), (38.82, 73.72, 136.44, 83.66, 75.73, 69.1, 63.54), "promptcc"),
             Row(("PSNet",), (38.80, 73.60, 132.62, 83.86, 75.13, 67.89, 62.11), "psnet"),
             Row(("Chg2Cap",), (40.03, 75.12, 136.61, 86.14, 78.08, 70.66, 64.39), "chg2cap"),
-            Row(GUIDED, NOT_PRINTED, "keyword-head"),
+            Row(KEYWORD_HEAD, NOT_PRINTED, "keyword-head"),
             Row(("Semantic-CC (ours)",), FULL),
         ),
         main="CIDEr",
     ),
-    "table2": Table(
+    "table2": PaperTable(
         "Table II: parts of the architecture",
         "captions",
         ("BCSF", "enhancer", "neck cs", "neck sm"),
         (
             Row((NO, NO, NO, NO), (33.15, 58.06, 122.54, 76.436, 65.18, 55.38, 46.57), "table2-base"),
             Row((YES, NO, NO, NO), (35.73, 60.42, 129.92, 82.64, 70.72, 60.62, 52.75), "table2-bcsf"),
-            Row((YES, YES, NO, NO), ALONE, "table2-enhancer"),
+            Row((YES, YES, NO, NO), CAPTIONING_ONLY, "table2-enhancer"),
             Row((YES, YES, YES, NO), (39.45, 75.12, 137.42, 87.01, 77.42, 69.21, 63.21), "table2-neck-cs"),
             Row((YES, YES, NO, YES), FULL, "table2-neck-sm"),
         ),
         main="CIDEr",
     ),
-    "table3": Table(
-        "Table III: position and structure of the enhancer, captioning alone",
+    "table3": PaperTable(
+        "Table III: position and structure of the enhancer, captioning only",
         "captions",
         ("before", "after", "act.", "sub."),
         (
@@ -119,11 +119,11 @@ TABLES = {
             Row((YES, NO, YES, NO), (35.46, 65.47, 127.94, 81.84, 71.81, 61.74, 54.32), "table3-before-act"),
             Row((NO, YES, YES, NO), (37.14, 70.43, 130.53, 84.38, 72.74, 62.21, 56.21), "table3-after-act"),
             Row((YES, NO, YES, YES), (36.96, 69.54, 129.77, 83.84, 71.43, 61.64, 55.91), "table3-before-act-sub"),
-            Row((NO, YES, YES, YES), ALONE, "table3-after-act-sub"),
+            Row((NO, YES, YES, YES), CAPTIONING_ONLY, "table3-after-act-sub"),
         ),
         main="CIDEr",
     ),
-    "table4": Table(
+    "table4": PaperTable(
         "Table IV: training strategies",
         "captions",
         ("strategy",),
@@ -143,7 +143,7 @@ TABLES = {
         ),
         main="CIDEr",
     ),
-    "table5": Table(
+    "table5": PaperTable(
         "Table V: change detection, building class",
         "masks",
         ("method",),
@@ -154,8 +154,8 @@ TABLES = {
             Row(("WNet",), (91.2, 90.2, 90.7, 83.0, 99.1), here=False),
             Row(("CSTSUNet",), (92.0, 89.4, 90.7, 83.0, 99.1), here=False),
             Row(("TTP",), (93.0, 91.7, 92.1, 85.6, 99.2), "ttp"),
-            Row(("Semantic-CC, masks alone",), NOT_PRINTED[:5], overrides=CHANGE_ALONE),
-            Row(GUIDED, NOT_PRINTED[:5], "keyword-head"),
+            Row(("Semantic-CC, masks only",), NOT_PRINTED[:5], overrides=CHANGE_ONLY),
+            Row(KEYWORD_HEAD, NOT_PRINTED[:5], "keyword-head"),
             Row(("Semantic-CC (ours)",), (93.0, 91.8, 92.4, 85.8, 99.2)),
         ),
         main="F1",
@@ -164,5 +164,5 @@ TABLES = {
 
 OURS = TABLES["table1"].rows[-1]
 """The full model."""
-UNGUIDED = TABLES["table2"].rows[2]
-"""The same without the change task: without semantic guidance, as Figs. 7 and 8 have it."""
+WITHOUT_CHANGE_TASK = TABLES["table2"].rows[2]
+"""The same model without the change task, the paper's "without semantic guidance" of Figs. 7 and 8."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from semantic_cc.reproduce.experiment_runs import Workshop
-from semantic_cc.reproduce.paper_tables import OURS, TABLES, UNGUIDED, Row
+from semantic_cc.reproduce.paper_tables import OURS, TABLES, WITHOUT_CHANGE_TASK, Row
 from semantic_cc.reproduce.scales import SCALES, configured
 from semantic_cc.training.run_estimate import GIB, RunEstimate, estimate_run
 
@@ -33,8 +33,8 @@ def rows_of(name: str) -> list[Row]:
     """The rows whose runs a table or a figure needs."""
     rows = {
         "fig6": TABLES["table1"].rows,
-        "fig7": (UNGUIDED, OURS),
-        "fig8": (UNGUIDED, OURS),
+        "fig7": (WITHOUT_CHANGE_TASK, OURS),
+        "fig8": (WITHOUT_CHANGE_TASK, OURS),
         "fig9": (OURS,),
     }
     return [row for row in (rows[name] if name in rows else TABLES[name].rows) if row.here]

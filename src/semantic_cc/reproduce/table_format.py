@@ -1,103 +1,102 @@
-"""The paper's layout, ours beside it: as text, Markdown, LaTeX."""
+"""A table in the paper's layout, our rows below the paper's: as text, Markdown, LaTeX or JSON."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from semantic_cc.reproduce.table_results import BASELINES
+from semantic_cc.reproduce.table_types import PairSet, SeedScores, TableResult
 
 FORMATS = {"text": "txt", "markdown": "md", "latex": "tex", "json": "json"}
-"""Format -> ending of its file."""
-_PARTS = {"all": "here", "changed": "here, changed pairs"}
+"""Format -> suffix of its file."""
+
+_PAIR_SETS: dict[PairSet, str] = {"all": "here", "changed": "here, changed pairs"}
 
 
 @dataclass(frozen=True)
-class Sheet:
-    """A table of words.
+class TextTable:
+    """A table as text cells.
 
     Attributes:
-        title: above it.
+        title: the line above it.
         head: names of the columns.
-        groups: lines that belong together, each a list of cells as long as `head`.
-        notes: below it.
-        left: how many columns, from the first, are words.
+        groups: lines that belong together; each line has as many cells as `head`.
+        notes: lines below it.
+        left: number of left-aligned columns, from the first.
     """
 
     title: str
     head: list[str]
     groups: list[list[list[str]]]
-    notes: list[str]
+    notes: Sequence[str]
     left: int
 
 
-def written(result: dict[str, Any], form: str) -> str:
-    """What `gather` returned, in one of `FORMATS`; ends with a line break."""
+def format_table(result: TableResult, form: str) -> str:
+    """The table in one of `FORMATS`; the text ends with a line break."""
     if form == "json":
-        return json.dumps(result, indent=2, ensure_ascii=False) + "\n"
-    sheet = sheet_of(result)
-    return {"text": _text, "markdown": _markdown, "latex": _latex}[form](sheet)
+        return result.to_json()
+    return {"text": _text, "markdown": _markdown, "latex": _latex}[form](text_table(result))
 
 
-def sheet_of(result: dict[str, Any]) -> Sheet:
-    """Lays out what `gather` returned: a row is the paper's line, then ours of all pairs, then of changed ones."""
-    columns, heads = result["columns"], len(result["heads"])
+def text_table(result: TableResult) -> TextTable:
+    """The cells: for each row the paper's line, then ours of all pairs, then ours of changed pairs."""
+    columns, heads = result.columns, len(result.heads)
     groups = []
-    for row in result["rows"]:
-        known = any(value is not None for value in row["paper"].values())
-        lines = [["paper", *(_number(row["paper"].get(column), 2) for column in columns)]] if known else []
-        if row["here"] is None:
-            lines[0][0] = "paper; not here"
-        for part, scores in (row["here"] or {}).items():
+    for row in result.rows:
+        printed = any(value is not None for value in row.paper.values())
+        label = "paper" if row.scores is not None else "paper; not here"
+        lines = [[label, *(_number(row.paper.get(column), 2) for column in columns)]] if printed else []
+        for pairs, scores in (row.scores or {}).items():
             if scores:
-                lines.append([_PARTS[part], *(_measured(scores[column]) for column in columns)])
-        groups.append(
-            [[*(row["cells"] if not place else [""] * heads), *line] for place, line in enumerate(lines)]
-        )
-    for name, parts in result["baselines"].items():
-        lines = [[_PARTS[part], *(_number(scores[c]) for c in columns)] for part, scores in parts.items()]
-        words = [BASELINES[name], *[""] * (heads - 1)]
-        groups.append([[*(words if not place else [""] * heads), *line] for place, line in enumerate(lines)])
-    return Sheet(result["title"], [*result["heads"], "", *columns], groups, result["notes"], heads + 1)
+                lines.append([_PAIR_SETS[pairs], *(_measured(scores[column]) for column in columns)])
+        groups.append(_group(row.cells, lines))
+    for name, own in result.baselines.items():
+        lines = [[_PAIR_SETS[pairs], *(_number(scores[c]) for c in columns)] for pairs, scores in own.items()]
+        groups.append(_group([BASELINES[name], *[""] * (heads - 1)], lines))
+    return TextTable(result.title, [*result.heads, "", *columns], groups, result.notes, heads + 1)
+
+
+def _group(cells: Sequence[str], lines: Sequence[list[str]]) -> list[list[str]]:
+    """Lines that share their first cells, which only the first line shows."""
+    return [[*(cells if not number else [""] * len(cells)), *line] for number, line in enumerate(lines)]
 
 
 def _number(value: float | None, digits: int = 1) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
-def _measured(score: dict[str, Any]) -> str:
-    spread = "" if score["spread"] is None else f" ± {score['spread']:.1f}"
-    return _number(score["mean"]) + spread
+def _measured(score: SeedScores) -> str:
+    return _number(score.mean) + ("" if score.spread is None else f" ± {score.spread:.1f}")
 
 
-def _text(sheet: Sheet) -> str:
-    lines = [sheet.head, *(line for group in sheet.groups for line in group)]
+def _text(table: TextTable) -> str:
+    lines = [table.head, *(line for group in table.groups for line in group)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
 
     def row(cells: Sequence[str]) -> str:
         padded = (
-            cell.ljust(width) if place < sheet.left else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
+            cell.ljust(width) if index < table.left else cell.rjust(width)
+            for index, (cell, width) in enumerate(zip(cells, widths, strict=True))
         )
         return "  ".join(padded).rstrip()
 
     rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
-    parts = [sheet.title, "", row(sheet.head), rule]
-    for group in sheet.groups:
+    parts = [table.title, "", row(table.head), rule]
+    for group in table.groups:
         parts += [*map(row, group), ""]
-    return "\n".join([*parts, *(f"- {note}" for note in sheet.notes)]) + "\n"
+    return "\n".join([*parts, *(f"- {note}" for note in table.notes)]) + "\n"
 
 
-def _markdown(sheet: Sheet) -> str:
+def _markdown(table: TextTable) -> str:
     def row(cells: Sequence[str]) -> str:
         return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
-    rule = ["---" if place < sheet.left else "---:" for place in range(len(sheet.head))]
-    lines = [row(line) for group in sheet.groups for line in group]
-    notes = [f"- {note}" for note in sheet.notes]
-    return "\n".join([f"**{sheet.title}**", "", row(sheet.head), row(rule), *lines, "", *notes]) + "\n"
+    rule = ["---" if index < table.left else "---:" for index in range(len(table.head))]
+    lines = [row(line) for group in table.groups for line in group]
+    notes = [f"- {note}" for note in table.notes]
+    return "\n".join([f"**{table.title}**", "", row(table.head), row(rule), *lines, "", *notes]) + "\n"
 
 
 _SPECIAL = {letter: f"\\{letter}" for letter in "_%&#${}"} | {
@@ -105,15 +104,15 @@ _SPECIAL = {letter: f"\\{letter}" for letter in "_%&#${}"} | {
 }  # fmt: skip
 
 
-def _latex(sheet: Sheet) -> str:
+def _latex(table: TextTable) -> str:
     """A `tabular` for booktabs; the notes are comments above it."""
 
     def row(cells: Sequence[str]) -> str:
         return " & ".join("".join(_SPECIAL.get(letter, letter) for letter in cell) for cell in cells) + r" \\"
 
-    shape = "l" * sheet.left + "r" * (len(sheet.head) - sheet.left)
-    comments = [f"% {line}" for line in (sheet.title, *sheet.notes)]
-    parts = [*comments, rf"\begin{{tabular}}{{{shape}}}", r"\toprule", row(sheet.head), r"\midrule"]
-    for place, group in enumerate(sheet.groups):
+    shape = "l" * table.left + "r" * (len(table.head) - table.left)
+    comments = [f"% {line}" for line in (table.title, *table.notes)]
+    parts = [*comments, rf"\begin{{tabular}}{{{shape}}}", r"\toprule", row(table.head), r"\midrule"]
+    for place, group in enumerate(table.groups):
         parts += [*([r"\addlinespace"] if place else []), *map(row, group)]
     return "\n".join([*parts, r"\bottomrule", r"\end{tabular}"]) + "\n"

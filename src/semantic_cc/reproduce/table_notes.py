@@ -1,0 +1,115 @@
+"""The notes below a table: what its numbers depend on, the order of its rows, and the comparison of methods."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from semantic_cc.reproduce.experiment_runs import Run, Workshop
+from semantic_cc.reproduce.paper_tables import KEYWORD_HEAD, PaperTable
+from semantic_cc.reproduce.run_digests import code_digest
+from semantic_cc.reproduce.scales import SCALES
+from semantic_cc.reproduce.table_types import PairSet, RowResult, SeedScores
+
+_MASK_PROTOCOL = (
+    "building class, one confusion matrix over all pixels of the split, threshold 0.5; not all of the paper's rows "
+    "are computed this way (docs/mask-scores.md, docs/scoring.md)"
+)
+
+
+def run_notes(
+    table: PaperTable, shop: Workshop, runs: Sequence[Run], reports: Sequence[dict[str, Any]]
+) -> list[str]:
+    """The conditions of the runs and of their evaluations."""
+    seeds = sorted({run.facts["seed"] for run in runs})
+    pairs = sorted({run.facts["pairs"] for run in runs})
+    codes = {run.facts["code"] for run in runs} | {code_digest()}
+    first = reports[0]
+    notes = [
+        f"scale {shop.scale}: {SCALES[shop.scale].told}",
+        f"paper: {table.where}, as printed, times 100; here: {_seeds(seeds)}; the model after the last epoch, not one "
+        "chosen on a split",
+        f"scored on {first['pairs']:,} test pairs of {first['data']} (sha256 {first['data_digest'][:12]}), images "
+        f"{first['tiles']}",
+        *(_caption_notes(runs, reports) if table.kind == "captions" else [_MASK_PROTOCOL]),
+        f"pairs visited in training, all stages: {' to '.join(f'{n:,}' for n in (pairs[0], pairs[-1])[: len(pairs)])}",
+        f"trained on {', '.join(sorted({run.facts['device'] for run in runs}))}",
+    ]
+    if shop.flags:
+        notes.append(f"configuration values for every row, besides the scale's: {shop.flags}")
+    if len(codes) > 1:
+        notes.append("the runs do not all come from the present state of this version's code")
+    return notes + list(dict.fromkeys(note for report in reports for note in report["notes"]))
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    if len(seeds) == 1:
+        return f"seed {seeds[0]} only, so no spread"
+    return f"mean ± sample standard deviation of seeds {', '.join(map(str, seeds))}"
+
+
+def _caption_notes(runs: Sequence[Run], reports: Sequence[dict[str, Any]]) -> list[str]:
+    captions = reports[0]["captions"]
+    decodings = sorted(
+        {f"{run.config.model.method} {report['decoding']}" for run, report in zip(runs, reports, strict=True)}
+    )
+    models = [run.config.model for run in runs]
+    with_llm = sorted({f"{model.method} ({model.llm.name})" for model in models if model.has_llm})
+    without = sorted({model.method for model in models if not model.has_llm})
+    other = f"; without one, vocabulary from the training sentences: {', '.join(without)}" if without else ""
+    notes = [
+        f"here: protocol '{captions['protocol']}' ({captions['protocol_note']}), percent, CIDEr is CIDEr-D; the paper "
+        "names no protocol, and its rows use different ones (docs/scoring.md)",
+        f"true flags: {captions['flag_truth']}; changed pairs are also scored as a separate set",
+        f"decoding: {', '.join(decodings)}",
+        f"with a language model: {', '.join(with_llm)}{other}",
+    ]
+    if captions["meteor"] != "run":
+        notes.append(f"METEOR {captions['meteor']}")
+    return notes
+
+
+def row_order(table: PaperTable, rows: Sequence[RowResult]) -> list[str]:
+    """A line that compares the order of the rows with the paper's, by the table's main column."""
+    paper, ours = {}, {}
+    for number, row in enumerate(rows, 1):
+        printed, score = row.paper[table.main], _score(row, "all", table.main)
+        if printed is not None and score is not None and score.mean is not None:
+            name = " ".join(row.cells) if len(table.heads) == 1 else f"row {number}"
+            paper[name], ours[name] = printed, score.mean
+    in_paper = sorted(paper, key=lambda name: paper[name], reverse=True)
+    here = sorted(ours, key=lambda name: ours[name], reverse=True)
+    if in_paper == here:
+        return [f"order of the rows by {table.main}: as in the paper"]
+    return [f"order of the rows by {table.main}, best first: {'; '.join(here)}. Paper: {'; '.join(in_paper)}"]
+
+
+def comparison(table: PaperTable, rows: Sequence[RowResult]) -> list[str]:
+    """For a table of methods: a line for each of Semantic-CC's main rows against the best other method."""
+    pairs: PairSet = "changed" if table.kind == "captions" else "all"
+    what = "CIDEr of changed pairs" if table.kind == "captions" else table.main
+    scores = {
+        row.cells[0]: score for row in rows if (score := _score(row, pairs, table.main)) and score.values
+    }
+    others = {name: score for name, score in scores.items() if not name.startswith("Semantic-CC")}
+    own = {name: scores[name] for name in (*KEYWORD_HEAD, rows[-1].cells[0]) if name in scores}
+    if table.heads != ("method",) or not others:
+        return []
+    best = max(others, key=lambda name: others[name].mean or 0.0)
+    return [
+        f"{what}: {name} {score.mean:.1f}, {best} {others[best].mean:.1f}, {_ranking(score, others[best])}"
+        for name, score in own.items()
+    ]
+
+
+def _score(row: RowResult, pairs: PairSet, column: str) -> SeedScores | None:
+    return (row.scores or {}).get(pairs, {}).get(column)
+
+
+def _ranking(one: SeedScores, other: SeedScores) -> str:
+    """Too few seeds for a test: a method is ahead if its worst seed beats the other's best."""
+    if min(one.values) > max(other.values):
+        return "ahead with every seed"
+    return (
+        "behind with every seed" if max(one.values) < min(other.values) else "neither ahead with every seed"
+    )

@@ -1,0 +1,173 @@
+"""A reproduced table as typed values, and as a compact JSON file: what `reproduce` writes, prints and keeps."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any, Literal
+
+from semantic_cc.errors import InputError
+
+PairSet = Literal["all", "changed"]
+"""The test pairs that a score is over."""
+
+PAIR_SETS: tuple[PairSet, ...] = ("all", "changed")
+
+
+@dataclass(frozen=True)
+class SeedScores:
+    """One score of one method.
+
+    Attributes:
+        values: the score of each seed, in the order of the table's seeds; empty if it was not measured.
+    """
+
+    values: tuple[float, ...]
+
+    @property
+    def mean(self) -> float | None:
+        """The mean over seeds; None without values."""
+        return mean(self.values) if self.values else None
+
+    @property
+    def spread(self) -> float | None:
+        """The sample standard deviation over seeds; None for fewer than two."""
+        return stdev(self.values) if len(self.values) > 1 else None
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """Where the scores of one seed come from.
+
+    Attributes:
+        run: digest of the run's configuration and training data; the name of its folder below ``--out``.
+        model: sha256 of its weights.
+        code: digest of the package's code that trained it.
+        device: what it was trained on.
+        pairs_visited: pairs that its stages visited.
+    """
+
+    run: str
+    model: str
+    code: str
+    device: str
+    pairs_visited: int
+
+
+@dataclass(frozen=True)
+class RowResult:
+    """One row.
+
+    Attributes:
+        cells: the cells before the numbers.
+        paper: column -> the paper's number, None where it prints none.
+        scores: set of pairs -> column -> our scores; None for a method that the package does not have. A set without
+            pairs has no columns.
+        llm: name of the language model; None without one, and in a table of masks.
+        runs: one for each seed.
+    """
+
+    cells: tuple[str, ...]
+    paper: dict[str, float | None]
+    scores: dict[PairSet, dict[str, SeedScores]] | None = None
+    llm: str | None = None
+    runs: tuple[RunRecord, ...] = ()
+
+
+@dataclass(frozen=True)
+class DataRecord:
+    """A dataset.
+
+    Attributes:
+        data: its folders, as they were given.
+        digest: sha256 over its images, masks, sentences and flags.
+        pairs: how many pairs of it were scored; None for training data.
+    """
+
+    data: str
+    digest: str
+    pairs: int | None = None
+
+
+@dataclass(frozen=True)
+class TableResult:
+    """A reproduced table.
+
+    Attributes:
+        table: table1 to table5.
+        title: the paper's title.
+        heads: names of the columns before the numbers.
+        columns: names of the columns of numbers.
+        scale: name of the scale.
+        seeds: the seeds of each row.
+        command: the command line that makes it.
+        train: what was trained on.
+        test: what was scored on, its test split.
+        rows: in the paper's order.
+        baselines: name of an answer that reads no image -> set of pairs -> column -> score.
+        notes: lines below the table.
+    """
+
+    table: str
+    title: str
+    heads: tuple[str, ...]
+    columns: tuple[str, ...]
+    scale: str
+    seeds: tuple[int, ...]
+    command: str
+    train: DataRecord
+    test: DataRecord
+    rows: tuple[RowResult, ...]
+    baselines: dict[str, dict[PairSet, dict[str, float | None]]]
+    notes: tuple[str, ...]
+
+    def to_json(self) -> str:
+        """JSON text that `read_table` reads; one line for each field, row, baseline and note."""
+        content = asdict(self)
+        for row, own in zip(content["rows"], self.rows, strict=True):
+            if own.scores is not None:
+                row["scores"] = {
+                    pairs: {column: score.values for column, score in columns.items()}
+                    for pairs, columns in own.scores.items()
+                }
+        lines = [f" {json.dumps(key)}: {_lines(value)}" for key, value in content.items()]
+        return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def _lines(value: Any) -> str:
+    """JSON with a line for each item of a list of objects or texts."""
+    if isinstance(value, tuple) and value and isinstance(value[0], dict | str) and len(str(value)) > 100:
+        items = ",\n  ".join(json.dumps(item, ensure_ascii=False) for item in value)
+        return f"[\n  {items}\n ]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def read_table(path: Path) -> TableResult:
+    """The table of a JSON file that `TableResult.to_json` made.
+
+    Raises:
+        InputError: no such file, or another kind of file.
+    """
+    try:
+        content = json.loads(path.read_text())
+        rows = tuple(map(_read_row, content["rows"]))
+        tuples = {key: tuple(content[key]) for key in ("heads", "columns", "seeds", "notes")}
+        data = {key: DataRecord(**content[key]) for key in ("train", "test")}
+        return TableResult(**{**content, **tuples, **data, "rows": rows})
+    except OSError as error:
+        raise InputError(f"cannot read the table {path}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path} is not a table that 'semantic-cc reproduce' wrote ({error})") from error
+
+
+def _read_row(content: dict[str, Any]) -> RowResult:
+    scores = content["scores"]
+    if scores is not None:
+        scores = {
+            pairs: {column: SeedScores(tuple(values)) for column, values in columns.items()}
+            for pairs, columns in scores.items()
+        }
+    runs = tuple(RunRecord(**run) for run in content["runs"])
+    return RowResult(tuple(content["cells"]), content["paper"], scores, content["llm"], runs)

@@ -1,0 +1,46 @@
+"""The notes below a table: the order of its rows, and whether ours are ahead."""
+
+from dataclasses import replace
+
+import pytest
+
+from semantic_cc.reproduce.paper_tables import TABLES
+from semantic_cc.reproduce.table_notes import comparison, row_order
+from semantic_cc.reproduce.table_types import RowResult, SeedScores
+
+
+def rows(name: str, **here: tuple[float, ...]) -> list[RowResult]:
+    """The rows of a table of masks; those named in `here` have these F1 scores by seed."""
+    result = []
+    for row in TABLES[name].rows:
+        key = row.cells[0].split()[-1].strip("()")
+        scores = {"all": {"F1": SeedScores(here[key])}} if key in here else None
+        result.append(RowResult(row.cells, dict(zip(TABLES[name].columns, row.paper, strict=True)), scores))
+    return result
+
+
+@pytest.mark.parametrize(
+    ("ours", "ranking"),
+    [
+        ((81.0, 82.0), "ahead with every seed"),
+        ((79.0, 85.0), "neither ahead with every seed"),
+        ((1.0, 2.0), "behind with every seed"),
+    ],
+)
+def test_methods_are_compared_over_all_seeds(ours: tuple[float, ...], ranking: str) -> None:
+    found = comparison(
+        TABLES["table5"], rows("table5", IDET=(50.0, 60.0), TTP=(78.0, 80.0), only=(99.0,), ours=ours)
+    )
+    assert found == [f"F1: Semantic-CC (ours) {sum(ours) / 2:.1f}, TTP 79.0, {ranking}"]
+
+
+def test_variants_of_one_method_are_not_compared() -> None:
+    two = replace(TABLES["table5"], heads=("BCSF", "enhancer"))
+    assert comparison(two, rows("table5", TTP=(1.0,), ours=(2.0,))) == []
+
+
+def test_another_order_than_the_papers_is_noted() -> None:
+    same = row_order(TABLES["table5"], rows("table5", IDET=(1.0,), TTP=(2.0,), ours=(3.0,)))
+    assert same == ["order of the rows by F1: as in the paper"]
+    (other,) = row_order(TABLES["table5"], rows("table5", IDET=(1.0,), TTP=(3.0,), ours=(2.0,)))
+    assert "best first: TTP; Semantic-CC (ours); IDET. Paper: Semantic-CC (ours); TTP; IDET" in other
