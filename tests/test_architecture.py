@@ -16,8 +16,8 @@ PACKAGE = Path(semantic_cc.__file__).parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 ORDER = (
-    "errors", "types", "decisions", "config", "files", "processes", "sentences", "images", "model", "foundation",
-    "baselines", "checkpoint", "data", "synth", "losses", "metrics", "figures", "evaluation", "training",
+    "errors", "types", "decisions", "config", "files", "processes", "nouns", "sentences", "images", "model",
+    "foundation", "baselines", "checkpoint", "data", "synth", "losses", "metrics", "figures", "evaluation", "training",
     "predictor", "reproduce", "scene", "batch", "cli", "__main__",
 )  # fmt: skip
 """The way data flows; a subpackage may import those before it alone. There are no exceptions."""

@@ -7,10 +7,11 @@ from pathlib import Path
 import layouts
 import numpy as np
 import pytest
-import torch
 
-from semantic_cc.evaluation.diagnostics import Study
-from semantic_cc.figures.worst_cases import worst_page
+from semantic_cc.evaluation.diagnostics import DiagnosticsMetric
+from semantic_cc.evaluation.pair_results import PairResult
+from semantic_cc.figures.worst_cases import Case, worst_page
+from semantic_cc.metrics.precision_recall import probability_counts
 from semantic_cc.types import BUILDING, NOT_BUILDING, ROAD, UNKNOWN, Pair
 
 
@@ -25,82 +26,103 @@ def label(value: int, width: int = 8) -> np.ndarray:
     return out
 
 
-def probabilities(mask: np.ndarray, classes: int = 3) -> torch.Tensor:
-    """Nearly sure of `mask`."""
-    order = (0, BUILDING) if classes == 2 else (0, ROAD, BUILDING)
-    planes = torch.stack([torch.from_numpy(mask == value).float() for value in order])
-    return (planes + 0.05) / (planes + 0.05).sum(0)
+def result(
+    name: str, mask: np.ndarray, sentence: str | None, truth: np.ndarray | None, roads: bool = True
+) -> PairResult:
+    """A model that is nearly sure of `mask`."""
+    counts = None
+    if truth is not None:
+        known = truth != UNKNOWN
+        sure = np.where(mask == BUILDING, 0.95, 0.05)
+        counts = probability_counts(sure[known], truth[known] == BUILDING)
+    return PairResult(name, "32x32", sentence, True, 0.9, mask, counts, roads, 0.0)
+
+
+def see(
+    metric: DiagnosticsMetric, name: str, truth: np.ndarray | None, mask: np.ndarray, predicted: str | None,
+    *sentences: str, roads: bool = True,
+) -> None:  # fmt: skip
+    metric.update(truth, sentences, result(name, mask, predicted, truth, roads))
 
 
 def test_a_perfect_model_and_a_blind_one() -> None:
-    perfect, blind = Study(), Study()
-    for study, seen in ((perfect, label(BUILDING)), (blind, label(0))):
-        study.see(pair("a", label(BUILDING), "a house is built"), "a house is built", probabilities(seen))
-    report = perfect.report()
-    assert (report["objects"]["found"], report["objects"]["false"], report["curve"]["average_precision"]) == (
-        1,
-        0,
-        100,
-    )
-    assert report["consistency"]["score"] == report["reference_consistency"]["score"] == 100
-    report = blind.report()
-    assert report["objects"]["missed"] == 1
-    assert report["consistency"]["cases"][0]["name"] == "a"
-    assert report["reference_consistency"]["score"] == 100
-    json.dumps(report)
+    perfect, blind = DiagnosticsMetric(), DiagnosticsMetric()
+    for metric, mask in ((perfect, label(BUILDING)), (blind, label(0))):
+        see(metric, "a", label(BUILDING), mask, "a house is built", "a house is built")
+    report = perfect.compute()
+    assert (report.objects.found, report.objects.false, report.curve.average_precision) == (1, 0, 100)
+    assert report.consistency.score == report.reference_consistency.score == 100
+    report = blind.compute()
+    assert report.objects.missed == 1
+    assert report.consistency.cases[0].name == "a"
+    assert report.reference_consistency.score == 100
+    json.dumps(report.to_json())
 
 
 def test_nothing_to_score_is_none() -> None:
-    study = Study(worst=3)
-    study.see(pair("a", None, "a house is built"), "a house is built", None)
-    study.see(pair("b", label(BUILDING)), "a house is built", None)
-    assert study.report() == dict.fromkeys(("objects", "curve", "consistency", "reference_consistency"))
-    assert study.worst == []
+    metric = DiagnosticsMetric(worst=3)
+    without = PairResult("a", "32x32", "a house is built", True, None, None, None, False, 0.0)
+    metric.update(None, ("a house is built",), without)
+    metric.update(label(BUILDING), (), without)
+    assert metric.compute().to_json() == dict.fromkeys(
+        ("objects", "curve", "consistency", "reference_consistency")
+    )
+    assert metric.worst == []
 
 
 def test_where_roads_are_not_labelled_they_are_not_wrong() -> None:
-    unsaid = label(BUILDING)
-    unsaid[unsaid == 0] = NOT_BUILDING
+    unlabelled = label(BUILDING)
+    unlabelled[unlabelled == 0] = NOT_BUILDING
     ours = label(BUILDING)
     ours[20:] = ROAD
-    study = Study(worst=2)
-    study.see(pair("cd", unsaid, "a road is built"), "a house is built", probabilities(ours))
-    study.see(pair("mci", label(BUILDING)), "a house is built", probabilities(ours))
-    assert [(case.pair.name, case.wrong) for case in study.worst] == [("mci", 12 / 32), ("cd", 0)]
-    assert study.report()["reference_consistency"]["unchecked"] == 1
+    metric = DiagnosticsMetric(worst=2)
+    see(metric, "cd", unlabelled, ours, "a road is removed and a house is built", "a road is built")
+    see(metric, "mci", label(BUILDING), ours, "a house is built")
+    assert [(found.name, wrong) for _, wrong, found in metric.worst] == [("mci", 12 / 32), ("cd", 0)]
+    report = metric.compute()
+    assert report.reference_consistency.unchecked == 1
+    assert report.consistency.score == 100 and report.consistency.by_kind["change"].checked == 2
 
 
-def test_where_nothing_is_known_nothing_is_wrong() -> None:
+def test_predicted_roads_are_not_checked_where_none_are_labelled() -> None:
+    unlabelled = label(BUILDING)
+    unlabelled[unlabelled == 0] = NOT_BUILDING
+    metric = DiagnosticsMetric()
+    see(metric, "a", unlabelled, label(BUILDING), "a road is built")
+    see(metric, "b", label(BUILDING), label(BUILDING), "a road is built")
+    report = metric.compute().consistency
+    assert (report.unchecked, report.score) == (1, 0)
+
+
+def test_unlabelled_pixels_are_not_wrong() -> None:
     half = label(BUILDING)
     half[20:] = UNKNOWN
     ours = label(BUILDING)
     ours[22:] = BUILDING
-    study = Study(worst=1)
-    study.see(pair("a", half), "a house is built", probabilities(ours))
-    report = study.report()
-    assert (report["objects"]["found"], report["objects"]["right"], report["objects"]["false"]) == (1, 1, 0)
-    assert report["curve"]["average_precision"] == 100 and study.worst[0].wrong == 0
+    metric = DiagnosticsMetric(worst=1)
+    see(metric, "a", half, ours, "a house is built")
+    report = metric.compute()
+    assert (report.objects.found, report.objects.right, report.objects.false) == (1, 1, 0)
+    assert report.curve.average_precision == 100 and metric.worst[0][1] == 0
 
 
 def test_a_binary_model_says_nothing_of_roads() -> None:
-    study = Study()
-    study.see(pair("a", label(0)), "a road is built", probabilities(label(0), classes=2))
-    assert study.report()["consistency"]["unchecked"] == 1
+    metric = DiagnosticsMetric()
+    see(metric, "a", label(0), label(0), "a road is built", roads=False)
+    assert metric.compute().consistency.unchecked == 1
 
 
 def test_the_worst_are_kept_in_order() -> None:
-    study = Study(worst=2)
+    metric = DiagnosticsMetric(worst=2)
     for name, width in (("a", 2), ("b", 8), ("c", 0), ("d", 8), ("e", 4)):
-        study.see(pair(name, label(BUILDING, width)), "no change", probabilities(label(0)))
-    assert [case.pair.name for case in study.worst] == ["b", "d"]
-    assert study.worst[0].wrong == 64 / 1024
+        see(metric, name, label(BUILDING, width), label(0), "no change")
+    assert [(place, found.name) for place, _, found in metric.worst] == [(1, "b"), (3, "d")]
+    assert metric.worst[0][1] == 64 / 1024
 
 
 def test_the_page_holds_all_and_trusts_no_name() -> None:
-    study = Study(worst=1)
     given = pair("<b>.png", label(BUILDING), "a <house>", "two & more")
-    study.see(given, "nothing", probabilities(label(ROAD)))
-    page = worst_page(study.worst, "tiny on <data>").decode()
+    page = worst_page([Case(given, label(ROAD), "nothing", 64 / 1024)], "tiny on <data>").decode()
     assert page.count("data:image/jpeg;base64,") == 4
     for words in (
         "&lt;b&gt;.png: 6.2% of the pixels wrong",

@@ -15,9 +15,12 @@ def test_masks_alone_are_the_same_masks(
     both = evaluate(tiny_folder, world_folder, meteor=False)
     monkeypatch.setattr(CaptionDecoder, "generate", _silent)
     masks = evaluate(tiny_folder, world_folder, sentences=False)
-    assert masks["change"] == both["change"] and masks["objects"] == both["objects"]
-    assert both["captions"] and both["consistency"] and both["calibration"]
-    assert masks["captions"] is masks["consistency"] is masks["calibration"] is None
+    assert masks.scores.change == both.scores.change
+    assert masks.scores.diagnostics.objects == both.scores.diagnostics.objects
+    assert both.scores.captions and both.scores.diagnostics.consistency and both.scores.calibration
+    assert masks.scores.captions is masks.scores.diagnostics.consistency is masks.scores.calibration is None
+    stored = masks.to_json(predictions=True)["predictions"].values()
+    assert all(pair.keys() <= {"probability"} for pair in stored)  # no sentence and no flag
 
 
 def _silent(*_: Callable) -> None:

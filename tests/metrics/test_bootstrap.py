@@ -49,7 +49,7 @@ def test_intervals_hold_the_score_repeat_and_widen(texts):
     for name in ("BLEU-1", "BLEU-4", "ROUGE-L", "CIDEr"):
         assert found[name][0] < narrow[name][0] < narrow[name][1] < found[name][1]
         assert found[name][0] < scores[name] < found[name][1]
-    assert found["flag_accuracy"] == [100, 100]
+    assert found["flag_accuracy"] == (100, 100)
 
 
 def test_sentences_without_words(texts):

@@ -19,7 +19,7 @@ def test_by_hand() -> None:
     assert found.bins == ((0.1, 0.0, 1), (pytest.approx(0.95), pytest.approx(2 / 3), 3))
     assert found.ece == pytest.approx(100 * (0.25 * 0.1 + 0.75 * (0.95 - 2 / 3)))
     assert found.brier == pytest.approx((0.01 + 0.9025 + 0.01 + 0) / 4)
-    assert json.loads(json.dumps(found.to_dict()))["ece"] == found.ece
+    assert json.loads(json.dumps(found.to_json()))["ece"] == found.ece
 
 
 @given(st.lists(st.tuples(st.floats(0.001, 0.999), st.booleans()), min_size=1, max_size=50))

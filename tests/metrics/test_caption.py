@@ -6,8 +6,14 @@ import pytest
 from pycocoevalcap.cider.cider import Cider
 
 from semantic_cc.errors import DataError
-from semantic_cc.metrics import best_constant_sentence, report, score_captions
+from semantic_cc.metrics import best_constant_sentence, caption_report, score_captions
 from semantic_cc.metrics.coco_scorer import METRICS
+
+
+def report(*args, **options) -> dict:
+    """The scores as `--out` writes them."""
+    return caption_report(*args, **options).to_json()
+
 
 SAME = ["there is no difference", "the scene is the same as before", "no change has occurred"]
 REFERENCES = {

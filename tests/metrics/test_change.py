@@ -78,7 +78,7 @@ def test_reset_and_dict():
     with pytest.raises(DataError, match="no pixels to score"):
         metric.compute()
     metric.update(torch.tensor([[[2]]]), torch.tensor([[[2]]]))
-    assert json.loads(json.dumps(metric.compute().to_dict()))["building"]["f1"] == 100
+    assert json.loads(json.dumps(metric.compute().to_json()))["building"]["f1"] == 100
 
 
 @pytest.mark.parametrize(

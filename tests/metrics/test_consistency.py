@@ -7,7 +7,7 @@ import pytest
 
 from semantic_cc.data.augment.place_words import move_places, named_places
 from semantic_cc.data.augment.symmetry import Symmetry
-from semantic_cc.data.caption_parser import read_claims
+from semantic_cc.data.caption_parser import parse_caption
 from semantic_cc.metrics.consistency import KINDS, ConsistencyMetric, check_sentence
 from semantic_cc.sentences import says_change
 from semantic_cc.synth.procedural import draw_label, plan_pair
@@ -112,7 +112,7 @@ def test_roads_are_checked_only_where_the_mask_knows_them() -> None:
     ],
 )
 def test_claims(sentence: str, claims: list[tuple]) -> None:
-    assert [(claim.thing, claim.least, claim.most) for claim in read_claims(sentence)] == claims
+    assert [(claim.kind, claim.least, claim.most) for claim in parse_caption(sentence)] == claims
 
 
 def test_places_that_are_said_of_the_picture() -> None:
@@ -134,7 +134,7 @@ def test_the_metric_counts_pairs_and_lists_cases() -> None:
     metric.update("a", "two houses are built on the left", TWO_LEFT)
     metric.update("b", "two houses are built on the right", TWO_LEFT)
     metric.update("c", "some trees are removed", EMPTY)
-    result = metric.compute().to_dict()
+    result = metric.compute().to_json()
     assert (result["score"], result["pairs"], result["unchecked"]) == (50, 3, 1)
     assert result["by_kind"]["place"] == {"checked": 2, "agree": 1}
     (case,) = result["cases"]
@@ -144,7 +144,7 @@ def test_the_metric_counts_pairs_and_lists_cases() -> None:
 
 def other_number(sentence: str) -> str | None:
     """The sentence with a false number of its changed buildings, where it gives one exactly."""
-    told = [claim for claim in read_claims(sentence) if claim.thing == "building" and claim.most is not None]
+    told = [claim for claim in parse_caption(sentence) if claim.kind == "building" and claim.most is not None]
     if len(told) != 1:
         return None
     words = told[0].words
@@ -162,12 +162,12 @@ def lies_of(sentence: str, mask: np.ndarray, index: int) -> dict[str, tuple[str,
     lies = {}
     if not says_change(sentence):
         lies["change"] = (sentence, TWO_LEFT)
-    elif any(claim.thing for claim in read_claims(sentence)):
+    elif any(claim.kind for claim in parse_caption(sentence)):
         lies["change"] = (UNCHANGED[index % 5], mask) if index % 2 else (sentence, EMPTY)
     if (false := other_number(sentence)) is not None:
         lies["count"] = (false, mask)
     turned = move_places(sentence, Symmetry(2))
-    told = any(claim.thing and claim.places for claim in read_claims(sentence))
+    told = any(claim.kind and claim.places for claim in parse_caption(sentence))
     if told and turned is not None and turned != sentence:
         lies["place"] = (turned, mask)
     return lies
@@ -231,5 +231,5 @@ def test_most_sentences_that_are_true_are_not_wronged() -> None:
         for sentence in write_sentences(plan.events, generator(14, index, 2)):
             total += 1
             wronged += is_caught(sentence, mask)
-            assert not any("@" in claim.words for claim in read_claims(sentence))
+            assert not any("@" in claim.words for claim in parse_caption(sentence))
     assert wronged <= 0.02 * total

@@ -1,8 +1,8 @@
-"""Counts and places that a sentence tells, against the references'."""
+"""Counts and places of a sentence, against the references'."""
 
 import pytest
 
-from semantic_cc.metrics.count_location import told
+from semantic_cc.metrics.count_location import count_location_accuracy
 
 THREE = ("three houses are built", "houses appear beside the road", "3 trees are removed")
 
@@ -23,8 +23,8 @@ THREE = ("three houses are built", "houses appear beside the road", "3 trees are
     ],
 )
 def test_counts(said: str, references: tuple[str, ...], right: int) -> None:
-    found = told({"a": said}, {"a": references})["count"]
-    assert (found["pairs"], found["right"], found["share"]) == (1, right, 100.0 * right)
+    found, _ = count_location_accuracy({"a": said}, {"a": references})
+    assert (found.pairs, found.right, found.share) == (1, right, 100.0 * right)
 
 
 @pytest.mark.parametrize(
@@ -41,9 +41,11 @@ def test_places(said: str, right: int) -> None:
     references = {
         "a": ("a house is built in the upper left corner", "a house appears on the left of the scene")
     }
-    assert told({"a": said}, references)["place"]["right"] == right
+    assert count_location_accuracy({"a": said}, references)[1].right == right
 
 
 def test_pairs_whose_references_tell_nothing_are_not_asked() -> None:
-    found = told({"a": "two houses are built", "b": "x"}, {"a": ("houses are built",), "b": ("no change",)})
-    assert found["count"] == found["place"] == {"pairs": 0, "right": 0, "share": None}
+    counts, places = count_location_accuracy(
+        {"a": "two houses are built", "b": "x"}, {"a": ("houses are built",), "b": ("no change",)}
+    )
+    assert counts == places and counts.to_json() == {"pairs": 0, "right": 0, "share": None}

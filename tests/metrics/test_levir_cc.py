@@ -6,11 +6,17 @@ import pytest
 from shared import SHARED
 
 from semantic_cc.data.prediction_files import read_references
-from semantic_cc.metrics import best_constant_sentence, report, says_change, score_captions
+from semantic_cc.metrics import best_constant_sentence, caption_report, says_change, score_captions
 from semantic_cc.metrics.image_free_baselines import MANY_HOUSES, Baseline
 from semantic_cc.metrics.meteor import find_java
 from semantic_cc.metrics.protocols import protocol_of
 from semantic_cc.sentences import UNCHANGED
+
+
+def report(*args, **options) -> dict:
+    """The scores as `--out` writes them."""
+    return caption_report(*args, **options).to_json()
+
 
 CAPTIONS = SHARED / "data/levir_cc/captions.json"
 

@@ -43,7 +43,7 @@ def test_counted_by_hand() -> None:
         "256-1023": (0, 1, 1, 0),
         "1024 and more": (0,) * 4,
     }
-    assert json.loads(json.dumps(result.to_dict()))["by_size"][0]["pixels"] == "1-63"
+    assert json.loads(json.dumps(result.to_json()))["by_size"][0]["pixels"] == "1-63"
 
 
 def test_half_is_enough_and_less_is_not() -> None:

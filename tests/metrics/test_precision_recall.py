@@ -4,19 +4,21 @@ import json
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semantic_cc.errors import DataError
-from semantic_cc.metrics.precision_recall import BINS, CurveMetric
+from semantic_cc.metrics.precision_recall import (
+    BINS,
+    PrecisionRecallCurve,
+    precision_recall_curve,
+    probability_counts,
+)
 
 
-def curve(probability: torch.Tensor, truth: torch.Tensor, parts: int = 1):
-    metric = CurveMetric()
-    for p, t in zip(probability.chunk(parts), truth.chunk(parts), strict=True):
-        metric.update(p, t)
-    return metric.compute()
+def curve(probability: np.ndarray, truth: np.ndarray, parts: int = 1) -> PrecisionRecallCurve:
+    pieces = zip(np.array_split(probability, parts), np.array_split(truth, parts), strict=True)
+    return precision_recall_curve(sum(probability_counts(*piece) for piece in pieces))
 
 
 def sorted_ap(probability: np.ndarray, truth: np.ndarray) -> float:
@@ -33,10 +35,10 @@ def sorted_ap(probability: np.ndarray, truth: np.ndarray) -> float:
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, BINS - 1), st.booleans()), min_size=1, max_size=60))
 def test_equals_sorting_where_bins_lose_nothing(pixels: list[tuple[int, bool]]) -> None:
-    probability = torch.tensor([(bin_ + 0.5) / BINS for bin_, _ in pixels])
-    truth = torch.tensor([true for _, true in pixels])
+    probability = np.array([(bin_ + 0.5) / BINS for bin_, _ in pixels])
+    truth = np.array([true for _, true in pixels])
     result = curve(probability, truth)
-    assert result.average_precision == pytest.approx(sorted_ap(probability.numpy(), truth.numpy()), abs=1e-9)
+    assert result.average_precision == pytest.approx(sorted_ap(probability, truth), abs=1e-9)
     f1 = []
     for bin_ in range(BINS):
         chosen = probability >= bin_ / BINS
@@ -47,36 +49,36 @@ def test_equals_sorting_where_bins_lose_nothing(pixels: list[tuple[int, bool]]) 
 
 
 def test_points_streamed() -> None:
-    generator = torch.Generator().manual_seed(1)
-    truth = torch.rand(40, 50, generator=generator) < 0.3
-    probability = (0.4 * truth + 0.6 * torch.rand(40, 50, generator=generator)).clamp(0, 1)
+    rng = np.random.default_rng(1)
+    truth = rng.random((40, 50)) < 0.3
+    probability = (0.4 * truth + 0.6 * rng.random((40, 50))).clip(0, 1)
     result = curve(probability, truth, parts=4)
     assert result == curve(probability, truth)
     assert len(result.points) == 100
     threshold, precision, recall = result.points[50]
     chosen = probability >= 0.5
     assert threshold == 0.5
-    assert precision == pytest.approx(100 * float(truth[chosen].float().mean()))
-    assert recall == pytest.approx(100 * float(chosen[truth].float().mean()))
-    assert json.loads(json.dumps(result.to_dict()))["points"][0] == [
+    assert precision == pytest.approx(100 * truth[chosen].mean())
+    assert recall == pytest.approx(100 * chosen[truth].mean())
+    assert json.loads(json.dumps(result.to_json()))["points"][0] == [
         0.0,
-        pytest.approx(100 * truth.float().mean()),
+        pytest.approx(100 * truth.mean()),
         100,
     ]
 
 
 def test_extremes() -> None:
-    sure = curve(torch.tensor([0.0, 1.0]), torch.tensor([False, True]))
+    sure = curve(np.array([0.0, 1.0]), np.array([False, True]))
     assert (sure.average_precision, sure.best_f1) == (100, 100)
-    nothing = curve(torch.tensor([0.2, 0.7]), torch.tensor([False, False]))
+    nothing = curve(np.array([0.2, 0.7]), np.array([False, False]))
     assert (nothing.average_precision, nothing.best_f1) == (0, 0)
 
 
 def test_refusals() -> None:
     with pytest.raises(DataError, match="no pixels to score"):
-        CurveMetric().compute()
+        precision_recall_curve(np.zeros((2, BINS), int))
     with pytest.raises(DataError, match="differ in shape"):
-        CurveMetric().update(torch.zeros(2), torch.zeros(3, dtype=torch.bool))
+        probability_counts(np.zeros(2), np.zeros(3, bool))
     for wrong in (-0.1, 1.1, float("nan")):
         with pytest.raises(DataError, match=r"must be in \[0, 1\]"):
-            CurveMetric().update(torch.tensor([wrong]), torch.tensor([True]))
+            probability_counts(np.array([wrong]), np.array([True]))

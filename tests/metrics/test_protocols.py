@@ -5,8 +5,14 @@ import sys
 import pytest
 
 from semantic_cc.errors import DataError, ScoringError
-from semantic_cc.metrics import report, score_captions
+from semantic_cc.metrics import caption_report, score_captions
 from semantic_cc.metrics.protocols import PROTOCOLS, protocol_of
+
+
+def report(*args, **options) -> dict:
+    """The scores as `--out` writes them."""
+    return caption_report(*args, **options).to_json()
+
 
 CORPUS = ["a road is built ."] * 6 + ["A house is built"] * 5
 

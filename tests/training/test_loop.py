@@ -208,9 +208,8 @@ def test_from_yaml_to_scores(precision, data, tmp_path):
     _, info = load_pretrained(trained)
     assert (info.name, info.training["step"], info.training["seed"]) == ("tiny", 9, 0)
     seen = []
-    report = evaluate(
-        trained, data, limit=4, batch=3, progress=lambda *at: seen.append(at), predictions=True, meteor=False
-    )
+    result = evaluate(trained, data, limit=4, batch=3, progress=lambda *at: seen.append(at), meteor=False)
+    report = result.to_json(predictions=True)
     assert seen == [(3, 4), (4, 4)]
     assert (report["pairs"], report["tiles"], report["model"]["digest"]) == (4, "32x32", info.digest)
     assert report["captions"]["protocol"] == "word"
@@ -237,7 +236,7 @@ def test_captions_alone_train_without_labels(data, tmp_path):
             }
         )
     )
-    report = evaluate(trained, data, meteor=False)
+    report = evaluate(trained, data, meteor=False).to_json()
     assert report["change"] is None
     assert report["notes"] == [
         "change detection is not scored: the model has no mask, or the dataset no labels"
@@ -257,7 +256,7 @@ def test_labels_alone_are_scored_without_sentences(data, tmp_path):
         )
     )
     (data / "LevirCCcaptions.json").unlink()
-    report = evaluate(trained, data, meteor=False)
+    report = evaluate(trained, data, meteor=False).to_json()
     assert report["captions"] is None
     assert report["change"].keys() == {"building", "pixels"}
     assert report["notes"] == [
@@ -319,10 +318,10 @@ def test_joined_datasets_give_each_stage_what_their_items_have(tmp_path):
     trained = loop.train(load_config("tiny", overrides | {"train": batches, "model": {"flag_head": False}}))
     with (tmp_path / "run" / "log.csv").open() as log:
         assert [row["stage"] for row in csv.DictReader(log)] == ["change", "caption", "joint"]
-    report = evaluate(trained, [cd, mci], meteor=False)
+    report = evaluate(trained, [cd, mci], meteor=False).to_json()
     assert report["pairs"] == 4
     assert report["change"].keys() == {"building", "pixels"}
     assert report["change"]["pixels"] == 4 * 32 * 32
-    assert "roads are not labelled in every mask, so building change alone is scored" in report["notes"]
+    assert "roads are not labelled in every mask: only building change is scored" in report["notes"]
     assert "1 pairs without reference sentences are left out of the captions and the flag" in report["notes"]
     assert report["data"] == f"{cd} {mci}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from semantic_cc.cli.console import say, show
 from semantic_cc.metrics.coco_scorer import METRICS
@@ -11,7 +11,8 @@ from semantic_cc.metrics.coco_scorer import METRICS
 if TYPE_CHECKING:
     from rich.table import Table
 
-PARTS = ("all", "changed", "unchanged")
+    from semantic_cc.metrics.caption_report import BaselineScores, CaptionReport, PartScores
+
 ROWS = ("markdown", "latex")
 
 _BASELINES = {
@@ -33,46 +34,51 @@ def add_meteor(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def print_captions(report: dict[str, Any], answer: str) -> None:
-    """Prints a report of `semantic_cc.metrics.report`; `answer` names what was scored."""
-    say(f"change flag accuracy {report['flag_accuracy']:.1f} %; true flags: {report['flag_truth']}; predicted flags: "
-        f"{report['flag_rule']}")  # fmt: skip
-    say(f"sentences, percent, protocol '{report['protocol']}': {report['protocol_note']}")
+def print_captions(report: CaptionReport, answer: str) -> None:
+    """Prints caption scores; `answer` names what was scored."""
+    say(f"change flag accuracy {report.flag_accuracy:.1f} %; true flags: {report.flag_truth}; predicted flags: "
+        f"{report.flag_rule}")  # fmt: skip
+    say(f"sentences, percent, protocol '{report.protocol}': {report.protocol_note}")
     show(_scores(report, answer))
     say("95 % intervals over the images:")
     show(_intervals(report))
     shared = ", ".join(
-        f"{part} {report[part]['CIDEr_frequencies_of_all']:.1f}" for part in PARTS if report[part]["count"]
+        f"{name} {part.cider_frequencies_of_all:.1f}"
+        for name, part in report.parts.items()
+        if part.cider_frequencies_of_all is not None
     )
     say("CIDEr is pycocoevalcap's, that is CIDEr-D. Each part has its own document frequencies, so a part that shares "
         f"its references has 0; with the frequencies of all pairs it is {shared}")  # fmt: skip
-    if report["meteor"] != "run":
-        say(f"METEOR {report['meteor']}")
-    for name, line in report["baselines"].items():
+    if report.meteor != "run":
+        say(f"METEOR {report.meteor}")
+    for name, line in report.baselines.items():
         if line is None:
             missing = "training sentences" if name == "train_frequent" else "changed pairs"
             say(f"{_BASELINES[name]}: not available, there are no {missing}")
         else:
-            said = dict.fromkeys(line["sentences"].values())  # in order, each once
-            say(f"{_BASELINES[name]}: " + " / ".join(f'"{sentence}"' for sentence in said))
+            sentences = dict.fromkeys((line.unchanged_sentence, line.changed_sentence))  # in order, each once
+            say(f"{_BASELINES[name]}: " + " / ".join(f'"{sentence}"' for sentence in sentences))
     parts = [
-        f"{kind} {found['share']:.1f} % of {found['pairs']}"
-        for kind, found in report["told"].items()
-        if found["pairs"]
+        f"{kind} {found.share:.1f} % of {found.pairs}"
+        for kind, found in (("count", report.counts), ("place", report.places))
+        if found.share is not None
     ]
     if parts:
-        say(f"told as in a reference, of the pairs whose references tell it: {', '.join(parts)}")
-    for whose, facts in report["statistics"].items():
-        unknown = f", {facts['unknown_words']} of them in no reference" if "unknown_words" in facts else ""
-        say(f"{whose}: {facts['sentences']:,} sentences, {facts['distinct_sentences']:,} distinct, {facts['empty']} "
-            f"empty, {facts['words_per_sentence']:.1f} words each ({facts['shortest']} to {facts['longest']}), "
-            f"{facts['distinct_words']:,} distinct words{unknown}")  # fmt: skip
+        say(f"count and location accuracy, of the pairs whose references have one: {', '.join(parts)}")
+    for whose, texts in (
+        ("predictions", report.prediction_statistics),
+        ("references", report.reference_statistics),
+    ):
+        unknown = "" if texts.unknown_words is None else f", {texts.unknown_words} of them in no reference"
+        say(f"{whose}: {texts.sentences:,} sentences, {texts.distinct_sentences:,} distinct, {texts.empty} "
+            f"empty, {texts.words_per_sentence:.1f} words each ({texts.shortest} to {texts.longest}), "
+            f"{texts.distinct_words:,} distinct words{unknown}")  # fmt: skip
 
 
-def paper_row(report: dict[str, Any], name: str, form: str) -> str:
+def paper_row(report: CaptionReport, name: str, form: str) -> str:
     """The scores on all pairs as a row of a paper's table, under a head that names the protocol."""
-    cells = [name, *(_number(report["all"][metric]) for metric in METRICS)]
-    head = [f"protocol {report['protocol']}", *METRICS]
+    cells = [name, *(_number(report.all.scores[metric]) for metric in METRICS)]
+    head = [f"protocol {report.protocol}", *METRICS]
     if form == "latex":
         cells[0] = "".join(f"\\{letter}" if letter in "_%&#${}" else letter for letter in cells[0])
         return f"% {' & '.join(head)}\n{' & '.join(cells)} \\\\"
@@ -81,33 +87,29 @@ def paper_row(report: dict[str, Any], name: str, form: str) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, rule, cells))
 
 
-def _scores(report: dict[str, Any], answer: str) -> Table:
+def _scores(report: CaptionReport, answer: str) -> Table:
     table = _table("pairs", "answer", "flag", *METRICS)
-    answers = {answer: report}
-    answers |= {_BASELINES[name]: line for name, line in report["baselines"].items() if line is not None}
-    for part in PARTS:
-        if report[part]["count"]:
+    answers: dict[str, CaptionReport | BaselineScores] = {answer: report}
+    answers |= {_BASELINES[name]: line for name, line in report.baselines.items() if line is not None}
+    for part, own in report.parts.items():
+        if own.count:
             for name, line in answers.items():
-                scores = [line[part]["flag_accuracy"], *(line[part][metric] for metric in METRICS)]
-                table.add_row(f"{part} {report[part]['count']}", name, *map(_number, scores))
+                scores: PartScores = getattr(line, part)
+                cells = (scores.flag_accuracy, *(scores.scores[metric] for metric in METRICS))
+                table.add_row(f"{part} {own.count}", name, *map(_number, cells))
             table.add_section()
     return table
 
 
-def _intervals(report: dict[str, Any]) -> Table:
+def _intervals(report: CaptionReport) -> Table:
     table = _table("pairs", "flag", *METRICS)
-    for part in PARTS:
-        if report[part]["count"]:
-            names = ("flag_accuracy", *METRICS)
-            table.add_row(part, *(_bounds(report[part], name).strip(" ()") or "-" for name in names))
+    for name, part in report.parts.items():
+        if part.intervals is not None:
+            bounds = (part.intervals.get(metric) for metric in ("flag_accuracy", *METRICS))
+            table.add_row(
+                name, *("-" if both is None else f"{both[0]:.1f}..{both[1]:.1f}" for both in bounds)
+            )
     return table
-
-
-def _bounds(scores: dict[str, Any], name: str) -> str:
-    if name not in scores["intervals"]:
-        return ""
-    low, high = scores["intervals"][name]
-    return f" ({low:.1f}..{high:.1f})"
 
 
 def _number(value: float | None) -> str:

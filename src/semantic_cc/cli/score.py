@@ -1,7 +1,7 @@
 """Score sentences that any model wrote against their references, beside answers that need no image.
 
 PREDICTIONS is .json, .jsonl or .csv with id and sentence; REFERENCES is LEVIR-CC's captions.json, COCO's captions,
-or .jsonl or .csv. docs/scoring.md tells what each number is, and why published ones differ. METEOR needs Java 8+.
+or .jsonl or .csv. docs/scoring.md explains each number, and why published ones differ. METEOR needs Java 8+.
 """
 
 from __future__ import annotations
@@ -44,31 +44,32 @@ def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
     from semantic_cc.data.prediction_files import read_predictions, read_references
     from semantic_cc.files import check_file, write_files
-    from semantic_cc.metrics import report as caption_report
+    from semantic_cc.metrics import caption_report
 
     out = None if arguments.out is None else check_file(arguments.out)
     predictions = read_predictions(arguments.predictions)
     references = read_references(arguments.references, arguments.split)
-    report = {
-        "predictions": arguments.predictions,
-        "references": arguments.references,
-        "split": references.split,
-        **caption_report(
-            predictions,
-            references.sentences,
-            references.changed,
-            protocol=arguments.protocol,
-            corpus=references.corpus,
-            train=references.train,
-            meteor=arguments.meteor,
-        ),
-    }
+    report = caption_report(
+        predictions,
+        references.sentences,
+        references.changed,
+        protocol=arguments.protocol,
+        corpus=references.corpus,
+        train=references.train,
+        meteor=arguments.meteor,
+    )
     if out is not None:
-        write_files(out.parent, {out.name: (json.dumps(report, indent=2) + "\n").encode()})
+        content = {
+            "predictions": arguments.predictions,
+            "references": arguments.references,
+            "split": references.split,
+            **report.to_json(),
+        }
+        write_files(out.parent, {out.name: (json.dumps(content, indent=2) + "\n").encode()})
     name = Path(arguments.predictions).stem
     if arguments.row is not None:
         say(paper_row(report, name, arguments.row))
         return
     where = "" if references.split is None else f", split {references.split}"
-    say(f"{arguments.predictions} against {arguments.references}{where}, {report['all']['count']:,} pairs")
+    say(f"{arguments.predictions} against {arguments.references}{where}, {report.all.count:,} pairs")
     print_captions(report, name)

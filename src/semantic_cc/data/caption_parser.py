@@ -1,7 +1,7 @@
-"""What a sentence claims that a mask can answer: which things changed, how many, and where.
+"""Reads from a caption which objects changed, how many, and where, as far as a mask can confirm it.
 
-Masks know buildings and roads. What is said of trees, pools, parking lots and the ground is read, so that it is
-not taken for something else, but no mask can answer it.
+Masks label buildings and roads. Trees, pools, parking lots and the ground are read too, so that they are not taken for
+something else, but no mask can confirm them.
 """
 
 from __future__ import annotations
@@ -11,18 +11,14 @@ from dataclasses import dataclass
 
 from semantic_cc.data.augment.place_words import named_places
 from semantic_cc.data.augment.symmetry import Direction
+from semantic_cc.nouns import BUILDINGS, ROADS, SETTLEMENTS, pattern
 from semantic_cc.sentences import says_change
 
 BUILDING, ROAD = "building", "road"
 
-_BUILDING = re.compile(
-    r"\b(?:building|house|villa|bungalow|mansion|warehouse|residence|home|hous|factory|school|apartment|hut|cabin)"
-    r"(?:s|es)?$"
-)
-_MANY = re.compile(
-    r"\b(?:(?:residential|housing) (?:area|district|zone)|village|neighbou?rhood|complex|settlement)s?$"
-)
-_ROAD = re.compile(r"\b(?:road|street|crossroad|roundabout|highway|intersection|lane|boulevard)s?$")
+_BUILDING = re.compile(rf"\b{pattern(BUILDINGS)}$")
+_SETTLEMENT = re.compile(rf"\b{pattern(SETTLEMENTS)}$")
+_ROAD = re.compile(rf"\b{pattern(ROADS)}$")
 _NUMBERS = {
     "a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8,
     "nine": 9, "ten": 10,
@@ -53,18 +49,18 @@ _BESIDE = re.compile(
 
 
 @dataclass(frozen=True)
-class Claim:
-    """A thing that is said to have come or gone.
+class ChangedObject:
+    """An object that a caption says appeared or disappeared.
 
     Attributes:
-        thing: `BUILDING` or `ROAD`; None for a thing without mask, or an unknown one.
-        words: the words for it.
-        least, most: how many, as far as it is said: at least 1; None where there is no upper bound.
-        places: where in the picture, (0, 0) for the middle; empty where it is not said.
-        counted: whether a word says how many: a number, "some", "many", "rows"; a plural alone does not.
+        kind: `BUILDING` or `ROAD`; None for an object that masks do not label, or an unknown one.
+        words: its words in the caption.
+        least, most: bounds of the number of objects; `most` is None without an upper bound.
+        places: where in the image, (0, 0) for the middle; empty where the caption does not say it.
+        counted: whether a word gives the number: a numeral, "some", "many", "rows"; a plural does not.
     """
 
-    thing: str | None
+    kind: str | None
     words: str
     least: int = 1
     most: int | None = None
@@ -72,12 +68,16 @@ class Claim:
     counted: bool = False
 
 
-def read_claims(sentence: str) -> tuple[Claim, ...]:
-    """The claims of a sentence, none of one that says no change or whose verbs are not known.
+def parse_caption(sentence: str) -> tuple[ChangedObject, ...]:
+    """The changed objects of a caption; empty if it says no change or has no known verb.
 
-    A claim is read from each thing before a verb of coming or going ("two houses and a road are built", but not "a pool
-    appears beside the house"), after "replaced by" and "becomes", and on both sides of "replaces". Its places are
-    those that stand with that verb.
+    An object is read before each verb of appearing or disappearing ("two houses and a road are built", but not the
+    house of "a pool appears beside the house"), after "replaced by" and "becomes", and on both sides of "replaces". Its
+    places are those of the same clause.
+
+    Example:
+        >>> [(found.kind, found.least) for found in parse_caption("two houses are built on the left")]
+        [('building', 2)]
     """
     text = " ".join(re.sub(r"[^\w\s',-]", " ", sentence.lower()).split())
     if not says_change(text):
@@ -85,7 +85,7 @@ def read_claims(sentence: str) -> tuple[Claim, ...]:
     text, places = _without_places(text)
     verbs = list(_VERB.finditer(f" {text}"))
     text = f" {text}"
-    claims: list[Claim] = []
+    objects: list[ChangedObject] = []
     for number, verb in enumerate(verbs):
         before = text[verbs[number - 1].end() if number else 0 : verb.start()]
         after = text[verb.end() : verbs[number + 1].start() if number + 1 < len(verbs) else len(text)]
@@ -94,8 +94,8 @@ def read_claims(sentence: str) -> tuple[Claim, ...]:
         things = ("" if verb["into"] else subject) + (f" and {after}" if turned else "")
         where = after if turned else _BREAK.split(after, maxsplit=1)[0]
         named = _places_in(f"{subject} {where}", places)
-        claims += [_claim(thing, named) for thing in _BREAK.split(things) if thing.strip()]
-    return tuple(claims)
+        objects += [_changed_object(thing, named) for thing in _BREAK.split(things) if thing.strip()]
+    return tuple(objects)
 
 
 def _without_places(text: str) -> tuple[str, list[tuple[Direction, ...]]]:
@@ -123,17 +123,17 @@ def _places_in(text: str, places: list[tuple[Direction, ...]]) -> tuple[Directio
     return tuple(direction for number in re.findall(r"@(\d+)", text) for direction in places[int(number)])
 
 
-def _claim(words: str, places: tuple[Direction, ...]) -> Claim:
+def _changed_object(words: str, places: tuple[Direction, ...]) -> ChangedObject:
     head = _BESIDE.split(f" {words.strip()}", maxsplit=1)[0].strip().removeprefix("the ")
-    if _MANY.search(head):
-        return Claim(BUILDING, head, places=places)
+    if _SETTLEMENT.search(head):
+        return ChangedObject(BUILDING, head, places=places)
     if _ROAD.search(head):
-        return Claim(ROAD, head, places=places)  # roads that cross are one in a mask
+        return ChangedObject(ROAD, head, places=places)  # roads that cross are one in a mask
     if not _BUILDING.search(head):
-        return Claim(None, head, places=places)
+        return ChangedObject(None, head, places=places)
     if _SOME.match(head):
-        return Claim(BUILDING, head, 2, None, places, counted=True)
+        return ChangedObject(BUILDING, head, 2, None, places, counted=True)
     number = _NUMBERS.get(head.split()[0])
     if number is not None:
-        return Claim(BUILDING, head, number, number, places, counted=True)
-    return Claim(BUILDING, head, 2 if head.endswith("s") else 1, None, places)
+        return ChangedObject(BUILDING, head, number, number, places, counted=True)
+    return ChangedObject(BUILDING, head, 2 if head.endswith("s") else 1, None, places)

@@ -1,104 +1,106 @@
-"""What `evaluate` looks at beyond the confusion matrix: objects, the whole curve, sentence against mask, the worst.
-
-Fed pair by pair, and kept apart from the scores that validation during training takes, which must be quick.
-"""
+"""Scores of `evaluate` beyond the confusion matrix: objects, the precision-recall curve, sentence against mask."""
 
 from __future__ import annotations
 
 import heapq
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import torch
 
-from semantic_cc.data.labels import true_classes
-from semantic_cc.decisions import class_indices
-from semantic_cc.figures.worst_cases import Case
-from semantic_cc.metrics.consistency import ConsistencyMetric
-from semantic_cc.metrics.objects import ObjectMetric
-from semantic_cc.metrics.precision_recall import CurveMetric
-from semantic_cc.types import BUILDING_CLASS, LABEL_VALUES, LEFT_OUT, Pair
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from semantic_cc.data.labels import label_classes, true_classes
+from semantic_cc.evaluation.pair_results import PairResult
+from semantic_cc.metrics.consistency import Consistency, ConsistencyMetric
+from semantic_cc.metrics.objects import ObjectMetric, ObjectScore
+from semantic_cc.metrics.precision_recall import BINS, PrecisionRecallCurve, precision_recall_curve
+from semantic_cc.types import BUILDING, BUILDING_CLASS, LEFT_OUT
 
 
-class Study:
-    """Gathers what is said of pair after pair.
+@dataclass(frozen=True)
+class Diagnostics:
+    """Scores beyond the confusion matrix; each is None where there is nothing to score.
+
+    Attributes:
+        objects: buildings as objects; needs predicted masks and labels.
+        curve: precision against recall of the building class; needs the same.
+        consistency: predicted sentences against predicted masks.
+        reference_consistency: the dataset's sentences against its labels.
+    """
+
+    objects: ObjectScore | None
+    curve: PrecisionRecallCurve | None
+    consistency: Consistency | None
+    reference_consistency: Consistency | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values by field."""
+        return {name: score and score.to_json() for name, score in vars(self).items()}
+
+
+class DiagnosticsMetric:
+    """Gathers the diagnostics pair by pair.
 
     Args:
-        worst: how many of the pairs with the most wrong pixels are kept, with their images.
+        worst: how many of the pairs with the largest share of wrong pixels are remembered.
     """
 
     def __init__(self, worst: int = 0) -> None:
-        self._objects, self._curve = ObjectMetric(), CurveMetric()
-        self._ours, self._theirs = ConsistencyMetric(), ConsistencyMetric()
-        self._count = worst
-        self._worst: list[
-            tuple[float, int, Case]
-        ] = []  # a heap, the least wrong first; the earlier of equals stays
+        self._objects = ObjectMetric()
+        self._counts = np.zeros((2, BINS), np.int64)
+        self._predicted, self._reference = ConsistencyMetric(), ConsistencyMetric()
+        self._size = worst
+        # A heap, the least wrong first; of equals the earlier pair stays.
+        self._worst: list[tuple[float, int, PairResult]] = []
         self._seen = self._masks = 0
 
-    def see(self, pair: Pair, sentence: str | None, probabilities: Tensor | None) -> None:
+    def update(self, label: np.ndarray | None, sentences: Sequence[str], result: PairResult) -> None:
         """Adds one pair.
 
         Args:
-            pair: with its truth.
-            sentence: predicted; None where none was written.
-            probabilities: (2 or 3, H, W), the class "none" first; None for a model without masks.
+            label: ``(H, W)`` uint8 of `MASK_VALUES`, None without a mask.
+            sentences: the references, none where there are none.
+            result: what was predicted.
         """
-        self._seen += 1
-        truth = None if pair.label is None else true_classes(pair.label, pair.name)
-        if pair.label is not None and truth is not None:
-            for text in pair.sentences:
-                self._theirs.update(pair.name, text, pair.label, roads=truth[1])
-        if probabilities is None:
+        number, self._seen = self._seen, self._seen + 1
+        truth, labels_roads = (None, True) if label is None else true_classes(label, result.name)
+        if label is not None:
+            for text in sentences:
+                self._reference.update(result.name, text, label, roads=labels_roads)
+        if result.mask is None:
             return
-        classes = class_indices(probabilities[None])[0]
-        mask = np.take(np.array(LABEL_VALUES, np.uint8), classes.numpy())
-        if sentence is not None:
-            self._ours.update(pair.name, sentence, mask, roads=len(probabilities) == len(LABEL_VALUES))
-        if truth is not None:
-            known, roads = truth
-            self._hold(pair, sentence or "", mask, classes, probabilities[-1], torch.from_numpy(known), roads)
+        if result.sentence is not None:
+            roads = result.roads and labels_roads  # a model cannot have learned what is not labelled
+            self._predicted.update(result.name, result.sentence, result.mask, roads=roads)
+        if truth is not None and result.counts is not None:
+            self._masks += 1
+            self._counts += result.counts
+            self._compare(number, result, result.mask, truth, labels_roads)
 
-    def _hold(
-        self,
-        pair: Pair,
-        sentence: str,
-        mask: np.ndarray,
-        classes: Tensor,
-        building: Tensor,
-        truth: Tensor,
-        roads: bool,
+    def _compare(
+        self, number: int, result: PairResult, mask: np.ndarray, truth: np.ndarray, roads: bool
     ) -> None:
-        """Holds a predicted mask against the true one, both also as class indices (H, W)."""
-        self._masks += 1
-        known = truth != LEFT_OUT
-        ours, theirs = (classes == BUILDING_CLASS) & known, truth == BUILDING_CLASS
-        self._objects.update(ours.numpy(), theirs.numpy())
-        self._curve.update(building[known].clamp(0, 1), theirs[known])
-        if self._count:
-            wrong = (classes != truth) & known if roads else ours != theirs
-            case = Case(pair, mask, sentence, float(wrong.float().mean()))
-            heapq.heappush(self._worst, (case.wrong, -self._seen, case))
-            if len(self._worst) > self._count:
+        labelled = truth != LEFT_OUT
+        predicted, true = (mask == BUILDING) & labelled, truth == BUILDING_CLASS
+        self._objects.update(predicted, true)
+        if self._size:
+            wrong = (label_classes(mask, "mask") != truth) & labelled if roads else predicted != true
+            heapq.heappush(self._worst, (float(wrong.mean()), -number, result))
+            if len(self._worst) > self._size:
                 heapq.heappop(self._worst)
 
     @property
-    def worst(self) -> list[Case]:
-        """The worst first."""
-        return [case for *_, case in sorted(self._worst, key=lambda entry: entry[:2], reverse=True)]
+    def worst(self) -> list[tuple[int, float, PairResult]]:
+        """Position, share of wrong pixels in [0, 1] and result of the worst pairs; the worst first."""
+        ranked = sorted(self._worst, key=lambda entry: entry[:2], reverse=True)
+        return [(-number, wrong, result) for wrong, number, result in ranked]
 
-    def report(self) -> dict[str, Any]:
-        """``objects`` and ``curve`` of the building class, ``consistency`` and ``reference_consistency``, for JSON.
-
-        Each is None where there is nothing to score: no masks predicted, none in the dataset, no sentences.
-        """
-        ours, theirs = self._ours.compute(), self._theirs.compute()
-        return {
-            "objects": self._objects.compute().to_dict() if self._masks else None,
-            "curve": self._curve.compute().to_dict() if self._masks else None,
-            "consistency": ours.to_dict() if ours.pairs else None,
-            "reference_consistency": theirs.to_dict() if theirs.pairs else None,
-        }
+    def compute(self) -> Diagnostics:
+        """The scores of all pairs so far."""
+        predicted, reference = self._predicted.compute(), self._reference.compute()
+        return Diagnostics(
+            objects=self._objects.compute() if self._masks else None,
+            curve=precision_recall_curve(self._counts) if self._counts.any() else None,
+            consistency=predicted if predicted.pairs else None,
+            reference_consistency=reference if reference.pairs else None,
+        )

@@ -1,6 +1,6 @@
 """What the numbers mean: change-detection scores by pixel, caption scores by a protocol that is named."""
 
-from semantic_cc.metrics.caption import report, score_captions
+from semantic_cc.metrics.caption import caption_report, score_captions
 from semantic_cc.metrics.change import ChangeMetric, ChangeScore, ClassScore
 from semantic_cc.metrics.change_flag import change_flag_accuracy
 from semantic_cc.metrics.constant_cider import best_constant_sentence
@@ -13,8 +13,8 @@ __all__ = [
     "ChangeScore",
     "ClassScore",
     "best_constant_sentence",
+    "caption_report",
     "change_flag_accuracy",
-    "report",
     "says_change",
     "score_captions",
 ]

@@ -27,7 +27,7 @@ def intervals(
     samples: int = 1000,
     seed: int = 0,
     level: float = 0.95,
-) -> dict[str, list[float]]:
+) -> dict[str, tuple[float, float]]:
     """Name of a score -> low and high, in percent; the change flag under "flag_accuracy".
 
     Args:
@@ -89,8 +89,8 @@ def _bleu(sums: np.ndarray) -> np.ndarray:
     return result
 
 
-def _bounds(values: np.ndarray, level: float) -> list[float]:
+def _bounds(values: np.ndarray, level: float) -> tuple[float, float]:
     import numpy as np
 
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-    return [float(low), float(high)]
+    return float(low), float(high)

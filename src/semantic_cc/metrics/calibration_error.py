@@ -29,8 +29,8 @@ class Calibration:
     brier: float
     bins: tuple[tuple[float, float, int], ...]
 
-    def to_dict(self) -> dict[str, Any]:
-        """The same as plain values, for JSON."""
+    def to_json(self) -> dict[str, Any]:
+        """Plain values by field."""
         return asdict(self)
 
 

@@ -1,7 +1,7 @@
-"""Caption scores with all that they need beside them to mean something.
+"""Caption scores with the figures that give them a meaning.
 
-Half of LEVIR-CC's test set is unchanged pairs that share five sentences, so a number alone says little: `report`
-gives it with its protocol, on changed and unchanged pairs alone, and beside the answers that need no image.
+Half of LEVIR-CC's test set is unchanged pairs that share five sentences, so one number says little. `caption_report`
+names the protocol, scores changed and unchanged pairs apart, and adds the scores of answers that look at no image.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
 
 from semantic_cc.errors import DataError
 from semantic_cc.metrics.bootstrap import intervals
+from semantic_cc.metrics.caption_report import BaselineScores, CaptionReport, PartScores
 from semantic_cc.metrics.change_flag import change_flag_accuracy
 from semantic_cc.metrics.coco_scorer import Scorer, Texts
 from semantic_cc.metrics.constant_cider import ConstantCider, best_of, frequent
-from semantic_cc.metrics.count_location import told
+from semantic_cc.metrics.count_location import count_location_accuracy
 from semantic_cc.metrics.image_free_baselines import Baseline, fixed_baselines
 from semantic_cc.metrics.meteor import NOT_RUN, Meteor, find_java
 from semantic_cc.metrics.protocols import Protocol, protocol_of
@@ -57,7 +57,7 @@ def score_captions(
         return Scorer(process).score(*encoded)[0]
 
 
-def report(
+def caption_report(
     predictions: Mapping[str, str],
     references: Mapping[str, Sequence[str]],
     changed: Mapping[str, bool] | None = None,
@@ -67,8 +67,8 @@ def report(
     corpus: Iterable[str] | None = None,
     train: Sequence[str] | None = None,
     meteor: bool = True,
-) -> dict[str, Any]:
-    """The scores of a set of sentences, as a plain dict for JSON; all in percent.
+) -> CaptionReport:
+    """Scores a set of sentences.
 
     Args:
         predictions, references, protocol, corpus, meteor: as in `score_captions`; without Java METEOR is left out.
@@ -77,46 +77,44 @@ def report(
         train: training sentences, for the baseline *train_frequent*.
 
     Returns:
-        ``protocol``, ``protocol_note``; ``meteor``: "run", or why not;
-        ``flag_accuracy``, ``flag_rule`` and ``flag_truth``: how predicted and true flags are known;
-        ``all``, ``changed``, ``unchanged``, each a set of its own: ``count``, ``flag_accuracy``, the scores of
-        `score_captions`, ``CIDEr-D`` (pycocoevalcap's CIDEr by its full name), ``CIDEr_frequencies_of_all`` (with the
-        document frequencies of all pairs), and ``intervals``, name of a score -> [low, high] at 95 %; ``count``
-        alone where it is 0;
-        ``baselines``: those of `fixed_baselines`, *best_constant* and *best_true_flag* (the same with the reference
-        sentence of the highest CIDEr), each None, or its ``sentences`` for ``unchanged`` and ``changed`` pairs and
-        its scores under ``all``, ``changed``, ``unchanged``;
-        ``told``: counts and places told right, as in `told`;
-        ``statistics``: `text_statistics` of ``predictions`` and ``references``.
+        The report. Each part of the split is a set of its own, with its own document frequencies. The baselines are
+        those of `fixed_baselines`, *best_constant* and *best_true_flag* (the reference sentence of the highest CIDEr,
+        for all pairs or for the changed ones).
 
     Raises:
         DataError: as in `score_captions`, or `changed` or `flags` name other images.
         ScoringError: as in `score_captions`.
+
+    Example:
+        >>> references = {"a.png": ["a house is built", "one new house"]}
+        >>> report = caption_report({"a.png": "a house is built"}, references, meteor=False)
+        >>> round(report.all.scores["BLEU-1"])
+        100
     """
     given, truth = prepare(predictions, references)
     if changed is not None and changed.keys() != references.keys():
         raise DataError("changed: does not name the images of the references; give one flag for each")
     true = {name: _mostly_change(said) if changed is None else changed[name] for name, said in truth.items()}
     chosen = protocol_of(protocol, _all(truth) if corpus is None else corpus)
+    sentences = {name: said[0] for name, said in given.items()}
+    counts, places = count_location_accuracy(sentences, truth)
     with _meteor(meteor) as process:
         split = _Split(Scorer(process), chosen, truth, true)
-        lines = split.baselines(train)
-        parts = split.scored({name: said[0] for name, said in given.items()}, flags)
-    return {
-        "protocol": chosen.name,
-        "protocol_note": chosen.note,
-        "meteor": "run" if process else NOT_RUN if meteor else "not run: left out",
-        "flag_accuracy": parts["all"]["flag_accuracy"],
-        "flag_rule": FLAG_RULE if flags is None else "the model's own flag",
-        "flag_truth": "what most references say" if changed is None else "the dataset's flag",
+        baselines = split.baselines(train)
+        parts = split.scored(sentences, flags)
+    return CaptionReport(
+        protocol=chosen.name,
+        protocol_note=chosen.note,
+        meteor="run" if process else NOT_RUN if meteor else "not run: left out",
+        flag_rule=FLAG_RULE if flags is None else "the model's own flag",
+        flag_truth="what most references say" if changed is None else "the dataset's flag",
         **parts,
-        "baselines": lines,
-        "told": told({name: said[0] for name, said in given.items()}, truth),
-        "statistics": {
-            "predictions": text_statistics(_all(given), known=_all(truth)),
-            "references": text_statistics(_all(truth)),
-        },
-    }
+        baselines=baselines,
+        counts=counts,
+        places=places,
+        prediction_statistics=text_statistics(_all(given), known=_all(truth)),
+        reference_statistics=text_statistics(_all(truth)),
+    )
 
 
 class _Split:
@@ -139,7 +137,7 @@ class _Split:
             for part, chosen in flags.items()
         }
 
-    def scored(self, answers: Mapping[str, str], flags: Mapping[str, bool] | None) -> dict[str, Any]:
+    def scored(self, answers: Mapping[str, str], flags: Mapping[str, bool] | None) -> dict[str, PartScores]:
         """The scores in each part with intervals, of `answers`: name -> sentence in words.
 
         Raises:
@@ -150,27 +148,27 @@ class _Split:
         said = {name: says_change(answers[name]) for name in self._words} if flags is None else flags
         change_flag_accuracy(said, self._changed)  # refuses other names
         by_name: dict[str, float] = {}  # CIDEr with the document frequencies of all pairs
-        result: dict[str, Any] = {}
+        result: dict[str, PartScores] = {}
         for part, truth in self._parts.items():
-            result[part] = {"count": len(truth)}
             if not truth:
+                result[part] = PartScores(0)
                 continue
             scores, images = self._scorer.score(
                 {name: [self._encode(answers[name])] for name in truth}, truth
             )
             by_name = by_name or dict(zip(truth, images.cider.tolist(), strict=True))
             right = np.array([bool(said[name]) == self._changed[name] for name in truth])
-            result[part] |= {
-                "flag_accuracy": 100 * float(right.mean()),
-                **scores,
-                "CIDEr-D": scores["CIDEr"],
-                "CIDEr_frequencies_of_all": sum(by_name[name] for name in truth) / len(truth),
-                "intervals": intervals(images, right, self._scorer.meteor),
-            }
+            result[part] = PartScores(
+                count=len(truth),
+                flag_accuracy=100 * float(right.mean()),
+                scores=scores,
+                cider_frequencies_of_all=sum(by_name[name] for name in truth) / len(truth),
+                intervals=intervals(images, right, self._scorer.meteor),
+            )
         return result
 
-    def baselines(self, train: Sequence[str] | None) -> dict[str, Any]:
-        """The baselines of the split, each with its sentences and scores, or None; as in `report`."""
+    def baselines(self, train: Sequence[str] | None) -> dict[str, BaselineScores | None]:
+        """The baselines of the split, or None where one is not available; as in `caption_report`."""
         ciders = {part: ConstantCider(truth, self._changed) for part, truth in self._parts.items() if truth}
         candidates = frequent(self._words.values())
         best = best_of(candidates, ciders["all"], self._encode)
@@ -184,12 +182,12 @@ class _Split:
             name: None if answer is None else self._baseline(answer, ciders) for name, answer in known.items()
         }
 
-    def _baseline(self, answer: Baseline, ciders: Mapping[str, ConstantCider]) -> dict[str, Any]:
+    def _baseline(self, answer: Baseline, ciders: Mapping[str, ConstantCider]) -> BaselineScores:
         answers = answer.answers(self._changed)
-        result: dict[str, Any] = {"sentences": {"unchanged": answer.unchanged, "changed": answer.changed}}
+        parts: dict[str, PartScores] = {}
         for part, truth in self._parts.items():
-            result[part] = {"count": len(truth)}
             if not truth:
+                parts[part] = PartScores(0)
                 continue
             given = {name: [self._encode(answers[name])] for name in truth}
             right = [says_change(answers[name]) == self._changed[name] for name in truth]
@@ -197,13 +195,9 @@ class _Split:
                 ciders[part].shares(self._encode(answer.unchanged))[0]
                 + ciders[part].shares(self._encode(answer.changed))[1]
             )
-            result[part] |= {
-                "flag_accuracy": 100 * sum(right) / len(right),
-                **self._scorer.score_without_cider(given, truth),
-                "CIDEr": cider,
-                "CIDEr-D": cider,
-            }
-        return result
+            scores = self._scorer.score_without_cider(given, truth) | {"CIDEr": cider}
+            parts[part] = PartScores(len(truth), 100 * sum(right) / len(right), scores)
+        return BaselineScores(answer.unchanged, answer.changed, **parts)
 
 
 def _meteor(wanted: bool) -> AbstractContextManager[Meteor | None]:

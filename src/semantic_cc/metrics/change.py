@@ -62,8 +62,30 @@ class ChangeScore:
     pixels: int
     confusion: tuple[tuple[int, ...], ...]
 
-    def to_dict(self) -> dict[str, Any]:
-        """The same as nested plain dicts, for JSON."""
+    @property
+    def building_only(self) -> BuildingScore:
+        """The scores that need no label of roads."""
+        return BuildingScore(self.building, self.pixels)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values by field."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class BuildingScore:
+    """Scores where roads are not labelled, or not predicted.
+
+    Attributes:
+        building: the changed-building class.
+        pixels: how many pixels were scored.
+    """
+
+    building: ClassScore
+    pixels: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values by field."""
         return asdict(self)
 
 

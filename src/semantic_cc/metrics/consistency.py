@@ -6,11 +6,11 @@ on a dataset's own sentences and masks it says how far its annotators' two answe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from semantic_cc.data.caption_parser import BUILDING, ROAD, Claim, read_claims
+from semantic_cc.data.caption_parser import BUILDING, ROAD, ChangedObject, parse_caption
 from semantic_cc.metrics.objects import find_objects
 from semantic_cc.sentences import says_change
 from semantic_cc.types import BUILDING as BUILDING_VALUE
@@ -34,7 +34,7 @@ KINDS = ("change", "count", "place")
 
 @dataclass(frozen=True)
 class Check:
-    """One claim held against the mask.
+    """One statement of a sentence held against the mask.
 
     Attributes:
         kind: "change" (is there such a change at all), "count" or "place".
@@ -49,13 +49,13 @@ class Check:
 
 
 def check_sentence(sentence: str, mask: np.ndarray, roads: bool = True) -> list[Check]:
-    """Holds what a sentence claims of buildings and roads against a mask; empty where nothing can be checked.
+    """Holds what a sentence objects of buildings and roads against a mask; empty where nothing can be checked.
 
     - A sentence that says no change agrees with a mask without objects; one that names buildings or roads as
       changed, with a mask that has them. What is said of things without a mask (trees, pools, parking lots) is not
       checked, nor a change that names nothing: the mask may be empty, or not.
     - A count of buildings agrees with at least as many objects, and if exact with no more: two for "two", from two on
-      for "some", "many" and a plural. What is counted are the buildings of all claims together. Houses that a mask
+      for "some", "many" and a plural. What is counted are the buildings of all objects together. Houses that a mask
       joins by less than `BRIDGE` pixels count singly or as one, whichever agrees.
     - A place agrees if a tenth of the thing's pixels lie in that half, quarter or middle of the picture.
 
@@ -68,16 +68,14 @@ def check_sentence(sentence: str, mask: np.ndarray, roads: bool = True) -> list[
     if not says_change(sentence):
         seen = {name: count for name, (_, count) in things.items() if count}
         return [Check("change", not seen, "no change", _list(seen))]
-    claims = [claim for claim in read_claims(sentence) if claim.thing in things]
+    objects = [item for item in parse_caption(sentence) if item.kind in things]
     checks = []
-    for claim in claims:
-        where, count = things[str(claim.thing)]
-        checks.append(
-            Check("change", count > 0, claim.words, _list({str(claim.thing): count} if count else {}))
-        )
+    for item in objects:
+        where, count = things[str(item.kind)]
+        checks.append(Check("change", count > 0, item.words, _list({str(item.kind): count} if count else {})))
         if count:
-            checks += [_place(claim, place, where) for place in claim.places]
-    buildings = [claim for claim in claims if claim.thing == BUILDING]
+            checks += [_place(item, place, where) for place in item.places]
+    buildings = [item for item in objects if item.kind == BUILDING]
     if buildings and things[BUILDING][1]:
         where, count = things[BUILDING]
         checks += _count(buildings, count, max(count, _pieces(where)))
@@ -85,25 +83,49 @@ def check_sentence(sentence: str, mask: np.ndarray, roads: bool = True) -> list[
 
 
 @dataclass(frozen=True)
+class Disagreement:
+    """A check in which the mask does not bear out the sentence.
+
+    Attributes:
+        name, sentence: of the pair.
+        kind, said, seen: as in `Check`.
+    """
+
+    name: str
+    sentence: str
+    kind: str
+    said: str
+    seen: str
+
+
+@dataclass(frozen=True)
+class KindCount:
+    """Checks of one kind: ``checked``, and of these ``agree``."""
+
+    checked: int = 0
+    agree: int = 0
+
+
+@dataclass(frozen=True)
 class Consistency:
-    """How far sentences and masks fit together.
+    """How far sentences and masks agree.
 
     Attributes:
         score: share of the checked pairs in which every check agrees, in percent; 0 without any.
-        pairs: how many sentences were held against a mask.
-        unchecked: how many of them claim nothing that a mask can answer.
-        by_kind: kind -> ``checked`` and ``agree``, counts of checks.
-        cases: the checks that do not agree, each with the pair's ``name`` and ``sentence``.
+        pairs: number of sentences that were compared with a mask.
+        unchecked: how many of them say nothing that a mask can confirm.
+        by_kind: kind of check -> counts.
+        cases: the checks that do not agree.
     """
 
     score: float
     pairs: int
     unchecked: int
-    by_kind: dict[str, dict[str, int]]
-    cases: tuple[dict[str, Any], ...]
+    by_kind: Mapping[str, KindCount]
+    cases: tuple[Disagreement, ...]
 
-    def to_dict(self) -> dict[str, Any]:
-        """The same as plain values, for JSON."""
+    def to_json(self) -> dict[str, Any]:
+        """Plain values by field."""
         return asdict(self)
 
 
@@ -112,8 +134,8 @@ class ConsistencyMetric:
 
     def __init__(self) -> None:
         self._pairs = self._unchecked = self._agree = 0
-        self._by_kind = {kind: {"checked": 0, "agree": 0} for kind in KINDS}
-        self._cases: list[dict[str, Any]] = []
+        self._by_kind = dict.fromkeys(KINDS, KindCount())
+        self._cases: list[Disagreement] = []
 
     def update(self, name: str, sentence: str, mask: np.ndarray, roads: bool = True) -> None:
         """Adds one pair; the rest as in `check_sentence`."""
@@ -122,18 +144,16 @@ class ConsistencyMetric:
         self._unchecked += not checks
         self._agree += bool(checks) and all(check.agrees for check in checks)
         for check in checks:
-            self._by_kind[check.kind]["checked"] += 1
-            self._by_kind[check.kind]["agree"] += check.agrees
+            known = self._by_kind[check.kind]
+            self._by_kind[check.kind] = KindCount(known.checked + 1, known.agree + check.agrees)
             if not check.agrees:
-                case = {"name": name, "sentence": sentence, **asdict(check)}
-                del case["agrees"]
-                self._cases.append(case)
+                self._cases.append(Disagreement(name, sentence, check.kind, check.said, check.seen))
 
     def compute(self) -> Consistency:
         """The score of all pairs so far."""
         checked = self._pairs - self._unchecked
         score = 100 * self._agree / checked if checked else 0.0
-        return Consistency(score, self._pairs, self._unchecked, self._by_kind, tuple(self._cases))
+        return Consistency(score, self._pairs, self._unchecked, dict(self._by_kind), tuple(self._cases))
 
 
 def _things(mask: np.ndarray, roads: bool) -> dict[str, tuple[np.ndarray, int]]:
@@ -167,22 +187,22 @@ def _pieces(where: np.ndarray) -> int:
     return max(counts)
 
 
-def _count(claims: Sequence[Claim], seen: int, pieces: int) -> list[Check]:
+def _count(objects: Sequence[ChangedObject], seen: int, pieces: int) -> list[Check]:
     """Of "a new house replaces an old one" at least one must be seen and at most two.
 
     Args:
         seen, pieces: objects as they are, and at most when cut.
     """
-    least = max(claim.least for claim in claims)
-    most = sum(claim.most for claim in claims if claim.most is not None)
-    exact = all(claim.most is not None for claim in claims)
+    least = max(item.least for item in objects)
+    most = sum(item.most for item in objects if item.most is not None)
+    exact = all(item.most is not None for item in objects)
     if least == 1 and not exact:
         return []  # "a residential area" says no number
     agrees = pieces >= least and (not exact or seen <= most)
-    return [Check("count", agrees, ", ".join(claim.words for claim in claims), _list({BUILDING: seen}))]
+    return [Check("count", agrees, ", ".join(item.words for item in objects), _list({BUILDING: seen}))]
 
 
-def _place(claim: Claim, place: Direction, where: np.ndarray) -> Check:
+def _place(item: ChangedObject, place: Direction, where: np.ndarray) -> Check:
     import numpy as np
 
     height, width = where.shape
@@ -194,7 +214,7 @@ def _place(claim: Claim, place: Direction, where: np.ndarray) -> Check:
         inside = ((across - 0.5) * place[0] >= 0) & ((down - 0.5) * place[1] >= 0)
     said = " ".join(word for word in (_DOWN[place[1]], _ACROSS[place[0]]) if word) or "middle"
     return Check(
-        "place", bool(inside.mean() >= SHARE), f"{claim.words}: {said}", f"{inside.mean():.0%} of it there"
+        "place", bool(inside.mean() >= SHARE), f"{item.words}: {said}", f"{inside.mean():.0%} of it there"
     )
 
 

@@ -1,71 +1,88 @@
-"""How often a sentence tells the number and the place that the references tell.
+"""Count and location accuracy: how often a sentence has the number and the place that its references have.
 
-Scores of overlap hardly see the one word that an analyst needs. Here a pair counts where at least one reference has
-such a word, and a sentence that leaves it out is wrong.
+Scores of word overlap hardly see the one word that an analyst needs. A pair counts if at least one reference has such a
+word; a sentence that leaves it out is wrong.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
-from semantic_cc.data.caption_parser import BUILDING, Claim, read_claims
+from semantic_cc.data.caption_parser import BUILDING, ChangedObject, parse_caption
 
 EXACT = 3
-"""Up to this many things the number itself must be right; above, "some" or "many" says as much as a number."""
+"""Up to this count the number must be right; above it, "some" and "many" count as the same number."""
 
 
 @dataclass(frozen=True)
-class Told:
-    """Attributes: pairs whose references tell it, and in how many of these the sentence tells it right."""
+class CountLocationAccuracy:
+    """Accuracy of one kind of word.
+
+    Attributes:
+        pairs: number of pairs whose references have such a word.
+        right: number of these pairs whose sentence agrees with a reference.
+    """
 
     pairs: int
     right: int
 
     @property
     def share(self) -> float | None:
-        """In percent; None without pairs."""
+        """Accuracy in percent; None without pairs."""
         return 100 * self.right / self.pairs if self.pairs else None
 
+    def to_json(self) -> dict[str, Any]:
+        """Plain values: ``pairs``, ``right``, ``share``."""
+        return {"pairs": self.pairs, "right": self.right, "share": self.share}
 
-def told(predictions: Mapping[str, str], references: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """Counts and places of the predictions held against the references', for JSON.
 
-    A count is that of the buildings in a sentence: 1, 2, 3 or more, as a numeral or as "some", "many" or "rows"; a
-    plural alone tells none, but "a residential area with many houses" tells many. It is right if a reference tells
-    the same. Places are the halves, corners or the middle where anything is said to have come or gone; they are
-    right if there are some and references tell each of them.
+def count_location_accuracy(
+    predictions: Mapping[str, str], references: Mapping[str, Sequence[str]]
+) -> tuple[CountLocationAccuracy, CountLocationAccuracy]:
+    """Compares counts and places of the predictions with those of the references.
+
+    A count is the number of buildings in a sentence: 1, 2, 3 or more, as a numeral or as "some", "many" or "rows". A
+    plural without a number gives none, but "a residential area with many houses" gives many. It is right if a
+    reference gives the same count. Places are the halves, corners or the middle where something appeared or
+    disappeared; they are right if there are some and the references have each of them.
 
     Args:
         predictions: name -> sentence.
         references: name -> sentences, of the same names.
 
     Returns:
-        ``count`` and ``place``, each with ``pairs``, ``right`` and ``share``.
+        The accuracy of counts and of places.
     """
-    claims = {name: read_claims(sentence) for name, sentence in predictions.items()}
-    true = {name: [read_claims(text) for text in references[name]] for name in predictions}
-    kinds: dict[str, Callable[[Sequence[Claim]], set[Any]]] = {"count": _counts, "place": _places}
-    report = {}
-    for kind, of in kinds.items():
-        known = {name: set().union(*map(of, said)) for name, said in true.items()}
-        asked = [name for name in claims if known[name]]
-        right = sum(bool(of(claims[name])) and of(claims[name]) <= known[name] for name in asked)
-        found = Told(len(asked), right)
-        report[kind] = {**asdict(found), "share": found.share}
-    return report
+    predicted = {name: parse_caption(sentence) for name, sentence in predictions.items()}
+    true = {name: [parse_caption(text) for text in references[name]] for name in predictions}
+    return _accuracy(predicted, true, _counts), _accuracy(predicted, true, _places)
 
 
-def _counts(claims: Sequence[Claim]) -> set[int]:
-    """The number of buildings that a sentence tells, `EXACT` + 1 for any above; empty where it tells none."""
-    buildings = [claim for claim in claims if claim.thing == BUILDING]
-    if any(claim.counted and claim.most is None for claim in buildings):
+_Objects = Sequence[ChangedObject]
+
+
+def _accuracy(
+    predicted: Mapping[str, _Objects],
+    true: Mapping[str, Sequence[_Objects]],
+    words_of: Callable[[_Objects], set[Any]],
+) -> CountLocationAccuracy:
+    known = {name: set().union(*map(words_of, sentences)) for name, sentences in true.items()}
+    asked = [name for name in predicted if known[name]]
+    right = sum(bool(found := words_of(predicted[name])) and found <= known[name] for name in asked)
+    return CountLocationAccuracy(len(asked), right)
+
+
+def _counts(objects: _Objects) -> set[int]:
+    """The number of buildings in a sentence, `EXACT` + 1 for any above; empty where it has none."""
+    buildings = [found for found in objects if found.kind == BUILDING]
+    if any(found.counted and found.most is None for found in buildings):
         return {EXACT + 1}  # whatever stands beside "some" or "many" makes them no fewer
-    if not buildings or not all(claim.counted for claim in buildings):
+    if not buildings or not all(found.counted for found in buildings):
         return set()
-    return {min(sum(claim.least for claim in buildings), EXACT + 1)}
+    return {min(sum(found.least for found in buildings), EXACT + 1)}
 
 
-def _places(claims: Sequence[Claim]) -> set[Any]:
-    return {place for claim in claims for place in claim.places}
+def _places(objects: _Objects) -> set[Any]:
+    return {place for found in objects for place in found.places}

@@ -67,8 +67,8 @@ class ObjectScore:
     f1: float
     by_size: tuple[SizeScore, ...]
 
-    def to_dict(self) -> dict[str, Any]:
-        """The same as nested plain dicts, for JSON."""
+    def to_json(self) -> dict[str, Any]:
+        """Plain values by field."""
         return asdict(self)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from semantic_cc.errors import DataError
@@ -58,29 +59,50 @@ def prepare(
     return {name: [words(predictions[name])] for name in truth}, truth
 
 
-def text_statistics(sentences: Sequence[str], known: Iterable[str] | None = None) -> dict[str, Any]:
-    """Length and vocabulary of sentences in words.
+@dataclass(frozen=True)
+class TextStatistics:
+    """Length and vocabulary of a set of sentences; a word is what `words` gives.
+
+    Attributes:
+        sentences, distinct_sentences, empty: numbers of sentences.
+        words_per_sentence, shortest, longest: lengths in words.
+        distinct_words: size of the vocabulary.
+        unknown_words: size of the part of the vocabulary that no reference has; None where it was not asked for.
+    """
+
+    sentences: int
+    distinct_sentences: int
+    empty: int
+    words_per_sentence: float
+    shortest: int
+    longest: int
+    distinct_words: int
+    unknown_words: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values by field; ``unknown_words`` is left out where it is None."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+def text_statistics(sentences: Sequence[str], known: Iterable[str] | None = None) -> TextStatistics:
+    """Counts sentences in words, at least one.
 
     Args:
+        sentences: to count.
         known: sentences whose words are known.
-
-    Returns:
-        A dict for JSON: ``sentences``, ``distinct_sentences``, ``empty``; ``words_per_sentence``, ``shortest`` and
-        ``longest``, in words; ``distinct_words``; with `known` also ``unknown_words``, distinct ones not in it.
     """
     lengths = [len(sentence.split()) for sentence in sentences]
     vocabulary = {word for sentence in sentences for word in sentence.split()}
-    statistics = {
-        "sentences": len(lengths),
-        "distinct_sentences": len(set(sentences)),
-        "empty": lengths.count(0),
-        "words_per_sentence": sum(lengths) / len(lengths),
-        "shortest": min(lengths),
-        "longest": max(lengths),
-        "distinct_words": len(vocabulary),
-    }
-    if known is not None:
-        statistics["unknown_words"] = len(
-            vocabulary - {word for sentence in known for word in sentence.split()}
-        )
-    return statistics
+    unknown = (
+        None if known is None else vocabulary - {word for sentence in known for word in sentence.split()}
+    )
+    return TextStatistics(
+        sentences=len(lengths),
+        distinct_sentences=len(set(sentences)),
+        empty=lengths.count(0),
+        words_per_sentence=sum(lengths) / len(lengths),
+        shortest=min(lengths),
+        longest=max(lengths),
+        distinct_words=len(vocabulary),
+        unknown_words=None if unknown is None else len(unknown),
+    )

@@ -12,18 +12,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from semantic_cc.metrics.tokenisation import words
+from semantic_cc.nouns import (
+    BARE_GROUND,
+    BUILDINGS,
+    GRASS,
+    PATHS,
+    PLANTED,
+    ROADS,
+    SPORTS_GROUNDS,
+    TREES,
+    WATER,
+)
 from semantic_cc.sentences import says_change
 
 FAMILIES: dict[str, str] = {
-    "building": "building house villa residence residential home bungalow mansion cabin hut factory "
-    "warehouse apartment",
-    "road": "road street lane path crossroad crossroads roundabout highway intersection boulevard driveway",
-    "trees": "tree wood woods woodland forest jungle bush shrub vegetation plant greenery",
-    "grass": "grass grassland meadow lawn field vegetation greenery",
-    "bare": "bareland bare desert soil sand ground wasteland land",
-    "water": "pool pond lake river water",
+    "building": " ".join((*BUILDINGS, "residential")),
+    "road": " ".join((*ROADS, "crossroads", *PATHS)),
+    "trees": " ".join((*TREES, "woods", *PLANTED)),
+    "grass": " ".join((*GRASS, *PLANTED)),
+    "bare": " ".join(BARE_GROUND),
+    "water": " ".join(WATER),
     "parking": "parking",
-    "playground": "playground court stadium",
+    "playground": " ".join(SPORTS_GROUNDS),
     "come": "built build constructed construct appear appears appeared erected emerge emerges completed complete added "
     "established planted show shows replace replaced",
     "gone": "removed disappear disappears disappeared demolished destroyed vanish vanishes vanished cut torn cleared "
@@ -53,7 +63,7 @@ ARTICLES = frozenset(("a", "an"))
 """They count as "one" in a reference, but are not judged themselves: "a road" tells no number."""
 
 
-def verdicts(sentence: str, references: Sequence[str]) -> list[tuple[str, bool | None]]:
+def judge_words(sentence: str, references: Sequence[str]) -> list[tuple[str, bool | None]]:
     """Each word of `sentence`, lower case and without full stop, with whether it is right; None = not judged.
 
     Args:
@@ -66,7 +76,7 @@ def verdicts(sentence: str, references: Sequence[str]) -> list[tuple[str, bool |
     if change != true or not change:
         return [(word, change == true) for word in said]
     known = set().union(*(families_of(word) for text in references for word in words(text).split()))
-    return [(word, _verdict(word, known)) for word in said]
+    return [(word, _is_right(word, known)) for word in said]
 
 
 def families_of(word: str) -> set[str]:
@@ -76,6 +86,6 @@ def families_of(word: str) -> set[str]:
     return next((found for form in forms if (found := _OF.get(form))), set())
 
 
-def _verdict(word: str, known: set[str]) -> bool | None:
+def _is_right(word: str, known: set[str]) -> bool | None:
     own = families_of(word)
     return None if not own or word in ARTICLES else bool(own & known)

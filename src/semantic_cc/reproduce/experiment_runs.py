@@ -164,7 +164,7 @@ def scored(shop: Workshop, run: Run, kind: Kind, name: str) -> dict[str, Any]:
     if path.exists():
         return dict(json.loads(path.read_text()))
     shop.say(f"{name}: scoring on {' '.join(data)}, split test")
-    report = evaluate(run.model, data, predictions=True, meteor=meteor, sentences=says)
+    report = evaluate(run.model, data, meteor=meteor, sentences=says).to_json(predictions=True)
     report["data_digest"] = digest
     _write(path, report)
     return report

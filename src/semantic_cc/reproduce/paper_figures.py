@@ -24,7 +24,7 @@ from semantic_cc.figures.colours import FAINT_INK, INK, RIGHT, WRONG
 from semantic_cc.figures.comparison_strip import draw_strip
 from semantic_cc.figures.overlay import draw_heatmap
 from semantic_cc.files import write_files
-from semantic_cc.metrics.word_correctness import verdicts
+from semantic_cc.metrics.word_correctness import judge_words
 from semantic_cc.model.base import MaskPrediction
 from semantic_cc.reproduce.experiment_runs import Run, Workshop, scored, trained
 from semantic_cc.reproduce.paper_tables import OURS, TABLES, WITHOUT_CHANGE_TASK, Row
@@ -150,7 +150,7 @@ def _sentences(shop: Workshop, models: dict[str, Row], title: str, changed: int,
         _picture(axis, np.asarray(draw_strip(replace(pair, label=None), None)), "before, after")
         lines: list[tuple[str, Words]] = [("truth", [(pair.sentences[0], None)])]
         for name, answers in said.items():
-            lines.append((name, verdicts(answers[pair.name]["sentence"], pair.sentences) or _NOTHING))
+            lines.append((name, judge_words(answers[pair.name]["sentence"], pair.sentences) or _NOTHING))
         _write(axis, lines, LINE)
     for axis in axes.flat[len(pairs) :]:
         axis.remove()

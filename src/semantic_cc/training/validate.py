@@ -78,10 +78,10 @@ class Validation:
         """
         model.eval()
         with torch.no_grad(), fabric.autocast():
-            _, scores = score(model, self.pairs, self.config.val_items)
+            scores = score(model, self.pairs, self.config.val_items)
         row = {"epoch": str(epoch)}
         for name, path in METRICS.items():
-            value: Any = scores
+            value: Any = scores.to_json()
             for key in path:
                 value = None if value is None else value.get(key)
             row[name] = "" if value is None else f"{value:.4f}"

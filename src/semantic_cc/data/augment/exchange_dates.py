@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 
+from semantic_cc.nouns import BUILDINGS, PATHS, PLANTED, ROADS, TREES, pattern
 from semantic_cc.sentences import says_change
 
 _BE = r"(?:is|are|was|were|has been|have been)"
@@ -43,10 +44,9 @@ _OF_BUILT = {
 _OF_PLANTS = {"planted": "removed", "removed": "planted", "cut down": "planted"}
 
 _BUILT = re.compile(
-    r"(?:building|bungalow|crossroad|house|mansion|parking lot|path|playground|residential area|road|roundabout"
-    r"|square|swimming pool|villa|warehouse)s?"
+    rf"{pattern(BUILDINGS, ROADS, PATHS)}|(?:parking lot|playground|residential area|square|swimming pool)s?"
 )
-_PLANTS = re.compile(r"bushes|forests?|plants|shrubs|trees?|vegetation|woods?|woodland")
+_PLANTS = re.compile(pattern(TREES, PLANTED))
 _OTHER = re.compile(
     r"bareland|cars?|clearing|desert|grass|grassland|ground|lake|meadow|wasteland"
     r"|center|corner|edge|middle|scene|sides?"

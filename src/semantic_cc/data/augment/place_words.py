@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 from semantic_cc.data.augment.symmetry import Direction, Symmetry
+from semantic_cc.nouns import BUILDINGS, ROADS, TREES, pattern
 
 _DIRECTIONS: dict[str, Direction] = {
     "left": (-1, 0),
@@ -42,7 +43,7 @@ _PARTS = re.compile(r"(?:area|half|halve|part|room|road|building|house|field|spa
 _NOUNS = re.compile(rf"{_PARTS.pattern}|(?:side|edge|corner)s?|middle")
 _FRAME = re.compile(r" the (?:scene|picture|image|screen|area)$")
 
-_THINGS = re.compile(r"(?:room|road|building|house|villa|field|space|tree|wood)s?")
+_THINGS = re.compile(rf"(?:room|field|space)s?|{pattern(BUILDINGS, ROADS, TREES)}")
 """After a word of place: "the upper road" says which road, not where something happened."""
 _OF_THING = re.compile(
     rf"(?: (?:{_NOUNS.pattern}))? of (?!(?:the |this )?(?:scene|picture|image|screen|area|photo|map)\b)"

@@ -18,7 +18,7 @@ from semantic_cc.data.items import ChangeDataset
 from semantic_cc.data.open_dataset import Data, name_of, open_dataset
 from semantic_cc.data.progress_callback import Progress
 from semantic_cc.errors import ConfigError, DataError
-from semantic_cc.evaluation.evaluate import predict_all
+from semantic_cc.evaluation.pair_results import predict_pairs
 from semantic_cc.model.base import ChangeModel
 
 
@@ -65,8 +65,9 @@ def flag_probabilities(
     model: ChangeModel, pairs: ChangeDataset, batch: int = 8, progress: Progress | None = None
 ) -> Tensor:
     """What the flag head of `model`, in eval mode, says of each pair: (n,) in [0, 1]; the LLM does not run."""
-    found = predict_all(model, Subset(pairs, range(len(pairs))), batch, progress, sentences=False).probability
-    return torch.tensor([found[name] for name in pairs.names])
+    chosen = Subset(pairs, range(len(pairs)))
+    found = predict_pairs(model, chosen, batch=batch, progress=progress, sentences=False)
+    return torch.tensor([result.probability for result in found])
 
 
 def platt_scaling(logits: Tensor, truth: Tensor) -> tuple[float, float]:

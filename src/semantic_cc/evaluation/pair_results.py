@@ -1,0 +1,215 @@
+"""What a model predicts for each pair of a split, and the state that lets an interrupted evaluation go on."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from torch.utils.data import Subset
+
+from semantic_cc.data.collate import collate
+from semantic_cc.data.items import ChangeDataset
+from semantic_cc.data.labels import true_classes
+from semantic_cc.data.progress_callback import Progress
+from semantic_cc.decisions import class_mask
+from semantic_cc.errors import DataError
+from semantic_cc.files import check_folder, write_files
+from semantic_cc.metrics.precision_recall import probability_counts
+from semantic_cc.model.base import Prediction
+from semantic_cc.types import BUILDING_CLASS, LEFT_OUT, Pair
+
+if TYPE_CHECKING:
+    from semantic_cc.model.base import ChangeModel
+
+
+@dataclass(frozen=True)
+class PairResult:
+    """What a model predicted for one pair; images are not kept.
+
+    Attributes:
+        name: of the pair.
+        size: of its images, as "256x256" (height, width).
+        sentence: None if no sentence was written.
+        changed: predicted change flag, None if no sentence was written.
+        probability: of change, in [0, 1], from the flag head; None without that head.
+        mask: ``(H, W)`` uint8 of `LABEL_VALUES`; None without a mask.
+        counts: ``(2, BINS)`` int64, the building probabilities of labelled pixels that are not, and that are, a changed
+            building, see `probability_counts`; None without a mask or without a label.
+        roads: whether the mask distinguishes roads.
+        seconds: of prediction, this pair's share of its batch.
+    """
+
+    name: str
+    size: str
+    sentence: str | None
+    changed: bool | None
+    probability: float | None
+    mask: np.ndarray | None
+    counts: np.ndarray | None
+    roads: bool
+    seconds: float
+
+
+def predict_pairs(
+    model: ChangeModel,
+    pairs: Subset[Pair],
+    *,
+    batch: int = 8,
+    progress: Progress | None = None,
+    sentences: bool = True,
+    state: EvaluationState | None = None,
+) -> Iterator[PairResult]:
+    """Predicts `pairs` in order, in batches; those that `state` holds are not predicted again.
+
+    Args:
+        model: in eval mode.
+        pairs: to predict.
+        batch: pairs predicted at once; their images must have one size.
+        progress: called with the number of pairs done and of all, after each batch.
+        sentences: False = masks and flag probabilities only; the language model does not run.
+        state: keeps each finished batch.
+
+    Raises:
+        DataError: `batch` is below 1, or the images of a batch have several sizes.
+        OutputError: the state cannot be written.
+    """
+    if batch < 1:
+        raise DataError(f"batch is {batch}; give at least 1")
+    for start in range(0, len(pairs), batch):
+        stop = min(start + batch, len(pairs))
+        results = None if state is None else state.read(start)
+        if results is None:
+            results = _predict(model, [pairs[index] for index in range(start, stop)], sentences)
+            if state is not None:
+                state.write(start, results)
+        yield from results
+        if progress:
+            progress(stop, len(pairs))
+
+
+def _predict(model: ChangeModel, pairs: Sequence[Pair], sentences: bool) -> list[PairResult]:
+    given = collate([replace(pair, label=None) for pair in pairs]).to(next(model.parameters()).device)
+    start = time.perf_counter()
+    found = (
+        model.predict(given.before, given.after)
+        if sentences
+        else model.predict_masks(given.before, given.after)
+    )
+    planes = found.class_probabilities
+    planes_of = None if planes is None else planes.float().cpu().numpy()  # (b, 2 or 3, H, W)
+    flags = found.change_probability
+    shares = [None] * len(pairs) if flags is None else flags.tolist()
+    seconds = (time.perf_counter() - start) / len(pairs)
+    written = found if isinstance(found, Prediction) and model.config.writes else None
+    results = []
+    for place, pair in enumerate(pairs):
+        probabilities = None if planes_of is None else planes_of[place]
+        results.append(
+            PairResult(
+                name=pair.name,
+                size="x".join(map(str, given.before.shape[-2:])),
+                sentence=None if written is None else written.sentence[place],
+                changed=None if written is None else written.changed[place],
+                probability=shares[place],
+                mask=None if probabilities is None else class_mask(probabilities),
+                counts=_building_counts(probabilities, pair),
+                roads=probabilities is not None and len(probabilities) == 3,
+                seconds=seconds,
+            )
+        )
+    return results
+
+
+def _building_counts(probabilities: np.ndarray | None, pair: Pair) -> np.ndarray | None:
+    """Counts of the last plane, "building", against the pair's label."""
+    if probabilities is None or pair.label is None:
+        return None
+    truth, _ = true_classes(pair.label, pair.name)
+    labelled = truth != LEFT_OUT
+    return probability_counts(np.clip(probabilities[-1][labelled], 0, 1), truth[labelled] == BUILDING_CLASS)
+
+
+class EvaluationState:
+    """The finished batches of an evaluation, a file each, in a folder beside its output.
+
+    A batch is written under a temporary name and then renamed, so a killed evaluation leaves whole batches. A folder of
+    another evaluation (another model, dataset, split or option) is emptied.
+
+    Args:
+        folder: for nothing else; it is made.
+        key: all that the predictions depend on, as plain values.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+
+    def __init__(self, folder: Path, key: Mapping[str, Any]) -> None:
+        self.folder = check_folder(folder)
+        digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+        about = folder / "evaluation.json"
+        if not about.is_file() or json.loads(about.read_text()) != {"key": digest}:
+            shutil.rmtree(folder, ignore_errors=True)
+            write_files(folder, {about.name: json.dumps({"key": digest}).encode()})
+
+    def read(self, start: int) -> list[PairResult] | None:
+        """The batch that begins at pair `start`; None if it is not finished."""
+        path = self.folder / _file_name(start)
+        if not path.is_file():
+            return None
+        with np.load(path, allow_pickle=False) as arrays:
+            facts = json.loads(str(arrays["facts"]))
+            return [
+                PairResult(**fact, mask=_array(arrays, f"mask{k}"), counts=_array(arrays, f"counts{k}"))
+                for k, fact in enumerate(facts)
+            ]
+
+    def write(self, start: int, results: Sequence[PairResult]) -> None:
+        """Keeps the batch that begins at pair `start`.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        arrays: dict[str, Any] = {}
+        facts = []
+        for k, result in enumerate(results):
+            fact = asdict(replace(result, mask=None, counts=None))
+            del fact["mask"], fact["counts"]
+            facts.append(fact)
+            for name, array in (("mask", result.mask), ("counts", result.counts)):
+                if array is not None:
+                    arrays[f"{name}{k}"] = array
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, facts=np.array(json.dumps(facts)), **arrays)
+        write_files(self.folder, {_file_name(start): buffer.getvalue()})
+
+    def remove(self) -> None:
+        """Deletes the folder: the evaluation is done."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def state_key(data: ChangeDataset, indices: Sequence[int], **options: Any) -> dict[str, Any]:
+    """What predictions depend on beside the model: the chosen items, their files' sizes and times, and `options`."""
+    digest = hashlib.sha256()
+    for index in indices:
+        item = data.items[index]
+        for path in (item.before, item.after, item.label):
+            stat = Path(path).stat() if path else None
+            digest.update(f"{item.name}|{path}|{item.box}|{item.classes}|".encode())
+            digest.update(b"-" if stat is None else f"{stat.st_size} {stat.st_mtime_ns}".encode())
+    return {"items": digest.hexdigest(), **options}
+
+
+def _file_name(start: int) -> str:
+    return f"batch-{start:07d}.npz"
+
+
+def _array(arrays: Mapping[str, np.ndarray], name: str) -> np.ndarray | None:
+    return arrays.get(name)
