@@ -10,8 +10,11 @@ from scipy import ndimage
 from semantic_cc.scene.radiometry import MIN_WHITE_LEVEL, PERCENTILES, find_stretch
 from semantic_cc.scene.raster import Raster
 
-MIN_CORRELATION, MIN_KEPT, MAX_GAIN = 0.6, 0.4, 3.0
+MIN_CORRELATION, MIN_KEPT, MAX_GAIN = 0.6, 0.4, 4.0
 """What a match must reach: correlation of the pixels kept, their share, and no gain beyond this or its inverse."""
+
+TRIALS, REFITS, TOLERANCE = 400, 5, 6.0
+"""Lines that are tried, how often the best is refitted, and levels up to which a pixel lies near it."""
 
 ALIKE, COMPARABLE = (0.08, 6.0), (0.3, 30.0)
 """Gain from 1 and offset in levels up to which no match is made: in general, and where both dates
@@ -23,8 +26,8 @@ def match_levels(
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Gain and offset that bring one date's levels to the other's over ground that did not change.
 
-    The pseudo-invariant pixels are found by refitting: a line through the pixels (reduced major axis), and again
-    without those that lie far from it.
+    The pseudo-invariant pixels are those near the line that most pixels agree on (RANSAC; Fischler and Bolles, 1981);
+    the line is refitted to them.
 
     Args:
         reference, other: (3, n) levels of the same pixels at both dates.
@@ -35,32 +38,53 @@ def match_levels(
     """
     gains, offsets = np.ones(3), np.zeros(3)
     for band, (target, source) in enumerate(zip(reference.astype(float), other.astype(float), strict=True)):
-        gain = _spread(target) / max(_spread(source), 1e-9)
-        offset = float(np.median(target) - gain * np.median(source))
-        for _ in range(8):
-            residual = target - gain * source - offset
-            limit = 2.5 * 1.4826 * float(np.median(np.abs(residual - np.median(residual)))) + 1.0
-            kept = np.abs(residual - np.median(residual)) <= limit
-            x, y = source[kept], target[kept]
-            if len(x) < 32 or x.std() < 1e-9 or y.std() < 1e-9:
+        line = _consensus_line(source, target)
+        for _ in range(REFITS):
+            if line is None:
                 return None
-            gain = float(y.std() / x.std())
-            offset = float(y.mean() - gain * x.mean())
-        if kept.mean() < MIN_KEPT or np.corrcoef(x, y)[0, 1] < MIN_CORRELATION:
+            kept = np.abs(target - line[0] * source - line[1]) <= TOLERANCE
+            line = _major_axis(source[kept], target[kept])
+        if line is None or kept.mean() < MIN_KEPT:
             return None
-        if not 1 / MAX_GAIN <= gain <= MAX_GAIN:
+        if np.corrcoef(source[kept], target[kept])[0, 1] < MIN_CORRELATION:
             return None
-        gains[band], offsets[band] = gain, offset
+        gains[band], offsets[band] = line
     change = np.abs(gains * 128 + offsets - 128).max()  # at middle grey
     if np.abs(gains - 1).max() <= alike[0] and change <= alike[1]:
         return np.ones(3), np.zeros(3)
     return gains, offsets
 
 
-def _spread(values: np.ndarray) -> float:
-    """Distance of the quartiles."""
-    low, high = np.percentile(values, (25, 75))
-    return float(high - low)
+def _consensus_line(source: np.ndarray, target: np.ndarray) -> tuple[float, float] | None:
+    """The line through two pixels that most others lie near: gain and offset, None where no two are apart."""
+    rng = np.random.default_rng(0)
+    some = rng.permutation(len(source))[:4000]
+    x, y = source[some], target[some]
+    first, second = rng.integers(0, len(x), (2, TRIALS))
+    step = x[second] - x[first]
+    apart = np.abs(step) >= max(1.0, float(x.std()) / 2)
+    if not apart.any():
+        return None
+    gains = (y[second] - y[first])[apart] / step[apart]
+    offsets = y[first][apart] - gains * x[first][apart]
+    usable = (gains >= 1 / MAX_GAIN) & (gains <= MAX_GAIN)
+    if not usable.any():
+        return None
+    gains, offsets = gains[usable], offsets[usable]
+    near = [
+        (np.abs(y - gain * x - offset) <= TOLERANCE).sum()
+        for gain, offset in zip(gains, offsets, strict=True)
+    ]
+    best = int(np.argmax(near))
+    return float(gains[best]), float(offsets[best])
+
+
+def _major_axis(x: np.ndarray, y: np.ndarray) -> tuple[float, float] | None:
+    """The reduced major axis of points: gain and offset; None where they are too few or have no spread."""
+    if len(x) < 32 or x.std() < 1e-9 or y.std() < 1e-9:
+        return None
+    gain = float(y.std() / x.std())
+    return (gain, float(y.mean() - gain * x.mean())) if 1 / MAX_GAIN <= gain <= MAX_GAIN else None
 
 
 def match_dates(
@@ -80,6 +104,7 @@ def match_dates(
     """
     if before.stretch is None and after.stretch is None:
         return ()
+    own = before.stretch, after.stretch
     if _share_stretch(before, after):
         return ()
     fixed, moved = (after, before) if after.stretch is None else (before, after)
@@ -99,6 +124,7 @@ def match_dates(
     )
     assert moved.stretch is not None
     if found is None:
+        before.stretch, after.stretch = own
         return (
             f"{moved.name}: its radiometry could not be matched to {fixed.name}; each has a stretch of its own",
         )

@@ -3,7 +3,7 @@
 8-bit images are taken as they are. Of all others a sample of the known pixels over the whole image decides:
 
 1. Scale and offset tags are applied.
-2. Values that lie apart from the rest (saturated clouds, fill values) and long tails are left out.
+2. Values that lie far apart from the rest (saturated clouds, fill values) and long bright tails are left out.
 3. Where black is near 0, white is the next full scale above the brightest values: 255, 511, ... 65,535 (all bits of an
    integer), or ... 0.25, 0.5, 1 of a reflectance. Both dates of a sensor then have one scale, whatever they show.
 4. Elsewhere, or where the image would be too dark, the 2nd and 98th percentile go to the levels where they lie in
@@ -24,8 +24,11 @@ PERCENTILES = (2.0, 98.0)
 STRETCHED = (42.0, 209.0)
 """Where the two percentiles go in 8 bits: where they lie in 8-bit images (medians over 2,100 of UC Merced)."""
 
-TRIMMED = 8.0
-"""Robust standard deviations from the median beyond which values do not count."""
+TAIL, TAIL_OF_MEDIAN = 8.0, 1.5
+"""How far above the median values count: so many times the median's distance from the 5th percentile, or the median."""
+
+MIN_RATIO = 2.5
+"""How many times brighter than all else what lies beyond an empty stretch is: a cloud, but not a roof."""
 
 MIN_BELOW_GAP = 0.05
 """Share of the pixels below an empty stretch of values that are enough to be the ground."""
@@ -41,7 +44,7 @@ MIN_WHITE_LEVEL = 64.0
 """8-bit level that the 98th percentile must reach, else an image is too dark."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Stretch:
     """A linear map of values to 8 bits, clipped at both ends.
 
@@ -59,7 +62,8 @@ class Stretch:
         shape = (3,) + (1,) * (values.ndim - 1)
         low = self.low.astype(np.float32).reshape(shape)
         scale = (255.0 / (self.high - self.low)).astype(np.float32).reshape(shape)
-        result: np.ndarray = (values.astype(np.float32) - low) * scale
+        with np.errstate(over="ignore", invalid="ignore"):  # of what is unknown, such as 3.4e38
+            result: np.ndarray = (values.astype(np.float32) - low) * scale
         return result
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
@@ -128,23 +132,22 @@ def _full_scale(brightest: float, *, whole: bool, bits: int | None) -> float:
 
 
 def _without_outliers(values: np.ndarray) -> np.ndarray:
-    """A band's values without those beyond an empty stretch, and without long tails."""
+    """A band's values in ascending order, without those beyond an empty stretch, and without a long tail."""
     ordered = np.sort(values)
-    if len(ordered) < 8 or ordered[0] == ordered[-1]:
+    count = len(ordered)
+    if count < 8 or ordered[0] == ordered[-1]:
         return ordered
-    ordered = _below_gap(ordered)
-    ordered = -_below_gap(-ordered[::-1])[::-1]
-    middle = np.median(ordered)
-    spread = 1.4826 * float(np.median(np.abs(ordered - middle)))
-    if spread > 0:
-        ordered = ordered[np.abs(ordered - middle) <= TRIMMED * spread]
-    return ordered
-
-
-def _below_gap(ordered: np.ndarray) -> np.ndarray:
-    """Cuts ascending values at the first empty stretch that is wider than all below it: beyond lie clouds, or fill."""
-    start = max(1, int(len(ordered) * MIN_BELOW_GAP))
-    widths = np.diff(ordered)[start - 1 :]
-    below = ordered[start - 1 : -1] - ordered[int(0.01 * start)]
-    wide = np.flatnonzero((widths > below) & (widths > 0) & (below > 0))
-    return ordered[: start + wide[0]] if len(wide) else ordered
+    first = max(1, int(count * MIN_BELOW_GAP))
+    steps = np.diff(ordered)
+    # Beyond the first gap that is wider than all below it lie clouds; below one wider than all above, fill values.
+    below, above = ordered[:-1] - ordered[first // 50], ordered[-1 - first // 50] - ordered[1:]
+    wide = (steps > below) & (below > 0) & (ordered[1:] > MIN_RATIO * np.abs(ordered[:-1]))
+    wide[: first - 1] = False
+    end = int(np.argmax(wide)) + 1 if wide.any() else count
+    deep = (steps > above) & (above > 0) & (ordered[1:] > MIN_RATIO * ordered[:-1])
+    deep[count - first :] = False
+    deep[end - 1 :] = False
+    start = int(np.flatnonzero(deep)[-1]) + 1 if deep.any() else 0
+    ordered = ordered[start:end]
+    median, low = np.median(ordered), np.percentile(ordered, 5)
+    return ordered[ordered <= median + max(TAIL * (median - low), TAIL_OF_MEDIAN * abs(median))]

@@ -16,8 +16,11 @@ from shapely import MultiPoint
 
 from semantic_cc.scene.grid import Window
 
-NOISE = 16
-"""Levels, of 255, by which JPEG's noise in a collar may differ from black or white."""
+NOISE, EDGE_NOISE = 6, 24
+"""Levels, of 255, by which JPEG's noise in a collar may differ from black or white: within it, and beside its edge."""
+
+LOSSLESS_SHARE = 0.98
+"""Share of a collar that has the value itself, from which on it has no noise."""
 
 EXACT_SHARE = 0.5
 """Share of a collar that has the value itself; noise comes near its edges only."""
@@ -95,20 +98,24 @@ def find_collars(
     found = []
     candidates = [("black", 0.0), *(("white", float(value)) for value in np.unique(white) if value > 0)]
     for colour, value in candidates:
-        tolerance = NOISE / 255 * (float(np.min(white[white > 0])) if colour == "black" else value)
-        distance = np.abs(values.astype(np.float64) - value).max(axis=0)
-        close = (distance <= tolerance) & known
-        share = 0.0
-        near = np.zeros(known.shape, bool)
+        level = (float(np.min(white[white > 0])) if colour == "black" else value) / 255
+        distance = np.abs(values.astype(np.float64) - value).max(axis=0) / level
+        close = (distance <= NOISE) & known
+        inner = np.zeros(known.shape, bool)
         for region in _regions(close, ~known):
             if region.mean() < MIN_AREA or (distance[region] == 0).mean() < EXACT_SHARE:
                 continue
             if _reaches(region | ~known, region, MIN_SIDE_SHARE[colour]) and _is_straight(region, ~known):
-                near |= region
-                share += float(region.mean())
-        if near.any():
-            near = ndimage.binary_dilation(near, iterations=_RING)
-            found.append(Collar(near, np.full(3, value), tolerance, colour, share, height, width))
+                inner |= region
+        if not inner.any():
+            continue
+        exact = float((distance[inner] == 0).mean())
+        tolerance = 0.0 if exact >= LOSSLESS_SHARE else EDGE_NOISE * level
+        if exact >= LOSSLESS_SHARE:
+            inner &= distance == 0
+        near = ndimage.binary_dilation(inner, iterations=_RING)
+        share = float(inner.mean())
+        found.append(Collar(near, np.full(3, value), tolerance, colour, share, height, width))
     return tuple(found)
 
 
@@ -148,7 +155,11 @@ def _regions(close: np.ndarray, outside: np.ndarray) -> Iterator[np.ndarray]:
         region = labels == label
         # Noise pixels within the collar, and the pixels that opening took from its edge.
         region |= ndimage.binary_dilation(region) & close
-        yield region
+        yield (
+            ndimage.binary_closing(np.pad(region, 2, mode="edge"))[2:-2, 2:-2] & close
+            if region.any()
+            else region
+        )
 
 
 def _reaches(outside: np.ndarray, region: np.ndarray, share: float) -> bool:
@@ -182,5 +193,4 @@ def _solidity(region: np.ndarray) -> float:
         return 0.0
     corners = np.concatenate([np.stack([columns + x, rows + y], axis=1) for x in (0, 1) for y in (0, 1)])
     hull = MultiPoint(corners).convex_hull.area
-    filled = ndimage.binary_closing(region).sum()
-    return float(filled / hull) if hull else 0.0
+    return float(region.sum() / hull) if hull else 0.0
