@@ -114,9 +114,6 @@ def test_truncated_right_after_the_header(tmp_path):
 @pytest.mark.parametrize(
     ("array", "mode", "suffix"),
     [
-        (RGB, "CMYK", ".tif"),
-        (RGB, "CMYK", ".jpg"),
-        (RGB, "LA", ".png"),
         (RGB, "F", ".tif"),
         (RGB, "I", ".tif"),
         (RGB, "LAB", ".tif"),
@@ -165,7 +162,7 @@ def tiff(bits, bands, *extra):
 def test_16_bit_rgb_is_refused_though_pillow_would_cut_it(tmp_path, content):
     (tmp_path / "a").write_bytes(content)
     assert Image.open(tmp_path / "a").mode == "RGB"
-    with pytest.raises(ImageError, match="16 bits a channel are not supported; stretch it to 8 bits"):
+    with pytest.raises(ImageError, match="has 16 bits a channel; describe the pair as a scene"):
         read_image(tmp_path / "a")
 
 
@@ -189,7 +186,7 @@ def test_transparency_is_refused(tmp_path):
     rgba = np.dstack([RGB, np.full((20, 24), 255, np.uint8)])
     rgba[3, 4, 3] = 254
     for source in (rgba, Image.fromarray(rgba), save(tmp_path / "a.png", rgba)):
-        with pytest.raises(ImageError, match="has transparent pixels; fill them"):
+        with pytest.raises(ImageError, match="has transparent pixels; describe the pair as a scene"):
             read_image(source)
     colour_key = tuple(int(value) for value in RGB[0, 0])
     with pytest.raises(ImageError, match="has transparent pixels"):
@@ -303,3 +300,27 @@ def test_broken_tiff_prints_nothing(tmp_path, capfd):
         with pytest.raises(ImageError, match=r"a\.tif"):
             read_image(tmp_path / "a.tif")
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("mode", "suffix", "what"),
+    [
+        ("CMYK", ".tif", "CMYK"),
+        ("CMYK", ".jpg", "CMYK"),
+        ("LA", ".png", "opaque 8-bit grey"),
+        ("P", ".gif", "palette"),
+    ],
+)
+def test_kinds_of_print_and_web_are_converted_with_a_note(tmp_path, mode, suffix, what):
+    path = save(tmp_path / f"a{suffix}", RGB, mode)
+    array, notes = read_image(path)
+    np.testing.assert_array_equal(array, np.array(Image.open(path).convert("RGB")))
+    assert f"{what} converted to RGB" in notes[0]
+
+
+def test_slips_are_found_where_a_user_gives_files(tmp_path):
+    path, black = save(tmp_path / "a.png", RGB), save(tmp_path / "black.png", RGB * 0)
+    assert any("the same file" in note for note in read_pair(path, path, check=True)[2])
+    with pytest.raises(ImageError, match=r"black.png: has one value only \(0, 0, 0\)"):
+        read_pair(path, black, check=True)
+    assert read_pair(path, black)[2] == () and read_pair(RGB, RGB * 0, check=True)[2] == ()

@@ -1,12 +1,14 @@
-"""Reading the images that a user gives: 8-bit RGB in, everything else converted with a note or refused.
+"""Reading plain pictures: 8-bit RGB is taken as it is, other kinds are converted with a note or refused.
 
-What is converted: palette, grey (8 bit and 1 bit) and fully opaque RGBA images, and images whose EXIF tag
-says that they lie on their side. What is refused is refused in one line (`ImageError`): what, where, what
-to do. Georeferenced and many-band rasters are the business of the scene room, not of this one.
+Converted: palette, grey (8 and 1 bit), CMYK, YCbCr and fully opaque RGBA, the first of several frames, and images
+whose EXIF tag says that they lie on their side. Refused in one line (`ImageError`): everything else. Georeferenced
+images, and those with more bits, more bands or transparent pixels, are read by `semantic_cc.scene.raster`.
 """
 
 from __future__ import annotations
 
+import filecmp
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,21 +27,25 @@ MIN_SIDE = 16
 MAX_SIDE = 8192
 """Largest side in pixels that is read whole; checked before the pixels are decoded."""
 
-FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
+FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF")
 """The only decoders that bytes from outside may reach (EPS, for one, would start an interpreter)."""
 
 ImageSource = str | Path | Image.Image | np.ndarray
 
-_CONVERTED = {"P": "palette", "L": "8-bit grey", "1": "1-bit grey", "RGBA": "opaque RGBA"}
+_CONVERTED = {
+    "P": "palette", "L": "8-bit grey", "LA": "opaque 8-bit grey", "1": "1-bit grey", "RGBA": "opaque RGBA",
+    "CMYK": "CMYK", "YCbCr": "YCbCr",
+}  # fmt: skip
 _ORIENTATION = 0x0112  # EXIF and TIFF tag
 _SAVE_AS = "save it as an 8-bit RGB PNG, TIFF or JPEG"
+_AS_SCENE = f"describe the pair as a scene (with --out), or {_SAVE_AS}"
 
 
 def read_image(image: ImageSource, where: str | None = None) -> tuple[np.ndarray, tuple[str, ...]]:
     """Reads one image as 8-bit RGB.
 
     Args:
-        image: a path to a PNG, JPEG, TIFF, BMP or WebP file, a PIL image, or a uint8 array ``(H, W, 3)`` RGB,
+        image: a path to a PNG, JPEG, TIFF, BMP, WebP or GIF file, a PIL image, or a uint8 array ``(H, W, 3)`` RGB,
             ``(H, W, 4)`` opaque RGBA or ``(H, W)`` grey.
         where: how messages and notes call the image; by default its path, or "the image".
 
@@ -48,8 +54,8 @@ def read_image(image: ImageSource, where: str | None = None) -> tuple[np.ndarray
         array comes back as it is, without a copy.
 
     Raises:
-        ImageError: the file is missing, no image, truncated or of another kind (16 bit, float, CMYK,
-            transparent, other band counts), or a side is below `MIN_SIDE` or above `MAX_SIDE` pixels.
+        ImageError: the file is missing, no image, truncated or of another kind (16 bit, float, transparent,
+            other band counts), or a side is below `MIN_SIDE` or above `MAX_SIDE` pixels.
     """
     if isinstance(image, np.ndarray):
         return _from_array(image, where or "the image")
@@ -59,14 +65,21 @@ def read_image(image: ImageSource, where: str | None = None) -> tuple[np.ndarray
     return _from_file(image, where)
 
 
-def read_pair(before: ImageSource, after: ImageSource) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+def read_pair(
+    before: ImageSource, after: ImageSource, *, check: bool = False
+) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
     """Reads two images of one place, earlier date first.
+
+    Args:
+        before, after: as `read_image` takes them.
+        check: refuse files of one colour, and note that both are the same file: slips of a user, which a dataset may
+            hold on purpose.
 
     Returns:
         Before and after, both ``(H, W, 3)`` uint8 RGB of one size, and the notes of both.
 
     Raises:
-        ImageError: as in `read_image`, or the two sizes differ.
+        ImageError: as in `read_image`; the two sizes differ; with `check`, a file holds one colour only.
     """
     first, first_notes = read_image(before, _name(before, "the before image"))
     second, second_notes = read_image(after, _name(after, "the after image"))
@@ -74,7 +87,31 @@ def read_pair(before: ImageSource, after: ImageSource) -> tuple[np.ndarray, np.n
         sizes = " and ".join(f"{array.shape[1]}x{array.shape[0]}" for array in (first, second))
         names = f"{_name(before, 'the before image')} and {_name(after, 'the after image')}"
         raise ImageError(f"{names}: sizes differ ({sizes}); crop or resample both to the same size")
-    return first, second, first_notes + second_notes
+    notes = first_notes + second_notes
+    if check and isinstance(before, str | Path) and isinstance(after, str | Path):
+        for source, array in ((before, first), (after, second)):
+            if (array == array[0, 0]).all():
+                colour = ", ".join(map(str, array[0, 0]))
+                raise ImageError(
+                    f"{source}: has one value only ({colour}) and shows nothing; fetch or export it again"
+                )
+        same = same_file_warning(before, after)
+        notes += () if same is None else (same,)
+    return first, second, notes
+
+
+def same_file_warning(before: str | Path, after: str | Path) -> str | None:
+    """One line if both names lead to one file, or to files of equal bytes; None else, and for URLs of two names."""
+    if str(before) == str(after):
+        return f"both images are the same file, {before}; a pair needs two dates"
+    try:
+        if os.path.samefile(before, after):
+            return f"both images are the same file, {before} and {after}; a pair needs two dates"
+        if os.path.getsize(before) == os.path.getsize(after) and filecmp.cmp(before, after, shallow=False):
+            return f"{before} and {after} hold the same bytes, as if the same file were given twice"
+    except OSError:
+        return None  # no local files, or the reader says what is wrong with them
+    return None
 
 
 def _name(image: ImageSource, role: str) -> str:
@@ -140,19 +177,19 @@ def _check_size(width: int, height: int, where: str) -> None:
 
 def _check_kind(image: Image.Image, where: str) -> None:
     if image.mode not in ("RGB", *_CONVERTED):
-        raise ImageError(f"{where}: unsupported kind of image (mode {image.mode}); {_SAVE_AS}")
+        raise ImageError(f"{where}: unsupported kind of image (mode {image.mode}); {_AS_SCENE}")
     if isinstance(image, TiffImageFile):
         _check_bands(image, where)
     # Pillow would cut 16-bit RGB to its upper byte without a word; only the raw mode tells.
     if any("16" in mode for tile in getattr(image, "tile", ()) for mode in _raw_modes(tile[3])):
-        raise ImageError(f"{where}: 16 bits a channel are not supported; stretch it to 8 bits and {_SAVE_AS}")
+        raise ImageError(f"{where}: has 16 bits a channel; {_AS_SCENE}")
 
 
 def _check_bands(image: TiffImageFile, where: str) -> None:
     """Refuses a TIFF with more bands than colours; Pillow would drop them, or take infrared for alpha."""
     bands, alpha = image.tag_v2.get(SAMPLESPERPIXEL, 1), image.tag_v2.get(EXTRASAMPLES) in ((1,), (2,))
     if bands != len(image.getbands()) or (image.mode == "RGBA" and not alpha):
-        raise ImageError(f"{where}: has {bands} bands that are not RGB or RGBA; choose three and {_SAVE_AS}")
+        raise ImageError(f"{where}: has {bands} bands that are not RGB or RGBA; {_AS_SCENE}")
 
 
 def _raw_modes(decoder_args: Any) -> list[str]:
@@ -162,7 +199,7 @@ def _raw_modes(decoder_args: Any) -> list[str]:
 
 def _check_opaque(alpha: np.ndarray, where: str) -> None:
     if alpha.min() < 255:
-        raise ImageError(f"{where}: has transparent pixels; fill them and {_SAVE_AS}")
+        raise ImageError(f"{where}: has transparent pixels; {_AS_SCENE}")
 
 
 @contextmanager

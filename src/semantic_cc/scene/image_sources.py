@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import filecmp
 import os
 import re
 import zipfile
@@ -51,22 +50,6 @@ def gdal_name(source: str | Path) -> str:
         example = images[0] if images else "image.tif"
         raise ImageError(f"{name}: holds {found}; name one, such as /vsizip/{name}/{example}")
     return f"/vsizip/{os.path.abspath(name)}/{images[0]}"
-
-
-def same_file_warning(before: str | Path, after: str | Path) -> str | None:
-    """One line if both names lead to one file, or to files of equal bytes; None else, and for URLs of two names."""
-    if str(before) == str(after):
-        return f"both images are the same file, {before}; a pair needs two dates"
-    if is_remote(before) or is_remote(after):
-        return None
-    try:
-        if os.path.samefile(before, after):
-            return f"both images are the same file, {before} and {after}; a pair needs two dates"
-        if os.path.getsize(before) == os.path.getsize(after) and filecmp.cmp(before, after, shallow=False):
-            return f"{before} and {after} hold the same bytes, as if the same file were given twice"
-    except OSError:
-        return None  # the reader says what is wrong with them
-    return None
 
 
 def check_there(source: str | Path) -> None:

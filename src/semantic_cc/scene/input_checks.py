@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from semantic_cc.errors import InputError
+from semantic_cc.images import same_file_warning
 from semantic_cc.scene.common_grid import AlignedPair
 from semantic_cc.scene.coregister import MIN_WINDOWS, Shift, measure_shift, read_samples, sample_windows
 from semantic_cc.scene.geodesy import ground_sampling
 from semantic_cc.scene.grid import Window
-from semantic_cc.scene.image_sources import is_over_network, same_file_warning
+from semantic_cc.scene.image_sources import is_over_network
 from semantic_cc.scene.raster import Raster
 
 GROUND_SAMPLING = (0.3, 1.0)
