@@ -121,3 +121,18 @@ def test_a_footprint_across_the_antimeridian_is_cut_there() -> None:
     assert shape.bounds[0] == -180 and shape.bounds[2] == 180
     plain, bounds = footprint(whole_of(grid_of(HALF_METRE, UTM)), grid_of(HALF_METRE, UTM))
     np.testing.assert_allclose(plain.bounds, bounds, atol=1e-7)
+
+
+@pytest.mark.parametrize(("system", "pole"), [("EPSG:3413", 90), ("EPSG:3031", -90)])
+@pytest.mark.parametrize("x", [-80, -80.3, -160, -1, -159.7])
+def test_outlines_at_a_pole_are_valid(x: float, system: str, pole: int) -> None:
+    grid = Grid(320, 320, Affine(0.5, 0, x, 0, -0.5, 80), CRS.from_user_input(system))
+    for window in (whole_of(grid), Window(0, 0, 100, 100), Window(100, 100, 60, 60), Window(140, 0, 40, 320)):
+        shape, (west, south, east, north) = footprint(window, grid)
+        assert shape.is_valid and not shape.is_empty
+        assert shape.bounds[0] >= -180 and shape.bounds[2] <= 180
+        column, row = ~grid.transform @ (0, 0)
+        if window.left < column < window.left + window.width and window.top < row < window.top + window.height:
+            assert (west, east) == (-180, 180) and pole in (south, north)
+    area, _ = measure(np.array([outline_of(whole_of(grid))]), grid)
+    assert area[0] == pytest.approx(160 * 160, rel=0.07)  # true size lies at 70 degrees

@@ -140,28 +140,50 @@ def footprint(window: Window, grid: Grid) -> tuple[shapely.Geometry, list[float]
 
     Returns:
         The outline, and west, south, east, north. One that crosses the antimeridian is cut there, and its west is
-        larger than its east (RFC 7946, 3.1.9 and 5.2).
+        larger than its east; one that holds a pole goes from -180 to 180 (RFC 7946, 3.1.9, 5.2 and 5.3).
     """
     shape = cut_at_antimeridian(to_lonlat(np.array([outline_of(window)]), grid)[0])
     west, south, east, north = shape.bounds
-    if isinstance(shape, shapely.MultiPolygon):
+    if isinstance(shape, shapely.MultiPolygon) and abs(north) != 90 and abs(south) != 90:
         west, east = shape.geoms[0].bounds[0], shape.geoms[-1].bounds[2]
     return shape, [round(float(value), 7) for value in (west, south, east, north)]
 
 
 def cut_at_antimeridian(shape: shapely.Geometry) -> shapely.Geometry:
-    """A shape in degrees that crosses the antimeridian -> its parts, those west of it first.
+    """A shape in degrees that crosses the antimeridian or holds a pole -> its parts, from west to east of it.
 
-    Any other shape, of less than 180 degrees, comes back as it is.
+    A shape that holds a pole gets the pole's parallel as an edge, from -180 to 180 degrees (RFC 7946, 5.3). Any other
+    shape, of less than 180 degrees, comes back as it is.
     """
     west, _, east, _ = shape.bounds
     if not east - west > 180:
         return shape
-    shape = shapely.transform(shape, lambda points: points + 360 * (points[:, :1] < 0) * (1, 0))
-    near, far = (shape & shapely.box(left, -90, left + 180, 90) for left in (0, 180))
-    return shapely.MultiPolygon(
-        [*shapely.get_parts(near), *shapely.get_parts(shapely.affinity.translate(far, -360))]
-    )
+    rolled = shapely.union_all([_unrolled(polygon) for polygon in shapely.get_parts(shape)])
+    first, last = (math.floor((edge + 180) / 360) for edge in (rolled.bounds[0], rolled.bounds[2]))
+    parts = []
+    for turn in range(first, last + 1):
+        piece = rolled & shapely.box(360 * turn - 180, -90, 360 * turn + 180, 90)
+        parts += shapely.get_parts(shapely.affinity.translate(piece, -360 * turn)).tolist()
+    merged = shapely.get_parts(shapely.union_all(parts)).tolist()
+    polygons = [part for part in merged if part.geom_type == "Polygon" and part.area > 0]
+    if len(polygons) == 1:
+        return polygons[0]
+    return shapely.MultiPolygon(sorted(polygons, key=lambda part: part.bounds[0] < 0))
+
+
+def _unrolled(polygon: shapely.Polygon) -> shapely.Geometry:
+    """A polygon whose longitudes do not jump, and may leave -180 to 180; closed along the pole that it holds."""
+    rings = []
+    for ring in (polygon.exterior, *polygon.interiors):
+        points = shapely.get_coordinates(ring).copy()
+        points[:, 0] = np.unwrap(points[:, 0], period=360)
+        if rings:  # beside the outer ring
+            points[:, 0] += 360 * round((rings[0][:, 0].mean() - points[:, 0].mean()) / 360)
+        if abs(points[-1, 0] - points[0, 0]) > 180:
+            pole = math.copysign(90, points[:, 1].mean())
+            points = np.concatenate([points, [(points[-1, 0], pole), (points[0, 0], pole), points[0]]])
+        rings.append(points)
+    return shapely.Polygon(rings[0], rings[1:]).buffer(0)
 
 
 def whole_of(grid: Grid) -> Window:
