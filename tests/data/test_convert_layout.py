@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from semantic_cc.data.convert_layout import convert
-from semantic_cc.data.layouts.detect_layout import recognise
+from semantic_cc.data.layouts.detect_layout import detect_layout
 from semantic_cc.data.open_dataset import index, open_dataset
 from semantic_cc.errors import DataError, OutputError
 from semantic_cc.types import SPLITS
@@ -31,7 +31,7 @@ def check_same(source, out):
 def test_levir_mci_keeps_everything(writer, tmp_path):
     source, seen = writer(tmp_path / "source"), []
     assert convert(source, tmp_path / "out", "levir-mci", lambda *at: seen.append(at)) == []
-    assert recognise(tmp_path / "out").NAME == "LEVIR-CC or LEVIR-MCI"
+    assert detect_layout(tmp_path / "out").NAME == "LEVIR-CC or LEVIR-MCI"
     check_same(source, tmp_path / "out")
     assert seen == [(done, len(seen)) for done in range(1, len(seen) + 1)]
 
@@ -39,7 +39,7 @@ def test_levir_mci_keeps_everything(writer, tmp_path):
 def test_lists_of_levir_cd_keep_the_tiles(tmp_path):
     source = write.write_levir_cd(tmp_path / "source")
     assert convert(source, tmp_path / "out", "list") == []
-    assert recognise(tmp_path / "out").NAME == "pre-cut with lists"
+    assert detect_layout(tmp_path / "out").NAME == "pre-cut with lists"
     check_same(source, tmp_path / "out")
     label = np.asarray(Image.open(tmp_path / "out/label/train_1_0000_0000.png"))
     assert set(np.unique(label)) == {0, 255}

@@ -1,6 +1,6 @@
-"""Look at a dataset, write it in another layout, find captioned pairs among change-detection tiles, and leaks.
+"""Count a dataset, convert it, match captioned pairs with change-detection tiles, and find leaks and faults.
 
-docs/data.md names the layouts that are read; every command recognises them.
+docs/data.md lists the layouts; every command detects them.
 """
 
 from __future__ import annotations
@@ -8,14 +8,17 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from semantic_cc.cli.console import progress_bar, say, show
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from semantic_cc.data.audit import AuditReport
+    from semantic_cc.data.statistics import SplitStatistics
 
 NAME = "data"
 HELP = "count, convert, match and audit datasets"
@@ -41,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--to",
         choices=("levir-mci", "list"),
         required=True,
-        help="levir-mci keeps everything; list has A, B, label (buildings alone) and list/SPLIT.txt",
+        help="levir-mci keeps everything; list has A, B, label (buildings only) and list/SPLIT.txt",
     )
     convert.set_defaults(action=_convert)
 
@@ -55,11 +58,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     audit = actions.add_parser(
         "audit",
-        help="find places that are in two splits, and faulty items; exit code 1 for a leak",
+        help="find places in two splits, faulty items and contradictions; exit code 1 for a leak",
         allow_abbrev=False,
     )
     audit.add_argument(
-        "folders", metavar="DIR", nargs="+", help="a dataset; several are held against each other"
+        "folders", metavar="DIR", nargs="+", help="a dataset; several are compared with each other"
     )
     audit.add_argument("--out", metavar="FILE.json", help="also write everything that was found there")
     audit.set_defaults(action=_audit)
@@ -71,16 +74,16 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _stats(arguments: argparse.Namespace) -> None:
-    from semantic_cc.data.statistics import dataset_stats
+    from semantic_cc.data.statistics import dataset_statistics
 
     with progress_bar("items") as advance:
-        reports = [dataset_stats(folder, advance) for folder in arguments.folders]
+        reports = [dataset_statistics(folder, advance) for folder in arguments.folders]
     if arguments.json:
-        say(json.dumps({"datasets": reports}))
+        say(json.dumps({"datasets": [report.to_json() for report in reports]}))
         return
     for report in reports:
-        say(f"{report['data']}: {report['layout']}")
-        show(_table(report["splits"]))
+        say(f"{report.data}: {report.layout}")
+        show(_table(report.splits))
 
 
 def _convert(arguments: argparse.Namespace) -> None:
@@ -115,55 +118,59 @@ def _audit(arguments: argparse.Namespace) -> None:
     from semantic_cc.files import check_file, write_files
 
     out = None if arguments.out is None else check_file(arguments.out)
-    with progress_bar("items read") as reading, progress_bar("pictures compared") as comparing:
+    with progress_bar("items read") as reading, progress_bar("images compared") as comparing:
         report = audit(arguments.folders, reading, comparing)
     if out is not None:
         write_files(
-            out.parent, {out.name: (json.dumps(report, indent=2, ensure_ascii=False) + "\n").encode()}
+            out.parent,
+            {out.name: (json.dumps(report.to_json(), indent=2, ensure_ascii=False) + "\n").encode()},
         )
     _print_audit(report)
-    if report["leaks"]:
+    if report.leaks:
         raise SemanticCCError(
-            f"leaks found: {len(report['leaks'])}; items of different splits show one place, keep it in one of them"
+            f"leaks found: {len(report.leaks)}; items of different splits show one place, keep it in one of them"
         )
 
 
-def _print_audit(report: dict[str, Any]) -> None:
-    say(
-        f"{report['items']} items, {report['pictures']} pictures, {report['flat']} of them too flat to compare"
-    )
-    for kind, meaning in (("leaks", "in different splits"), ("repeats", "in one split of two datasets")):
-        say(f"{len(report[kind])} pairs of items {meaning} show one place")
-        for pair in report[kind][:_SHOWN]:
-            sides = [" ".join(pair[side].values()) for side in ("first", "second")]
-            say(f"  {sides[0]} = {sides[1]} (likeness {pair['likeness']:.2f})")
-    kinds = Counter(problem["kind"] for problem in report["problems"])
+def _print_audit(report: AuditReport) -> None:
+    say(f"{report.items} items, {report.pictures} images, {report.flat} of them too flat to compare")
+    for places, meaning in (
+        (report.leaks, "in different splits"),
+        (report.repeats, "in one split of two datasets"),
+    ):
+        say(f"{len(places)} pairs of items {meaning} show one place")
+        for place in places[:_SHOWN]:
+            first, second = (" ".join(vars(side).values()) for side in (place.first, place.second))
+            say(f"  {first} = {second} (likeness {place.likeness:.2f})")
+    kinds = Counter(problem.kind for problem in report.problems)
     for kind, count in kinds.items():
-        say(f"{count} faults: {kind}")
-        for problem in [problem for problem in report["problems"] if problem["kind"] == kind][:_SHOWN]:
-            say(f"  {problem['where']}: {problem['what']}")
+        contradiction = kind == "contradiction"
+        say(f"{count} {'contradictions of flag, sentences and mask' if contradiction else f'faults: {kind}'}")
+        for problem in [problem for problem in report.problems if problem.kind == kind][:_SHOWN]:
+            say(f"  {problem.where}: {problem.what}")
     if not kinds:
         say("no faults in images, masks and captions")
 
 
-def _table(splits: dict[str, dict[str, Any]]) -> Table:
+def _table(splits: Mapping[str, SplitStatistics]) -> Table:
     from rich.box import SIMPLE
     from rich.table import Table
 
-    rows = {
-        "items": lambda part: part["items"],
-        "with a mask": lambda part: part["masks"],
-        "with sentences": lambda part: part["captioned"],
-        "with both": lambda part: part["both"],
-        "sentences": lambda part: part["sentences"],
-        "distinct words": lambda part: part["words"],
-        "words a sentence": lambda part: _number(part["words_per_sentence"], ".1f"),
-        "with a change flag": lambda part: part["flags"],
-        "of these changed": lambda part: _number(part["changed"], ".1%"),
-        "changed building, of all known mask pixels": lambda part: _number(part["building"], ".2%"),
-        "changed road, where roads are labelled": lambda part: _number(part["road"], ".2%"),
-        "not known, of all mask pixels": lambda part: _number(part["unknown"], ".2%"),
-        "sizes": lambda part: _sizes(part["sizes"].items()),
+    rows: dict[str, Callable[[SplitStatistics], object]] = {
+        "items": lambda part: part.items,
+        "with a mask": lambda part: part.masks,
+        "with sentences": lambda part: part.captioned,
+        "with both": lambda part: part.both,
+        "sentences": lambda part: part.sentences,
+        "distinct words": lambda part: part.words,
+        "words a sentence": lambda part: _number(part.words_per_sentence, ".1f"),
+        "with a change flag": lambda part: part.flags,
+        "of these changed": lambda part: _number(part.changed, ".1%"),
+        "labelled classes": lambda part: ", ".join(part.classes) or "-",
+        "changed building, of labelled pixels": lambda part: _number(part.building, ".2%"),
+        "changed road, where roads are labelled": lambda part: _number(part.road, ".2%"),
+        "not labelled, of all mask pixels": lambda part: _number(part.unknown, ".2%"),
+        "sizes": lambda part: _sizes(part.sizes.items()),
     }
     table = Table(box=SIMPLE)
     table.add_column("")

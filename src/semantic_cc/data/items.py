@@ -6,7 +6,7 @@ Shape legend: H, W image sides in pixels.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -108,6 +108,17 @@ class ChangeDataset(Dataset[Pair]):
     def flags(self) -> dict[str, bool]:
         """Name -> change flag, of the items whose flag is known."""
         return {item.name: item.changed for item in self.items if item.changed is not None}
+
+    def without(self, names: Iterable[str]) -> ChangeDataset:
+        """The dataset without the items of these names.
+
+        Raises:
+            KeyError: it has no item of a name.
+        """
+        left_out = set(names)
+        if unknown := left_out.difference(self.names):
+            raise KeyError(min(unknown))
+        return ChangeDataset([item for item in self.items if item.name not in left_out])
 
     def subset(self, count: int, seed: int = 0) -> Subset[Pair]:
         """`count` items drawn without replacement, in the dataset's order; the same for the same seed.

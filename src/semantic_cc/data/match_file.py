@@ -53,7 +53,7 @@ def index(file: Path, split: str, skip_missing: bool = False) -> list[Item]:
     fits, unless the captioned pair has a mask of its own.
 
     Raises:
-        DataError: another file, a match that names an unknown item, and as `recognise.index`.
+        DataError: another file, a match that names an unknown item, and as `detect_layout.index`.
     """
     captions, masks, tile_of = _read(file)
     captioned = detect_layout.index(captions, split, skip_missing)

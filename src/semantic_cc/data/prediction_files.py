@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from semantic_cc.data.layouts.caption_files import CAPTION_ENDINGS, Entry, read_captions
+from semantic_cc.data.layouts.caption_files import CAPTION_ENDINGS, CaptionEntry, read_captions
 from semantic_cc.data.text_files import parse_csv, parse_json, read_text
 from semantic_cc.errors import DataError
 
@@ -142,7 +142,7 @@ def _first(row: dict[str, Any], keys: Iterable[str]) -> Any:
     return next((row[key] for key in keys if key in row), None)
 
 
-def _coco_entries(path: Path) -> list[Entry]:
+def _coco_entries(path: Path) -> list[CaptionEntry]:
     """COCO's captions: each annotation has one sentence of the image `image_id`, its name; else nothing."""
     text = read_text(path)
     if path.suffix != ".json" or '"annotations"' not in text:
@@ -155,7 +155,7 @@ def _coco_entries(path: Path) -> list[Entry]:
     for number, annotation in enumerate(annotations):
         name, sentence = _prediction(annotation, f"{path}: annotation {number}")
         said.setdefault(name, []).append(sentence)
-    return [Entry(name, tuple(sentences)) for name, sentences in said.items()]
+    return [CaptionEntry(name, tuple(sentences)) for name, sentences in said.items()]
 
 
 def _endings(known: Iterable[str]) -> str:

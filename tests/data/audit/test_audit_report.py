@@ -13,9 +13,9 @@ from shared import SHARED
 
 from semantic_cc.data.audit import audit
 from semantic_cc.data.audit.caption_checks import oddities
-from semantic_cc.data.audit.near_duplicates import find_alike, is_flat, shrink
+from semantic_cc.data.audit.near_duplicates import find_near_duplicates, is_flat, shrink
 from semantic_cc.data.augment.symmetry import SYMMETRIES
-from semantic_cc.data.layouts.caption_files import Entry, read_captions
+from semantic_cc.data.layouts.caption_files import CaptionEntry, read_captions
 from semantic_cc.errors import DataError
 from semantic_cc.synth.procedural import generate_pair
 from semantic_cc.types import UNKNOWN
@@ -59,7 +59,7 @@ def test_each_kind_of_copy_is_found_and_nothing_else(kind: str, scenes: list[np.
     originals = [scene[:256, :256] for scene in scenes]
     pictures = kept([*originals, *copies(scenes)[kind]])
     count = len(scenes)
-    found = find_alike(pictures, np.repeat([0, 1], count))
+    found = find_near_duplicates(pictures, np.repeat([0, 1], count))
     assert [(alike.first, alike.second) for alike in found] == [(n, n + count) for n in range(count)]
     if kind == "moved":
         assert [alike.symmetry for alike in found] == [SYMMETRIES[n % 8].inverse for n in range(count)]
@@ -67,8 +67,8 @@ def test_each_kind_of_copy_is_found_and_nothing_else(kind: str, scenes: list[np.
 
 def test_pictures_of_one_group_are_not_compared(scenes: list[np.ndarray]) -> None:
     pictures = kept([scenes[0], scenes[0], scenes[1]])
-    assert find_alike(pictures, np.zeros(3, int)) == []
-    assert [(a.first, a.second) for a in find_alike(pictures, np.arange(3))] == [(0, 1)]
+    assert find_near_duplicates(pictures, np.zeros(3, int)) == []
+    assert [(a.first, a.second) for a in find_near_duplicates(pictures, np.arange(3))] == [(0, 1)]
 
 
 def test_flat_pictures_and_single_lines_are_no_evidence() -> None:
@@ -81,7 +81,7 @@ def test_flat_pictures_and_single_lines_are_no_evidence() -> None:
         image = Image.fromarray(rng.normal(120, 12, (256, 256)).clip(0, 255).astype(np.uint8))
         ImageDraw.Draw(image).line([(0, 90 + offset), (255, 120 + offset)], fill=255, width=5)
         runways.append(shrink(np.asarray(image)))
-    assert find_alike(np.stack(runways), np.arange(8)) == []
+    assert find_near_duplicates(np.stack(runways), np.arange(8)) == []
 
 
 def write_places(root: Path, split: str, images: dict[str, np.ndarray]) -> None:
@@ -100,7 +100,7 @@ def test_a_leak_is_one_place_in_two_splits(tmp_path: Path, scenes: list[np.ndarr
     write_places(one, "train", {"a.png": a, "b.png": b})
     write_places(other, "test", {"x.png": recompressed(np.rot90(a)), "c.png": c})
     write_places(other, "train", {"y.png": brightened(b), "d.png": d})
-    report = audit([one, other])
+    report = audit([one, other]).to_json()
     (leak,), (repeat,) = report["leaks"], report["repeats"]
     assert (leak["first"]["split"], leak["first"]["name"], leak["second"]["name"]) == (
         "train",
@@ -143,7 +143,7 @@ def test_faults_are_gathered(tmp_path: Path) -> None:
     ]
     content["images"][5]["changeflag"] = 0
     (root / "LevirCCcaptions.json").write_text(json.dumps(content))
-    report = audit([root])
+    report = audit([root]).to_json()
     found = [(problem["kind"], problem["what"]) for problem in report["problems"]]
     for kind, words in (
         ("missing", "1 of 3 images are missing, first train_a.png"),
@@ -153,9 +153,9 @@ def test_faults_are_gathered(tmp_path: Path) -> None:
         ("caption", "doubles a word: 'is is'"),
         ("caption", "is flagged unchanged, but says 'a road'"),
         ("mask", "label value 77 is none of"),
-        ("mask", "is flagged unchanged, but 256 pixels of its mask are changed"),
+        ("contradiction", "is unchanged by its flag, but 256 pixels of its mask are changed"),
         ("image", "not an image"),
-        ("size", "the mask has 16x16 pixels, its images 32x32"),
+        ("mask", "has 16x16 pixels, the before image 32x32"),
     ):
         assert any(kind == k and words in what for k, what in found), (words, found)
     (missing,) = [problem for problem in report["problems"] if problem["kind"] == "missing"]
@@ -166,14 +166,14 @@ def test_faults_are_gathered(tmp_path: Path) -> None:
 def test_what_is_not_known_is_no_change(tmp_path: Path) -> None:
     root = layouts.write_levir_mci(tmp_path / "data")
     layouts.save(np.full((32, 32), UNKNOWN, np.uint8), root / "images" / "train" / "label" / "train_b.png")
-    where = [problem["where"] for problem in audit([root])["problems"] if problem["kind"] == "mask"]
+    where = [found.where for found in audit([root]).problems if found.kind == "contradiction"]
     assert where == [f"{root}, test, test_b.png"]  # the other split's, as it was written
 
 
 def test_an_odd_size_is_told(tmp_path: Path, scenes: list[np.ndarray]) -> None:
     images = {f"{n}.png": scene[:256, :256] for n, scene in enumerate(scenes[:3])}
     write_places(tmp_path, "train", {**images, "odd.png": scenes[3][:200, :256]})
-    (problem,) = audit([tmp_path])["problems"]
+    (problem,) = audit([tmp_path]).to_json()["problems"]
     assert problem["kind"] == "size" and "has 256x200 pixels, most of its split 256x256" in problem["what"]
 
 
@@ -185,7 +185,7 @@ def test_refusals(tmp_path: Path) -> None:
         audit([tmp_path / "own", tmp_path / "own" / ".." / "own"])
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="no dataset; looked for"):
-        audit([tmp_path / "own", tmp_path / "empty"])
+        audit([tmp_path / "own", tmp_path / "empty"]).to_json()
     (tmp_path / "own" / "captions.json").write_text("{")
     with pytest.raises(DataError, match="not readable as JSON"):
         audit([tmp_path / "own"])
@@ -202,7 +202,7 @@ def test_refusals(tmp_path: Path) -> None:
     ],
 )
 def test_odd_sentences(sentence: str, words: str | None) -> None:
-    found = list(oddities(Entry("a.png", (sentence,)), usual=1))
+    found = list(oddities(CaptionEntry("a.png", (sentence,)), usual=1))
     assert found == [] if words is None else len(found) == 1 and words in found[0]
 
 
@@ -247,7 +247,7 @@ def test_a_hundred_copies_among_real_tiles() -> None:
             planted.append(brightened(tiles[tile]))
     source = [n // 4 for n in range(len(tiles))]
     groups = np.array([n % 3 for n in source] + [3] * 100)  # the quarters of an image stay together
-    found = {(a.first, a.second) for a in find_alike(kept([*tiles, *planted]), groups)}
+    found = {(a.first, a.second) for a in find_near_duplicates(kept([*tiles, *planted]), groups)}
     wanted = {(tile, len(tiles) + n) for n, tile in enumerate(chosen)}
     source += [source[tile] for tile in chosen]
     others = {tuple(sorted(paths[source[n]].stem for n in pair)) for pair in found - wanted}

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from layouts import entry
 
-from semantic_cc.data.layouts.caption_files import Entry, find_captions, read_captions
+from semantic_cc.data.layouts.caption_files import CaptionEntry, find_captions, read_captions
 from semantic_cc.errors import DataError
 
 
@@ -29,13 +29,13 @@ from semantic_cc.errors import DataError
 def test_forms_that_say_the_same(name, text, tmp_path):
     (tmp_path / name).write_text(text, encoding="utf-8", newline="")
     path = find_captions(tmp_path)
-    assert read_captions(path) == [Entry("a.png", ("a house", "houses"), "train", changed=True)]
+    assert read_captions(path) == [CaptionEntry("a.png", ("a house", "houses"), "train", changed=True)]
 
 
 def test_names_to_sentences(tmp_path):
     path = tmp_path / "captions.json"
     path.write_text('{"a.png": ["ein Haus wird gebaut"], "b.png": []}', encoding="utf-8")
-    assert read_captions(path) == [Entry("a.png", ("ein Haus wird gebaut",)), Entry("b.png")]
+    assert read_captions(path) == [CaptionEntry("a.png", ("ein Haus wird gebaut",)), CaptionEntry("b.png")]
 
 
 def test_a_sentence_with_a_comma_is_quoted(tmp_path):

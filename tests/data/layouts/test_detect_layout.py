@@ -11,7 +11,7 @@ from PIL import Image
 from shared import SHARED
 
 from semantic_cc.data.items import ChangeDataset, Item
-from semantic_cc.data.layouts.detect_layout import recognise
+from semantic_cc.data.layouts.detect_layout import detect_layout
 from semantic_cc.data.open_dataset import open_dataset
 from semantic_cc.errors import DataError
 
@@ -32,7 +32,7 @@ def pixels(path: Path) -> np.ndarray:
 @pytest.mark.parametrize("name", WRITERS)
 def test_each_layout_is_recognised_and_loads(name, tmp_path):
     root = WRITERS[name](tmp_path)
-    assert name == recognise(root).NAME
+    assert name == detect_layout(root).NAME
     data = open_dataset(str(root), "train")
     for index, item in enumerate(data.items):
         pair = data[index]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from semantic_cc.data.layouts.detect_layout import recognise
+from semantic_cc.data.layouts.detect_layout import detect_layout
 from semantic_cc.data.open_dataset import open_dataset
 from semantic_cc.errors import InputError, OutputError
 from semantic_cc.synth.composite import make_pair, open_mixture, write_mixture
@@ -28,7 +28,7 @@ def test_a_mixture_is_a_dataset_whatever_the_workers(write_recipe, tmp_path):
     assert done == [(k, 10) for k in range(1, 11)]
     write_mixture(tmp_path / "two", recipe, 10, 7, 2)
     assert digests(tmp_path / "one") == digests(tmp_path / "two")
-    assert recognise(tmp_path / "one").NAME == "LEVIR-CC or LEVIR-MCI"
+    assert detect_layout(tmp_path / "one").NAME == "LEVIR-CC or LEVIR-MCI"
     info = json.loads((tmp_path / "one" / "engine.json").read_text())
     assert (info["seed"], info["pairs"], info["splits"]) == (7, 10, {"train": 8, "val": 1, "test": 1})
     mixture, index = open_mixture(recipe), 0

@@ -1,5 +1,5 @@
-"""Auditing datasets: places that are in two splits, and what is wrong with images, masks and captions."""
+"""Auditing datasets: places in two splits, and faults of images, masks and captions."""
 
-from semantic_cc.data.audit.audit_report import audit
+from semantic_cc.data.audit.audit_report import AuditReport, audit
 
-__all__ = ["audit"]
+__all__ = ["AuditReport", "audit"]

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from semantic_cc.data.layouts.caption_files import Entry
+from semantic_cc.data.layouts.caption_files import CaptionEntry
 from semantic_cc.sentences import says_change
 
 SHORTEST, LONGEST = 2, 40
@@ -16,13 +16,13 @@ _DIGIT_INSIDE = re.compile(r"[^\W\d_]\d")
 _DOUBLED = re.compile(r"\b(\w+) \1\b", re.IGNORECASE)
 
 
-def usual_count(entries: Sequence[Entry]) -> int:
+def usual_count(entries: Sequence[CaptionEntry]) -> int:
     """The most frequent number of sentences of the entries that have any, 0 where none has."""
     counts = Counter(len(entry.sentences) for entry in entries if entry.sentences)
     return counts.most_common(1)[0][0] if counts else 0
 
 
-def oddities(entry: Entry, usual: int) -> Iterator[str]:
+def oddities(entry: CaptionEntry, usual: int) -> Iterator[str]:
     """What is odd: the number of sentences, repeats, length, characters, doubled words, the change flag."""
     sentences = entry.sentences
     if len(sentences) != usual:

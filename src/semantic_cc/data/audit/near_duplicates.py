@@ -48,7 +48,7 @@ _WEIGHT = (_IN_BAND / np.sqrt(_COUNT)).astype(np.float32)
 
 
 @dataclass(frozen=True)
-class Alike:
+class NearDuplicate:
     """Two pictures of one place.
 
     Attributes:
@@ -75,9 +75,9 @@ def is_flat(picture: np.ndarray) -> bool:
     return float(_structure(_coarse(picture[None])).std()) < FLAT
 
 
-def find_alike(
+def find_near_duplicates(
     pictures: np.ndarray, groups: np.ndarray, progress: Callable[[int, int], None] | None = None
-) -> list[Alike]:
+) -> list[NearDuplicate]:
     """All pairs of pictures in two different groups that show one place.
 
     Each picture is held against its `NEAREST` likeliest ones in other groups, so of a place that occurs more
@@ -92,11 +92,11 @@ def find_alike(
         In the order of their positions, the earlier one first; each pair once.
     """
     seen: set[_Guess] = set()
-    found: dict[tuple[int, int], Alike] = {}
+    found: dict[tuple[int, int], NearDuplicate] = {}
     for done, guesses in _nearest(pictures, groups):
         new = [guess for guess in dict.fromkeys(guesses) if guess not in seen]
         seen.update(new)
-        found |= {(alike.first, alike.second): alike for alike in _compare(pictures, new)}
+        found |= {(pair.first, pair.second): pair for pair in _compare(pictures, new)}
         if progress:
             progress(done, len(pictures))
     return [found[pair] for pair in sorted(found)]
@@ -151,7 +151,7 @@ def _directions(spectra: np.ndarray) -> np.ndarray:
     return half / np.maximum(np.linalg.norm(half, axis=1, keepdims=True), 1e-9)
 
 
-def _compare(pictures: np.ndarray, guesses: list[_Guess]) -> Iterator[Alike]:
+def _compare(pictures: np.ndarray, guesses: list[_Guess]) -> Iterator[NearDuplicate]:
     """Those of the guesses that show one place."""
     for index, symmetries in enumerate(_CLASSES):
         chosen = [guess for guess in guesses if guess[2] == index]
@@ -164,7 +164,7 @@ def _compare(pictures: np.ndarray, guesses: list[_Guess]) -> Iterator[Alike]:
             symmetry = symmetries[halves[at]]
             likeness = _agreement(first[at], symmetry.of_array(second[at]), shifts[at])
             if likeness >= SAME:
-                yield Alike(*chosen[at][:2], likeness, symmetry)
+                yield NearDuplicate(*chosen[at][:2], likeness, symmetry)
 
 
 def _align(

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from semantic_cc.data.layouts.faults import Report, refuse
+from semantic_cc.data.layouts.faults import FaultHandler, raise_fault
 from semantic_cc.data.text_files import parse_csv, parse_json, read_text
 from semantic_cc.errors import DataError
 from semantic_cc.types import SPLITS
@@ -29,7 +29,7 @@ CAPTION_FILES = ("LevirCCcaptions.json", "captions.json", "captions.jsonl", "cap
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class CaptionEntry:
     """What a caption file says of one pair.
 
     Attributes:
@@ -59,25 +59,25 @@ def find_captions(folder: Path) -> Path | None:
     return found[0] if found else None
 
 
-def read_captions(path: Path, report: Report = refuse) -> list[Entry]:
+def read_captions(path: Path, on_fault: FaultHandler = raise_fault) -> list[CaptionEntry]:
     """Every entry of a caption file, in its order.
 
     Args:
         path: the file.
-        report: takes each fault of a single entry, which is left out if that returns.
+        on_fault: takes each fault of a single entry, which is left out if that returns.
 
     Raises:
         DataError: unreadable, not UTF-8, another form, an entry without name or with a path for a name, an
             empty sentence, a wrong split or flag, or a name that occurs twice in a split; naming the item.
     """
-    entries: dict[tuple[str | None, str], Entry] = {}
+    entries: dict[tuple[str | None, str], CaptionEntry] = {}
     for where, row in _ROWS[path.suffix](read_text(path), str(path)):
         try:
             entry = _entry(row, where)
             if entries.setdefault((entry.split, entry.filename), entry) is not entry:
                 raise DataError(f"{path}: {entry.filename} occurs twice; make the names unique")
         except DataError as fault:
-            report(fault)
+            on_fault(fault)
     return list(entries.values())
 
 
@@ -136,7 +136,7 @@ def _csv_rows(text: str, where: str) -> _Rows:
 _ROWS = {".json": _json_rows, ".jsonl": _jsonl_rows, ".csv": _csv_rows}
 
 
-def _entry(row: Any, where: str) -> Entry:
+def _entry(row: Any, where: str) -> CaptionEntry:
     name = row.get("filename") if isinstance(row, dict) else None
     if not isinstance(name, str) or not name:
         raise DataError(f"{where}: has no filename; name the images")
@@ -149,7 +149,7 @@ def _entry(row: Any, where: str) -> Entry:
     sentences = row.get("sentences")
     if not isinstance(sentences, list):
         raise DataError(f"{where}: has no list of sentences; give one, empty where nothing is said")
-    return Entry(
+    return CaptionEntry(
         name,
         tuple(_sentence(sentence, where) for sentence in sentences),
         split,

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from semantic_cc.data.items import Item
 from semantic_cc.data.labels import declared_classes
-from semantic_cc.data.layouts.caption_files import Entry
-from semantic_cc.data.layouts.faults import Report, refuse
+from semantic_cc.data.layouts.caption_files import CaptionEntry
+from semantic_cc.data.layouts.faults import FaultHandler, raise_fault
 from semantic_cc.data.layouts.pair_folder import items_of, scan
 from semantic_cc.errors import DataError
 from semantic_cc.types import LABELLED_CLASSES
@@ -27,7 +27,9 @@ def fits(root: Path) -> bool:
     return (root / "list").is_dir() and (root / "A").is_dir()
 
 
-def index(root: Path, split: str, skip_missing: bool = False, report: Report = refuse) -> list[Item]:
+def index(
+    root: Path, split: str, skip_missing: bool = False, on_fault: FaultHandler = raise_fault
+) -> list[Item]:
     """The items of one split, in its list's order; none where it has no list.
 
     Raises:
@@ -47,12 +49,12 @@ def index(root: Path, split: str, skip_missing: bool = False, report: Report = r
         if name in seen:
             raise DataError(f"{path}: {name} occurs twice; make the names unique")
         seen.add(name)
-    entries = [Entry(name) for name in names]
+    entries = [CaptionEntry(name) for name in names]
     return items_of(
         scan(root),
         entries,
         masked=True,
         classes=declared_classes(root) or LABELLED_CLASSES[0],
         skip_missing=skip_missing,
-        report=report,
+        on_fault=on_fault,
     )

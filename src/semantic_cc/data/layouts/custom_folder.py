@@ -13,8 +13,8 @@ from pathlib import Path
 
 from semantic_cc.data.items import Item
 from semantic_cc.data.labels import labelled_classes
-from semantic_cc.data.layouts.caption_files import Entry, find_captions, read_captions
-from semantic_cc.data.layouts.faults import Report, refuse
+from semantic_cc.data.layouts.caption_files import CaptionEntry, find_captions, read_captions
+from semantic_cc.data.layouts.faults import FaultHandler, raise_fault
 from semantic_cc.data.layouts.pair_folder import items_of, scan, stem_of
 from semantic_cc.errors import DataError
 from semantic_cc.types import SPLITS
@@ -37,7 +37,9 @@ def caption_files(root: Path) -> list[Path]:
     return [path for folder in (root, *(root / split for split in SPLITS)) if (path := find_captions(folder))]
 
 
-def index(root: Path, split: str, skip_missing: bool = False, report: Report = refuse) -> list[Item]:
+def index(
+    root: Path, split: str, skip_missing: bool = False, on_fault: FaultHandler = raise_fault
+) -> list[Item]:
     """The items of one split: the captioned ones in the file's order, then those with a mask alone.
 
     Without folders for the splits an item is of the split that its entry names, by default of train. Pairs
@@ -52,19 +54,21 @@ def index(root: Path, split: str, skip_missing: bool = False, report: Report = r
         entry
         for path in dict.fromkeys((root, folder.root))
         if (file := find_captions(path)) is not None
-        for entry in _of_splits(file, known=path == root and not flat, report=report)
+        for entry in _of_splits(file, known=path == root and not flat, on_fault=on_fault)
     ]
     own = [entry for entry in captions if (entry.split or ("train" if flat else split)) == split]
     captioned = {stem_of(entry.filename) for entry in captions}
     alone = [entry for entry in folder.entries if stem_of(entry.filename) not in captioned]
     chosen = own + (alone if not flat or split == "train" else [])
     classes = labelled_classes(root, (part / "label" for part in (root, *(root / split for split in SPLITS))))
-    items = items_of(folder, chosen, masked=None, classes=classes, skip_missing=skip_missing, report=report)
+    items = items_of(
+        folder, chosen, masked=None, classes=classes, skip_missing=skip_missing, on_fault=on_fault
+    )
     return [item for item in items if item.label is not None or item.sentences]
 
 
-def _of_splits(file: Path, known: bool, report: Report) -> list[Entry]:
-    entries = read_captions(file, report)
+def _of_splits(file: Path, known: bool, on_fault: FaultHandler) -> list[CaptionEntry]:
+    entries = read_captions(file, on_fault)
     without = next((entry for entry in entries if known and entry.split is None), None)
     if without is not None:
         raise DataError(

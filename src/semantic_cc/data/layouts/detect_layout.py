@@ -7,7 +7,7 @@ from typing import Protocol
 
 from semantic_cc.data.items import Item
 from semantic_cc.data.layouts import cd_list, custom_folder, levir_cd, levir_mci
-from semantic_cc.data.layouts.faults import Report, refuse
+from semantic_cc.data.layouts.faults import FaultHandler, raise_fault
 from semantic_cc.errors import DataError
 from semantic_cc.types import SPLITS
 
@@ -23,7 +23,7 @@ class Layout(Protocol):
         ...
 
     def index(
-        self, root: Path, split: str, skip_missing: bool = False, report: Report = refuse
+        self, root: Path, split: str, skip_missing: bool = False, on_fault: FaultHandler = raise_fault
     ) -> list[Item]:
         """The items of one split, none where it has none."""
         ...
@@ -33,7 +33,7 @@ LAYOUTS: tuple[Layout, ...] = (levir_mci, cd_list, levir_cd, custom_folder)
 """In the order in which they are tried: the last takes what the others leave."""
 
 
-def recognise(root: Path) -> Layout:
+def detect_layout(root: Path) -> Layout:
     """The layout of a folder, from its sub-folders and caption files.
 
     Raises:
@@ -48,12 +48,14 @@ def recognise(root: Path) -> Layout:
     raise DataError(f"{root}: no dataset; looked for {looked_for}; see docs/data.md")
 
 
-def index(root: Path, split: str, skip_missing: bool = False, report: Report = refuse) -> list[Item]:
-    """The items of one split of a folder in any layout, none where the split has none; `report` takes faults of items.
+def index(
+    root: Path, split: str, skip_missing: bool = False, on_fault: FaultHandler = raise_fault
+) -> list[Item]:
+    """The items of one split of a folder in any layout, none where it has none; `on_fault` receives faults of items.
 
     Raises:
-        DataError: unknown split, and as `recognise` and the layout's own `index`.
+        DataError: unknown split, and as `detect_layout` and the layout's own `index`.
     """
     if split not in SPLITS:
         raise DataError(f"unknown split {split!r}; choose one of {', '.join(SPLITS)}")
-    return recognise(root).index(root, split, skip_missing, report)
+    return detect_layout(root).index(root, split, skip_missing, on_fault)

@@ -1,4 +1,4 @@
-"""What becomes of a fault in a dataset: the readers refuse it, the audit writes it down and reads on."""
+"""What happens to a fault in a dataset: the readers raise it, the audit lists it and reads on."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import NoReturn, Protocol
 from semantic_cc.errors import DataError
 
 
-class Report(Protocol):
-    """Takes a fault, with the names of all items that have it where there are several; may return or raise."""
+class FaultHandler(Protocol):
+    """Receives a fault, with the names of the items that have it where there are several; may return or raise."""
 
     def __call__(self, fault: DataError, names: Sequence[str] = ()) -> None:
-        """Takes `fault`."""
+        """Receives `fault`."""
         ...
 
 
-def refuse(fault: DataError, names: Sequence[str] = ()) -> NoReturn:
-    """The strict way: raises the first fault."""
+def raise_fault(fault: DataError, names: Sequence[str] = ()) -> NoReturn:
+    """Raises the fault."""
     raise fault

@@ -17,7 +17,7 @@ from pathlib import Path
 from semantic_cc.data.items import Item, image_size
 from semantic_cc.data.labels import declared_classes
 from semantic_cc.data.layouts import custom_folder
-from semantic_cc.data.layouts.faults import Report, refuse
+from semantic_cc.data.layouts.faults import FaultHandler, raise_fault
 from semantic_cc.data.layouts.pair_folder import items_of, scan
 from semantic_cc.errors import DataError
 from semantic_cc.types import LABELLED_CLASSES, SPLITS
@@ -33,7 +33,9 @@ def fits(root: Path) -> bool:
     return any((root / split / "A").is_dir() for split in SPLITS) and not custom_folder.caption_files(root)
 
 
-def index(root: Path, split: str, skip_missing: bool = False, report: Report = refuse) -> list[Item]:
+def index(
+    root: Path, split: str, skip_missing: bool = False, on_fault: FaultHandler = raise_fault
+) -> list[Item]:
     """The tiles of one split, scene by scene, left to right in rows from the top.
 
     A scene whose sides are both multiples of `TILE` is cut, and a tile is called ``NAME_Y_X.png`` after its
@@ -49,16 +51,16 @@ def index(root: Path, split: str, skip_missing: bool = False, report: Report = r
         masked=True,
         classes=declared_classes(root) or LABELLED_CLASSES[0],
         skip_missing=skip_missing,
-        report=report,
+        on_fault=on_fault,
     )
-    return [tile for scene in scenes for tile in _tiles(scene, report)]
+    return [tile for scene in scenes for tile in _tiles(scene, on_fault)]
 
 
-def _tiles(scene: Item, report: Report) -> Iterator[Item]:
+def _tiles(scene: Item, on_fault: FaultHandler) -> Iterator[Item]:
     try:
         width, height = image_size(scene.before)
     except DataError as fault:
-        report(fault, [scene.name])
+        on_fault(fault, [scene.name])
         return
     if width % TILE or height % TILE or width == height == TILE:
         yield scene

@@ -17,7 +17,7 @@ from pathlib import Path
 from semantic_cc.data.items import Item
 from semantic_cc.data.labels import labelled_classes
 from semantic_cc.data.layouts.caption_files import find_captions, read_captions
-from semantic_cc.data.layouts.faults import Report, refuse
+from semantic_cc.data.layouts.faults import FaultHandler, raise_fault
 from semantic_cc.data.layouts.pair_folder import items_of, scan
 from semantic_cc.errors import DataError
 from semantic_cc.types import SPLITS
@@ -31,7 +31,9 @@ def fits(root: Path) -> bool:
     return (root / "images").is_dir()
 
 
-def index(root: Path, split: str, skip_missing: bool = False, report: Report = refuse) -> list[Item]:
+def index(
+    root: Path, split: str, skip_missing: bool = False, on_fault: FaultHandler = raise_fault
+) -> list[Item]:
     """The items of one split, in the caption file's order; none where it has none.
 
     Where a split has a label folder each of its items must have a label, unless its entry says ``"label": 0``.
@@ -46,11 +48,11 @@ def index(root: Path, split: str, skip_missing: bool = False, report: Report = r
     if captions is None:
         if folder.before and not folder.label:
             raise DataError(f"{root}: neither LevirCCcaptions.json nor images/{split}/label; add one of them")
-        return items_of(folder, folder.entries, masked=True, classes=classes, report=report)
-    entries = read_captions(captions, report)
+        return items_of(folder, folder.entries, masked=True, classes=classes, on_fault=on_fault)
+    entries = read_captions(captions, on_fault)
     without = next((entry for entry in entries if entry.split is None), None)
     if without is not None:
         raise DataError(f"{captions}: {without.filename} has no split; this layout needs one for each entry")
     own = [entry for entry in entries if entry.split == split]
     masked = bool(folder.label)
-    return items_of(folder, own, masked=masked, classes=classes, skip_missing=skip_missing, report=report)
+    return items_of(folder, own, masked=masked, classes=classes, skip_missing=skip_missing, on_fault=on_fault)

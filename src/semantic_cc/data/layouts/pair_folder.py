@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from semantic_cc.data.items import Item
-from semantic_cc.data.layouts.caption_files import Entry
-from semantic_cc.data.layouts.faults import Report, refuse
+from semantic_cc.data.layouts.caption_files import CaptionEntry
+from semantic_cc.data.layouts.faults import FaultHandler, raise_fault
 from semantic_cc.errors import DataError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
@@ -36,10 +36,10 @@ class PairFolder:
     label: dict[str, str]
 
     @property
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[CaptionEntry]:
         """An entry without sentences for every image or mask, sorted by name."""
         files = self.label | self.after | self.before
-        return [Entry(files[stem]) for stem in sorted(files)]
+        return [CaptionEntry(files[stem]) for stem in sorted(files)]
 
 
 def scan(root: Path) -> PairFolder:
@@ -53,12 +53,12 @@ def scan(root: Path) -> PairFolder:
 
 def items_of(
     folder: PairFolder,
-    entries: Sequence[Entry],
+    entries: Sequence[CaptionEntry],
     *,
     masked: bool | None,
     classes: tuple[str, ...],
     skip_missing: bool = False,
-    report: Report = refuse,
+    on_fault: FaultHandler = raise_fault,
 ) -> list[Item]:
     """The items that `entries` name.
 
@@ -68,7 +68,7 @@ def items_of(
         masked: what holds where an entry does not say: every one has a mask, none has, or None: as it is found.
         classes: as in `Item`.
         skip_missing: leave out entries whose images are not there, instead of refusing them.
-        report: takes missing images and masks; if it returns, items without images are left out, and those
+        on_fault: takes missing images and masks; if it returns, items without images are left out, and those
             without masks have none.
 
     Raises:
@@ -79,17 +79,17 @@ def items_of(
     # Now, not in the middle of an epoch.
     for part, files in (("A", folder.before), ("B", folder.after)):
         otherwise = "read what is there with skip_missing=True"
-        entries = _complete(entries, files, folder.root / part, otherwise, report)
+        entries = _complete(entries, files, folder.root / part, otherwise, on_fault)
     must = [entry for entry in entries if _masked(entry, masked)]
-    _complete(must, folder.label, folder.root / "label", "leave these items out", report)
+    _complete(must, folder.label, folder.root / "label", "leave these items out", on_fault)
     return [_item(folder, entry, _masked(entry, masked), classes) for entry in entries]
 
 
-def _masked(entry: Entry, default: bool | None) -> bool | None:
+def _masked(entry: CaptionEntry, default: bool | None) -> bool | None:
     return default if entry.label is None else entry.label
 
 
-def _item(folder: PairFolder, entry: Entry, masked: bool | None, classes: tuple[str, ...]) -> Item:
+def _item(folder: PairFolder, entry: CaptionEntry, masked: bool | None, classes: tuple[str, ...]) -> Item:
     stem = stem_of(entry.filename)
     label = None if masked is False else folder.label.get(stem)
     return Item(
@@ -116,11 +116,15 @@ def _images(folder: Path) -> dict[str, str]:
 
 
 def _complete(
-    entries: Sequence[Entry], files: dict[str, str], folder: Path, otherwise: str, report: Report
-) -> list[Entry]:
+    entries: Sequence[CaptionEntry],
+    files: dict[str, str],
+    folder: Path,
+    otherwise: str,
+    on_fault: FaultHandler,
+) -> list[CaptionEntry]:
     """The entries whose file is there; the others are reported."""
     missing = [entry.filename for entry in entries if stem_of(entry.filename) not in files]
     if missing:
         what = f"{len(missing)} of {len(entries)} images are missing, first {missing[0]}"
-        report(DataError(f"{folder}: {what}; complete the dataset, or {otherwise}"), missing)
+        on_fault(DataError(f"{folder}: {what}; complete the dataset, or {otherwise}"), missing)
     return [entry for entry in entries if stem_of(entry.filename) in files]
