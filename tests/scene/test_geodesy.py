@@ -132,7 +132,10 @@ def test_outlines_at_a_pole_are_valid(x: float, system: str, pole: int) -> None:
         assert shape.is_valid and not shape.is_empty
         assert shape.bounds[0] >= -180 and shape.bounds[2] <= 180
         column, row = ~grid.transform @ (0, 0)
-        if window.left < column < window.left + window.width and window.top < row < window.top + window.height:
+        if (
+            window.left < column < window.left + window.width
+            and window.top < row < window.top + window.height
+        ):
             assert (west, east) == (-180, 180) and pole in (south, north)
     area, _ = measure(np.array([outline_of(whole_of(grid))]), grid)
     assert area[0] == pytest.approx(160 * 160, rel=0.07)  # true size lies at 70 degrees
