@@ -173,7 +173,7 @@ def cut_at_antimeridian(shape: shapely.Geometry) -> shapely.Geometry:
 
 def _unrolled(polygon: shapely.Polygon) -> shapely.Geometry:
     """A polygon whose longitudes do not jump, and may leave -180 to 180; closed along the pole that it holds."""
-    rings = []
+    rings: list[np.ndarray] = []
     for ring in (polygon.exterior, *polygon.interiors):
         points = shapely.get_coordinates(ring).copy()
         points[:, 0] = np.unwrap(points[:, 0], period=360)

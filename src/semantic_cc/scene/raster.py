@@ -47,8 +47,9 @@ class Raster:
         fill: a value that stands for "unknown" without a tag, or None.
         collars: what lies at the border and shows no ground, without a tag.
         encoding: what the file says of its numbers.
+        unknown_share: of its pixels, in [0, 1]; `exact` if all were counted.
+        driver: GDAL's name of the file's format.
         pixels: (3, n) known pixels as stored, spread over the image.
-        notes: what was converted or assumed, for people.
 
     Raises:
         ImageError: the file is missing, empty, cut off or corrupt, of another kind, cannot be read in windows, has no
@@ -62,12 +63,13 @@ class Raster:
         notes: list[str] = []
         try:
             self.dataset = self._keep(open_dataset(source))
+            self.driver = self.dataset.driver
             with one_line_errors(self.name), settings(self.name):
                 self._prepare(bands, crs, notes)
         except BaseException:
             self.close()
             raise
-        self.notes = tuple(notes)
+        self._notes = notes
 
     def __enter__(self) -> Self:
         return self
@@ -81,6 +83,17 @@ class Raster:
         """Closes the file."""
         for dataset in reversed(self._opened):
             dataset.close()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was converted or assumed, for people."""
+        if self.stretch is None:
+            return tuple(self._notes)
+        low, high = float(self.stretch.low.min()), float(self.stretch.high.max())
+        stretched = (
+            f"{self.name}: {self.kind} stretched to 8 bits, {low:.6g} to {high:.6g} ({self.stretch.rule})"
+        )
+        return (*self._notes, stretched)
 
     @property
     def kind(self) -> str:
@@ -225,13 +238,9 @@ class Raster:
                 "taken for unknown"
             )
         self._refuse_empty(values, known)
-        if self.stretch is not None:
-            if self.collars:
-                self.stretch = find_stretch(values[:, known], self.encoding)
-            low, high = float(self.stretch.low.min()), float(self.stretch.high.max())
-            notes.append(
-                f"{self.name}: {self.kind} stretched to 8 bits, {low:.6g} to {high:.6g} ({self.stretch.rule})"
-            )
+        self.unknown_share, self.exact = float(1 - known.mean()), shape == self.dataset.shape
+        if self.stretch is not None and self.collars:
+            self.stretch = find_stretch(values[:, known], self.encoding)
         pixels = values[:, known]
         return pixels[:, :: max(1, pixels.shape[1] // PIXELS)].copy()
 
