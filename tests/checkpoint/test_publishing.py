@@ -184,7 +184,7 @@ def test_merged_is_unmerged(folder: Path, cache: Path, tmp_path: Path, pair: Ima
         path.unlink()
     loaded, info = load_pretrained(merged)
     assert not [name for name in loaded.state_dict() if "lora_" in name]
-    assert (info.name, info.notes) == ("whole", ()) and info.foundation["encoder"]["name"] == "sam-vit-large"
+    assert (info.name, info.notes) == ("whole", ()) and info.foundation["encoder"].name == "sam-vit-large"
     got = predicted(loaded, pair)
     for mine, theirs in zip(got[:3], expected[:3], strict=True):
         assert_close(mine, theirs, rtol=0, atol=1e-5)
@@ -198,7 +198,7 @@ def test_merged_is_unmerged(folder: Path, cache: Path, tmp_path: Path, pair: Ima
     assert all(
         path.stat().st_mode & 0o044 == 0o044 for path in merged.rglob("*.safetensors")
     )  # others may read
-    assert "adapters merged, language model inside" in (merged / "README.md").read_text()
+    assert "adapters merged, language model included" in (merged / "README.md").read_text()
 
 
 def test_a_merged_model_s_digest_covers_its_language_model(folder: Path, tmp_path: Path) -> None:

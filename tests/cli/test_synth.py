@@ -6,7 +6,7 @@ def test_makes_the_same_bytes_whatever_the_workers(cli: Callable, tmp_path: Path
     for workers in (1, 2):
         outcome = cli("synth", tmp_path / str(workers), "--pairs", 4, "--seed", 5, "--workers", workers)
         assert (outcome.code, outcome.stderr) == (0, "")
-        assert "4 pairs" in outcome.stdout
+        assert "4 procedural pairs, seed 5" in outcome.stdout
     first, second = ({p.relative_to(r): p.read_bytes() for p in r.rglob("*") if p.is_file()}
                      for r in (tmp_path / "1", tmp_path / "2"))  # fmt: skip
     assert first == second
@@ -15,17 +15,17 @@ def test_makes_the_same_bytes_whatever_the_workers(cli: Callable, tmp_path: Path
 
 def test_a_recipe_is_mixed(cli: Callable, tmp_path: Path) -> None:
     recipe = tmp_path / "world.yaml"
-    recipe.write_text("shares: {world: 1}\npairs: 2\nseed: 5\n")
+    recipe.write_text("shares: {procedural: 1}\npairs: 2\nseed: 5\n")
     outcome = cli("synth", tmp_path / "out", "--recipe", recipe, "--workers", 1)
     assert (outcome.code, outcome.stderr) == (0, "")
     assert outcome.stdout.startswith(f"2 pairs of the recipe {recipe}, seed 5")
-    assert (tmp_path / "out" / "engine.json").is_file()
+    assert (tmp_path / "out" / "synth.json").is_file()
 
 
 def test_one_line_for_what_cannot_be_mixed(cli: Callable, tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.yaml"
     for text, words in (
-        ("shares: {world: 1}\n", "pairs is neither given nor in the recipe"),
+        ("shares: {procedural: 1}\n", "pairs is neither given nor in the recipe"),
         ("shares: {wolrd: 1}\n", "'shares.wolrd' is not accepted"),
         ("pairs: 3\n", "shares"),
         ("shares: {pasted: 1}\nfolders: [{images: nowhere}]\n", "no such folder"),

@@ -9,7 +9,7 @@ import torch
 from semantic_cc.checkpoint.meta_model import outline
 from semantic_cc.config import load_config
 from semantic_cc.foundation import key_mapping
-from semantic_cc.foundation.key_mapping import Dropped, Table
+from semantic_cc.foundation.key_mapping import Dropped, KeyMapping
 from semantic_cc.foundation.tensor_shapes import qformer_part, sam_vision, shapes_of, sizes_of
 
 SAM = {
@@ -19,7 +19,7 @@ SAM = {
 }
 """ViT size -> our sizes, global layers, millions of parameters at 1024 px."""
 
-LISTS: dict[str, tuple[Table, Callable[[], files.Shapes]]] = {
+LISTS: dict[str, tuple[KeyMapping, Callable[[], files.Shapes]]] = {
     **{
         f"sam {size}, Meta": (key_mapping.SAM_META, lambda size=size: files.full_meta_sam(size))
         for size in SAM
@@ -49,7 +49,7 @@ SELDOM = {
 def test_no_key_is_left_over(name: str) -> None:
     table, keys_of = LISTS[name]
     theirs = keys_of()
-    assert key_mapping.table_of(theirs) is table
+    assert key_mapping.mapping_of(theirs) is table
     tensors, dropped = {}, {}
     for key, shape in theirs.items():
         ours = table.ours(key)
@@ -116,7 +116,7 @@ def test_what_the_paper_freezes_is_what_the_originals_fill() -> None:
 
 
 def test_a_name_that_fits_nothing() -> None:
-    assert key_mapping.table_of(["weight", "bias"]) is None
+    assert key_mapping.mapping_of(["weight", "bias"]) is None
     assert key_mapping.SAM_META.ours("image_encoder.blocks.x.norm1.weight") is None
     assert key_mapping.SAM_META.theirs("no.such.key") == "no.such.key"
     assert key_mapping.SAM_META.theirs("layers.7.layer_norm2.bias") == "image_encoder.blocks.7.norm2.bias"

@@ -175,7 +175,7 @@ def test_weights_of_another_type(dtype: LLMType, close: float, tmp_path: Path, p
     ids = torch.arange(5, 25)[None]
     expected = files.llama(64)(ids).logits
     assert (loaded.caption_decoder.llm(ids).logits.float() - expected).norm() < close * expected.norm()
-    assert info.foundation["llm"]["accepted_digests"] == [model.foundation["llm"]]  # the same files
+    assert info.foundation["llm"].accepted_digests == (model.foundation["llm"],)  # the same files
     kinds = {
         value.dtype for name, value in loaded.caption_decoder.llm.named_parameters() if "up_proj" in name
     }

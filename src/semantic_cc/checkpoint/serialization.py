@@ -1,27 +1,26 @@
 """Checkpoints in the Hugging Face layout: config.json, model.safetensors, README.md (the model card).
 
-They hold only what we trained; the configuration names the foundation weights with accepted digests. A merged
-one holds everything: the folder llm is its language model, in the same layout.
+A checkpoint holds only what was trained here; config.json names the foundation weights and the digests that are
+accepted for them. A merged checkpoint holds everything: its folder llm is the language model, in the same layout.
 """
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from semantic_cc.checkpoint.build import build_model, merge_lora, unfilled
+from semantic_cc.checkpoint.config_file import CheckpointConfig, FoundationRecord, read_config
 from semantic_cc.checkpoint.hub import download_model, is_hub_id
-from semantic_cc.checkpoint.migrate import FORMAT, migrate_config, migrate_tensors
+from semantic_cc.checkpoint.migrate import migrate_tensors
 from semantic_cc.checkpoint.model_card import model_card
 from semantic_cc.checkpoint.stored_parameters import (
     FROZEN,
@@ -31,8 +30,8 @@ from semantic_cc.checkpoint.stored_parameters import (
     own_parameter,
     without_weights,
 )
-from semantic_cc.config import ModelConfig, parse, to_dict
-from semantic_cc.errors import CheckpointError, ConfigError, InputError, OutputError
+from semantic_cc.config import ModelConfig
+from semantic_cc.errors import CheckpointError, InputError, OutputError
 from semantic_cc.foundation import digest_of, load_llm
 from semantic_cc.foundation.catalogue import official
 from semantic_cc.foundation.llm import LLMType
@@ -44,22 +43,22 @@ LLM = "llm"
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What a checkpoint says of itself.
+    """The description of a loaded checkpoint.
 
     Attributes:
         name: its name, for example small.
         digest: sha256 of model.safetensors; of a merged model, of that and its language model's files.
         config: sizes.
-        foundation: the foundation weights it was trained against.
-        training: how it was trained.
-        notes: what was migrated, and foundation weights that are not the accepted ones, for people.
+        foundation: part (encoder, qformer, llm) -> the foundation weights that it was trained with.
+        training: facts of the training, plain JSON values.
+        notes: lines for users: migration steps, and foundation weights other than the accepted ones.
     """
 
     name: str
     digest: str
     config: ModelConfig
-    foundation: dict[str, Any]
-    training: dict[str, Any] = field(default_factory=dict)
+    foundation: Mapping[str, FoundationRecord]
+    training: Mapping[str, object] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
@@ -68,25 +67,25 @@ def save_pretrained(
     folder: str | Path,
     *,
     name: str,
-    training: dict[str, Any] | None = None,
+    training: Mapping[str, object] | None = None,
     dtype: torch.dtype = torch.float32,
     merge: bool = False,
 ) -> Path:
-    """Writes the checkpoint; the folder appears, or changes, whole or not at all.
+    """Writes a checkpoint; the folder appears, or is replaced, completely or not at all.
 
     Args:
         model: with its adapters, not merged.
-        folder: where to.
+        folder: the checkpoint's folder; a model in it is replaced.
         name: the model's name.
-        training: facts of the training run, for config.json and the model card.
+        training: facts of the training, plain JSON values for config.json and the model card.
         dtype: type of the stored weights.
-        merge: write everything, the adapters merged into the base weights, foundation weights included. `model`
-            may be merged already; else it is now. The language model keeps its own type.
+        merge: store everything, the adapters merged into the foundation weights. `model` is merged too, if it is not
+            yet. The language model keeps its own type.
 
     Raises:
-        OutputError: the place cannot be written, or holds something else than a model.
-        InputError: `merge`, and the language model is quantised.
-        ValueError: the adapters were merged, and without `merge` they would be lost.
+        OutputError: the folder cannot be written, or holds other files than a model's.
+        InputError: `merge` with a quantised language model.
+        ValueError: the adapters are merged already and `merge` is off, so that they would be lost.
     """
     folder = Path(folder)
     foreign = _foreign(folder)
@@ -109,17 +108,16 @@ def save_pretrained(
     }
     if not merge and is_adapted(config) and not any("lora_" in key for key in tensors):
         raise ValueError("the adapters are merged into the base weights; save the model before merging")
-    content = {
-        "format": FORMAT,
-        "name": name,
-        "merged": merge,
-        "model": to_dict(without_weights(config) if merge else config),
-        "foundation": {
-            part: {"name": named, "accepted_digests": list(official(model.foundation[part]))}
-            for part, named in foundation_parts(config).items()
+    content = CheckpointConfig(
+        name,
+        merge,
+        without_weights(config) if merge else config,
+        {
+            part: FoundationRecord(weights, tuple(official(model.foundation[part])))
+            for part, weights in foundation_parts(config).items()
         },
-        "training": training or {},
-    }
+        training or {},
+    )
     parameters = sum(value.numel() for value in tensors.values())
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -134,7 +132,7 @@ def save_pretrained(
             model.caption_decoder.prompter.tokenizer.save_pretrained(work / LLM)
         for path in work.rglob("*.safetensors"):
             path.chmod(0o644)  # safetensors makes private files
-        (work / "config.json").write_text(json.dumps(content, indent=2) + "\n")
+        (work / "config.json").write_text(content.to_json())
         (work / "README.md").write_text(model_card(content, parameters))
         work.chmod(0o755)
         _replace(folder, work)
@@ -146,7 +144,7 @@ def save_pretrained(
 
 
 def _replace(folder: Path, work: Path) -> None:
-    """Puts `work` in the place of `folder`, which is deleted only when the new one stands there."""
+    """Moves `work` to `folder`; an older `folder` is deleted only after that."""
     if not folder.exists():
         work.rename(folder)
         return
@@ -165,7 +163,7 @@ def _not_llm(name: str) -> bool:
 
 
 def _foreign(folder: Path) -> Path | None:
-    """Something at `folder` that is not of our making, None where there is nothing of the kind."""
+    """A path in `folder` that is no file of a model; None if there is none."""
     if not folder.is_dir():
         return folder if folder.exists() else None
     ours = ("config.json", "model.safetensors", "README.md", LLM)
@@ -179,67 +177,51 @@ def load_pretrained(
     allow_foundation_mismatch: bool = False,
     llm_dtype: LLMType | None = None,
 ) -> tuple[ChangeModel, ModelInfo]:
-    """A shipped model by name, one in a folder, or one on the hub; in eval mode.
+    """Loads a packaged model by name, a checkpoint folder, or a model of the Hugging Face hub; in eval mode.
 
     Args:
         name: small, a folder that `save_pretrained` wrote, or a hub id such as someone/model.
-        merge: fold the adapters into their base layers, for faster inference; a merged model is so already.
-        allow_foundation_mismatch: go on with other foundation weights than the accepted, with a note.
-        llm_dtype: type of the language model's weights, instead of its own: less memory with int8 or int4, whose
-            adapters stay apart.
+        merge: merge the adapters into their base layers, for faster inference.
+        allow_foundation_mismatch: accept other foundation weights, with a note.
+        llm_dtype: type of the language model's weights; None = its own. int8 and int4 save memory; their adapters
+            are not merged.
 
     Raises:
-        CheckpointError: missing, corrupt, of another shape, or foundation weights that are not the accepted.
-        FoundationWeightsError: foundation weights are nowhere to be found.
+        CheckpointError: the model is missing, corrupt or does not fit its configuration, or the foundation weights
+            are not the accepted ones.
+        FoundationWeightsError: foundation weights are not found.
     """
     folder = _folder(name)
-    content = _read_config(folder)
+    content = read_config(folder)
+    config, merged = content.model, content.merged
     try:
-        migrated = migrate_config(content)
-        content, notes = migrated.content, migrated.notes
-        merged = content["merged"]
-        config = parse(ModelConfig, content["model"])
-        info = ModelInfo(
-            name=content["name"],
-            digest=digest_of([folder / "model.safetensors", *_llm_files(folder, merged)]),
-            config=config,
-            foundation=content["foundation"],
-            training=content.get("training", {}),
-            notes=notes,
-        )
-        accepted = {part: list(entry["accepted_digests"]) for part, entry in info.foundation.items()}
-        if config.has_llm and "llm" not in accepted:
-            raise KeyError("llm")
         tensors = migrate_tensors(load_file(folder / "model.safetensors"))
-    except ConfigError as error:
-        raise CheckpointError(f"{folder}/config.json is not a Semantic-CC configuration: {error}") from error
-    except (KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(
-            f"{folder}/config.json is not a Semantic-CC configuration: {error} is missing or wrong"
-        ) from error
+        digest = digest_of([folder / "model.safetensors", *_llm_files(folder, merged)])
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{folder}/model.safetensors is missing or corrupt: {error}") from error
+    info = ModelInfo(content.name, digest, config, content.foundation, content.training, content.notes)
     stored = replace(config.llm, name=str(folder / LLM)) if merged else config.llm
     llm = load_llm(stored, llm_dtype) if config.has_llm else None
     with unfilled():
         model = build_model(config, llm=llm, adapters=not merged)
     if not merged:
-        strange = _strange_foundations(model, info, accepted)
-        if strange and not allow_foundation_mismatch:
-            raise CheckpointError(f"{folder} {strange[0]}; --allow-foundation-mismatch goes on all the same")
-        info = replace(info, notes=(*notes, *(f"{info.name} {text}" for text in strange)))
+        other = _other_foundations(model, info)
+        if other and not allow_foundation_mismatch:
+            raise CheckpointError(f"{folder} {other[0]}; --allow-foundation-mismatch goes on all the same")
+        info = replace(info, notes=(*info.notes, *(f"{info.name} {text}" for text in other)))
     _load(model, tensors, folder, _not_llm if merged else own_parameter(config))
     if merge and not merged:
         merge_lora(model)
     return model.eval(), info
 
 
-def _strange_foundations(model: ChangeModel, info: ModelInfo, accepted: dict[str, list[str]]) -> list[str]:
+def _other_foundations(model: ChangeModel, info: ModelInfo) -> list[str]:
+    """A text for each part whose foundation weights are not among the accepted ones."""
     return [
-        f"was trained on a {info.foundation[part]['name']} with sha256 {' or '.join(digests)}, "
+        f"was trained on a {record.name} with sha256 {' or '.join(record.accepted_digests)}, "
         f"here is {model.foundation.get(part)}"
-        for part, digests in accepted.items()
-        if digests and model.foundation.get(part) not in digests
+        for part, record in info.foundation.items()
+        if record.accepted_digests and model.foundation.get(part) not in record.accepted_digests
     ]
 
 
@@ -260,23 +242,6 @@ def _folder(name: str | Path) -> Path:
     raise CheckpointError(
         f"no model {str(name)!r}: give a model folder, a hub id, or one of the shipped names ({', '.join(names)})"
     )
-
-
-def _read_config(folder: Path) -> dict[str, Any]:
-    path = folder / "config.json"
-    try:
-        content = json.loads(path.read_text())
-    except OSError as error:
-        raise CheckpointError(f"{folder} is not a model folder: config.json: {error.strerror}") from error
-    except ValueError as error:
-        raise CheckpointError(f"{path} is not valid JSON: {error}") from error
-    if not isinstance(content, dict) or not isinstance(content.get("format"), int):
-        raise CheckpointError(f"{path} is not a Semantic-CC configuration")
-    if not 1 <= content["format"] <= FORMAT:
-        raise CheckpointError(
-            f"{path} is of format {content['format']}, this version reads formats 1 to {FORMAT}; update semantic-cc"
-        )
-    return content
 
 
 def _load(

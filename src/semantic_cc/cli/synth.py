@@ -1,7 +1,8 @@
-"""Make a dataset in LEVIR-MCI's layout, or one scene on the map: same seed, same bytes.
+"""Make synthetic pairs with true masks and sentences, in LEVIR-MCI's layout; the same seed gives the same bytes.
 
-A dataset is of the synthetic world; or, with a recipe, of single-date images with building masks (docs/data.md).
-A scene (--scene, needs semantic-cc[scene]) is before.tif, after.tif, the true mask truth.tif and footprints.geojson.
+Pairs are procedural: all of each image is drawn. With --recipe they are composed of single-date images with building
+masks (docs/data.md). --scene makes one georeferenced scene instead: before.tif, after.tif, the true mask truth.tif and
+footprints.geojson; it needs semantic-cc[scene].
 """
 
 from __future__ import annotations
@@ -13,15 +14,15 @@ from semantic_cc.cli.console import positive, progress_bar, say
 from semantic_cc.errors import InputError
 
 NAME = "synth"
-HELP = "make a dataset from the synthetic world"
+HELP = "make synthetic pairs with true masks and sentences"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
-    parser.add_argument("out", metavar="OUT", help="new or empty folder to make it in")
+    parser.add_argument("out", metavar="OUT", help="new or empty folder to write to")
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument(
-        "--recipe", metavar="FILE.yaml", help="what to mix, such as runs/real.yaml [the world alone]"
+        "--recipe", metavar="FILE.yaml", help="sources to mix, such as runs/real.yaml [procedural pairs only]"
     )
     kind.add_argument("--scene", metavar="N", type=positive, help="side of one scene, in pixels of 0.5 m")
     parser.add_argument(
@@ -43,12 +44,14 @@ def run(arguments: argparse.Namespace) -> None:
         _run_scene(arguments, out)
         return
     if arguments.crs is not None:
-        raise InputError("synth: --crs is of a scene; give --scene too, or leave it out")
+        raise InputError("synth: --crs needs --scene; give both, or neither")
     if arguments.recipe is not None:
         from semantic_cc.synth.composite import write_mixture
 
         with progress_bar("pairs") as advance:
-            pairs, seed = write_mixture(out, Path(arguments.recipe), pairs, seed, arguments.workers, advance)
+            pairs, seed = write_mixture(
+                out, Path(arguments.recipe), pairs, seed, workers=arguments.workers, progress=advance
+            )
         say(f"{pairs} pairs of the recipe {arguments.recipe}, seed {seed}, in {out}")
         return
     from semantic_cc.synth.procedural import write_dataset
@@ -56,15 +59,15 @@ def run(arguments: argparse.Namespace) -> None:
     if pairs is None or seed is None:
         raise InputError("synth: --pairs and --seed are required without --recipe and --scene; give both")
     with progress_bar("pairs") as advance:
-        write_dataset(out, pairs, seed, workers=arguments.workers, progress=lambda done: advance(done, pairs))
-    say(f"{pairs} pairs of the world {seed} in {out}")
+        write_dataset(out, pairs, seed, workers=arguments.workers, progress=advance)
+    say(f"{pairs} procedural pairs, seed {seed}, in {out}")
 
 
 def _run_scene(arguments: argparse.Namespace, out: Path) -> None:
     from semantic_cc.scene.geo_detection import need_libraries
 
     if arguments.seed is None or arguments.pairs is not None or arguments.workers is not None:
-        raise InputError("synth: a scene needs --seed, and has no --pairs and --workers")
+        raise InputError("synth: --scene needs --seed and takes neither --pairs nor --workers")
     need_libraries()
 
     from semantic_cc.scene.gdal_files import read_crs
@@ -72,4 +75,4 @@ def _run_scene(arguments: argparse.Namespace, out: Path) -> None:
 
     with progress_bar("blocks") as progress:
         write_scene(out, arguments.scene, read_crs(arguments.crs or "EPSG:32614"), arguments.seed, progress)
-    say(f"a scene of {arguments.scene}x{arguments.scene} pixels of the world {arguments.seed} in {out}")
+    say(f"a scene of {arguments.scene}x{arguments.scene} pixels, seed {arguments.seed}, in {out}")

@@ -11,7 +11,7 @@ from typing import Any, get_args, get_type_hints
 import yaml
 
 from semantic_cc.config.field_checks import check
-from semantic_cc.config.renamed_keys import RENAMED_KEYS, RENAMED_PRESETS
+from semantic_cc.config.renamed_keys import RENAMED_KEYS, RENAMED_PRESETS, RENAMED_RECIPE_KEYS
 from semantic_cc.config.run import Config
 from semantic_cc.errors import ConfigError
 
@@ -150,8 +150,8 @@ def _check_keys(cls: type, values: Any, where: str, path: str = "") -> None:
     kinds = get_type_hints(cls)
     for key, value in values.items():
         name = f"{path}.{key}" if path else str(key)
-        if name in RENAMED_KEYS:
-            raise ConfigError(f"{where}: {name} is now called {RENAMED_KEYS[name]}")
+        if new := {**RENAMED_KEYS, **RENAMED_RECIPE_KEYS}.get(name):
+            raise ConfigError(f"{where}: {name} is now called {new}")
         if key not in kinds:
             raise ConfigError(f"{where}: Option '{name}' is not accepted")
         if dataclasses.is_dataclass(kinds[key]):

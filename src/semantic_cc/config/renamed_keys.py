@@ -5,5 +5,8 @@ from __future__ import annotations
 RENAMED_KEYS = {"model.evidence": "model.keywords"}
 """Dotted configuration keys, old -> new."""
 
+RENAMED_RECIPE_KEYS = {"shares.world": "shares.procedural"}
+"""Dotted keys of a recipe of `semantic-cc synth`, old -> new."""
+
 RENAMED_PRESETS = {"guided": "keyword-head"}
 """Presets, old -> new."""

@@ -9,9 +9,9 @@ from typing import Any
 from semantic_cc.errors import CheckpointError, InputError
 from semantic_cc.foundation import llm_files
 from semantic_cc.foundation.catalogue import FOUNDATIONS, cache_folder
-from semantic_cc.foundation.key_mapping import table_of
+from semantic_cc.foundation.key_mapping import mapping_of
 from semantic_cc.foundation.parts import Part, read_part, write_part
-from semantic_cc.foundation.weight_files import Source
+from semantic_cc.foundation.weight_files import TensorFiles
 
 FIELDS = {
     "encoder": "model.encoder.weights",
@@ -73,7 +73,9 @@ def convert(source: str, name: str | None = None, out: Path | None = None) -> Co
     if not path.exists() and path.suffix in (".pth", ".pt", ".bin", ".safetensors", ".gguf"):
         raise CheckpointError(f"{path}: no such file; check the path")
     is_part = (
-        path.exists() and path.suffix != ".gguf" and table_of(Source(path, pickles=True).place) is not None
+        path.exists()
+        and path.suffix != ".gguf"
+        and mapping_of(TensorFiles(path, pickles=True).place) is not None
     )
     if not is_part and path.is_file() and path.suffix != ".gguf":
         read_part(path, pickles=True)  # says what is wrong with it

@@ -30,7 +30,7 @@ class Dropped:
 
 
 @dataclass(frozen=True)
-class Table:
+class KeyMapping:
     """One layout of one part.
 
     Attributes:
@@ -77,7 +77,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(re.escape(pattern).replace(r"\#", r"(\d+)").replace(r"\*", "(.+)"))
 
 
-def table_of(keys: Iterable[str]) -> Table | None:
+def mapping_of(keys: Iterable[str]) -> KeyMapping | None:
     """The table whose mark is among `keys`; None = no layout that we know."""
     present = set(keys)
     return next((table for table in TABLES if table.mark in present), None)
@@ -90,7 +90,7 @@ _VISION = Dropped("BLIP-2's image encoder: SAM takes its place")
 _OTHER_LLM = Dropped("leads to, or is, the language model of that BLIP-2: another one takes its place")
 _BUFFER = Dropped("a constant that the code computes")
 
-SAM_META = Table(
+SAM_META = KeyMapping(
     "encoder",
     "SAM, Meta's .pth",
     "image_encoder.pos_embed",
@@ -110,7 +110,7 @@ SAM_META = Table(
     },
 )
 
-SAM_TRANSFORMERS = Table(
+SAM_TRANSFORMERS = KeyMapping(
     "encoder",
     "SAM, Hugging Face's",
     "vision_encoder.pos_embed",
@@ -124,7 +124,7 @@ SAM_TRANSFORMERS = Table(
 
 _LAYER, _OUR_LAYER = "Qformer.bert.encoder.layer.#", "qformer.body.encoder.layer.#"
 
-BLIP2_LAVIS = Table(
+BLIP2_LAVIS = KeyMapping(
     "qformer",
     "BLIP-2, LAVIS' .pth",
     "Qformer.bert.embeddings.LayerNorm.weight",
@@ -156,7 +156,7 @@ BLIP2_LAVIS = Table(
     },
 )
 
-BLIP2_TRANSFORMERS = Table(
+BLIP2_TRANSFORMERS = KeyMapping(
     "qformer",
     "BLIP-2, Hugging Face's",
     "qformer.layernorm.weight",
@@ -181,7 +181,7 @@ BLIP2_TRANSFORMERS = Table(
     },
 )
 
-MINIGPT4 = Table(
+MINIGPT4 = KeyMapping(
     "enhancer",
     "MiniGPT-4's .pth",
     "llama_proj.weight",
@@ -193,8 +193,8 @@ MINIGPT4 = Table(
 )
 
 OWN = (
-    Table("encoder", "SAM, converted", "pos_embed", {"*": "*"}),
-    Table("qformer", "Q-Former, converted", "qformer.body.layernorm.weight", {"*": "*"}),
+    KeyMapping("encoder", "SAM, converted", "pos_embed", {"*": "*"}),
+    KeyMapping("qformer", "Q-Former, converted", "qformer.body.layernorm.weight", {"*": "*"}),
 )
 """What we write ourselves (MiniGPT-4's names are kept)."""
 

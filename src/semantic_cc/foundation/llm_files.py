@@ -20,7 +20,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from semantic_cc.errors import CheckpointError, FoundationWeightsError
 from semantic_cc.files import write_files
 from semantic_cc.foundation.catalogue import FOUNDATIONS, Foundation, cache_folder
-from semantic_cc.foundation.weight_files import Source, digest_of, is_finite, is_pickle, one_line
+from semantic_cc.foundation.weight_files import TensorFiles, digest_of, is_finite, is_pickle, one_line
 
 
 def find(name: str) -> tuple[Path, str]:
@@ -62,7 +62,7 @@ def prepared(given: Path, name: str) -> tuple[Path, str]:
     if given.is_file():
         return _converted(given, [given], name)
     try:
-        files = Source(given, pickles=True).checked()
+        files = TensorFiles(given, pickles=True).checked()
     except CheckpointError as error:
         raise CheckpointError(f"{given} does not hold a language model: {error}") from error
     if any(is_pickle(file) for file in files):
@@ -89,7 +89,7 @@ def stated_digest(folder: Path, digest: str) -> str:
                 f"{folder}: has sha256 {found}, but was written with {source['content']}; convert it again"
             )
         return f"that of {source.get('file')}, which it was converted from"
-    found = digest_of(Source(folder, pickles=True).checked())
+    found = digest_of(TensorFiles(folder, pickles=True).checked())
     if found != digest:
         raise CheckpointError(
             f"{folder}: has sha256 {found}, but the cache remembers {digest}; convert it again"

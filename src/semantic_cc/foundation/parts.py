@@ -20,9 +20,9 @@ from torch import Tensor, nn
 from semantic_cc.errors import CheckpointError, FoundationWeightsError
 from semantic_cc.files import new_file
 from semantic_cc.foundation.catalogue import FOUNDATIONS, cache_folder
-from semantic_cc.foundation.key_mapping import Dropped, PartName, table_of
-from semantic_cc.foundation.tensor_shapes import UntoldSizeError, resampled, shapes_of, sizes_of
-from semantic_cc.foundation.weight_files import Source, digest_of, is_finite, one_line
+from semantic_cc.foundation.key_mapping import Dropped, PartName, mapping_of
+from semantic_cc.foundation.tensor_shapes import MissingSizeError, resampled, shapes_of, sizes_of
+from semantic_cc.foundation.weight_files import TensorFiles, digest_of, is_finite, one_line
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,8 @@ def read_part(path: Path, name: PartName | None = None, pickles: bool = False) -
         CheckpointError: a key is unknown, missing or misshaped, a value is no number, a file cannot be read, or
             its content is not what its digest says.
     """
-    source = Source(path, pickles)
-    table = table_of(source.place)
+    source = TensorFiles(path, pickles)
+    table = mapping_of(source.place)
     if table is None or name not in (None, table.part):
         known = "SAM, of BLIP-2's Q-Former, or of MiniGPT-4's projection"
         wanted = known if name is None else f"the part {name}"
@@ -85,7 +85,7 @@ def read_part(path: Path, name: PartName | None = None, pickles: bool = False) -
     tensors = {ours: stored[key] for ours, key in kept.items()}
     try:
         refuse_unfit(path, tensors, shapes_of(table.part, tensors), table.theirs)
-    except UntoldSizeError as error:
+    except MissingSizeError as error:
         raise CheckpointError(f"{path}: {table.theirs(error.key)} {error.why}") from error
     for key, value in tensors.items():
         if not value.is_floating_point() or not is_finite(value):

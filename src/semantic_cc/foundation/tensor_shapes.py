@@ -41,7 +41,7 @@ def sam_vision(config: EncoderConfig) -> SamVisionEncoder:
     return vision
 
 
-class UntoldSizeError(Exception):
+class MissingSizeError(Exception):
     """A tensor that tells a size is missing or has another number of dimensions.
 
     Args:
@@ -58,7 +58,7 @@ def sizes_of(part: str, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
     """Sizes of a part, as the configuration names them.
 
     Raises:
-        UntoldSizeError: a tensor that tells one is missing or has another number of dimensions.
+        MissingSizeError: a tensor that tells one is missing or has another number of dimensions.
     """
     if part == "encoder":
         return _sam_sizes(tensors)
@@ -99,7 +99,7 @@ def shapes_of(part: str, tensors: Mapping[str, Tensor]) -> dict[str, torch.Size]
     """The keys and shapes that a part of these sizes has: those of the reference implementation.
 
     Raises:
-        UntoldSizeError: see `sizes_of`.
+        MissingSizeError: see `sizes_of`.
     """
     sizes = sizes_of(part, tensors)
     if part == "enhancer":
@@ -142,10 +142,10 @@ def resampled(key: str, value: Tensor, ours: Tensor) -> Tensor:
 
 def _dims(tensors: Mapping[str, Tensor], key: str, count: int) -> tuple[int, ...]:
     if key not in tensors:
-        raise UntoldSizeError(key, "is missing")
+        raise MissingSizeError(key, "is missing")
     shape = tuple(tensors[key].shape)
     if len(shape) != count or 0 in shape:
-        raise UntoldSizeError(key, f"is {shape}, which has not the {count} dimensions that it needs")
+        raise MissingSizeError(key, f"is {shape}, which has not the {count} dimensions that it needs")
     return shape
 
 

@@ -19,7 +19,7 @@ from semantic_cc.foundation.catalogue import FOUNDATIONS
 from semantic_cc.foundation.parts import Part, facts_of, find_part, load_part, read_part
 from semantic_cc.foundation.reference_models import segment_anything
 from semantic_cc.foundation.tensor_shapes import qformer_part, sam_vision
-from semantic_cc.foundation.weight_files import Source, digest_of
+from semantic_cc.foundation.weight_files import TensorFiles, digest_of
 from semantic_cc.model.encoder import BitemporalEncoder
 from semantic_cc.model.enhancer import Enhancer
 from semantic_cc.model.qformer import QFormer
@@ -78,7 +78,7 @@ def _standing(digest: str) -> str:
 
 def _beside_theirs(part: Part, source: Path) -> str:
     """Runs a fixed input through theirs, filled from the source by its own names, and through ours."""
-    layout = key_mapping.table_of(Source(source, pickles=True).place)
+    layout = key_mapping.mapping_of(TensorFiles(source, pickles=True).place)
     runs: dict[str, Callable[[Part, Path], tuple[Tensor, Tensor] | None]] = {
         key_mapping.SAM_META.layout: _meta_sam,
         key_mapping.SAM_TRANSFORMERS.layout: _transformers_sam,
@@ -102,7 +102,7 @@ def _same(theirs: Tensor, ours: Tensor) -> str:
 
 
 def _state(source: Path, prefix: str) -> dict[str, Tensor]:
-    whole = Source(source, pickles=True)
+    whole = TensorFiles(source, pickles=True)
     names = [name for name in whole.place if name.startswith(prefix)]
     return {name.removeprefix(prefix): value.float() for name, value in whole.tensors(names).items()}
 
@@ -198,7 +198,7 @@ def _verify_llm(name: str, source: Path | None) -> Iterator[str]:
     if source is None:
         return
     place = {"gguf_file": source.name} if source.is_file() else {}
-    files = [source] if source.is_file() else Source(source, pickles=True).checked()
+    files = [source] if source.is_file() else TensorFiles(source, pickles=True).checked()
     if digest_of(files) != digest:
         raise CheckpointError(f"{source}: has sha256 {digest_of(files)}, but {folder} comes from {digest}")
     theirs = AutoModelForCausalLM.from_pretrained(

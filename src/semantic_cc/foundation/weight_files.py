@@ -21,7 +21,7 @@ INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 SINGLES = ("model.safetensors", "pytorch_model.bin")
 
 
-class Source:
+class TensorFiles:
     """Tensors by name, in one file or in the shards of a folder; nothing is read before it is asked for.
 
     Args:

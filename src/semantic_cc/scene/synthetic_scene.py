@@ -1,6 +1,6 @@
 """A synthetic scene on the map: two images of any size, the true change and the footprints of all buildings.
 
-The place is a grid of blocks of 128 m, pairs 0, 1, 2, ... of the procedural world, one look for all of each date.
+The place is a grid of blocks of 128 m, pairs 0, 1, 2, ... of the procedural world, one appearance for all of each date.
 Streets run between the blocks and cover their borders; nothing stands across them. Where a pair's own roads reach its
 border they meet the streets.
 """
@@ -30,14 +30,14 @@ from semantic_cc.images import MIN_SIDE
 from semantic_cc.scene.cog_writer import Block, write_image, write_mask
 from semantic_cc.scene.geodesy import ROUND_SCALE, ground_sampling
 from semantic_cc.scene.grid import Grid, Window
-from semantic_cc.synth.procedural import Plan, draw_label, plan_pair
-from semantic_cc.synth.procedural.appearance import Look, draw_looks
+from semantic_cc.synth.procedural import PairPlan, draw_label, plan_pair
+from semantic_cc.synth.procedural.appearance import Appearance, draw_appearances
 from semantic_cc.synth.procedural.geometry import SIDE, Box
 from semantic_cc.synth.procedural.pair_plan import generator
 from semantic_cc.synth.procedural.procedural_pair import check_numbers
 from semantic_cc.synth.procedural.render import render_date
 from semantic_cc.synth.procedural.scene_objects import Building, House, Road
-from semantic_cc.synth.procedural.texture import weave
+from semantic_cc.synth.procedural.texture import draw_texture
 
 FILES = ("before.tif", "after.tif", "truth.tif", "footprints.geojson")
 """What a scene consists of."""
@@ -46,7 +46,7 @@ METRES = 0.5
 """Side of a pixel on the ground."""
 
 BLOCK = int(SIDE)
-"""Side of a block of the place in pixels: a pair of the world at half a metre."""
+"""Side of a block of the place in pixels: a procedural pair at half a metre."""
 
 STREET = 18.0
 """Width of the streets between blocks, in pixels."""
@@ -70,7 +70,7 @@ def write_scene(out: Path, side: int, crs: CRS, seed: int, progress: Progress | 
         out: the directory.
         side: pixels, 16 to `MAX_PIXELS`.
         crs: coordinate reference system.
-        seed: of the world, 0 or more.
+        seed: 0 or more.
         progress: called with the number of drawn blocks of both dates and all of them.
 
     Raises:
@@ -82,13 +82,15 @@ def write_scene(out: Path, side: int, crs: CRS, seed: int, progress: Progress | 
         raise InputError(f"a scene of {side} pixels a side cannot be made; give {MIN_SIDE} to {MAX_PIXELS}")
     grid = place_grid(side, crs)
     rows = math.ceil(side / BLOCK)
-    looks = [replace(look, shift=(0, 0)) for look in draw_looks(generator(seed, 0, 3))]
+    appearances = [
+        replace(appearance, shift=(0, 0)) for appearance in draw_appearances(generator(seed, 0, 3))
+    ]
     with new_folder(out) as work:
         plans = [_with_streets(plan_pair(seed, index)) for index in range(rows * rows)]
         advance = counter(2 * len(plans), progress)
         tags = {"TIFFTAG_SOFTWARE": f"semantic-cc {__version__}", "SEMANTIC_CC_WORLD": f"seed {seed}"}
-        for date, look in zip(("before", "after"), looks, strict=True):
-            blocks = _drawn(plans, look, date, seed, side, advance)
+        for date, appearance in zip(("before", "after"), appearances, strict=True):
+            blocks = _drawn(plans, appearance, date, seed, side, advance)
             write_image(work / f"{date}.tif", grid, blocks, tags)
         truth = np.zeros((side, side), np.uint8)
         for place, window in enumerate(_windows(side)):
@@ -144,17 +146,22 @@ def _windows(side: int) -> Iterator[Window]:
 
 
 def _drawn(
-    plans: Sequence[Plan], look: Look, date: str, seed: int, side: int, advance: Callable[[], None]
+    plans: Sequence[PairPlan],
+    appearance: Appearance,
+    date: str,
+    seed: int,
+    side: int,
+    advance: Callable[[], None],
 ) -> Iterator[Block]:
     for index, (plan, window) in enumerate(zip(plans, _windows(side), strict=True)):
-        cloth = weave(generator(seed, index, 4), BLOCK)
-        own = replace(look, seed=look.seed + index)  # other cars and other noise in each block
-        picture = render_date(plan, own, date, BLOCK, cloth)[: window.height, : window.width]
+        texture = draw_texture(generator(seed, index, 4), BLOCK)
+        own = replace(appearance, seed=appearance.seed + index)  # other cars and other noise in each block
+        picture = render_date(plan, own, date, BLOCK, texture)[: window.height, : window.width]
         advance()
         yield window, picture.transpose(2, 0, 1)
 
 
-def _with_streets(plan: Plan) -> Plan:
+def _with_streets(plan: PairPlan) -> PairPlan:
     """A pair's plan with a street along each border, and without what would stand on them."""
     edge = STREET / 2 + 3
     along = np.arange(0.0, SIDE + 1, 4.0)
@@ -188,7 +195,7 @@ def _with_streets(plan: Plan) -> Plan:
     )
 
 
-def _footprints(plans: Sequence[Plan], grid: Grid) -> Iterator[dict[str, object]]:
+def _footprints(plans: Sequence[PairPlan], grid: Grid) -> Iterator[dict[str, object]]:
     """A GeoJSON feature for each building that the scene shows."""
     assert grid.crs is not None
     to_degrees = Transformer.from_crs(grid.crs.to_wkt(), "EPSG:4326", always_xy=True)

@@ -1,4 +1,4 @@
-"""Writes made pairs as a dataset in the layout of LEVIR-MCI: splits, file names, pictures and the caption file."""
+"""Writes synthetic pairs as a dataset in the layout of LEVIR-MCI: images, labels and the caption file."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -17,100 +18,142 @@ from PIL import Image
 from semantic_cc.data.labels import write_classes
 from semantic_cc.data.layouts.caption_files import levir_entry
 from semantic_cc.errors import InputError
+from semantic_cc.files import new_folder
 from semantic_cc.types import SPLITS as KNOWN_SPLITS
 
 SPLITS: Mapping[str, float] = MappingProxyType({"train": 0.8, "val": 0.1, "test": 0.1})
 """Default shares of the splits."""
 
+RECORD = "synth.json"
+"""The file that records how a dataset was made."""
 
-def check_workers(workers: int | None) -> None:
-    """Raises `InputError` for a number of processes below 1."""
+
+@dataclass(frozen=True)
+class MadePair:
+    """One synthetic pair, ready to be written.
+
+    Attributes:
+        images: folder ("A", "B", "label", ...) -> (H, W, 3) or (H, W) uint8.
+        sentences: its captions.
+        changed: the change flag.
+    """
+
+    images: Mapping[str, np.ndarray]
+    sentences: tuple[str, ...]
+    changed: bool
+
+
+def write_pairs(
+    out: Path,
+    make: Callable[[int, str], MadePair],
+    *,
+    pairs: int,
+    splits: Mapping[str, float],
+    folders: Sequence[str],
+    title: str,
+    record: Callable[[Sequence[str]], Mapping[str, object]],
+    workers: int | None,
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    """Makes pairs in several processes and writes them to the new or empty folder `out`, completely or not at all.
+
+    The same `make`, `pairs` and `splits` give the same bytes for any number of `workers`.
+
+    Args:
+        out: the dataset's folder.
+        make: (index, split) -> the pair; it is sent to the processes by pickle.
+        pairs: number of pairs.
+        splits: split -> share; the first share of the indices is the first split.
+        folders: the folders of images, the keys of `MadePair.images`.
+        title: of the dataset, for its caption file.
+        record: file names in order -> what `RECORD` holds besides the numbers of pairs.
+        workers: processes; None = one for each core; 1 = this process.
+        progress: called with (done, total) after each pair.
+
+    Raises:
+        InputError: a number or a share is out of its range.
+        OutputError: `out` is not empty or cannot be written.
+        As `make`.
+    """
+    if pairs < 1:
+        raise InputError(f"synthetic pairs: pairs is {pairs}; give at least 1")
     if workers is not None and workers < 1:
-        raise InputError(f"world: workers is {workers}, but at least 1 is needed; give a larger number")
+        raise InputError(f"synthetic pairs: workers is {workers}; give at least 1")
+    names = split_names(pairs, splits)
+    with new_folder(out) as work:
+        for split in dict.fromkeys(split for split, _ in names):
+            for folder in folders:
+                (work / "images" / split / folder).mkdir(parents=True)
+        jobs = [(work, make, index, split, name) for index, (split, name) in enumerate(names)]
+        entries = _run(jobs, min(workers or os.cpu_count() or 1, len(jobs)), progress)
+        write_classes(
+            work, ("road", "building")
+        )  # label 0 means that no road changed, not that roads are unknown
+        _write_json(work / "LevirCCcaptions.json", {"images": entries, "dataset": title})
+        counts = {split: sum(own == split for own, _ in names) for split in splits}
+        _write_json(work / RECORD, {"pairs": pairs, "splits": counts, **record([name for _, name in names])})
 
 
 def split_names(pairs: int, splits: Mapping[str, float]) -> list[tuple[str, str]]:
-    """(split, file name) of each pair in order: the first share is the first split, and so on.
+    """(split, file name) of each pair in order.
 
     Raises:
-        InputError: the shares do not fit.
+        InputError: a split is unknown, a share is negative, or the shares do not sum to 1.
     """
-    if not splits or any(s not in KNOWN_SPLITS for s in splits) or any(v < 0 for v in splits.values()):
+    if not splits or any(split not in KNOWN_SPLITS for split in splits) or min(splits.values()) < 0:
         raise InputError(
-            f"world: splits are {dict(splits)}, but must be shares >= 0 of {', '.join(KNOWN_SPLITS)}; correct them"
+            f"synthetic pairs: splits are {dict(splits)}; give shares >= 0 of {', '.join(KNOWN_SPLITS)}"
         )
     if abs(sum(splits.values()) - 1) > 1e-6:
         raise InputError(
-            f"world: the shares of {dict(splits)} sum to {sum(splits.values()):g}; make them sum to 1"
+            f"synthetic pairs: the shares {dict(splits)} sum to {sum(splits.values()):g}; make them sum to 1"
         )
-    out: list[tuple[str, str]] = []
+    names: list[tuple[str, str]] = []
     total = 0.0
     for split, share in splits.items():
         total += share
-        start = len(out)
-        out += [(split, f"{split}_{i - start + 1:06d}.png") for i in range(start, round(total * pairs))]
-    return out
+        start = len(names)
+        names += [(split, f"{split}_{i - start + 1:06d}.png") for i in range(start, round(total * pairs))]
+    return names
 
 
-Made = tuple[dict[str, np.ndarray], tuple[str, ...], bool]
-"""Part ("A", "B", "label", ...) -> picture, the sentences, and the change flag of one pair."""
+Job = tuple[Path, Callable[[int, str], MadePair], int, str, str]
+"""Work folder, `make`, and index, split and file name of a pair."""
 
 
-def fill(
-    work: Path,
-    names: list[tuple[str, str]],
-    make: Callable[[int, str], Made],
-    parts: Sequence[str],
-    title: str,
-    workers: int | None,
-    progress: Callable[[int], None] | None,
-) -> None:
-    """Makes pairs in several processes and writes their pictures and the caption file below `work`.
-
-    Args:
-        names: split and file name of each pair, in order.
-        make: (index, split) -> the pair; goes to the processes by pickle.
-        parts: the folders, as `make` names them.
-        title: of the dataset, for its caption file.
-        workers, progress: as in `write_dataset`.
-    """
-    for split in dict.fromkeys(s for s, _ in names):
-        for part in parts:
-            (work / "images" / split / part).mkdir(parents=True)
-    entries: list[dict[str, Any]] = [{}] * len(names)
-    jobs = [(work, make, i, split, name) for i, (split, name) in enumerate(names)]
-    count = min(workers or os.cpu_count() or 1, len(jobs))
-    if count == 1:
-        for done, job in enumerate(jobs, 1):
-            entries[job[2]] = _write_pair(*job)
-            if progress:
-                progress(done)
-    else:
-        # Spawned, not forked: the caller may run threads (torch does).
-        with ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn")) as pool:
-            running = {pool.submit(_write_pair, *job): job[2] for job in jobs}
-            try:
-                for done, future in enumerate(as_completed(running), 1):
-                    entries[running[future]] = future.result()
-                    if progress:
-                        progress(done)
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
-    write_classes(work, ("road", "building"))  # where a label is 0, no road changed
-    write_json(work / "LevirCCcaptions.json", {"images": entries, "dataset": title})
+def _run(
+    jobs: Sequence[Job], workers: int, progress: Callable[[int, int], None] | None
+) -> list[dict[str, Any]]:
+    """The entries of the caption file, in the order of the jobs."""
+    report = progress or (lambda done, total: None)
+    entries: list[dict[str, Any]] = [{}] * len(jobs)
+    if workers == 1:
+        for number, job in enumerate(jobs):
+            entries[number] = _write_pair(*job)
+            report(number + 1, len(jobs))
+        return entries
+    # Spawned, not forked: the caller may run threads (torch does).
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        running = {pool.submit(_write_pair, *job): number for number, job in enumerate(jobs)}
+        try:
+            for done, future in enumerate(as_completed(running), 1):
+                entries[running[future]] = future.result()
+                report(done, len(jobs))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return entries
 
 
 def _write_pair(
-    work: Path, make: Callable[[int, str], Made], index: int, split: str, name: str
+    work: Path, make: Callable[[int, str], MadePair], index: int, split: str, name: str
 ) -> dict[str, Any]:
-    """Writes one pair's pictures; returns its entry of the captions file."""
-    pictures, sentences, changed = make(index, split)
-    for part, image in pictures.items():
-        Image.fromarray(image).save(work / "images" / split / part / name, compress_level=3)
-    return levir_entry(index, 5 * index, name, split, sentences, changed)
+    """Writes one pair's images; returns its entry of the caption file."""
+    pair = make(index, split)
+    for folder, image in pair.images.items():
+        Image.fromarray(image).save(work / "images" / split / folder / name, compress_level=3)
+    return levir_entry(index, 5 * index, name, split, pair.sentences, pair.changed)
 
 
-def write_json(path: Path, data: dict[str, Any]) -> None:
-    """Writes `data` as JSON in one line."""
-    path.write_text(json.dumps(data, indent=None, separators=(", ", ": ")) + "\n", encoding="utf-8")
+def _write_json(path: Path, data: Mapping[str, object]) -> None:
+    path.write_text(json.dumps(data, separators=(", ", ": ")) + "\n", encoding="utf-8")

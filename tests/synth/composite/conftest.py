@@ -62,7 +62,7 @@ RECIPE = {
         "buildings_to_buildings": 1,
         "pasted": 2,
         "unchanged": 1,
-        "world": 1,
+        "procedural": 1,
     },
     "folders": [FOLDER],
     "held_back": {"val": 0.2, "test": 0.2},

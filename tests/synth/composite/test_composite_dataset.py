@@ -24,12 +24,14 @@ def digests(root: Path) -> dict[str, str]:
 
 def test_a_mixture_is_a_dataset_whatever_the_workers(write_recipe, tmp_path):
     recipe, done = write_recipe(), []
-    assert write_mixture(tmp_path / "one", recipe, 10, 7, 1, lambda *at: done.append(at)) == (10, 7)
+    assert write_mixture(
+        tmp_path / "one", recipe, 10, 7, workers=1, progress=lambda *at: done.append(at)
+    ) == (10, 7)
     assert done == [(k, 10) for k in range(1, 11)]
-    write_mixture(tmp_path / "two", recipe, 10, 7, 2)
+    write_mixture(tmp_path / "two", recipe, 10, 7, workers=2)
     assert digests(tmp_path / "one") == digests(tmp_path / "two")
     assert detect_layout(tmp_path / "one").NAME == "LEVIR-CC or LEVIR-MCI"
-    info = json.loads((tmp_path / "one" / "engine.json").read_text())
+    info = json.loads((tmp_path / "one" / "synth.json").read_text())
     assert (info["seed"], info["pairs"], info["splits"]) == (7, 10, {"train": 8, "val": 1, "test": 1})
     mixture, index = open_mixture(recipe), 0
     for split in ("train", "val", "test"):
@@ -45,7 +47,7 @@ def test_a_mixture_is_a_dataset_whatever_the_workers(write_recipe, tmp_path):
 
 
 def test_numbers_may_stand_in_the_recipe(write_recipe, tmp_path):
-    recipe = write_recipe("numbers", pairs=2, seed=4, splits={"val": 1.0}, shares={"world": 1})
+    recipe = write_recipe("numbers", pairs=2, seed=4, splits={"val": 1.0}, shares={"procedural": 1})
     assert write_mixture(tmp_path / "out", recipe, workers=1) == (2, 4)
     pair = open_dataset(tmp_path / "out", "val")[1]
     np.testing.assert_array_equal(pair.after, generate_pair(4, 1).after)

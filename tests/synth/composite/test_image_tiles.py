@@ -9,19 +9,19 @@ import pytest
 from PIL import Image, ImageDraw
 
 from semantic_cc.synth.composite.cars import park_cars
-from semantic_cc.synth.composite.image_folders import Source, open_folders
+from semantic_cc.synth.composite.image_folders import SourceImage, open_folders
 from semantic_cc.synth.composite.image_tiles import SIDE, cut_tile
-from semantic_cc.synth.composite.lighting import develop
+from semantic_cc.synth.composite.lighting import apply_lighting
 from semantic_cc.synth.composite.mixture import open_mixture
-from semantic_cc.synth.composite.mixture_recipe import ImageFolder, LightConfig, Recipe, Shares
+from semantic_cc.synth.composite.mixture_recipe import ImageFolder, LightConfig, MixtureRecipe, Shares
 from semantic_cc.synth.composite.roof_cutouts import find_roofs, make_stamp, tightest
 
 
-def one(path: Path, image: np.ndarray, mask: np.ndarray, **folder: object) -> Source:
+def one(path: Path, image: np.ndarray, mask: np.ndarray, **folder: object) -> SourceImage:
     for part, array in (("images", image), ("masks", mask)):
         (path / part).mkdir(exist_ok=True)
         Image.fromarray(array.astype(np.uint8)).save(path / part / "a.png")
-    return open_folders(Recipe(Shares(pasted=1), (ImageFolder("images", "masks", **folder),)), path)[0]
+    return open_folders(MixtureRecipe(Shares(pasted=1), (ImageFolder("images", "masks", **folder),)), path)[0]
 
 
 @pytest.mark.parametrize(("high", "wide"), [(100, 140), (300, 300), (300, 90), (1000, 700)])
@@ -109,7 +109,7 @@ def test_light_is_mild_and_keeps_the_scene():
     scene = rng.integers(0, 256, (16, 16, 3)).repeat(16, 0).repeat(16, 1).astype(np.float32)
     for seed in range(30):
         for early in (True, False):
-            picture = develop(scene, np.random.default_rng(seed), early, LightConfig())
+            picture = apply_lighting(scene, np.random.default_rng(seed), early, LightConfig())
             assert picture.shape == scene.shape and picture.dtype == np.uint8
             assert np.corrcoef(picture.mean(2).ravel(), scene.mean(2).ravel())[0, 1] > 0.75
             assert 25 < picture.mean() < 245
@@ -120,13 +120,13 @@ def test_the_earlier_date_is_softer_and_the_shift_is_kept():
     scene = rng.integers(60, 200, (128, 128, 1)).repeat(3, 2).astype(np.float32)
 
     def edges(early):
-        pictures = (develop(scene, np.random.default_rng(k), early, LightConfig()) for k in range(40))
+        pictures = (apply_lighting(scene, np.random.default_rng(k), early, LightConfig()) for k in range(40))
         return np.mean([np.abs(np.diff(p.astype(float), axis=0)).mean() for p in pictures])
 
     assert edges(True) < 0.85 * edges(False)
     calm = replace(LightConfig(), gamma=(1.0, 1.0), colour=0.0)
-    moved = develop(scene, np.random.default_rng(0), False, calm, (2, -1)).mean(2)
-    still = develop(scene, np.random.default_rng(0), False, calm).mean(2)
+    moved = apply_lighting(scene, np.random.default_rng(0), False, calm, (2, -1)).mean(2)
+    still = apply_lighting(scene, np.random.default_rng(0), False, calm).mean(2)
     assert np.abs(moved[5:-5, 7:-3] - still[6:-4, 5:-5]).mean() < 12 < np.abs(moved - still).mean()
 
 

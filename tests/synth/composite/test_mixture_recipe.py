@@ -10,7 +10,7 @@ from PIL import Image
 from semantic_cc.errors import ConfigError, DataError
 from semantic_cc.synth.composite.image_folders import open_folders, read_source
 from semantic_cc.synth.composite.mixture import open_mixture
-from semantic_cc.synth.composite.mixture_recipe import ImageFolder, Recipe, Shares, parse_recipe
+from semantic_cc.synth.composite.mixture_recipe import ImageFolder, MixtureRecipe, Shares, parse_recipe
 
 RUNS = Path(__file__).parents[3] / "runs"
 
@@ -34,11 +34,11 @@ def test_shares_of_the_shipped_recipe():
     ("values", "words"),
     [
         ({"shares": {}}, "shares must be at least 0, and one of them more"),
-        ({"shares": {"pasted": -1, "world": 2}}, "shares must be at least 0"),
+        ({"shares": {"pasted": -1, "procedural": 2}}, "shares must be at least 0"),
         ({"shares": {"glued": 1}}, "'shares.glued' is not accepted"),
         ({"shares": {"pasted": "much"}}, "shares"),
         ({"sheep": 3}, "'sheep' is not accepted"),
-        ({"folders": []}, "folders is empty, but every source except world needs images"),
+        ({"folders": []}, "folders is empty, but every source except procedural needs images"),
         ({"folders": [{"pictures": "x"}]}, "pictures"),
         (
             {"folders": [{"images": "images", "scale": [2, 1]}]},
@@ -74,12 +74,17 @@ def test_no_recipe_at_all(tmp_path):
     (tmp_path / "list.yaml").write_text("- 1\n")
     with pytest.raises(ConfigError, match="must hold keys and values"):
         open_mixture(tmp_path / "list.yaml")
-    (tmp_path / "list.yaml").write_text("shares: {world: 1}\n")
-    assert open_mixture(tmp_path / "list.yaml").recipe.shares.world == 1  # as it is now
+    (tmp_path / "list.yaml").write_text("shares: {procedural: 1}\n")
+    assert open_mixture(tmp_path / "list.yaml").recipe.shares.procedural == 1  # as it is now
 
 
-def recipe(**folder: object) -> Recipe:
-    return Recipe(Shares(pasted=1), (ImageFolder(**{"images": "images", "masks": "masks", **folder}),))
+def test_an_old_name_is_refused_with_the_new_one():
+    with pytest.raises(ConfigError, match=r"recipe mix\.yaml: shares\.world is now called shares\.procedural"):
+        parse_recipe("shares: {world: 1}\n", "mix.yaml")
+
+
+def recipe(**folder: object) -> MixtureRecipe:
+    return MixtureRecipe(Shares(pasted=1), (ImageFolder(**{"images": "images", "masks": "masks", **folder}),))
 
 
 def save(path: Path, values: np.ndarray) -> None:

@@ -17,9 +17,13 @@ from semantic_cc.synth.composite.image_folders import read_source
 from semantic_cc.synth.composite.image_tiles import SIDE, Tile
 from semantic_cc.synth.composite.mixture import Mixture, make_pair, open_mixture
 from semantic_cc.synth.composite.mixture_recipe import SOURCES, Shares
-from semantic_cc.synth.composite.pasted_roofs import pasted
+from semantic_cc.synth.composite.pasted_roofs import paste_roofs
 from semantic_cc.synth.composite.unchanged_pairs import unchanged
-from semantic_cc.synth.composite.unrelated_pairs import buildings_to_buildings, ground_to_buildings, scene_of
+from semantic_cc.synth.composite.unrelated_pairs import (
+    buildings_to_buildings,
+    combine_tiles,
+    ground_to_buildings,
+)
 from semantic_cc.synth.procedural import UNCHANGED, Event
 from semantic_cc.synth.procedural.caption_writer import write_sentences
 from semantic_cc.types import BUILDING, NONE, NOT_BUILDING, ROAD, UNKNOWN
@@ -57,7 +61,7 @@ def tile(
 def test_change_is_the_exclusive_or_of_the_masks(mixture):
     ground = tile(mixture, "wood", (200, 10, 220, 30), unsure=(0,))
     built = tile(mixture, "suburb", (10, 10, 40, 40), (10, 60, 40, 90), (60, 10, 90, 40), unsure=(2,))
-    scene = scene_of(ground, built, exchanged=False)
+    scene = combine_tiles(ground, built, exchanged=False)
     expected = np.full((SIDE, SIDE), NOT_BUILDING)
     expected[ground.uncertain | built.uncertain] = UNKNOWN
     expected[built.building] = BUILDING
@@ -65,7 +69,7 @@ def test_change_is_the_exclusive_or_of_the_masks(mixture):
     (event,) = scene.events
     assert (event.kind, event.gone, event.count, event.place) == ("home", False, 2, "top left corner")
     assert (event.ground, event.trees) == ("woods", True)
-    swapped = scene_of(ground, built, exchanged=True)
+    swapped = combine_tiles(ground, built, exchanged=True)
     np.testing.assert_array_equal(swapped.label, expected)
     assert (swapped.events[0].gone, swapped.events[0].ground) == (True, "")
     assert swapped.before is built.image and swapped.after is ground.image
@@ -76,7 +80,7 @@ def test_a_building_where_one_was_is_no_change(mixture):
     other = tile(
         mixture, "town", (10, 10, 40, 40), (100, 41, 130, 71), (200, 41, 230, 71), (12, 201, 42, 231)
     )
-    scene = scene_of(one, other, exchanged=False)
+    scene = combine_tiles(one, other, exchanged=False)
     assert (scene.label[15:35, 15:35] == NOT_BUILDING).all()
     assert sorted((e.kind, e.gone, e.count) for e in scene.events) == [("roof", False, 2), ("roof", True, 2)]
     assert UNKNOWN in scene.label[5:45, 195:235] and BUILDING not in scene.label[5:45, 195:235]  # two slivers
@@ -84,27 +88,29 @@ def test_a_building_where_one_was_is_no_change(mixture):
 
 def test_what_cannot_be_told_truly_is_drawn_anew(mixture):
     one = tile(mixture, "town", (10, 10, 40, 40))
-    assert scene_of(one, one, exchanged=False) is None
-    assert scene_of(tile(mixture, "wood"), tile(mixture, "town", (10, 10, 12, 12)), exchanged=False) is None
+    assert combine_tiles(one, one, exchanged=False) is None
+    assert (
+        combine_tiles(tile(mixture, "wood"), tile(mixture, "town", (10, 10, 12, 12)), exchanged=False) is None
+    )
     other = tile(mixture, "town", (80, 80, 120, 120))  # one comes and one goes
-    assert scene_of(one, other, exchanged=False) is None
+    assert combine_tiles(one, other, exchanged=False) is None
     one = tile(mixture, "town", (10, 10, 40, 40), (60, 10, 90, 40))
     other = tile(mixture, "town", (40, 10, 60, 40), (90, 10, 120, 40))  # all in one heap
-    assert scene_of(one, other, exchanged=False) is None
+    assert combine_tiles(one, other, exchanged=False) is None
 
 
 def test_pieces_of_one_building_are_not_counted_as_several(mixture):
     boxes = [(10, 10 + 40 * k, 30, 40 + 40 * k) for k in range(4)]
     gaps = [(10, 40 + 40 * k, 30, 50 + 40 * k) for k in range(4)]
     ground = tile(mixture, "wood")
-    apart = scene_of(ground, tile(mixture, "town", *boxes), exchanged=False)
+    apart = combine_tiles(ground, tile(mixture, "town", *boxes), exchanged=False)
     assert apart.events[0].count == 4
     joined = tile(mixture, "town", *boxes, gaps[0], gaps[2], unsure=(4, 5))
-    assert scene_of(ground, joined, exchanged=False).events[0].count == 2
+    assert combine_tiles(ground, joined, exchanged=False).events[0].count == 2
     heap = tile(mixture, "town", *boxes, *gaps, unsure=(4, 5, 6, 7))
-    assert scene_of(ground, heap, exchanged=False) is None  # one or several, who knows
+    assert combine_tiles(ground, heap, exchanged=False) is None  # one or several, who knows
     splinters = tile(mixture, "town", (10, 10, 18, 18), (40, 10, 48, 18), (70, 10, 78, 18))
-    assert scene_of(ground, splinters, exchanged=False) is None
+    assert combine_tiles(ground, splinters, exchanged=False) is None
 
 
 def test_complete_masks_give_exact_counts(mixture):
@@ -112,7 +118,7 @@ def test_complete_masks_give_exact_counts(mixture):
     for group, kind in (("suburb", "house"), ("town", "building")):
         built = tile(mixture, group, (10, 10, 40, 40), (10, 60, 40, 90), (60, 10, 90, 40))
         built = replace(built, source=replace(built.source, folder=whole))
-        (event,) = scene_of(tile(mixture, "wood"), built, exchanged=False).events
+        (event,) = combine_tiles(tile(mixture, "wood"), built, exchanged=False).events
         assert (event.kind, event.count) == (kind, 3)
 
 
@@ -120,7 +126,7 @@ def test_complete_masks_give_exact_counts(mixture):
 def test_pasted_buildings_are_what_differs(mixture, seed):
     scene, rng = None, np.random.default_rng(seed)
     while scene is None:  # no room
-        scene = pasted(mixture.pools["train"], rng, exchanged=bool(seed % 2))
+        scene = paste_roofs(mixture.pools["train"], rng, exchanged=bool(seed % 2))
     built = scene.label == BUILDING
     difference = np.abs(scene.before - scene.after).max(axis=2)
     assert (difference[built] > 12).mean() > 0.9
@@ -138,7 +144,7 @@ def test_pasted_buildings_are_what_differs(mixture, seed):
 def test_some_stand_at_both_dates(mixture):
     standing = 0
     for seed in range(16):
-        scene = pasted(mixture.pools["train"], np.random.default_rng(seed), exchanged=False)
+        scene = paste_roofs(mixture.pools["train"], np.random.default_rng(seed), exchanged=False)
         if scene is not None:
             stays = scene.roofs & (scene.label != BUILDING)
             standing += stays.any()
@@ -149,7 +155,7 @@ def test_some_stand_at_both_dates(mixture):
 
 def test_without_whole_roofs_nothing_is_pasted(mixture, monkeypatch):
     monkeypatch.setattr("semantic_cc.synth.composite.pasted_roofs.find_roofs", lambda _: ())
-    assert pasted(mixture.pools["train"], np.random.default_rng(0), exchanged=False) is None
+    assert paste_roofs(mixture.pools["train"], np.random.default_rng(0), exchanged=False) is None
     with pytest.raises(
         DataError, match="pasted: 200 draws gave no pair; the masks hold too few whole buildings"
     ):
@@ -272,11 +278,11 @@ def test_what_a_partial_mask_does_not_show_is_not_known(mixture):
         return replace(of, source=replace(of.source, folder=folder))
 
     ground, built = tile(mixture, "wood"), partial(tile(mixture, "town", (10, 10, 40, 40)))
-    label = scene_of(ground, built, exchanged=False).label
+    label = combine_tiles(ground, built, exchanged=False).label
     assert (label[10:40, 10:40] == BUILDING).all() and set(np.unique(label)) == {BUILDING, UNKNOWN}
     # a house where a partial mask has nothing may have stood there before
     house = tile(mixture, "suburb", (100, 100, 130, 130))
-    assert scene_of(partial(tile(mixture, "town")), house, exchanged=False) is None
+    assert combine_tiles(partial(tile(mixture, "town")), house, exchanged=False) is None
     empty = partial(tile(mixture, "town")).source
     assert not replace(empty, built=0.0, uncertain=0.0).bare
 

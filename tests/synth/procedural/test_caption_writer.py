@@ -74,7 +74,7 @@ def test_facts_count_what_changed_in_the_layout(world):
             for gone in (False, True):
                 n = sum(x.before == gone and x.after != gone for x in getattr(plan, name))
                 told = sum(e.count for e in plan.events if (e.kind, e.gone) == (kind, gone))
-                assert told == n, (kind, gone, plan.recipe)
+                assert told == n, (kind, gone, plan.scenario)
         assert not (plan.trees.after & ~plan.trees.before).any()
 
 
@@ -228,8 +228,8 @@ def test_words_are_the_datasets(world, captions):
 
 
 def test_lengths_counts_and_places_stay_near_the_real_ones(world, captions):
-    """The distances that runs/world_words.py prints, with room for the smaller number of pairs."""
-    script = runpy.run_path(str(Path(__file__).resolve().parents[3] / "runs" / "world_words.py"))
+    """The distances that runs/caption_words.py prints, with room for the smaller number of pairs."""
+    script = runpy.run_path(str(Path(__file__).resolve().parents[3] / "runs" / "caption_words.py"))
     real, ours = script["real_sentences"](captions), [text for _, five in world for text in five]
     for name, most in (("words in a sentence", 0.2), ("count words", 0.2), ("place words", 0.26)):
         assert (

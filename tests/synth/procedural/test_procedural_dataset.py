@@ -1,4 +1,4 @@
-"""The data set that the synthetic world writes."""
+"""The dataset that procedural pairs are written as."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ def digests(root: Path) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     out = tmp_path_factory.mktemp("world") / "one"
-    done: list[int] = []
-    write_dataset(out, 10, 7, workers=1, progress=done.append)
+    done: list[tuple[int, int]] = []
+    write_dataset(out, 10, 7, workers=1, progress=lambda *counts: done.append(counts))
     return out, done
 
 
 def test_layout(written):
     out, done = written
-    assert done == list(range(1, 11))
+    assert done == [(number, 10) for number in range(1, 11)]
     names = {str(p.relative_to(out)) for p in out.rglob("*") if p.is_file()}
     assert (
-        len(names) == 52
+        len(names) == 53
         and {
-            "world.json",
+            "synth.json",
             "LevirCCcaptions.json",
             "images/val/label/val_000001.png",
             "images/train/A/train_000008.png",
@@ -45,7 +45,7 @@ def test_layout(written):
         }
         <= names
     )
-    assert json.loads((out / "world.json").read_text())["splits"] == {"train": 8, "val": 1, "test": 1}
+    assert json.loads((out / "synth.json").read_text())["splits"] == {"train": 8, "val": 1, "test": 1}
     assert [p.name for p in out.parent.iterdir()] == ["one"]
 
 
@@ -112,7 +112,7 @@ def test_a_place_below_a_file_is_refused(tmp_path):
 
 
 def test_nothing_stays_when_it_stops_half_way(tmp_path):
-    def stop(done: int) -> None:
+    def stop(done: int, total: int) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from semantic_cc.synth.composite.image_folders import Source
+from semantic_cc.synth.composite.image_folders import SourceImage
 from semantic_cc.synth.procedural.change_events import place_of
 from semantic_cc.synth.procedural.scene_objects import Event
 
@@ -16,7 +16,7 @@ LEAST_PIXELS = 40
 
 
 @dataclass(frozen=True)
-class Scene:
+class CompositeScene:
     """A place at two dates in one light.
 
     Attributes:
@@ -34,7 +34,7 @@ class Scene:
 
 
 @dataclass(frozen=True)
-class Pool:
+class SplitImages:
     """The images that one split may see, by what they are good for.
 
     Attributes:
@@ -44,10 +44,10 @@ class Pool:
         grounds: those that buildings may be pasted on.
     """
 
-    every: tuple[Source, ...]
-    bare: tuple[Source, ...]
-    built: tuple[Source, ...]
-    grounds: tuple[Source, ...]
+    every: tuple[SourceImage, ...]
+    bare: tuple[SourceImage, ...]
+    built: tuple[SourceImage, ...]
+    grounds: tuple[SourceImage, ...]
 
 
 def parts_of(area: np.ndarray) -> tuple[np.ndarray, int]:

@@ -20,7 +20,7 @@ import numpy as np
 from semantic_cc.data.layouts.pair_folder import IMAGE_SUFFIXES
 from semantic_cc.errors import DataError
 from semantic_cc.images import read_image
-from semantic_cc.synth.composite.mixture_recipe import ImageFolder, Recipe
+from semantic_cc.synth.composite.mixture_recipe import ImageFolder, MixtureRecipe
 from semantic_cc.types import SPLITS
 
 BUILDING, UNCERTAIN = 255, 128
@@ -30,7 +30,7 @@ LEAST = 0.02
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceImage:
     """One image of a folder.
 
     Attributes:
@@ -86,7 +86,7 @@ class Source:
         return self.bare and (self.folder.grounds is None or self.group in self.folder.grounds)
 
 
-def open_folders(recipe: Recipe, base: Path) -> tuple[Source, ...]:
+def open_folders(recipe: MixtureRecipe, base: Path) -> tuple[SourceImage, ...]:
     """All images of a recipe's folders, by path; every mask is read once.
 
     Args:
@@ -99,7 +99,7 @@ def open_folders(recipe: Recipe, base: Path) -> tuple[Source, ...]:
     return tuple(source for folder in recipe.folders for source in _open(folder, recipe, base))
 
 
-def _open(folder: ImageFolder, recipe: Recipe, base: Path) -> list[Source]:
+def _open(folder: ImageFolder, recipe: MixtureRecipe, base: Path) -> list[SourceImage]:
     root = base / folder.images
     images = _files(root)
     masks = {} if folder.masks is None else _files(base / folder.masks)
@@ -122,15 +122,15 @@ def _open(folder: ImageFolder, recipe: Recipe, base: Path) -> list[Source]:
 
 
 def _source(
-    folder: ImageFolder, recipe: Recipe, name: str, image: Path, mask: Path | None, leader: str
-) -> Source:
+    folder: ImageFolder, recipe: MixtureRecipe, name: str, image: Path, mask: Path | None, leader: str
+) -> SourceImage:
     values = np.zeros(1, np.uint8) if mask is None else read_mask(str(mask))
     built, uncertain = (float((values == value).mean()) for value in (BUILDING, UNCERTAIN))
     path = None if mask is None else str(mask)
-    return Source(str(image), path, group_of(name), split_of(leader, recipe), built, uncertain, folder)
+    return SourceImage(str(image), path, group_of(name), split_of(leader, recipe), built, uncertain, folder)
 
 
-def split_of(name: str, recipe: Recipe) -> str:
+def split_of(name: str, recipe: MixtureRecipe) -> str:
     """The split that alone may see the image `name` (GROUP/NAME): by a hash of the name and the seed."""
     digest = hashlib.sha256(f"{recipe.split_seed}/{name}".encode()).digest()
     place = int.from_bytes(digest[:8], "big") / 2**64
@@ -179,7 +179,7 @@ def read_mask(path: str) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=4)  # images may be large, and a draw seldom meets one again
-def read_source(source: Source) -> tuple[np.ndarray, np.ndarray]:
+def read_source(source: SourceImage) -> tuple[np.ndarray, np.ndarray]:
     """Image (H, W, 3) uint8 and mask (H, W) uint8 of one source, all 0 without mask; not to be written to.
 
     Raises:

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from semantic_cc.data.augment.symmetry import SYMMETRIES
-from semantic_cc.synth.composite.image_folders import BUILDING, Source, read_source
+from semantic_cc.synth.composite.image_folders import BUILDING, SourceImage, read_source
 
 SIDE = 256
 """Side of every picture in pixels."""
@@ -28,7 +28,7 @@ class Tile:
     image: np.ndarray
     building: np.ndarray
     uncertain: np.ndarray
-    source: Source
+    source: SourceImage
 
     @property
     def unknown(self) -> np.ndarray:
@@ -36,7 +36,7 @@ class Tile:
         return ~self.building if self.source.partial else self.uncertain
 
 
-def draw(sources: Sequence[Source], rng: np.random.Generator) -> list[Source]:
+def draw(sources: Sequence[SourceImage], rng: np.random.Generator) -> list[SourceImage]:
     """The sources of one group in a random order; each of the groups is as likely as any other."""
     groups = sorted({(source.folder.images, source.group) for source in sources})
     chosen = groups[int(rng.integers(len(groups)))]
@@ -44,7 +44,7 @@ def draw(sources: Sequence[Source], rng: np.random.Generator) -> list[Source]:
     return [own[k] for k in rng.permutation(len(own))]
 
 
-def cut_tile(sources: Sequence[Source], rng: np.random.Generator) -> Tile:
+def cut_tile(sources: Sequence[SourceImage], rng: np.random.Generator) -> Tile:
     """A window at a random place and scale of an image of one group.
 
     An image that is smaller than the window has others of its group beside it, each turned and mirrored at random:
@@ -87,7 +87,9 @@ def _starts(length: int, wide: int, rng: np.random.Generator) -> list[int]:
     return list(range(-int(rng.integers(length)), wide, length))
 
 
-def _turned(source: Source, cell: tuple[int, ...], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def _turned(
+    source: SourceImage, cell: tuple[int, ...], rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """Image and mask of a source under a symmetry that about keeps its shape, fitted to a cell."""
     arrays = read_source(source)
     high, wide = arrays[1].shape

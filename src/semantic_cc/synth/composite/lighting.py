@@ -20,7 +20,7 @@ HAZY, COMPRESSED = 0.2, 0.4
 """Share of the images with haze, and of those that go through JPEG."""
 
 
-def develop(
+def apply_lighting(
     image: np.ndarray,
     rng: np.random.Generator,
     early: bool,

@@ -11,11 +11,11 @@ import numpy as np
 from semantic_cc.data.text_files import read_text
 from semantic_cc.errors import DataError
 from semantic_cc.synth.composite.cars import park_cars
-from semantic_cc.synth.composite.composite_scene import Pool, Scene
-from semantic_cc.synth.composite.image_folders import Source, open_folders
-from semantic_cc.synth.composite.lighting import develop, draw_shift
-from semantic_cc.synth.composite.mixture_recipe import SOURCES, Recipe, parse_recipe
-from semantic_cc.synth.composite.pasted_roofs import pasted
+from semantic_cc.synth.composite.composite_scene import CompositeScene, SplitImages
+from semantic_cc.synth.composite.image_folders import SourceImage, open_folders
+from semantic_cc.synth.composite.lighting import apply_lighting, draw_shift
+from semantic_cc.synth.composite.mixture_recipe import SOURCES, MixtureRecipe, parse_recipe
+from semantic_cc.synth.composite.pasted_roofs import paste_roofs
 from semantic_cc.synth.composite.unchanged_pairs import unchanged
 from semantic_cc.synth.composite.unrelated_pairs import buildings_to_buildings, ground_to_buildings
 from semantic_cc.synth.procedural import generate_pair
@@ -29,7 +29,7 @@ _NEEDS = {
     "buildings_to_buildings": ("built",),
     "pasted": ("grounds", "built"),
     "unchanged": ("every",),
-    "world": (),
+    "procedural": (),
 }
 _MEANS = {
     "every": "images",
@@ -48,8 +48,8 @@ class Mixture:
         pools: split -> the images that it may see.
     """
 
-    recipe: Recipe
-    pools: dict[str, Pool]
+    recipe: MixtureRecipe
+    pools: dict[str, SplitImages]
 
 
 def open_mixture(path: Path) -> Mixture:
@@ -81,9 +81,9 @@ def _open(path: Path, text: str) -> Mixture:
     return mixture
 
 
-def _pool(sources: tuple[Source, ...], split: str) -> Pool:
+def _pool(sources: tuple[SourceImage, ...], split: str) -> SplitImages:
     own = tuple(source for source in sources if source.split == split)
-    return Pool(
+    return SplitImages(
         every=own,
         bare=tuple(source for source in own if source.bare),
         built=tuple(source for source in own if source.has_buildings),
@@ -91,7 +91,7 @@ def _pool(sources: tuple[Source, ...], split: str) -> Pool:
     )
 
 
-def source_of(recipe: Recipe, seed: int, index: int) -> str:
+def source_of(recipe: MixtureRecipe, seed: int, index: int) -> str:
     """The source of pair `index`, one of `SOURCES`."""
     weights = np.array([getattr(recipe.shares, name) for name in SOURCES], float)
     rng = np.random.default_rng(np.random.SeedSequence([seed, index, 10]))
@@ -109,22 +109,22 @@ def make_pair(mixture: Mixture, seed: int, index: int, split: str) -> Pair:
     rng = np.random.default_rng(np.random.SeedSequence([seed, index, 11]))
     recipe = mixture.recipe
     name = source_of(recipe, seed, index)
-    if name == "world":
+    if name == "procedural":
         return generate_pair(seed, index)
     scene = _scene(name, mixture.pools[split], rng, recipe)
     closed, light = scene.roofs, recipe.light
     before, after = (park_cars(image, closed, light.cars, rng) for image in (scene.before, scene.after))
     return Pair(
         name=f"{name}_{index:06d}.png",
-        before=develop(before, rng, True, light, draw_shift(rng, light)),
-        after=develop(after, rng, False, light),
+        before=apply_lighting(before, rng, True, light, draw_shift(rng, light)),
+        after=apply_lighting(after, rng, False, light),
         label=scene.label,
         sentences=write_sentences(scene.events, rng),
         changed=bool(scene.events),
     )
 
 
-def _scene(name: str, pool: Pool, rng: np.random.Generator, recipe: Recipe) -> Scene:
+def _scene(name: str, pool: SplitImages, rng: np.random.Generator, recipe: MixtureRecipe) -> CompositeScene:
     # Drawn once: a source that refuses one direction more often must not shift their shares.
     exchanged = bool(rng.random() < recipe.exchanged)
     for _ in range(ATTEMPTS):
@@ -134,7 +134,7 @@ def _scene(name: str, pool: Pool, rng: np.random.Generator, recipe: Recipe) -> S
             case "buildings_to_buildings":
                 scene = buildings_to_buildings(pool, rng, exchanged)
             case "pasted":
-                scene = pasted(pool, rng, exchanged)
+                scene = paste_roofs(pool, rng, exchanged)
             case _:
                 scene = unchanged(pool, rng)
         if scene is not None:

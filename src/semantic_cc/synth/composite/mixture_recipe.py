@@ -54,14 +54,14 @@ class Shares:
         buildings_to_buildings: two unrelated images, both with buildings.
         pasted: roofs pasted on a ground that both dates share.
         unchanged: one image twice, in another light, with other cars.
-        world: the drawn world.
+        procedural: procedural pairs, which need no images.
     """
 
     ground_to_buildings: float = 0.0
     buildings_to_buildings: float = 0.0
     pasted: float = 0.0
     unchanged: float = 0.0
-    world: float = 0.0
+    procedural: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -82,12 +82,12 @@ class LightConfig:
 
 
 @dataclass(frozen=True)
-class Recipe:
+class MixtureRecipe:
     """What `semantic-cc synth --recipe` reads.
 
     Args:
         shares: how much of each source.
-        folders: the images; the world needs none.
+        folders: the images.
         pairs: number of pairs, unless the command line says it.
         seed: seed of the pairs, unless the command line says it.
         splits: split -> its share of the pairs.
@@ -112,7 +112,7 @@ SOURCES = tuple(share.name for share in fields(Shares))
 """Names of the sources, in the order of `Shares`."""
 
 
-def parse_recipe(text: str, where: str | Path) -> Recipe:
+def parse_recipe(text: str, where: str | Path) -> MixtureRecipe:
     """A checked recipe from a YAML text.
 
     Args:
@@ -121,17 +121,17 @@ def parse_recipe(text: str, where: str | Path) -> Recipe:
     Raises:
         ConfigError: no YAML, an unknown key, a value of the wrong kind or out of its range; naming the key.
     """
-    recipe: Recipe = build(Recipe, parse_yaml(text, where), f"recipe {where}")
+    recipe: MixtureRecipe = build(MixtureRecipe, parse_yaml(text, where), f"recipe {where}")
     for wrong, what in _problems(recipe):
         if wrong:
             raise ConfigError(f"recipe {where}: {what}")
     return recipe
 
 
-def _problems(recipe: Recipe) -> list[tuple[bool, str]]:
+def _problems(recipe: MixtureRecipe) -> list[tuple[bool, str]]:
     shares = {name: getattr(recipe.shares, name) for name in SOURCES}
     held, splits = recipe.held_back, recipe.splits
-    real = any(share for name, share in shares.items() if name != "world")
+    real = any(share for name, share in shares.items() if name != "procedural")
     gamma = recipe.light.gamma
     return [
         (
@@ -140,7 +140,7 @@ def _problems(recipe: Recipe) -> list[tuple[bool, str]]:
         ),
         (
             real and not recipe.folders,
-            "folders is empty, but every source except world needs images; name one",
+            "folders is empty, but every source except procedural needs images; name one",
         ),
         (
             not {*splits} <= {*SPLITS}

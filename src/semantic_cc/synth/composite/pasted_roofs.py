@@ -9,8 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from semantic_cc.synth.composite.composite_scene import LEAST_PIXELS, Pool, Scene, place_of_area
-from semantic_cc.synth.composite.image_folders import Source
+from semantic_cc.synth.composite.composite_scene import (
+    LEAST_PIXELS,
+    CompositeScene,
+    SplitImages,
+    place_of_area,
+)
+from semantic_cc.synth.composite.image_folders import SourceImage
 from semantic_cc.synth.composite.image_tiles import SIDE, cut_tile, draw
 from semantic_cc.synth.composite.road_overlay import (
     LOTS,
@@ -40,7 +45,7 @@ GAP = 3
 LARGE = 1500
 """Area in pixels from which on a single building is called large."""
 WIDEST = 62.0
-"""Largest pitch of a row, as in the world: wider apart the eye sees no row."""
+"""Largest pitch of a row, as in procedural pairs; wider apart, houses do not look like a row."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,7 @@ class _Standing:
     roof: np.ndarray
 
 
-def pasted(pool: Pool, rng: np.random.Generator, exchanged: bool) -> Scene | None:
+def paste_roofs(pool: SplitImages, rng: np.random.Generator, exchanged: bool) -> CompositeScene | None:
     """Buildings appear on a ground, or disappear from it; None where no roof could be cut out or placed."""
     source = draw(pool.built, rng)[0]
     site = _survey(source, rng, new_street=not exchanged)
@@ -110,10 +115,10 @@ def pasted(pool: Pool, rng: np.random.Generator, exchanged: bool) -> Scene | Non
     events = _events(site, new, came, tile.source.ground, source.houses, gone=exchanged)
     if exchanged:
         before, after = after, before
-    return Scene(before, after, label, events, np.logical_or.reduce([came, *(b.roof for b in old)]))
+    return CompositeScene(before, after, label, events, np.logical_or.reduce([came, *(b.roof for b in old)]))
 
 
-def _survey(source: Source, rng: np.random.Generator, new_street: bool) -> _Site | None:
+def _survey(source: SourceImage, rng: np.random.Generator, new_street: bool) -> _Site | None:
     """A site for the roofs of `source`; None where none of them is whole."""
     scale = float(rng.uniform(*source.roof_scale))
     roofs = [roof for roof in find_roofs(source) if AREA[0] <= roof.roof.sum() * scale**2 <= AREA[1]]

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from semantic_cc.synth.composite.image_folders import BUILDING, UNCERTAIN, Source, read_source
+from semantic_cc.synth.composite.image_folders import BUILDING, UNCERTAIN, SourceImage, read_source
 
 AREA = (80, 20000)
 """Least and largest area of a roof, in pixels at the scale at which it is pasted."""
@@ -44,7 +44,7 @@ class Roof:
 
 
 @functools.lru_cache(maxsize=256)
-def find_roofs(source: Source) -> tuple[Roof, ...]:
+def find_roofs(source: SourceImage) -> tuple[Roof, ...]:
     """The whole roofs of a source that stand clear of its edge and of what is uncertain.
 
     Raises:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from semantic_cc.synth.composite.composite_scene import Pool, Scene, parts_of, place_of_area
+from semantic_cc.synth.composite.composite_scene import CompositeScene, SplitImages, parts_of, place_of_area
 from semantic_cc.synth.composite.image_tiles import SIDE, Tile, cut_tile
 from semantic_cc.synth.procedural.scene_objects import Event
 from semantic_cc.types import BUILDING, NOT_BUILDING, UNKNOWN
@@ -18,17 +18,21 @@ SURE_PIXELS = 150
 """Least part of a model's mask that is surely a building and no splinter of one: 37 square metres."""
 
 
-def ground_to_buildings(pool: Pool, rng: np.random.Generator, exchanged: bool) -> Scene | None:
+def ground_to_buildings(
+    pool: SplitImages, rng: np.random.Generator, exchanged: bool
+) -> CompositeScene | None:
     """A ground becomes a built place, or the reverse; None where the window shows no building."""
-    return scene_of(cut_tile(pool.bare, rng), cut_tile(pool.built, rng), exchanged)
+    return combine_tiles(cut_tile(pool.bare, rng), cut_tile(pool.built, rng), exchanged)
 
 
-def buildings_to_buildings(pool: Pool, rng: np.random.Generator, exchanged: bool) -> Scene | None:
+def buildings_to_buildings(
+    pool: SplitImages, rng: np.random.Generator, exchanged: bool
+) -> CompositeScene | None:
     """A built place becomes another one."""
-    return scene_of(cut_tile(pool.built, rng), cut_tile(pool.built, rng), exchanged)
+    return combine_tiles(cut_tile(pool.built, rng), cut_tile(pool.built, rng), exchanged)
 
 
-def scene_of(one: Tile, other: Tile, exchanged: bool) -> Scene | None:
+def combine_tiles(one: Tile, other: Tile, exchanged: bool) -> CompositeScene | None:
     """Two tiles as the two dates; None where too little changes, or where it could not be told truly."""
     before, after = (other, one) if exchanged else (one, other)
     came, came_count = _only(after, before)
@@ -59,7 +63,7 @@ def scene_of(one: Tile, other: Tile, exchanged: bool) -> Scene | None:
     ]
     events.sort(key=lambda event: -event.count)
     roofs = before.building | after.building | before.unknown | after.unknown
-    return Scene(before.image, after.image, label, tuple(events), roofs)
+    return CompositeScene(before.image, after.image, label, tuple(events), roofs)
 
 
 def _only(one: Tile, other: Tile) -> tuple[np.ndarray, int]:

@@ -8,7 +8,7 @@ from semantic_cc.synth.procedural.caption_writer import UNCHANGED
 from semantic_cc.synth.procedural.pair_plan import is_changed, plan_pair
 from semantic_cc.synth.procedural.procedural_dataset import VERSION, write_dataset
 from semantic_cc.synth.procedural.procedural_pair import draw_cover, draw_label, generate_pair
-from semantic_cc.synth.procedural.scene_objects import Event, Plan
+from semantic_cc.synth.procedural.scene_objects import Event, PairPlan
 from semantic_cc.synth.writer import SPLITS
 
 __all__ = [
@@ -16,7 +16,7 @@ __all__ = [
     "UNCHANGED",
     "VERSION",
     "Event",
-    "Plan",
+    "PairPlan",
     "draw_cover",
     "draw_label",
     "generate_pair",

@@ -1,4 +1,4 @@
-"""The look of a date: light, season, sensor. What differs between the dates though nothing changed."""
+"""The appearance of a date: light, season, sensor. What differs between the dates though nothing changed."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ Span = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Mood:
-    """How the pictures of one campaign look, as spans to draw from; `odds` of the earlier and later date."""
+class CampaignStyle:
+    """How the pictures of one campaign appearance, as spans to draw from; `odds` of the earlier and later date."""
 
     odds: tuple[float, float]
     gain: Span
@@ -28,26 +28,26 @@ class Mood:
 
 
 # Seen in LEVIR-CD: early pictures warm and soft, a few overexposed or violet; late ones dark, dull and crisp.
-_MOODS = (
+_CAMPAIGN_STYLES = (
     # odds (early, late), gain, contrast, cast, saturation, blur, sharpen, haze, green
-    Mood((0.36, 0.05), (0.92, 1.15), (1.1, 1.35), (1.04, 1.0, 0.88),
+    CampaignStyle((0.36, 0.05), (0.92, 1.15), (1.1, 1.35), (1.04, 1.0, 0.88),
          (0.45, 0.8), (0.5, 1.2), (0.0, 0.8), (0.0, 0.05), (0.0, 0.5)),
-    Mood((0.12, 0.03), (1.15, 1.42), (1.3, 1.6), (1.0, 1.02, 0.92),
+    CampaignStyle((0.12, 0.03), (1.15, 1.42), (1.3, 1.6), (1.0, 1.02, 0.92),
          (0.45, 0.85), (0.2, 0.8), (0.3, 1.2), (0.0, 0.0), (0.1, 0.8)),
-    Mood((0.18, 0.05), (0.72, 0.98), (0.9, 1.15), (1.0, 0.98, 1.05),
+    CampaignStyle((0.18, 0.05), (0.72, 0.98), (0.9, 1.15), (1.0, 0.98, 1.05),
          (0.15, 0.45), (0.2, 0.9), (0.0, 1.0), (0.0, 0.1), (0.1, 0.8)),
-    Mood((0.14, 0.50), (0.66, 0.94), (1.1, 1.4), (1.01, 1.0, 0.95),
+    CampaignStyle((0.14, 0.50), (0.66, 0.94), (1.1, 1.4), (1.01, 1.0, 0.95),
          (0.25, 0.55), (0.0, 0.3), (0.7, 1.6), (0.0, 0.05), (0.4, 1.0)),
-    Mood((0.10, 0.22), (0.7, 0.98), (1.1, 1.35), (1.02, 1.0, 0.92),
+    CampaignStyle((0.10, 0.22), (0.7, 0.98), (1.1, 1.35), (1.02, 1.0, 0.92),
          (0.35, 0.6), (0.0, 0.4), (0.5, 1.5), (0.0, 0.05), (0.1, 0.6)),
-    Mood((0.10, 0.15), (0.85, 1.1), (0.9, 1.1), (1.0, 1.0, 1.0),
+    CampaignStyle((0.10, 0.15), (0.85, 1.1), (0.9, 1.1), (1.0, 1.0, 1.0),
          (0.3, 0.7), (0.0, 0.8), (0.0, 1.0), (0.03, 0.16), (0.1, 0.9)),
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Look:
-    """One date's look.
+class Appearance:
+    """One date's appearance.
 
     Attributes:
         sun: direction in which shadows fall, unit vector (x, y); reach: shadow length of a house in units.
@@ -79,67 +79,71 @@ class Look:
     seed: int
 
 
-def draw_looks(rng: np.random.Generator) -> tuple[Look, Look]:
+def draw_appearances(rng: np.random.Generator) -> tuple[Appearance, Appearance]:
     """Looks of the earlier and the later date; the earlier is more often blurred and carries the shift."""
-    return _look(rng, 0), replace(_look(rng, 1), shift=(0, 0))
+    return _draw_appearance(rng, 0), replace(_draw_appearance(rng, 1), shift=(0, 0))
 
 
-def _look(rng: np.random.Generator, late: int) -> Look:
-    mood = _MOODS[int(rng.choice(len(_MOODS), p=[m.odds[late] for m in _MOODS]))]
+def _draw_appearance(rng: np.random.Generator, late: int) -> Appearance:
+    style = _CAMPAIGN_STYLES[
+        int(rng.choice(len(_CAMPAIGN_STYLES), p=[m.odds[late] for m in _CAMPAIGN_STYLES]))
+    ]
     turn = rng.uniform(-2.6, -0.5)  # the sun stands in the south, so shadows fall northwards
-    r, g, b = np.array(mood.cast) * rng.normal(1.0, 0.015, 3)
-    return Look(
+    r, g, b = np.array(style.cast) * rng.normal(1.0, 0.015, 3)
+    return Appearance(
         sun=(float(np.cos(turn)), float(np.sin(turn))),
         reach=float(rng.uniform(3.5, 9.5)),
         shade=float(rng.uniform(0.6, 0.82)),
-        green=float(rng.uniform(*mood.green)),
+        green=float(rng.uniform(*style.green)),
         stains=float(rng.uniform(1.5, 5.0)),
         worn=float(rng.uniform(0.4 if late else 0.75, 1.0)),
-        gain=float(rng.uniform(*mood.gain)),
+        gain=float(rng.uniform(*style.gain)),
         gamma=float(rng.uniform(0.88, 1.15)),
-        contrast=float(rng.uniform(*mood.contrast)),
+        contrast=float(rng.uniform(*style.contrast)),
         cast=(float(r), float(g), float(b)),
-        haze=float(rng.uniform(*mood.haze)),
-        saturation=float(rng.uniform(*mood.saturation)),
-        blur=float(rng.uniform(*mood.blur)),
-        sharpen=float(rng.uniform(*mood.sharpen)),
+        haze=float(rng.uniform(*style.haze)),
+        saturation=float(rng.uniform(*style.saturation)),
+        blur=float(rng.uniform(*style.blur)),
+        sharpen=float(rng.uniform(*style.sharpen)),
         noise=float(rng.uniform(1.0, 3.0)),
         shift=(int(rng.integers(-2, 3)), int(rng.integers(-2, 3))),
         seed=int(rng.integers(2**31)),
     )
 
 
-def develop(picture: np.ndarray, look: Look, scale: float, rng: np.random.Generator) -> np.ndarray:
+def apply_sensor(
+    picture: np.ndarray, appearance: Appearance, scale: float, rng: np.random.Generator
+) -> np.ndarray:
     """The sensor: blur, sharpening, tone curve, noise. `picture` (H, W, 3) float 0..255 -> (H, W, 3) uint8."""
     soft = Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8))
-    if look.blur > 0.15:
-        soft = soft.filter(ImageFilter.GaussianBlur(look.blur * scale))
-    if look.sharpen > 0.15:
-        soft = soft.filter(ImageFilter.UnsharpMask(1.2 * scale, round(100 * look.sharpen), 0))
-    x = np.clip(np.asarray(soft, dtype=np.float32) * (look.gain / 255), 0, 1) ** look.gamma
-    x = (x - 0.38) * look.contrast + 0.38
+    if appearance.blur > 0.15:
+        soft = soft.filter(ImageFilter.GaussianBlur(appearance.blur * scale))
+    if appearance.sharpen > 0.15:
+        soft = soft.filter(ImageFilter.UnsharpMask(1.2 * scale, round(100 * appearance.sharpen), 0))
+    x = np.clip(np.asarray(soft, dtype=np.float32) * (appearance.gain / 255), 0, 1) ** appearance.gamma
+    x = (x - 0.38) * appearance.contrast + 0.38
     grey = x.mean(axis=2, keepdims=True)
-    x = grey + (x - grey) * look.saturation
+    x = grey + (x - grey) * appearance.saturation
     # The cast lies on what is bright; what is dark keeps its colour.
-    x *= 1 + (np.array(look.cast, dtype=np.float32) - 1) * np.clip(2 * grey, 0, 1.5)
-    x = x * (255 * (1 - look.haze)) + 255 * 0.6 * look.haze
-    x += rng.standard_normal(x.shape, dtype=np.float32) * look.noise
+    x *= 1 + (np.array(appearance.cast, dtype=np.float32) - 1) * np.clip(2 * grey, 0, 1.5)
+    x = x * (255 * (1 - appearance.haze)) + 255 * 0.6 * appearance.haze
+    x += rng.standard_normal(x.shape, dtype=np.float32) * appearance.noise
     return np.clip(x, 0, 255).astype(np.uint8)
 
 
-def lit(colour: Colour, factor: float) -> Colour:
+def relit(colour: Colour, factor: float) -> Colour:
     """`colour` in more or less light."""
     r, g, b = (int(v * factor) for v in colour)
     return r, g, b
 
 
-def between(a: Colour, b: Colour, share: float) -> Colour:
+def mix_colours(a: Colour, b: Colour, share: float) -> Colour:
     """One colour, `share` of `b` and the rest `a`."""
-    r, g, v = (int(x) for x in blend(a, b, share))
+    r, g, v = (int(x) for x in blend_colours(a, b, share))
     return r, g, v
 
 
-def blend(a: Colour, b: Colour, share: np.ndarray | float) -> np.ndarray:
+def blend_colours(a: Colour, b: Colour, share: np.ndarray | float) -> np.ndarray:
     """`share` of `b`, the rest `a`, (..., 3) float32."""
     first, second = np.array(a, dtype=np.float32), np.array(b, dtype=np.float32)
     return np.asarray(first + (second - first) * share)

@@ -1,7 +1,7 @@
 """The parts of the sentences: subjects with their number, verbs, and tails of place, ground and road.
 
-The weights follow how often LEVIR-CC's training captions use each word, as far as the world has what they name
-(runs/world_words.py prints the comparison).
+The weights follow how often LEVIR-CC's training captions use each word, as far as procedural pairs show what they name
+(runs/caption_words.py prints the comparison).
 """
 
 from __future__ import annotations

@@ -67,7 +67,9 @@ def write_sentences(events: tuple[Event, ...], rng: np.random.Generator) -> tupl
             out.append(text)
         if len(out) == 5:
             return tuple(out)
-    raise SemanticCCError(f"world: no five sentences for {events}; report this as a bug")  # pragma: no cover
+    raise SemanticCCError(
+        f"synthetic pairs: no five sentences for {events}; report this as a bug"
+    )  # pragma: no cover
 
 
 def _one_place(events: tuple[Event, ...]) -> tuple[Event, ...]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from semantic_cc.synth.procedural import vegetation
 from semantic_cc.synth.procedural.geometry import SIDE, Box, in_frame, overlap, path_distance
-from semantic_cc.synth.procedural.scene_objects import Event, House, Plan, Road
+from semantic_cc.synth.procedural.scene_objects import Event, House, PairPlan, Road
 
 LEAST_TREES = 6
 """A clearing counts as an event of its own from this many grown trees on."""
@@ -56,7 +56,7 @@ def _third(t: np.ndarray, low: str, high: str) -> str:
     return "middle" if 0.42 < centre < 0.58 else "between"
 
 
-def gather_events(plan: Plan) -> tuple[Event, ...]:
+def gather_events(plan: PairPlan) -> tuple[Event, ...]:
     """All events of a layout, the weightiest first; empty for an unchanged pair."""
     events: list[Event] = []
     for gone in (False, True):
@@ -82,7 +82,7 @@ def _seen(road: Road) -> int:
     return int(in_frame(road.path, 6).sum())
 
 
-def _under(plan: Plan, points: np.ndarray) -> tuple[str, bool]:
+def _under(plan: PairPlan, points: np.ndarray) -> tuple[str, bool]:
     """(ground, trees removed there) of the earlier date under `points`."""
     points = points[in_frame(points)]
     removed = plan.trees.before & ~plan.trees.after
@@ -97,7 +97,7 @@ def _grid(boxes: Sequence[Box]) -> np.ndarray:
     return np.concatenate([b.grid() for b in boxes])
 
 
-def _beside(plan: Plan, points: np.ndarray, reach: float = 14.0) -> tuple[str, int]:
+def _beside(plan: PairPlan, points: np.ndarray, reach: float = 14.0) -> tuple[str, int]:
     """("" | "old" | "new", number) of the roads whose edge comes within `reach` units of `points`."""
     near = [r for r in plan.roads if r.gap(points).min() < reach]
     kinds = {"old" if r.before else "new" for r in near}
@@ -105,7 +105,7 @@ def _beside(plan: Plan, points: np.ndarray, reach: float = 14.0) -> tuple[str, i
     return ("" if not near else "new" if kinds == {"new"} else "old"), len(near)
 
 
-def _things(plan: Plan, kind: str, gone: bool, boxes: list[tuple[Box, ...]]) -> Event:
+def _things(plan: PairPlan, kind: str, gone: bool, boxes: list[tuple[Box, ...]]) -> Event:
     flat = tuple(b for group in boxes for b in group)
     points = _grid(flat)
     ground, trees = ("", False) if gone else _under(plan, points)
@@ -113,7 +113,7 @@ def _things(plan: Plan, kind: str, gone: bool, boxes: list[tuple[Box, ...]]) -> 
     return Event(kind, gone, len(boxes), place_of(points), ground, trees, road, roads, boxes=flat)
 
 
-def _houses(plan: Plan, houses: list[House], gone: bool) -> Event:
+def _houses(plan: PairPlan, houses: list[House], gone: bool) -> Event:
     flat = tuple(b for h in houses for b in h.boxes)
     points = _grid(flat)
     ground, trees = ("", False) if gone else _under(plan, points)
@@ -146,7 +146,7 @@ def _houses(plan: Plan, houses: list[House], gone: bool) -> Event:
     )  # fmt: skip
 
 
-def _unbroken(plan: Plan, line: tuple[int, int], gone: bool) -> bool:
+def _unbroken(plan: PairPlan, line: tuple[int, int], gone: bool) -> bool:
     """Whether the changed houses of one side of one road stand next to each other in one line."""
     path = plan.roads[line[0]].path
     row = [h for h in plan.houses if (h.road, h.side) == line]
@@ -164,7 +164,7 @@ def _unbroken(plan: Plan, line: tuple[int, int], gone: bool) -> bool:
     return all((r.gap(between) > 6).all() for r in plan.roads)
 
 
-def _roads(plan: Plan, roads: list[Road]) -> Event:
+def _roads(plan: PairPlan, roads: list[Road]) -> Event:
     points = np.concatenate([r.path for r in roads])
     points = points[in_frame(points)]
     ground, trees = _under(plan, points)
@@ -191,7 +191,7 @@ def _roads(plan: Plan, roads: list[Road]) -> Event:
     )
 
 
-def _trees(plan: Plan, events: list[Event], roads: list[Road]) -> Event | None:
+def _trees(plan: PairPlan, events: list[Event], roads: list[Road]) -> Event | None:
     """The clearing that is nobody else's building ground."""
     t = plan.trees.xyr
     lost = plan.trees.before & ~plan.trees.after & (t[:, 2] >= 5) & in_frame(t[:, :2])

@@ -11,7 +11,7 @@ Want = frozenset[tuple[str, bool]]
 
 
 @dataclass(frozen=True)
-class Recipe:
+class ChangeScenario:
     """A kind of change and the scene that it asks for.
 
     Attributes:
@@ -55,7 +55,7 @@ class Recipe:
 
     @property
     def large_is_new(self) -> bool:
-        """Whether the large building or lot comes with this recipe, so that trees may stand there before."""
+        """Whether the large building or lot comes with this scenario, so that trees may stand there before."""
         return "new" in (self.building, self.parking)
 
     @property
@@ -64,42 +64,42 @@ class Recipe:
         return self.houses in ("some", "row", "rows", "many")
 
 
-QUIET = Recipe("quiet", networks=(*_ALL, "none"))
+QUIET = ChangeScenario("quiet", networks=(*_ALL, "none"))
 
 _GREEN = (0.85, 0.15, 0.0)
-_RECIPES: tuple[tuple[float, Recipe], ...] = (
-    (13, Recipe("few", "few")),
-    (9, Recipe("some", "some")),
-    (3, Recipe("lone", "lone", (*_ALL, "none", "none"), old_houses=False)),
-    (7, Recipe("row", "row")),
-    (5, Recipe("rows", "rows", old_houses=False)),
-    (8, Recipe("many", "many")),
-    (9, Recipe("road", new_roads=True)),
-    (11, Recipe("road some", "some", new_roads=True)),
-    (20, Recipe("road many", "many", new_roads=True, old_houses=False)),
-    (5, Recipe("building lot", building="new", parking="new")),
-    (6, Recipe("building", building="new")),
-    (1, Recipe("lot", parking="new", networks=("straight", "t", "curved"))),
-    (3, Recipe("clear", clear=True, grounds=_GREEN)),
-    (3, Recipe("woods few", "few", in_woods=True, grounds=_GREEN)),
-    (3, Recipe("woods lone", "lone", ("straight", "none"), in_woods=True, old_houses=False, grounds=_GREEN)),
-    (4, Recipe("woods many", "many", in_woods=True, grounds=_GREEN)),
-    (8, Recipe("woods road", "many", new_roads=True, in_woods=True, old_houses=False, grounds=_GREEN)),
-    (1, Recipe("pools", pools=True)),
-    (10, Recipe("gone", "gone")),
-    (2, Recipe("building gone", building="gone")),
-    (1, Recipe("compound gone", building="gone", parking="gone")),
-    (1, Recipe("lot gone", parking="gone")),
-    (1, Recipe("building on lot", building="new", parking="gone")),
-    (2, Recipe("gone for building", "gone", building="new")),
-    (3, Recipe("few clear", "few", clear=True, grounds=_GREEN)),
-    (1, Recipe("few lot", "few", parking="new")),
-    (1, Recipe("some pools", "few", pools=True)),
-    (4, Recipe("road building", new_roads=True, building="new", parking="new")),
+_SCENARIOS: tuple[tuple[float, ChangeScenario], ...] = (
+    (13, ChangeScenario("few", "few")),
+    (9, ChangeScenario("some", "some")),
+    (3, ChangeScenario("lone", "lone", (*_ALL, "none", "none"), old_houses=False)),
+    (7, ChangeScenario("row", "row")),
+    (5, ChangeScenario("rows", "rows", old_houses=False)),
+    (8, ChangeScenario("many", "many")),
+    (9, ChangeScenario("road", new_roads=True)),
+    (11, ChangeScenario("road some", "some", new_roads=True)),
+    (20, ChangeScenario("road many", "many", new_roads=True, old_houses=False)),
+    (5, ChangeScenario("building lot", building="new", parking="new")),
+    (6, ChangeScenario("building", building="new")),
+    (1, ChangeScenario("lot", parking="new", networks=("straight", "t", "curved"))),
+    (3, ChangeScenario("clear", clear=True, grounds=_GREEN)),
+    (3, ChangeScenario("woods few", "few", in_woods=True, grounds=_GREEN)),
+    (3, ChangeScenario("woods lone", "lone", ("straight", "none"), in_woods=True, old_houses=False, grounds=_GREEN)),
+    (4, ChangeScenario("woods many", "many", in_woods=True, grounds=_GREEN)),
+    (8, ChangeScenario("woods road", "many", new_roads=True, in_woods=True, old_houses=False, grounds=_GREEN)),
+    (1, ChangeScenario("pools", pools=True)),
+    (10, ChangeScenario("gone", "gone")),
+    (2, ChangeScenario("building gone", building="gone")),
+    (1, ChangeScenario("compound gone", building="gone", parking="gone")),
+    (1, ChangeScenario("lot gone", parking="gone")),
+    (1, ChangeScenario("building on lot", building="new", parking="gone")),
+    (2, ChangeScenario("gone for building", "gone", building="new")),
+    (3, ChangeScenario("few clear", "few", clear=True, grounds=_GREEN)),
+    (1, ChangeScenario("few lot", "few", parking="new")),
+    (1, ChangeScenario("some pools", "few", pools=True)),
+    (4, ChangeScenario("road building", new_roads=True, building="new", parking="new")),
 )  # fmt: skip
-_ODDS = np.array([w for w, _ in _RECIPES])
+_ODDS = np.array([w for w, _ in _SCENARIOS])
 
 
-def draw_recipe(rng: np.random.Generator) -> Recipe:
-    """One recipe of a changed pair."""
-    return _RECIPES[int(rng.choice(len(_RECIPES), p=_ODDS / _ODDS.sum()))][1]
+def draw_scenario(rng: np.random.Generator) -> ChangeScenario:
+    """One scenario of a changed pair."""
+    return _SCENARIOS[int(rng.choice(len(_SCENARIOS), p=_ODDS / _ODDS.sum()))][1]

@@ -1,4 +1,4 @@
-"""Plane geometry of the synthetic world: boxes, paths and distances.
+"""Plane geometry of procedural pairs: boxes, paths and distances.
 
 All coordinates are (x, y) in units of half a metre, in the frame [0, `SIDE`] x [0, `SIDE`], y downwards.
 """

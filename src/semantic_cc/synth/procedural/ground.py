@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from semantic_cc.synth.procedural.appearance import Look, between, blend, lit
+from semantic_cc.synth.procedural.appearance import Appearance, blend_colours, mix_colours, relit
 from semantic_cc.synth.procedural.drawing import Colour, Layer
 from semantic_cc.synth.procedural.geometry import SIDE, Box
-from semantic_cc.synth.procedural.scene_objects import House, Plan
-from semantic_cc.synth.procedural.texture import Cloth, noise_field
+from semantic_cc.synth.procedural.scene_objects import House, PairPlan
+from semantic_cc.synth.procedural.texture import Texture, noise_field
 
 # Each kind has several soils; a place draws one of each (dry season, green season).
 _SOILS: dict[str, tuple[tuple[Colour, Colour], ...]] = {
@@ -28,28 +28,28 @@ _SOD = np.array((1.0, 0.95, 0.8), dtype=np.float32)
 
 
 def draw_ground(
-    plan: Plan, look: Look, date: str, size: int, cloth: Cloth, own: np.random.Generator
+    plan: PairPlan, appearance: Appearance, date: str, size: int, texture: Texture, own: np.random.Generator
 ) -> np.ndarray:
-    """The bare ground with patches, tracks and yards, (size, size, 3) float32, moved by the look's shift.
+    """The bare ground with patches, tracks and yards, (size, size, 3) float32, moved by the appearance's shift.
 
     Args:
         own: draws what is of this date alone: moist and worn spots.
     """
-    place = np.random.default_rng(cloth.seed)
+    place = np.random.default_rng(texture.seed)
     soils = {kind: soils[int(place.integers(len(soils)))] for kind, soils in _SOILS.items()}
-    pic = _soil(plan.ground, soils[plan.ground], look, cloth, cloth.broad)
+    pic = _soil(plan.ground, soils[plan.ground], appearance, texture, texture.broad)
     for patch in plan.patches:
         depth = patch.depth(_pixels(size)).reshape(size, size).astype(np.float32)
-        edge = np.clip((depth + 0.12 * cloth.other + 0.05 * cloth.broad) * 6 + 0.5, 0, 1)[..., None]
+        edge = np.clip((depth + 0.12 * texture.other + 0.05 * texture.broad) * 6 + 0.5, 0, 1)[..., None]
         if patch.kind == "bareland":
-            edge *= look.worn
-        pic += (_soil(patch.kind, soils[patch.kind], look, cloth, cloth.other) - pic) * edge
-    pic += cloth.tracks * (np.array((206, 190, 158), dtype=np.float32) - pic) * 0.75
+            edge *= appearance.worn
+        pic += (_soil(patch.kind, soils[patch.kind], appearance, texture, texture.other) - pic) * edge
+    pic += texture.tracks * (np.array((206, 190, 158), dtype=np.float32) - pic) * 0.75
     dated = noise_field(own, size, (4, 9, 30), 0.8)
-    pic += dated[..., None] * (look.stains * _SOD)
-    pic = _yards(pic, plan, look, date, size, cloth)
+    pic += dated[..., None] * (appearance.stains * _SOD)
+    pic = _yards(pic, plan, appearance, date, size, texture)
     scale = size / SIDE
-    return _moved(pic, round(look.shift[0] * scale), round(look.shift[1] * scale))
+    return _moved(pic, round(appearance.shift[0] * scale), round(appearance.shift[1] * scale))
 
 
 def _pixels(size: int) -> np.ndarray:
@@ -57,25 +57,29 @@ def _pixels(size: int) -> np.ndarray:
     return np.stack([xx.ravel(), yy.ravel()], axis=1)
 
 
-def _soil(kind: str, soil: tuple[Colour, Colour], look: Look, cloth: Cloth, shade: np.ndarray) -> np.ndarray:
+def _soil(
+    kind: str, soil: tuple[Colour, Colour], appearance: Appearance, texture: Texture, shade: np.ndarray
+) -> np.ndarray:
     """Textured ground of one kind, (H, W, 3)."""
     # The dry places of a meadow stay brown longest.
-    green = np.clip(look.green + 0.3 * cloth.other + 0.1 * cloth.broad, 0, 1)[..., None]
-    pic = blend(soil[0], soil[1], green)
-    rough = _SHADE[kind] * shade + _STREAKS[kind] * cloth.streaks
-    pic = pic + (rough[..., None] + _TUFTS[kind] * cloth.fine) * _SOD
+    green = np.clip(appearance.green + 0.3 * texture.other + 0.1 * texture.broad, 0, 1)[..., None]
+    pic = blend_colours(soil[0], soil[1], green)
+    rough = _SHADE[kind] * shade + _STREAKS[kind] * texture.streaks
+    pic = pic + (rough[..., None] + _TUFTS[kind] * texture.fine) * _SOD
     if kind == "desert":  # sparse dark shrubs
-        pic = pic - np.clip(cloth.broad - 1.1, 0, 1.5)[..., None] * np.array((48, 40, 34), dtype=np.float32)
+        pic = pic - np.clip(texture.broad - 1.1, 0, 1.5)[..., None] * np.array((48, 40, 34), dtype=np.float32)
     return np.asarray(pic, dtype=np.float32)
 
 
-def _yards(pic: np.ndarray, plan: Plan, look: Look, date: str, size: int, cloth: Cloth) -> np.ndarray:
+def _yards(
+    pic: np.ndarray, plan: PairPlan, appearance: Appearance, date: str, size: int, texture: Texture
+) -> np.ndarray:
     """Lots of the houses that stand, and the scars of what is gone, on `pic`."""
     soft = Layer(size, (0, 0))
     for house in plan.houses:
         lot = house.yard or house.boxes[0].grown(9)
         if getattr(house, date):
-            soft.box(lot.grown(0.5), _lawn(house, look))
+            soft.box(lot.grown(0.5), _lawn(house, appearance))
         elif house.before:
             soft.box(lot.part(0, 0, lot.w * 0.9, lot.h * 0.8), (190, 172, 138))
     if date == "after":
@@ -83,17 +87,17 @@ def _yards(pic: np.ndarray, plan: Plan, look: Look, date: str, size: int, cloth:
         gone += [x.box for x in plan.lots if x.before and not x.after]
         for box in gone:
             soft.box(box.grown(4), (172, 156, 128))
-    return soft.over(pic, cloth.fine * 6 + cloth.broad[..., None] * 5)
+    return soft.over(pic, texture.fine * 6 + texture.broad[..., None] * 5)
 
 
-def _lawn(house: House, look: Look) -> Colour:
+def _lawn(house: House, appearance: Appearance) -> Colour:
     """The colour of a yard: sown and watered, dry, or not sown yet."""
     dice = own_dice(house.boxes[0])
     sown, tint = dice.random(2)
     if sown < 0.14 and not (house.before and house.after):
-        return lit((188, 168, 134), 0.9 + 0.2 * tint)
-    green = float(np.clip(look.green + dice.normal(0.1, 0.3), 0, 1))
-    return lit(between((128, 108, 78), (74, 90, 52), green), 0.85 + 0.3 * tint)
+        return relit((188, 168, 134), 0.9 + 0.2 * tint)
+    green = float(np.clip(appearance.green + dice.normal(0.1, 0.3), 0, 1))
+    return relit(mix_colours((128, 108, 78), (74, 90, 52), green), 0.85 + 0.3 * tint)
 
 
 def own_dice(box: Box) -> np.random.Generator:

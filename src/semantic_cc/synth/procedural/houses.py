@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from semantic_cc.synth.procedural.appearance import Look, lit
+from semantic_cc.synth.procedural.appearance import Appearance, relit
 from semantic_cc.synth.procedural.drawing import Colour, Layer
 from semantic_cc.synth.procedural.geometry import Box
 from semantic_cc.synth.procedural.ground import own_dice
@@ -18,16 +18,16 @@ _FENCE: Colour = (62, 52, 44)
 
 
 def _face(layer: Layer, box: Box, points: Sequence[tuple[float, float]], normal: tuple[float, float],
-          colour: Colour, look: Look) -> None:  # fmt: skip
-    """One sloping face: `points` and the outward `normal` in the axes of `box`, lit by its slope against the sun."""
+          colour: Colour, appearance: Appearance) -> None:  # fmt: skip
+    """One sloping face: `points` and the outward `normal` in the axes of `box`, relit by its slope against the sun."""
     nx, ny = np.subtract(box.at(*normal), (box.x, box.y))
     layer.polygon(
         np.array([box.at(u, v) for u, v in points]),
-        lit(colour, 1.0 - _RELIEF * (nx * look.sun[0] + ny * look.sun[1])),
+        relit(colour, 1.0 - _RELIEF * (nx * appearance.sun[0] + ny * appearance.sun[1])),
     )
 
 
-def _draw_body(layer: Layer, box: Box, hip: bool, colour: Colour, look: Look) -> None:
+def _draw_body(layer: Layer, box: Box, hip: bool, colour: Colour, appearance: Appearance) -> None:
     """A roof of two faces along the longer side, or of four where `hip`."""
     if box.w < box.h:
         box = Box(box.x, box.y, box.h, box.w, box.angle + np.pi / 2)
@@ -35,14 +35,14 @@ def _draw_body(layer: Layer, box: Box, hip: bool, colour: Colour, look: Look) ->
     i = b * 0.95 if hip else 0.0
     e, f = (-a + i, 0.0), (a - i, 0.0)
     for s in (-1, 1):
-        _face(layer, box, [(-a, s * b), (a, s * b), f, e], (0, s), colour, look)
+        _face(layer, box, [(-a, s * b), (a, s * b), f, e], (0, s), colour, appearance)
     if hip:
-        _face(layer, box, [(-a, -b), (-a, b), e], (-1, 0), colour, look)
-        _face(layer, box, [(a, -b), (a, b), f], (1, 0), colour, look)
-    layer.line(np.array([box.at(*e), box.at(*f)]), 0.6, lit(colour, 1.3))
+        _face(layer, box, [(-a, -b), (-a, b), e], (-1, 0), colour, appearance)
+        _face(layer, box, [(a, -b), (a, b), f], (1, 0), colour, appearance)
+    layer.line(np.array([box.at(*e), box.at(*f)]), 0.6, relit(colour, 1.3))
 
 
-def _draw_wing(layer: Layer, main: Box, wing: Box, hip: bool, colour: Colour, look: Look) -> None:
+def _draw_wing(layer: Layer, main: Box, wing: Box, hip: bool, colour: Colour, appearance: Appearance) -> None:
     """A roof that reaches out of a side of `main`; its ridge runs back into the main roof's slope.
 
     Both slopes rise alike, so the ridge of a wing 2a wide meets the slope of `main` a units behind the eaves.
@@ -56,53 +56,55 @@ def _draw_wing(layer: Layer, main: Box, wing: Box, hip: bool, colour: Colour, lo
     ridge = (0.0, front - (0.9 * a if hip else 0.0))
     root = (0.0, -front - min(a, min(main.w, main.h) * 0.5))
     for s in (-1, 1):
-        _face(layer, out, [(s * a, -front), (s * a, front), ridge, root], (s, 0), colour, look)
+        _face(layer, out, [(s * a, -front), (s * a, front), ridge, root], (s, 0), colour, appearance)
     if hip:
-        _face(layer, out, [(-a, front), (a, front), ridge], (0, 1), colour, look)
-    layer.line(np.array([out.at(*ridge), out.at(*root)]), 0.5, lit(colour, 1.25))
+        _face(layer, out, [(-a, front), (a, front), ridge], (0, 1), colour, appearance)
+    layer.line(np.array([out.at(*ridge), out.at(*root)]), 0.5, relit(colour, 1.25))
 
 
-def draw_house(layer: Layer, house: House, look: Look) -> None:
+def draw_house(layer: Layer, house: House, appearance: Appearance) -> None:
     """The main roof, the wings, a small gable and the vents."""
     main, *wings = house.boxes
-    _draw_body(layer, main, house.hip, house.roof, look)
+    _draw_body(layer, main, house.hip, house.roof, appearance)
     dice = own_dice(main)
     for wing in wings:
-        _draw_wing(layer, main, wing, bool(dice.random() < 0.6), house.roof, look)
+        _draw_wing(layer, main, wing, bool(dice.random() < 0.6), house.roof, appearance)
     if dice.random() < 0.6 and main.w > 24:
         size = dice.uniform(7, 11)
         front = main.part(dice.uniform(-0.25, 0.25) * main.w, -main.h / 2 + 1.5, size, 3)
-        _draw_wing(layer, main, front, False, house.roof, look)
+        _draw_wing(layer, main, front, False, house.roof, appearance)
     for _ in range(3):
         u, v = dice.uniform(-0.4, 0.4, 2) * (main.w, main.h)
-        layer.box(main.part(u, v, 1.0, 1.0), lit(house.roof, float(dice.choice([0.45, 1.6]))))
+        layer.box(main.part(u, v, 1.0, 1.0), relit(house.roof, float(dice.choice([0.45, 1.6]))))
 
 
-def draw_building(layer: Layer, building: Building, look: Look) -> None:
+def draw_building(layer: Layer, building: Building, appearance: Appearance) -> None:
     """A flat roof with a parapet, seams and roof units; or ridged metal roofs."""
     if building.ridge:
         for box in building.boxes:
-            _draw_body(layer, box, False, building.roof, look)
+            _draw_body(layer, box, False, building.roof, appearance)
         return
     for box in building.boxes:
-        layer.box(box, lit(building.roof, 0.78))
+        layer.box(box, relit(building.roof, 0.78))
     for box in building.boxes:
         layer.box(box.grown(-1.2), building.roof)
     main = building.boxes[0]
     dice = own_dice(main)
     for u in np.arange(-main.w / 2 + 6, main.w / 2 - 5, dice.uniform(7, 15)):
         layer.line(
-            np.array([main.at(u, -main.h / 2 + 2), main.at(u, main.h / 2 - 2)]), 0.5, lit(building.roof, 0.94)
+            np.array([main.at(u, -main.h / 2 + 2), main.at(u, main.h / 2 - 2)]),
+            0.5,
+            relit(building.roof, 0.94),
         )
     for _ in range(int(main.w * main.h / 420)):
         u, v = dice.uniform(-0.42, 0.42, 2) * (main.w, main.h)
         w, h = dice.uniform(1.5, 4.5, 2)
         unit = main.part(u, v, w, h)
         layer.box(
-            Box(unit.x + look.sun[0] * 1.8, unit.y + look.sun[1] * 1.8, w, h, main.angle),
-            lit(building.roof, 0.35),
+            Box(unit.x + appearance.sun[0] * 1.8, unit.y + appearance.sun[1] * 1.8, w, h, main.angle),
+            relit(building.roof, 0.35),
         )
-        layer.box(unit, lit(building.roof, 0.75))
+        layer.box(unit, relit(building.roof, 0.75))
 
 
 def draw_fence(layer: Layer, house: House) -> None:
@@ -114,20 +116,20 @@ def draw_fence(layer: Layer, house: House) -> None:
     layer.line(np.array([y.at(-a, 0), y.at(-a, b), y.at(a, b), y.at(a, 0)]), 1.3, _FENCE)
 
 
-def draw_shrubs(layer: Layer, house: House, look: Look) -> None:
+def draw_shrubs(layer: Layer, house: House, appearance: Appearance) -> None:
     """Shrubs and young trees in the yard, too small to count as trees."""
     lot = house.yard or house.boxes[0].grown(8)
     dice = own_dice(lot)
     for _ in range(int(dice.poisson(3.0))):
         u, v, r = dice.uniform(-0.48, 0.48) * lot.w, dice.uniform(-0.45, 0.48) * lot.h, dice.uniform(0.9, 2.6)
         x, y = lot.at(u, v)
-        layer.disc(x + look.sun[0] * r, y + look.sun[1] * r, r, (40, 38, 32))
+        layer.disc(x + appearance.sun[0] * r, y + appearance.sun[1] * r, r, (40, 38, 32))
         layer.disc(x, y, r, (62, 66, 44))
 
 
-def cast_shadow(layer: Layer, boxes: Sequence[Box], look: Look, height: float) -> None:
+def cast_shadow(layer: Layer, boxes: Sequence[Box], appearance: Appearance, height: float) -> None:
     """The cast shadow of boxes: their footprint swept along the sun."""
-    step = np.array(look.sun) * look.reach * height
+    step = np.array(appearance.sun) * appearance.reach * height
     for box in boxes:
         c = box.corners()
         layer.polygon(c + step)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from semantic_cc.synth.procedural.change_scenarios import Recipe
+from semantic_cc.synth.procedural.change_scenarios import ChangeScenario
 from semantic_cc.synth.procedural.geometry import SIDE, Box
 from semantic_cc.synth.procedural.scene_objects import Building, ParkingLot, Road
 
@@ -12,11 +12,11 @@ _FLAT = ((238, 238, 238), (226, 226, 222), (236, 234, 226), (206, 207, 205), (17
 _METAL = ((150, 160, 164), (178, 182, 182), (128, 116, 102), (112, 122, 124))
 
 
-def lay_compound(
-    rng: np.random.Generator, recipe: Recipe, roads: list[Road]
+def place_large_buildings(
+    rng: np.random.Generator, scenario: ChangeScenario, roads: list[Road]
 ) -> tuple[list[Building], list[ParkingLot]] | None:
-    """One to three buildings and a parking lot, new, old or gone as the recipe says; None where there is no room."""
-    building, lot = recipe.building, recipe.parking
+    """One to three buildings and a parking lot, new, old or gone as the scenario says; None where there is no room."""
+    building, lot = scenario.building, scenario.parking
     if not building and not lot and rng.random() < 0.14:
         building, lot = "old", str(rng.choice(["old", ""], p=[0.7, 0.3]))
     if not building and not lot:

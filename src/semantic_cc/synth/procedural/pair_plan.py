@@ -1,4 +1,4 @@
-"""Plans a pair: draws a recipe, lays the place out for both dates and gathers the facts."""
+"""Plans a pair: draws a scenario, lays the place out for both dates and gathers the facts."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import numpy as np
 
 from semantic_cc.synth.procedural import vegetation
 from semantic_cc.synth.procedural.change_events import gather_events
-from semantic_cc.synth.procedural.change_scenarios import QUIET, Recipe, draw_recipe
+from semantic_cc.synth.procedural.change_scenarios import QUIET, ChangeScenario, draw_scenario
 from semantic_cc.synth.procedural.geometry import SIDE, Box, overlap
-from semantic_cc.synth.procedural.large_buildings import lay_compound
+from semantic_cc.synth.procedural.large_buildings import place_large_buildings
 from semantic_cc.synth.procedural.road_network import Plot, build_house, draw_roof, lay_plots, lay_roads
-from semantic_cc.synth.procedural.scene_objects import House, Patch, Plan, Pool, Road, Trees
+from semantic_cc.synth.procedural.scene_objects import House, PairPlan, Patch, Road, SwimmingPool, Trees
 
 
 def generator(seed: int, index: int, purpose: int) -> np.random.Generator:
@@ -26,60 +26,60 @@ def is_changed(seed: int, index: int) -> bool:
     return (index & 1) == coin
 
 
-def plan_pair(seed: int, index: int) -> Plan:
-    """Layout and facts of pair `index` of world `seed`, without drawing anything.
+def plan_pair(seed: int, index: int) -> PairPlan:
+    """Layout and facts of pair `index` of a seed, without drawing anything.
 
     Deterministic in (`seed`, `index`). The facts' truth is by construction: they are read off the layout.
     """
     rng = generator(seed, index, 0)
     changed = is_changed(seed, index)
     while True:
-        recipe = draw_recipe(rng) if changed else QUIET
-        # A recipe that finds no room gets other scenes first, so that the odds of the recipes hold.
+        scenario = draw_scenario(rng) if changed else QUIET
+        # A scenario that finds no room gets other scenes first, so that the odds of the scenarios hold.
         for _ in range(10):
-            plan = _try(rng, recipe)
+            plan = _try(rng, scenario)
             if plan is not None:
                 return plan
 
 
-def _try(rng: np.random.Generator, recipe: Recipe) -> Plan | None:
-    ground = str(rng.choice(vegetation.GROUNDS, p=recipe.grounds))
+def _try(rng: np.random.Generator, scenario: ChangeScenario) -> PairPlan | None:
+    ground = str(rng.choice(vegetation.GROUNDS, p=scenario.grounds))
     patches = vegetation.lay_patches(rng, ground)
-    roads = _date_roads(rng, recipe, lay_roads(rng, str(rng.choice(recipe.networks))))
+    roads = _date_roads(rng, scenario, lay_roads(rng, str(rng.choice(scenario.networks))))
     if roads is None:
         return None
-    compound = lay_compound(rng, recipe, roads)
+    compound = place_large_buildings(rng, scenario, roads)
     if compound is None:
         return None
     buildings, lots = compound
     blocked = [b for x in buildings for b in (*x.boxes, *([x.drive] if x.drive else []))]
     blocked += [x.box for x in lots]
     plots = lay_plots(rng, roads, [b.grown(4) for b in blocked])
-    houses = _assign(rng, recipe, roads, plots, blocked)
+    houses = _assign(rng, scenario, roads, plots, blocked)
     if houses is None:
         return None
-    pools = _place_pools(rng, recipe, houses)
+    pools = _place_pools(rng, scenario, houses)
     if pools is None:
         return None
-    patches += _site(rng, recipe, ground, roads, houses)
-    trees = _grow(rng, recipe, roads, houses, blocked, pools)
+    patches += _site(rng, scenario, ground, roads, houses)
+    trees = _grow(rng, scenario, roads, houses, blocked, pools)
     if trees is None:
         return None
-    plan = Plan(recipe.name != "quiet", recipe.name, ground, patches, tuple(roads), tuple(houses),
+    plan = PairPlan(scenario.name != "quiet", scenario.name, ground, patches, tuple(roads), tuple(houses),
                 tuple(buildings), tuple(lots), tuple(pools), trees, ())  # fmt: skip
     events = gather_events(plan)
     kinds = {(e.kind, e.gone) for e in events}
-    if not recipe.wants <= kinds or (not recipe.wants and events):
+    if not scenario.wants <= kinds or (not scenario.wants and events):
         return None
     return replace(plan, events=events)
 
 
 def _site(
-    rng: np.random.Generator, recipe: Recipe, ground: str, roads: list[Road], houses: list[House]
+    rng: np.random.Generator, scenario: ChangeScenario, ground: str, roads: list[Road], houses: list[House]
 ) -> tuple[Patch, ...]:
     """Often the ground was graded before the houses came."""
     fresh = np.array([(h.boxes[0].x, h.boxes[0].y) for h in houses if not h.before]).reshape(-1, 2)
-    if ground == "bareland" or recipe.in_woods or not roads or not len(fresh) or rng.random() < 0.55:
+    if ground == "bareland" or scenario.in_woods or not roads or not len(fresh) or rng.random() < 0.55:
         return ()
     d = roads[0].path[-1] - roads[0].path[0]
     frame = Box(0.0, 0.0, 1.0, 1.0, float(np.arctan2(d[1], d[0])))
@@ -89,8 +89,8 @@ def _site(
     return (Patch(frame.part(*(low + high) / 2, *room), "bareland", square=True),)
 
 
-def _date_roads(rng: np.random.Generator, recipe: Recipe, roads: list[Road]) -> list[Road] | None:
-    if not recipe.new_roads:
+def _date_roads(rng: np.random.Generator, scenario: ChangeScenario, roads: list[Road]) -> list[Road] | None:
+    if not scenario.new_roads:
         return roads
     if not roads:
         return None
@@ -100,35 +100,39 @@ def _date_roads(rng: np.random.Generator, recipe: Recipe, roads: list[Road]) -> 
 
 
 def _assign(
-    rng: np.random.Generator, recipe: Recipe, roads: list[Road], plots: list[Plot], blocked: list[Box]
+    rng: np.random.Generator,
+    scenario: ChangeScenario,
+    roads: list[Road],
+    plots: list[Plot],
+    blocked: list[Box],
 ) -> list[House] | None:
     """Decides for each plot: empty, old house, new house, vanished house."""
     old_roads = [i for i, r in enumerate(roads) if r.before]
-    chosen = _choose(rng, recipe, plots, old_roads)
+    chosen = _choose(rng, scenario, plots, old_roads)
     if chosen is None:
         return None
-    share = float(rng.choice([0.0, 0.35, 0.75, 0.9, 1.0])) if recipe.old_houses else 0.0
-    gone = recipe.houses == "gone"
+    share = float(rng.choice([0.0, 0.35, 0.75, 0.9, 1.0])) if scenario.old_houses else 0.0
+    gone = scenario.houses == "gone"
     out = []
     for i, plot in enumerate(plots):
         if i in chosen:
             out.append(build_house(rng, plot, gone, not gone))
         elif plot.road in old_roads and rng.random() < share:
             out.append(build_house(rng, plot, True, True))
-    if recipe.houses == "lone":
+    if scenario.houses == "lone":
         out += _lone_houses(rng, roads, blocked, out, int(rng.integers(1, 4)))
         return out if any(not h.before for h in out) else None
     return out
 
 
 def _choose(
-    rng: np.random.Generator, recipe: Recipe, plots: list[Plot], old_roads: list[int]
+    rng: np.random.Generator, scenario: ChangeScenario, plots: list[Plot], old_roads: list[int]
 ) -> set[int] | None:
     """Indices of the plots whose houses change; None where the scene does not offer them."""
-    kind = recipe.houses
+    kind = scenario.houses
     if kind in ("", "lone"):
         return set()
-    # A vanishing house needs an old road; without new roads in the recipe all roads are old.
+    # A vanishing house needs an old road; without new roads in the scenario all roads are old.
     usable = [i for i, p in enumerate(plots) if kind != "gone" or p.road in old_roads]
     if kind == "many":
         return set(usable) if len(usable) > 8 else None
@@ -177,15 +181,17 @@ def _lone_houses(
     return out
 
 
-def _place_pools(rng: np.random.Generator, recipe: Recipe, houses: list[House]) -> list[Pool] | None:
-    """Pools behind houses: some old ones, and the recipe's new ones behind old houses."""
-    pools: list[Pool] = []
-    want = int(rng.choice([1, 2, 2, 3])) if recipe.pools else 0
+def _place_pools(
+    rng: np.random.Generator, scenario: ChangeScenario, houses: list[House]
+) -> list[SwimmingPool] | None:
+    """Pools behind houses: some old ones, and the scenario's new ones behind old houses."""
+    pools: list[SwimmingPool] = []
+    want = int(rng.choice([1, 2, 2, 3])) if scenario.pools else 0
     for house in houses:
         old = house.before and house.after
         if house.yard is None or not house.after:
             continue
-        new = want > 0 and old and recipe.pools
+        new = want > 0 and old and scenario.pools
         if not new and rng.random() > 0.012:
             continue
         body = house.boxes[0]
@@ -195,24 +201,24 @@ def _place_pools(rng: np.random.Generator, recipe: Recipe, houses: list[House]) 
             continue
         if new:
             want -= 1
-        elif not old and not recipe.new_pools_allowed:
+        elif not old and not scenario.new_pools_allowed:
             continue
-        pools.append(Pool(box, before=old and not new))
-    return pools if not recipe.pools or want == 0 else None
+        pools.append(SwimmingPool(box, before=old and not new))
+    return pools if not scenario.pools or want == 0 else None
 
 
 def _grow(
     rng: np.random.Generator,
-    recipe: Recipe,
+    scenario: ChangeScenario,
     roads: list[Road],
     houses: list[House],
     blocked: list[Box],
-    pools: list[Pool],
+    pools: list[SwimmingPool],
 ) -> Trees | None:
     """Trees of both dates: those in the way of what comes are removed, none ever appears."""
     areas = [vegetation.woods_area(rng, None) for _ in range(int(rng.choice([0, 0, 1, 2])))]
     fresh = np.array([(h.boxes[0].x, h.boxes[0].y) for h in houses if not h.before]).reshape(-1, 2)
-    if recipe.in_woods:
+    if scenario.in_woods:
         points = (
             fresh
             if len(fresh)
@@ -223,7 +229,7 @@ def _grow(
             return None
         areas = [vegetation.woods_area(rng, points)]
     cut: Box | None = None
-    if recipe.clear:
+    if scenario.clear:
         cut = Box.about(rng.uniform(50, SIDE - 50, 2), rng.uniform(50, 110, 2))
         areas.append(cut.grown(rng.uniform(5, 40)))
     wild = vegetation.sow(rng, areas, int(rng.choice([4, 12, 30, 50])))
@@ -245,7 +251,7 @@ def _grow(
     for box in blocked:
         clear = box.distance(xyr[:, :2]) > 0.8 * xyr[:, 2] + 2
         after &= clear
-        if not recipe.large_is_new:
+        if not scenario.large_is_new:
             before &= clear
     if cut is not None:
         after &= cut.distance(xyr[:, :2]) > 0

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from semantic_cc.synth.procedural.appearance import lit
+from semantic_cc.synth.procedural.appearance import relit
 from semantic_cc.synth.procedural.drawing import Colour, Layer
 from semantic_cc.synth.procedural.geometry import Box, in_frame
 from semantic_cc.synth.procedural.ground import own_dice
-from semantic_cc.synth.procedural.scene_objects import Building, House, ParkingLot, Plan, Road
+from semantic_cc.synth.procedural.scene_objects import Building, House, PairPlan, ParkingLot, Road
 
 _ROAD: dict[str, Colour] = {"cement": (178, 174, 166), "asphalt": (126, 125, 124)}
 _KERB: Colour = (212, 206, 192)
@@ -26,7 +26,7 @@ _BAY = (5.6, 9.6)
 def draw_roads(layer: Layer, roads: Sequence[Road], verge: Colour) -> None:
     """Sidewalks beyond a `verge` of grass, kerbs, surfaces; each for all roads at once, so that crossings are open."""
     walked = [r for r in roads if r.walks]
-    for some, by, colour in ((walked, 6.6, lit(_PAVED, 0.95)), (walked, 5.0, verge), (roads, 1.4, _KERB)):
+    for some, by, colour in ((walked, 6.6, relit(_PAVED, 0.95)), (walked, 5.0, verge), (roads, 1.4, _KERB)):
         for road in some:
             for outline in road.outlines(by):
                 layer.polygon(outline, colour)
@@ -43,7 +43,7 @@ def draw_drive(layer: Layer, house: House) -> None:
     if house.drive is None:
         return
     dice = own_dice(house.drive)
-    pale = lit(_PAVED, float(dice.uniform(0.9, 1.12)))
+    pale = relit(_PAVED, float(dice.uniform(0.9, 1.12)))
     layer.box(house.drive, pale)
     main, d = house.boxes[0], house.drive
     away = -1.0 if main.local(np.array([[d.x, d.y]]))[0, 0] > 0 else 1.0
@@ -59,7 +59,7 @@ def draw_apron(layer: Layer, building: Building) -> None:
         layer.box(building.drive, _ROAD["cement"])
     wide = float(own_dice(building.boxes[0]).choice([4, 7, 13]))
     for box in building.boxes:
-        layer.box(box.grown(wide), lit(_PAVED, 0.92))
+        layer.box(box.grown(wide), relit(_PAVED, 0.92))
 
 
 def bays(lot: ParkingLot) -> list[Box]:
@@ -97,7 +97,7 @@ def draw_lot(layer: Layer, lot: ParkingLot) -> None:
             layer.line(np.array(line), 0.6, (224, 224, 216))
 
 
-def draw_cars(layer: Layer, plan: Plan, date: str, rng: np.random.Generator) -> None:
+def draw_cars(layer: Layer, plan: PairPlan, date: str, rng: np.random.Generator) -> None:
     """Cars on roads, at kerbs, on driveways and in bays; others at each date."""
     spots: list[Box] = []
     filled = rng.uniform(0.05, 0.6)
@@ -132,4 +132,4 @@ def _draw_car(layer: Layer, spot: Box, colour: Colour) -> None:
     w, h = (spot.w * 0.16, spot.h * 0.8) if spot.w > spot.h else (spot.w * 0.8, spot.h * 0.16)
     for at in (-0.2, 0.24):
         u, v = (at * spot.w, 0.0) if spot.w > spot.h else (0.0, at * spot.h)
-        layer.box(spot.part(u, v, w, h), lit(colour, 0.35))
+        layer.box(spot.part(u, v, w, h), relit(colour, 0.35))

@@ -1,4 +1,4 @@
-"""One pair of the synthetic world: pictures, label and sentences from one plan."""
+"""One procedural pair: images, label and sentences from one plan."""
 
 from __future__ import annotations
 
@@ -6,13 +6,20 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from semantic_cc.errors import InputError
-from semantic_cc.synth.procedural.appearance import draw_looks
+from semantic_cc.synth.procedural.appearance import draw_appearances
 from semantic_cc.synth.procedural.caption_writer import write_sentences
 from semantic_cc.synth.procedural.geometry import SIDE, Box
 from semantic_cc.synth.procedural.pair_plan import generator, plan_pair
 from semantic_cc.synth.procedural.render import render_date
-from semantic_cc.synth.procedural.scene_objects import Building, House, ParkingLot, Plan, Pool, Road
-from semantic_cc.synth.procedural.texture import weave
+from semantic_cc.synth.procedural.scene_objects import (
+    Building,
+    House,
+    PairPlan,
+    ParkingLot,
+    Road,
+    SwimmingPool,
+)
+from semantic_cc.synth.procedural.texture import draw_texture
 from semantic_cc.types import BUILDING, COVERS, NONE, ROAD, Pair
 
 SIZES = (32, 1024)
@@ -20,7 +27,7 @@ SIZES = (32, 1024)
 
 
 def generate_pair(seed: int, index: int, size: int = 256) -> Pair:
-    """Pair `index` of the world `seed`.
+    """Pair `index` of a seed.
 
     The place measures 128 m x 128 m at every `size`; at 256 a pixel is 0.5 m as in LEVIR-CC. The pair depends
     on nothing but (`seed`, `index`, `size`). Of each two neighbours 2k, 2k + 1 exactly one shows a change.
@@ -38,16 +45,16 @@ def generate_pair(seed: int, index: int, size: int = 256) -> Pair:
     check_numbers(seed=seed, index=index)
     if not SIZES[0] <= size <= SIZES[1]:
         raise InputError(
-            f"world: size is {size}, but a side has {SIZES[0]}..{SIZES[1]} pixels; choose one of those"
+            f"synthetic pairs: size is {size}, but a side has {SIZES[0]}..{SIZES[1]} pixels; choose one of those"
         )
     plan = plan_pair(seed, index)
     rng = generator(seed, index, 1)
-    early, late = draw_looks(rng)
-    cloth = weave(rng, size)
+    early, late = draw_appearances(rng)
+    texture = draw_texture(rng, size)
     return Pair(
         name=f"world_{index:06d}.png",
-        before=render_date(plan, early, "before", size, cloth),
-        after=render_date(plan, late, "after", size, cloth),
+        before=render_date(plan, early, "before", size, texture),
+        after=render_date(plan, late, "after", size, texture),
         label=draw_label(plan, size),
         sentences=write_sentences(plan.events, generator(seed, index, 2)),
         changed=plan.changed,
@@ -58,10 +65,12 @@ def check_numbers(**numbers: int) -> None:
     """Raises `InputError` for any of `numbers` below 0."""
     for name, value in numbers.items():
         if value < 0:
-            raise InputError(f"world: {name} is {value}, but must be 0 or more; give a non-negative integer")
+            raise InputError(
+                f"synthetic pairs: {name} is {value}, but must be 0 or more; give a non-negative integer"
+            )
 
 
-def draw_label(plan: Plan, size: int = 256) -> np.ndarray:
+def draw_label(plan: PairPlan, size: int = 256) -> np.ndarray:
     """The label of a plan, (size, size) uint8 of 0, 128, 255, in the frame of the later image."""
     k = size / SIDE
     image = Image.new("L", (size, size), NONE)
@@ -81,7 +90,7 @@ def draw_label(plan: Plan, size: int = 256) -> np.ndarray:
     return np.asarray(image).copy()
 
 
-def draw_cover(plan: Plan, date: str, size: int = 256) -> np.ndarray:
+def draw_cover(plan: PairPlan, date: str, size: int = 256) -> np.ndarray:
     """What covers the ground at one date ("before" | "after"), (size, size) uint8 indices of `COVERS`."""
     k = size / SIDE
     image = Image.new("L", (size, size), COVERS.index("ground"))
@@ -89,7 +98,10 @@ def draw_cover(plan: Plan, date: str, size: int = 256) -> np.ndarray:
     for road in plan.roads:
         if getattr(road, date):
             _pave(draw, road, k, COVERS.index("road"))
-    flat: list[tuple[str, tuple[ParkingLot | Pool, ...]]] = [("parking lot", plan.lots), ("pool", plan.pools)]
+    flat: list[tuple[str, tuple[ParkingLot | SwimmingPool, ...]]] = [
+        ("parking lot", plan.lots),
+        ("pool", plan.pools),
+    ]
     for kind, things in flat:
         for thing in things:
             if getattr(thing, date):

@@ -92,7 +92,7 @@ class ParkingLot:
 
 
 @dataclass(frozen=True)
-class Pool:
+class SwimmingPool:
     """A swimming pool."""
 
     box: Box
@@ -165,17 +165,17 @@ class Event:
 
 
 @dataclass(frozen=True)
-class Plan:
+class PairPlan:
     """A planned pair: the layout of both dates and the facts of the change (`events`, empty if unchanged)."""
 
     changed: bool
-    recipe: str
+    scenario: str
     ground: str
     patches: tuple[Patch, ...]
     roads: tuple[Road, ...]
     houses: tuple[House, ...]
     buildings: tuple[Building, ...]
     lots: tuple[ParkingLot, ...]
-    pools: tuple[Pool, ...]
+    pools: tuple[SwimmingPool, ...]
     trees: Trees
     events: tuple[Event, ...]

@@ -12,7 +12,7 @@ from semantic_cc.synth.procedural.geometry import SIDE, bezier
 
 
 @dataclass(frozen=True)
-class Cloth:
+class Texture:
     """Noise fields of about unit spread, made once a pair.
 
     Attributes:
@@ -44,13 +44,13 @@ def noise_field(rng: np.random.Generator, n: int, cells: tuple[int, ...], fall: 
     return out / (out.std() + 1e-6)
 
 
-def weave(rng: np.random.Generator, size: int) -> Cloth:
-    """The cloth of one place for pictures of `size` pixels a side."""
+def draw_texture(rng: np.random.Generator, size: int) -> Texture:
+    """The texture of one place for pictures of `size` pixels a side."""
     seed = int(rng.integers(2**31))
     fine = noise_field(rng, size, (24, 48, 96, 256), 0.85)
     # Tufts are darker and rarer than the gaps between them.
     fine = np.where(fine < 0, 1.35 * fine, 0.75 * fine)
-    return Cloth(
+    return Texture(
         broad=noise_field(rng, size, (4, 8, 16, 32, 64, 128), 0.72),
         other=noise_field(rng, size, (3, 6, 12, 24, 48), 0.66),
         streaks=_streaks(rng, size),

@@ -1,9 +1,9 @@
-"""How near the world's sentences come to the real training captions: distributions side by side, with distances.
+"""Compares the sentences of procedural pairs with LEVIR-CC's training captions: distributions and their distances.
 
-    python runs/world_words.py .../levir_cc/captions.json [--pairs 4000] [--seed 1] [--top 14]
+    python runs/caption_words.py .../levir_cc/captions.json [--pairs 4000] [--seed 1] [--top 14]
 
-Of the captions file the changed pairs of the split `train` are read, never others. Nothing is drawn, so that 4,000
-pairs take about a minute. A distance is the Jensen-Shannon distance to base 2: 0 alike, 1 nothing in common.
+Of the captions file only the changed pairs of the split `train` are read. No image is drawn, so 4,000 pairs take about
+a minute. A distance is the Jensen-Shannon distance to base 2: 0 alike, 1 nothing in common.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ def real_sentences(path: Path) -> list[str]:
     return [" ".join(sentence["tokens"]) for image in chosen for sentence in image["sentences"]]
 
 
-def world_sentences(pairs: int, seed: int) -> list[str]:
-    """The sentences of the changed pairs among the first `pairs` of world `seed`."""
+def synthetic_sentences(pairs: int, seed: int) -> list[str]:
+    """The sentences of the changed pairs among the first `pairs` of a seed."""
     plans = ((index, plan_pair(seed, index)) for index in range(pairs))
     return [
         text
@@ -82,23 +82,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("captions", type=Path, help="LEVIR-CC's captions file")
     parser.add_argument(
-        "--pairs", type=int, default=4000, help="pairs of the world, half of them changed [4000]"
+        "--pairs", type=int, default=4000, help="procedural pairs, half of them changed [4000]"
     )
-    parser.add_argument("--seed", type=int, default=1, help="seed of the world [1]")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the procedural pairs [1]")
     parser.add_argument("--top", type=int, default=14, help="commonest entries to print of each kind [14]")
     arguments = parser.parse_args()
     real = real_sentences(arguments.captions)
-    world = world_sentences(arguments.pairs, arguments.seed)
-    print(
-        f"{len(real)} real sentences, {len(world)} of world {arguments.seed}; each figure is per 100 sentences"
-    )
+    synthetic = synthetic_sentences(arguments.pairs, arguments.seed)
+    print(f"{len(real)} real sentences, {len(synthetic)} synthetic ones; each figure is per 100 sentences")
     distances = {}
     for name, find in FEATURES.items():
-        ours, theirs = count(world, find), count(real, find)
+        ours, theirs = count(synthetic, find), count(real, find)
         distances[name] = distance(ours, theirs)
-        print(f"\n{name:28} real  world")
+        print(f"\n{name:28} real  synth.")
         for key, _ in (theirs + ours).most_common(arguments.top):
-            print(f"  {key:24} {100 * theirs[key] / len(real):6.1f} {100 * ours[key] / len(world):6.1f}")
+            print(f"  {key:24} {100 * theirs[key] / len(real):6.1f} {100 * ours[key] / len(synthetic):6.1f}")
     print("\nJensen-Shannon distance")
     for name, value in distances.items():
         print(f"  {name:24} {value:6.3f}")
