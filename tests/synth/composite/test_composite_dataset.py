@@ -105,4 +105,4 @@ def test_what_is_not_known_is_not_scored(write_recipe, tmp_path, tiny_folder):
     report = evaluate(tiny_folder, tmp_path / "out", meteor=False).to_json()
     known = sum(int((pair.label != UNKNOWN).sum()) for pair in open_dataset(tmp_path / "out", "test"))
     assert report["change"]["pixels"] == known < 2 * 256 * 256
-    assert "roads are not labelled in every mask, so building change alone is scored" in report["notes"]
+    assert "roads are not labelled in every mask: only building change is scored" in report["notes"]
