@@ -79,7 +79,9 @@ def test_no_recipe_at_all(tmp_path):
 
 
 def test_an_old_name_is_refused_with_the_new_one():
-    with pytest.raises(ConfigError, match=r"recipe mix\.yaml: shares\.world is now called shares\.procedural"):
+    with pytest.raises(
+        ConfigError, match=r"recipe mix\.yaml: shares\.world is now called shares\.procedural"
+    ):
         parse_recipe("shares: {world: 1}\n", "mix.yaml")
 
 
