@@ -1,4 +1,4 @@
-"""What the methods that give a mask alone have in common: pair -> logits, as a `ChangeModel`."""
+"""The base of the methods that give a mask and no sentence: pair -> logits, as a `ChangeModel`."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from semantic_cc.model.encoder import BitemporalEncoder, Features
 
 
 class MaskModel(ChangeModel):
-    """A change detection method, all of it in `change_decoder`, but for SAM's encoder where it has one.
+    """A change detection method: `change_decoder` holds all of it except SAM's encoder, if it uses that.
 
-    Without SAM the change decoder is a `networks.ChangeNetwork`, (b, 3, H, W) twice to (b, K, H, W); with it, it takes
-    SAM's tokens (2b, h, w, e) too, as Semantic-CC's does.
+    Without SAM the change decoder is a `change_networks.ChangeNetwork`, two images (b, 3, H, W) -> (b, K, H, W). With
+    SAM it also takes SAM's tokens (2b, h, w, e), as Semantic-CC's does.
 
-    A pair is called changed where any pixel is. The heatmap is the probability that a pixel changed: there is no tier
-    of features that these methods have in common.
+    A pair is changed if any pixel is. The heatmap is each pixel's probability of change, because these methods share no
+    tier of features.
     """
 
     def forward(
@@ -36,7 +36,7 @@ class MaskModel(ChangeModel):
         change: bool = True,
         features: Features | None = None,
     ) -> ModelOutput:
-        """One training pass, see `ChangeModel.forward`; there is no sentence, and none is read."""
+        """One training pass, see `ChangeModel.forward`; sentences are not read."""
         return ModelOutput(self._logits(before, after, features) if change else None)
 
     @torch.no_grad()
@@ -74,7 +74,7 @@ class MaskModel(ChangeModel):
 
 
 def mask_model(config: ModelConfig, network: ChangeNetwork, encoder: BitemporalEncoder | None) -> MaskModel:
-    """The method of a network, on the encoder that all share, or without one on the network's own."""
+    """The method of a network, on the shared encoder, or without one on the network's own."""
     if encoder is None:
         return MaskModel(config, None, change_decoder=network)
     shared = OnSharedEncoder(network, config.encoder.change_width, config.encoder.patch)

@@ -9,7 +9,7 @@ integration with foundation model for remote sensing image change detection", 20
     decoder  SAM's neck, dates joined on channels, SimpleFPN to strides 4 to 64, at each 1x1 convolution and bilinear to
              stride 4, joined, 1x1 convolution, classified
 
-Encoder, its weights and SimpleFPN are the parts that Semantic-CC has, so the two differ by gate (its BCSF) and neck.
+Encoder, weights and SimpleFPN are Semantic-CC's, so the two methods differ in the gate (BCSF there) and the neck.
 
 Differs from the original:
 - The gate follows the four layers with global attention, as Semantic-CC's filters do; the released code puts it after
@@ -36,7 +36,7 @@ from semantic_cc.model.encoder import BitemporalEncoder, filtered_layers
 
 
 class TimeTravellingGate(nn.Module):
-    """Brings into each date what the other holds, where both together open the gate.
+    """Adds to each date the other date's features, weighted by one gate a position.
 
     Args:
         width: c.
@@ -67,6 +67,7 @@ class TTPDecoder(ChangeDecoder):
 
     def __init__(self, token_width: int, width: int, classes: int, patch: int) -> None:
         super().__init__(token_width, width, classes, patch)
+        self.level_strides = (*self.level_strides, 64)
         self.levels.append(PyramidLevel(2 * token_width, 64, width, patch))
         self.classify = nn.Sequential(
             nn.Conv2d(5 * width, width, 1, bias=False),

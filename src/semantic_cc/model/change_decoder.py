@@ -168,6 +168,7 @@ class ChangeDecoder(nn.Module):
         super().__init__()
         self.patch = patch
         self.strides = tuple(trunk or {})
+        self.level_strides: tuple[int, ...] = STRIDES
         self.laterals = nn.ModuleDict()
         if laterals:
             # the finest level, 2 px a cell, lies in the cells of 4 px: 4 times its channels
@@ -205,7 +206,8 @@ class ChangeDecoder(nn.Module):
         laterals = self._laterals(by_stride)
         size = h // STRIDES[0], w // STRIDES[0]
         levels = [
-            _resize(level(x, laterals.get(s)), size) for s, level in zip(STRIDES, self.levels, strict=True)
+            _resize(level(x, laterals.get(s)), size)
+            for s, level in zip(self.level_strides, self.levels, strict=True)
         ]
         fused = torch.cat(levels, dim=1)  # (b, f, h p / 4, w p / 4)
         if self.fuse is None:
