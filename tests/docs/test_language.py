@@ -9,7 +9,7 @@ from doc_blocks import CURRENT_PAGES, ROOT
 NOT_ENGLISH = ("told of", "in one go", "comes out as", "come out as", "as they come", "reckoned", "reckons")
 """Phrases that readers stumbled over; plain ones stand in their place."""
 
-OLD_WORDS = ("evidence head", "word head", "synthetic world", "drawn world", "the world's")
+OLD_WORDS = ("evidence head", " word head", "synthetic world", "drawn world", "the world's")
 """Words of earlier versions for what the glossary calls otherwise."""
 
 FOLDERS = ("src", "tests", "docs", "runs", "examples", ".ci")
@@ -17,7 +17,7 @@ SUFFIXES = {".py", ".md", ".yaml", ".yml", ".toml", ".sh", ".json", ".jinja", ".
 MACHINE = re.compile(r"/root/|/work/|\bDESIGN\b")
 
 
-WAITING = {"data", "reproduction", "training"}
+WAITING = {"data", "training"}
 """Pages whose text is still to be revised."""
 
 
