@@ -47,7 +47,7 @@ name, folder, root = sys.argv[1], sys.argv[2], Path(sys.argv[3])
 model, total = SemanticCC.from_pretrained(folder), np.zeros(3, int)  # its flag is untrained, so masks are asked for alone
 for crop in (root / "list.txt").read_text().split():
     dates = [np.asarray(Image.open(root / date / crop).convert("RGB"))[None] for date in ("A", "B")]
-    found = model.predict_masks(*dates).class_probabilities[0].argmax(axis=0) == model.planes - 1
+    found = model.predict_masks(*dates).class_probabilities[0].argmax(axis=0) == model.num_classes - 1
     if crop != NOT_SCORED:
         total += scores(found, np.asarray(Image.open(root / "label" / crop)) == BUILDING)
 print(f"{name}: real crops, building F1 {100 * f1(*total.tolist()):.1f}")

@@ -16,9 +16,9 @@ PACKAGE = Path(semantic_cc.__file__).parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 ORDER = (
-    "errors", "types", "decisions", "config", "files", "processes", "nouns", "sentences", "images", "model",
-    "foundation", "baselines", "checkpoint", "data", "synth", "losses", "metrics", "figures", "evaluation", "training",
-    "predictor", "reproduce", "scene", "batch", "cli", "__main__",
+    "errors", "types", "decisions", "config", "files", "processes", "progress", "nouns", "sentences", "images",
+    "compute_device", "model", "descriptions", "foundation", "baselines", "checkpoint", "data", "synth", "losses",
+    "metrics", "figures", "evaluation", "training", "scene", "predictor", "reproduce", "batch", "cli", "__main__",
 )  # fmt: skip
 """The way data flows: a subpackage imports only itself and those before it. There are no exceptions."""
 

@@ -85,8 +85,8 @@ def test_shapes_types_and_ranges(tiny: SemanticCC, images: tuple[np.ndarray, np.
     assert 0 <= answer.change_probability <= 1
     assert answer.classes == {ROAD: "road", BUILDING: "building"}
     assert sum(answer.class_shares.values()) == pytest.approx(answer.changed_share)
-    assert answer.model["name"] == "tiny"
-    assert len(answer.model["digest"]) == 64
+    assert answer.model.name == "tiny"
+    assert len(answer.model.digest) == 64
     steps = {step: seconds for step, seconds in answer.timings.items() if step != "total"}
     assert answer.timings["total"] >= sum(steps.values()) > 0
 
@@ -199,7 +199,7 @@ def test_locate_gives_what_describe_gives_without_a_word(
     described = [tiny.describe(*pair) for pair in (images, images[::-1])]
     monkeypatch.setattr(tiny.model.caption_decoder, "generate", None)  # would fail if the LLM were asked
     maps = tiny.predict_masks(*(np.stack(dates) for dates in (images, images[::-1])))
-    assert maps.class_probabilities.shape == (2, tiny.planes, 48, 80)
+    assert maps.class_probabilities.shape == (2, tiny.num_classes, 48, 80)
     for n, one in enumerate(described):
         np.testing.assert_allclose(1 - maps.class_probabilities[n][0], one.probability, atol=1e-5)
         np.testing.assert_allclose(maps.heatmap[n], one.heatmap, atol=1e-5)
@@ -210,6 +210,6 @@ def test_a_model_without_the_change_task_locates_nothing(
     captions_only_folder: Path, images: tuple[np.ndarray, np.ndarray]
 ) -> None:
     model = SemanticCC.from_pretrained(str(captions_only_folder))
-    for ask in (lambda: model.planes, lambda: model.predict_masks(images[0][None], images[1][None])):
+    for ask in (lambda: model.num_classes, lambda: model.predict_masks(images[0][None], images[1][None])):
         with pytest.raises(InputError, match="made without the change-detection task"):
             ask()

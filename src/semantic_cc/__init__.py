@@ -1,4 +1,4 @@
-"""Semantic-CC: two images of one place go in; a sentence that says what changed and a mask of where come out.
+"""Semantic-CC describes what changed between two images of one place: a sentence, and a mask of where.
 
 from semantic_cc import SemanticCC
 description = SemanticCC.from_pretrained("small").describe("before.png", "after.png")
@@ -10,12 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from semantic_cc.predictor import SemanticCC
+    from semantic_cc.scene.scene_options import SceneOptions
+    from semantic_cc.scene.scene_report import SceneReport
     from semantic_cc.types import ChangeDescription
 
 __version__ = "0.1.0"
-__all__ = ["ChangeDescription", "SemanticCC", "__version__"]
+__all__ = ["ChangeDescription", "SceneOptions", "SceneReport", "SemanticCC", "__version__"]
 
-_HOMES = {"SemanticCC": "semantic_cc.predictor", "ChangeDescription": "semantic_cc.types"}
+_HOMES = {
+    "SemanticCC": "semantic_cc.predictor",
+    "ChangeDescription": "semantic_cc.types",
+    "SceneOptions": "semantic_cc.scene.scene_options",
+    "SceneReport": "semantic_cc.scene.scene_report",
+}
 
 
 def __getattr__(name: str) -> Any:

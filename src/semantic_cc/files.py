@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -42,6 +42,49 @@ def check_file(path: str | Path) -> Path:
         raise OutputError(f"cannot write {path}: it is a directory; name a file")
     check_folder(path.parent)
     return path
+
+
+def check_outputs(folder: str | Path, names: Iterable[str], inputs: Iterable[str | Path]) -> Path:
+    """Checks that files can be written to `folder` under `names` without replacing one of `inputs`.
+
+    Returns:
+        The folder.
+
+    Raises:
+        OutputError: as `check_folder` and `check_not_inputs`.
+    """
+    folder = check_folder(folder)
+    check_not_inputs((folder / name for name in names), identities(inputs))
+    return folder
+
+
+def identities(paths: Iterable[str | Path]) -> dict[tuple[int, int], str | Path]:
+    """Device and inode -> path, of the files that exist."""
+    return {found: path for path in paths if (found := _identity(path)) is not None}
+
+
+def check_not_inputs(outputs: Iterable[Path], inputs: Mapping[tuple[int, int], str | Path]) -> None:
+    """Checks that no output is an input; by identity, so links and other spellings of a path are found.
+
+    Args:
+        outputs: paths that will be written or removed, whether they exist or not.
+        inputs: the `identities` of the files that must stay.
+
+    Raises:
+        OutputError: an output is an input.
+    """
+    for path in outputs if inputs else ():
+        given = inputs.get(_identity(path) or (-1, -1))
+        if given is not None:
+            raise OutputError(f"{given}: the output {path} would overwrite this input; choose another --out")
+
+
+def _identity(path: str | Path) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):  # it does not exist, or its name holds NUL
+        return None
+    return found.st_dev, found.st_ino
 
 
 @contextmanager

@@ -1,19 +1,19 @@
-"""One pair of images -> one `ChangeDescription`; the command line and everything above it call this."""
+"""A loaded model: a pair -> `ChangeDescription`, a scene -> `SceneReport`; every front end calls this."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from semantic_cc.decisions import class_mask
-from semantic_cc.errors import InputError, SemanticCCError
+from semantic_cc.compute_device import enough_memory, find_device
+from semantic_cc.descriptions import to_descriptions
+from semantic_cc.errors import InputError
 from semantic_cc.images import ImageSource, read_pair
-from semantic_cc.types import BUILDING, ROAD, ChangeDescription, ChangeMaps
+from semantic_cc.types import ChangeDescription, ChangeMaps, ModelIdentity
 
 if TYPE_CHECKING:
     import torch
@@ -21,15 +21,17 @@ if TYPE_CHECKING:
     from semantic_cc.checkpoint.device_map import DeviceMap
     from semantic_cc.checkpoint.serialization import ModelInfo
     from semantic_cc.foundation.llm import LLMType
-    from semantic_cc.model.base import ChangeModel, Prediction
+    from semantic_cc.model.base import ChangeModel
+    from semantic_cc.progress import Advance
+    from semantic_cc.scene.scene_options import SceneOptions
+    from semantic_cc.scene.scene_report import SceneReport
 
 
 class SemanticCC:
     """A loaded model that describes pairs; load once, call often.
 
     Example:
-        model = SemanticCC.from_pretrained("small")
-        description = model.describe("before.png", "after.png")
+        description = SemanticCC.from_pretrained("small").describe("before.png", "after.png")
         print(description.sentence, description.changed_share)
     """
 
@@ -82,7 +84,7 @@ class SemanticCC:
         """
         from semantic_cc.checkpoint.serialization import load_pretrained
 
-        chosen = _device(device)  # before the slow part
+        chosen = find_device(device)  # before the slow part
         model, info = load_pretrained(
             name_or_dir,
             merge=merge,
@@ -167,7 +169,7 @@ class SemanticCC:
     def describe(
         self, before: ImageSource, after: ImageSource, instruction: str | None = None
     ) -> ChangeDescription:
-        """Says what changed between two images of one place, and where.
+        """Describes what changed between two images of one place, and where.
 
         Args:
             before, after: earlier and later image of one size: paths, PIL images or ``(H, W, 3)`` uint8 RGB.
@@ -178,17 +180,84 @@ class SemanticCC:
             InputError: the instruction is empty.
             SemanticCCError: the memory does not suffice for images of this size.
         """
-        if instruction is not None and not instruction.strip():
-            raise InputError("the instruction is empty; give a text, or leave it out for the model's own")
+        asked = _asked(instruction)
         start = time.perf_counter()
         earlier, later, notes = read_pair(before, after)
-        notes += self.info.notes
         read = time.perf_counter() - start
-        prediction = self._predict(earlier, later, None if instruction is None else [instruction])
-        return _description(prediction, notes, self._model(), {"read": read}, start)
+        (description,) = self._describe(earlier[None], later[None], asked, notes)
+        timings = {"read": read, **description.timings, "total": time.perf_counter() - start}
+        return replace(description, timings=timings)
+
+    def describe_batch(
+        self, before: np.ndarray, after: np.ndarray, instruction: str | None = None
+    ) -> list[ChangeDescription]:
+        """Describes n pairs of one size at once.
+
+        Sums in bfloat16 depend on n: a sentence can differ from that of `describe`.
+
+        Args:
+            before, after: earlier and later images, ``(n, H, W, 3)`` uint8 RGB.
+            instruction: as in `describe`.
+
+        Returns:
+            n descriptions; their timings are those of the whole batch.
+
+        Raises:
+            InputError: the instruction is empty.
+            SemanticCCError: the memory does not suffice for so many images of this size.
+        """
+        return self._describe(before, after, _asked(instruction), ())
+
+    def describe_scene(
+        self,
+        before: str | Path,
+        after: str | Path,
+        *,
+        out: str | Path | None = None,
+        options: SceneOptions | None = None,
+        instruction: str | None = None,
+        dates: tuple[str, str] | None = None,
+        progress: Advance | None = None,
+    ) -> SceneReport:
+        """Describes a scene: two georeferenced images of any size, which may differ in grid, bands and bits.
+
+        With `out` the folder gets mask.tif, probability.tif, the changed areas in `options.formats`, report.json
+        (`SceneReport.to_json`), report.html and scene.json (a STAC item): all of them or none. A run that was killed
+        continues where it was when it is started again.
+
+        Args:
+            before, after: earlier and later image: paths, or URLs that GDAL reads.
+            out: the output folder, made if need be; None = nothing is written, and the report has no files.
+            options: how the images are read and what is written; see `SceneOptions`.
+            instruction: as in `describe`.
+            dates: when the images were taken, in ISO 8601.
+            progress: called with ("windows" or "places", done, of all).
+
+        Returns:
+            The report; areas are square metres on the ellipsoid, None where the images do not lie on Earth.
+
+        Raises:
+            ImageError, InputError: the images or an option cannot be used, or the model gives no masks.
+            OutputError: `out` cannot be written, or an output would overwrite an input.
+            SemanticCCError: the memory does not suffice for the batch.
+
+        Example:
+            report = model.describe_scene("before.tif", "after.tif", out="changes")
+            print(report.sentence, report.figures.changed_area_m2)
+        """
+        from semantic_cc.scene.geo_detection import need_libraries
+
+        _asked(instruction)
+        need_libraries()
+        from semantic_cc.scene.describe_scene import describe_scene
+
+        return describe_scene(
+            self, before, after,
+            out=out, options=options, instruction=instruction, dates=dates, progress=progress,
+        )  # fmt: skip
 
     def predict_masks(self, before: np.ndarray, after: np.ndarray) -> ChangeMaps:
-        """Where a batch of pairs changed, without a sentence: the language model does not run.
+        """Masks of n pairs of one size, without sentences: the language model does not run.
 
         Args:
             before, after: earlier and later images, ``(n, H, W, 3)`` uint8 RGB.
@@ -197,9 +266,7 @@ class SemanticCC:
             InputError: the model was made without the change-detection task.
             SemanticCCError: the memory does not suffice for so many images of this size.
         """
-        with _enough_memory(
-            f"{len(before)} windows of {before.shape[2]}x{before.shape[1]} pixels", "take fewer"
-        ):
+        with enough_memory(before.shape):
             found = self.model.predict_masks(self._tensor(before), self._tensor(after))
         if found.class_probabilities is None:
             raise self._no_masks()
@@ -211,8 +278,8 @@ class SemanticCC:
         )
 
     @property
-    def planes(self) -> int:
-        """Class probabilities of a pixel: 2, none and building, or 3, none, road and building.
+    def num_classes(self) -> int:
+        """Class probabilities of a pixel: 2 (none, building) or 3 (none, road, building).
 
         Raises:
             InputError: the model was made without the change-detection task.
@@ -226,10 +293,17 @@ class SemanticCC:
             f"the model {self.info.name} was made without the change-detection task; take another"
         )
 
-    def _predict(self, earlier: np.ndarray, later: np.ndarray, instructions: list[str] | None) -> Prediction:
-        height, width = earlier.shape[:2]
-        with _enough_memory(f"{width}x{height} pixels", "cut the pair"):
-            return self.model.predict(self._tensor(earlier[None]), self._tensor(later[None]), instructions)
+    def _describe(
+        self, before: np.ndarray, after: np.ndarray, asked: list[str] | None, notes: tuple[str, ...]
+    ) -> list[ChangeDescription]:
+        """(n, H, W, 3) uint8, twice -> n descriptions."""
+        start = time.perf_counter()
+        with enough_memory(before.shape):
+            prediction = self.model.predict(self._tensor(before), self._tensor(after), asked)
+        model = ModelIdentity(self.info.name, self.info.digest)
+        found = to_descriptions(prediction, model, notes + self.info.notes)
+        timings = {**prediction.timings, "total": time.perf_counter() - start}
+        return [replace(description, timings=timings) for description in found]
 
     def _tensor(self, images: np.ndarray) -> torch.Tensor:
         """(n, H, W, 3) uint8 -> (n, 3, H, W) float32 in [0, 1]."""
@@ -238,66 +312,8 @@ class SemanticCC:
         pixels = torch.from_numpy(np.ascontiguousarray(images)).to(self.device)
         return pixels.permute(0, 3, 1, 2).float() / 255
 
-    def _model(self) -> dict[str, Any]:
-        return {"name": self.info.name, "digest": self.info.digest}
 
-
-def _description(
-    prediction: Prediction,
-    notes: tuple[str, ...],
-    model: dict[str, Any],
-    timings: dict[str, float],
-    start: float,
-) -> ChangeDescription:
-    """The first (and only) pair of a prediction, on the CPU."""
-    planes = None
-    if prediction.class_probabilities is not None:
-        planes = prediction.class_probabilities[0].float().cpu().numpy()  # (2 or 3, H, W)
-    flag = prediction.change_probability
-    mask = None if planes is None else class_mask(planes)
-    heatmap = prediction.heatmap[0].float().cpu().numpy()
-    classes = {} if planes is None else {BUILDING: "building"}
-    if planes is not None and len(planes) == 3:
-        classes = {ROAD: "road", **classes}
-    return ChangeDescription(
-        sentence=prediction.sentence[0],
-        sentences=prediction.sentences[0],
-        changed=prediction.changed[0],
-        change_probability=None if flag is None else float(flag[0]),
-        mask=mask,
-        probability=None if planes is None else np.clip(1 - planes[0], 0, 1),
-        heatmap=heatmap,
-        classes=classes,
-        notes=notes,
-        model=model,
-        timings={**timings, **prediction.timings, "total": time.perf_counter() - start},
-    )
-
-
-def _device(name: str | None) -> torch.device:
-    import torch
-
-    if name is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:  # torch asserts that it was compiled with CUDA
-        reason = " ".join(str(error).split("\n")[0].split())
-        raise InputError(f"no device {name!r} on this machine ({reason}); try cpu") from error
-    return device
-
-
-@contextmanager
-def _enough_memory(what: str, advice: str) -> Iterator[None]:
-    try:
-        yield
-    except RuntimeError as error:
-        if not _is_out_of_memory(error):
-            raise
-        raise SemanticCCError(f"the memory does not suffice for {what}; {advice}") from error
-
-
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    """CUDA has a type for it; the CPU's allocator says it in words alone."""
-    return type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
+def _asked(instruction: str | None) -> list[str] | None:
+    if instruction is not None and not instruction.strip():
+        raise InputError("the instruction is empty; give a text, or leave it out for the model's own")
+    return None if instruction is None else [instruction]

@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     import numpy as np
+
+Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
+"""A value that `json.dumps` writes."""
+
+
+def to_json_value(value: Any) -> Json:
+    """Dataclasses and mappings become dicts, sequences lists, all the way down; other values stay."""
+    if is_dataclass(value):
+        return {part.name: to_json_value(getattr(value, part.name)) for part in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): to_json_value(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_json_value(part) for part in value]
+    plain: Json = value
+    return plain
+
 
 SPLITS = ("train", "val", "test")
 """The parts of a dataset."""
@@ -62,13 +79,26 @@ class Pair:
 
 
 @dataclass(frozen=True)
+class ModelIdentity:
+    """Which model gave a result.
+
+    Attributes:
+        name: its name, for example ``small``.
+        digest: sha256 of its weights in hex digits.
+    """
+
+    name: str
+    digest: str
+
+
+@dataclass(frozen=True)
 class ChangeMaps:
-    """What the model locates in a batch of n pairs, without a word.
+    """Masks of a batch of n pairs, without sentences.
 
     Attributes:
         class_probabilities: ``(n, 2 or 3, H, W)`` float32 in [0, 1], the class "none" first.
         change_probability: ``(n,)`` float32 of the flag head, None for a model without that head.
-        heatmap: ``(n, H, W)`` float32 in [0, 1], as a `ChangeDescription`'s.
+        heatmap: ``(n, H, W)`` float32 in [0, 1], as in `ChangeDescription`.
     """
 
     class_probabilities: np.ndarray
@@ -78,34 +108,37 @@ class ChangeMaps:
 
 @dataclass(frozen=True)
 class ChangeDescription:
-    """What the model says of one pair.
+    """The description of one pair.
 
     Attributes:
-        sentence: the chosen sentence.
-        sentences: instruction -> the sentence it gave; empty where the change flag closed the gate.
+        sentence: the description, without full stop.
+        sentences: instruction -> the sentence it gave; empty where the change flag is False and has a head of its own.
         changed: the change flag.
         change_probability: the flag head's probability in [0, 1]; None for a model without that head.
         mask: ``(H, W)`` uint8 of `LABEL_VALUES`; None for a model without the change-detection task.
-        probability: ``(H, W)`` float32 in [0, 1], the probability that the pixel changed; None where `mask` is.
-        heatmap: ``(H, W)`` float32 in [0, 1], size of the differential features after the neck
-            (the paper's Fig. 8).
-        classes: label value -> name of each class the mask can hold, "no change" left out; empty without a mask.
-        notes: what was converted in the input, and what is to be known of the model, for people.
-        model: name and digest of the model.
-        timings: seconds by step.
+        probability: ``(H, W)`` float32 in [0, 1], the probability that the pixel changed; None where `mask` is None.
+        heatmap: ``(H, W)`` float32 in [0, 1], size of the differential features after the neck (the paper's Fig. 8).
+        model: the model that gave it.
+        classes: label value -> name of each class of change that the mask can hold; empty without a mask.
+        notes: conversions of the input and remarks on the model, for people.
+        timings: seconds by step: ``read``, ``encode``, ``mask``, ``sentence``, ``total``. In a batch, of the batch.
+
+    Example:
+        description = model.describe("before.png", "after.png")
+        print(description.sentence, description.class_shares)
     """
 
     sentence: str
-    sentences: dict[str, str]
+    sentences: Mapping[str, str]
     changed: bool
     change_probability: float | None
     mask: np.ndarray | None
     probability: np.ndarray | None
     heatmap: np.ndarray
-    classes: dict[int, str] = field(default_factory=dict)
+    model: ModelIdentity
+    classes: Mapping[int, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    model: dict[str, Any] = field(default_factory=dict)
-    timings: dict[str, float] = field(default_factory=dict)
+    timings: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def changed_share(self) -> float | None:
@@ -118,3 +151,26 @@ class ChangeDescription:
         if self.mask is None:
             return None
         return {name: float((self.mask == value).mean()) for value, name in self.classes.items()}
+
+    def to_json(self) -> dict[str, Json]:
+        """The description without its arrays, as in the ``report.json`` of a plain pair.
+
+        A key that does not apply to the model is None.
+        """
+        from semantic_cc import __version__
+
+        height, width = self.heatmap.shape
+        shares = self.class_shares
+        return {
+            "sentence": self.sentence,
+            "sentences": dict(self.sentences),
+            "changed": self.changed,
+            "change_probability": self.change_probability,
+            "changed_share": self.changed_share,
+            "class_shares": None if shares is None else dict(shares),
+            "image_size": {"width": width, "height": height},
+            "notes": list(self.notes),
+            "model": {"name": self.model.name, "digest": self.model.digest},
+            "timings": {step: round(seconds, 4) for step, seconds in self.timings.items()},
+            "version": __version__,
+        }

@@ -28,9 +28,8 @@ def test_a_batch_is_described_and_told(cli: Callable, words: list[object], tmp_p
     assert "2 of 2 pairs, " in outcome.stderr and " pairs/min, ETA 0:00:00" in outcome.stderr
     summary = json.loads((tmp_path / "out" / "batch.json").read_text())
     assert summary["model"]["name"] == "tiny"
-    assert summary["settings"]["tiling"] == {"tile": 64, "overlap": 16}
-    # --tile is of scenes, so the pictures are one too
-    assert [row["kind"] for row in table(tmp_path / "out").values()] == ["scene", "scene"]
+    assert (summary["settings"]["options"]["tile"], summary["settings"]["options"]["overlap"]) == (64, 16)
+    assert [row["kind"] for row in table(tmp_path / "out").values()] == ["scene", "plain"]
     assert (tmp_path / "out" / "pairs" / "scene 0" / "changes.gpkg").exists()
     assert len(geopandas.read_parquet(tmp_path / "out" / "changes").columns) > 10
 
@@ -77,4 +76,24 @@ def test_without_ray_it_says_what_to_install(
 def test_columns_that_are_not_read_are_named(cli: Callable, words: list[object], tmp_path: Path) -> None:
     path = tmp_path / "in" / "pairs.csv"
     path.write_text("id,before,after,band\na,a0.png,b0.png,1\n")
-    assert "columns not read: band" in cli(*words).stdout.splitlines()
+    assert "columns not read: band" in cli(*words[:6]).stdout.splitlines()
+
+
+def test_options_of_scenes_are_refused_where_no_pair_is_one(
+    cli: Callable, words: list[object], tmp_path: Path
+) -> None:
+    (tmp_path / "in" / "pairs.csv").write_text("id,before,after\na,a0.png,b0.png\n")
+    outcome = cli(*words)
+    assert outcome.code == 2 and outcome.stderr.count("\n") == 1
+    assert "--tile, --overlap, --formats: for georeferenced images only" in outcome.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_manifest_is_not_overwritten_by_the_table(
+    cli: Callable, words: list[object], tmp_path: Path
+) -> None:
+    content = (tmp_path / "in" / "pairs.csv").read_bytes()
+    words[3] = tmp_path / "in"
+    outcome = cli(*words)
+    assert outcome.code == 2 and "pairs.csv would overwrite this input" in outcome.stderr
+    assert (tmp_path / "in" / "pairs.csv").read_bytes() == content

@@ -8,8 +8,8 @@ from PIL import Image
 
 from semantic_cc import __version__
 from semantic_cc.errors import OutputError
-from semantic_cc.figures.description_files import make_report, write_outputs
-from semantic_cc.types import BUILDING, ROAD, ChangeDescription
+from semantic_cc.figures.description_files import write_outputs
+from semantic_cc.types import BUILDING, ROAD, ChangeDescription, ModelIdentity
 
 ALL = {"mask.png", "probability.png", "overlay.png", "heatmap.png", "report.json"}
 
@@ -28,7 +28,7 @@ def description() -> ChangeDescription:
         heatmap=np.zeros((48, 80), np.float32),
         classes={ROAD: "road", BUILDING: "building"},
         notes=("a note",),
-        model={"name": "m", "digest": "d"},
+        model=ModelIdentity("m", "d"),
         timings={"total": 0.123456},
     )
 
@@ -104,4 +104,4 @@ def test_one_file_that_cannot_be_written_stops_all(
 
 
 def test_report_is_plain_json(description: ChangeDescription) -> None:
-    assert json.loads(json.dumps(make_report(description))) == make_report(description)
+    assert json.loads(json.dumps(description.to_json())) == description.to_json()

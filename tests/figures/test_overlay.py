@@ -4,7 +4,7 @@ from PIL import Image, ImageFont
 
 from semantic_cc.figures.colours import CLASS_COLOURS, heat_colours
 from semantic_cc.figures.overlay import PANEL, draw_heatmap, draw_overlay, paint_mask, wrap
-from semantic_cc.types import BUILDING, NONE, ROAD, ChangeDescription
+from semantic_cc.types import BUILDING, NONE, ROAD, ChangeDescription, ModelIdentity
 
 
 def description(
@@ -18,6 +18,7 @@ def description(
         mask=mask,
         probability=None if mask is None else (mask > 0).astype(np.float32),
         heatmap=np.zeros((height, width), np.float32),
+        model=ModelIdentity("m", "d"),
         classes={} if mask is None else {ROAD: "road", BUILDING: "building"},
     )
 

@@ -14,21 +14,20 @@ import numpy as np
 from PIL import Image
 from scenes import PixelModel, landscape, write_raster
 
-from semantic_cc.batch.batch_run import run_batch
+from semantic_cc.batch.batch_run import BatchSummary, run_batch
 from semantic_cc.batch.manifest import read_manifest
-from semantic_cc.batch.pair_worker import Settings
-from semantic_cc.decisions import class_mask
-from semantic_cc.scene.tiling import Tiling
-from semantic_cc.types import BUILDING, ROAD, ChangeDescription
+from semantic_cc.batch.pair_worker import BatchSettings
+from semantic_cc.scene.scene_options import SceneOptions
+from semantic_cc.types import ChangeDescription
 
 LISTED = {"timings", "created", "datetime"}
 """Keys of JSON files that may differ between two runs."""
 
-SETTINGS = Settings(tiling=Tiling(64, 16), formats=("parquet",))
+SETTINGS = BatchSettings(SceneOptions(tile=64, overlap=16, formats=("parquet",)))
 
 
 class TalkingModel(PixelModel):
-    """A `PixelModel` that also speaks.
+    """A `PixelModel` that can be slow, or kill its process.
 
     Args:
         pause: seconds that each batch of windows takes.
@@ -54,13 +53,8 @@ class TalkingModel(PixelModel):
     def describe(
         self, before: np.ndarray, after: np.ndarray, instruction: str | None = None
     ) -> ChangeDescription:
-        maps = self.predict_masks(before[None], after[None])
-        planes = maps.class_probabilities[0]
-        mask = class_mask(planes)
-        return ChangeDescription(
-            f"{instruction or 'pixels'} differ, {(mask > 0).sum()} of them", {}, True, 0.9, mask, 1 - planes[0],
-            maps.heatmap[0], {ROAD: "road", BUILDING: "building"}, model={"name": "pixels", "digest": self.digest},
-        )  # fmt: skip
+        (description,) = self.describe_batch(before[None], after[None], instruction)
+        return description
 
 
 def load(device: str | None = None, **options) -> TalkingModel:
@@ -96,7 +90,9 @@ def manifest(folder: Path, rows: list[tuple[str, ...]], header: str = "id,before
     return path
 
 
-def run(path: Path, out: Path, settings: Settings = SETTINGS, model: dict | None = None, **options) -> dict:
+def run(
+    path: Path, out: Path, settings: BatchSettings = SETTINGS, model: dict | None = None, **options
+) -> BatchSummary:
     """A batch with the talking model; `model` are its arguments."""
     return run_batch(read_manifest(path).entries, partial(load, **(model or {})), settings, out, **options)
 

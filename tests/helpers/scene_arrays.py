@@ -11,7 +11,7 @@ from rasterio.crs import CRS
 from rasterio.errors import NotGeoreferencedWarning
 
 from semantic_cc.scene.grid import Grid, Window
-from semantic_cc.types import ChangeDescription
+from semantic_cc.types import ChangeDescription, ModelIdentity
 
 UTM = CRS.from_epsg(32614)
 HALF_METRE = Affine(0.5, 0, 621_000, 0, -0.5, 3_350_000)
@@ -60,4 +60,6 @@ def save(path: Path, array: np.ndarray, grid: Grid, nodata: int | None = None) -
 
 def said(sentence: str, changed: bool = True) -> ChangeDescription:
     """What a model would say, without a mask."""
-    return ChangeDescription(sentence, {}, changed, None, None, None, np.zeros((1, 1), np.float32))
+    return ChangeDescription(
+        sentence, {}, changed, None, None, None, np.zeros((1, 1), np.float32), ModelIdentity("m", "d")
+    )

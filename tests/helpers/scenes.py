@@ -7,8 +7,11 @@ import numpy as np
 import rasterio
 from affine import Affine
 
+from semantic_cc.decisions import class_mask
+from semantic_cc.scene.describe_scene import describe_scene
 from semantic_cc.scene.grid import Grid, Window
-from semantic_cc.types import ChangeMaps
+from semantic_cc.scene.scene_report import SceneReport
+from semantic_cc.types import BUILDING, ROAD, ChangeDescription, ChangeMaps, ModelIdentity
 
 UTM = "EPSG:32614"
 PLACE = Affine.translation(620_000, 3_350_000) @ Affine.scale(0.5, -0.5)
@@ -31,18 +34,46 @@ class ArrayPair:
 
 
 class PixelModel:
-    """Stands in for a `SemanticCC`: what it says of a pixel depends on that pixel of both dates alone."""
+    """A `SceneModel` whose answer for a pixel depends on that pixel of both dates only."""
 
-    def __init__(self, planes: int = 3, flag: bool = True) -> None:
-        self.planes, self.flag = planes, flag
+    def __init__(self, num_classes: int = 3, flag: bool = True) -> None:
+        self.num_classes, self.flag = num_classes, flag
         self.info = SimpleNamespace(name="pixels", digest="d1", notes=())
         self.device = SimpleNamespace(type="cpu")
 
     def predict_masks(self, before: np.ndarray, after: np.ndarray) -> ChangeMaps:
         gap = np.abs(before.astype(np.float32) - after.astype(np.float32)) / 255  # (n, h, w, 3)
-        scores = np.exp(4 * np.stack([1 - gap.max(-1), gap[..., 0], gap[..., 1]][: self.planes], axis=1))
+        scores = np.exp(4 * np.stack([1 - gap.max(-1), gap[..., 0], gap[..., 1]][: self.num_classes], axis=1))
         flag = gap.reshape(len(gap), -1).max(1) if self.flag else None
         return ChangeMaps((scores / scores.sum(1, keepdims=True)).astype(np.float32), flag, gap.mean(-1))
+
+    def describe_batch(
+        self, before: np.ndarray, after: np.ndarray, instruction: str | None = None
+    ) -> list[ChangeDescription]:
+        maps = self.predict_masks(before, after)
+        return [
+            self._description(*pair, instruction)
+            for pair in zip(maps.class_probabilities, maps.heatmap, strict=True)
+        ]
+
+    def describe_scene(self, before: object, after: object, **options: object) -> SceneReport:
+        return describe_scene(self, before, after, **options)
+
+    def _description(
+        self, probabilities: np.ndarray, heatmap: np.ndarray, instruction: str | None
+    ) -> ChangeDescription:
+        mask = class_mask(probabilities)
+        return ChangeDescription(
+            sentence=f"{instruction or 'pixels'} differ, {(mask > 0).sum()} of them",
+            sentences={},
+            changed=True,
+            change_probability=0.9,
+            mask=mask,
+            probability=1 - probabilities[0],
+            heatmap=heatmap,
+            model=ModelIdentity(self.info.name, self.info.digest),
+            classes={ROAD: "road", BUILDING: "building"},
+        )
 
 
 def noise(height: int, width: int, seed: int = 0) -> np.ndarray:

@@ -8,11 +8,12 @@ from scene_arrays import HALF_METRE, UTM, ArrayPair, said
 
 from semantic_cc.scene.geodesy import measure
 from semantic_cc.scene.grid import Grid
-from semantic_cc.scene.places import SIDE, describe_places, find_regions, scene_tallies
+from semantic_cc.scene.places import SIDE, class_figures, describe_places, find_regions
 from semantic_cc.scene.polygons import Polygons
 from semantic_cc.types import BUILDING, ROAD, ChangeDescription
 
 GRID = Grid(2000, 1500, HALF_METRE, UTM)
+NAMES = ("building", "road")
 Box = tuple[int, int, int, int]  # left, top, width, height
 
 
@@ -33,11 +34,11 @@ def test_neighbours_are_one_place_and_strangers_are_two() -> None:
     first, second = regions
     assert (first.window.width, first.window.height) == (SIDE, SIDE)
     assert (first.window.left, first.window.top) == (145 - 128, 0)  # pushed in at the upper edge
-    assert {name: (tally.objects, tally.pixels) for name, tally in first.tallies.items()} == {
+    assert {name: (tally.objects, tally.pixels) for name, tally in first.classes.items()} == {
         "building": (2, 1200),
         "road": (1, 540),
     }
-    assert second.tallies["building"].area_m2 == pytest.approx(400, rel=2e-3)
+    assert second.classes["building"].area_m2 == pytest.approx(400, rel=2e-3)
 
 
 def test_far_clusters_that_fit_into_one_window_share_it() -> None:
@@ -53,10 +54,10 @@ def test_a_long_road_is_cut_into_places_and_belongs_to_one() -> None:
     regions, home = find_regions(polygons, GRID)
     assert len(regions) == 16  # 1900 halved four times is the first that fits into 192
     assert sum(region.pixels for region in regions) == polygons.pixels.sum()
-    total = sum(tally.area_m2 for region in regions for tally in region.tallies.values())
+    total = sum(tally.area_m2 for region in regions for tally in region.classes.values())
     assert total == pytest.approx(polygons.area_m2.sum(), rel=1e-6)
-    assert all(region.tallies["road"].objects == 1 for region in regions)
-    assert "building" in regions[home[0]].tallies
+    assert all(region.classes["road"].objects == 1 for region in regions)
+    assert "building" in regions[home[0]].classes
 
 
 @settings(max_examples=60, deadline=None)
@@ -95,7 +96,7 @@ def test_a_scene_below_the_models_least_size_is_read_beyond_its_edge() -> None:
 def test_no_change_has_no_places() -> None:
     regions, home = find_regions(polygons_of([]), GRID)
     assert regions == [] and len(home) == 0
-    tallies = scene_tallies(polygons_of([]), GRID)
+    tallies = class_figures(polygons_of([]), GRID, NAMES)
     assert {name: (tally.objects, tally.area_m2) for name, tally in tallies.items()} == {
         "building": (0, 0),
         "road": (0, 0),
@@ -104,8 +105,8 @@ def test_no_change_has_no_places() -> None:
 
 def test_without_a_crs_areas_are_not_known() -> None:
     grid = Grid(2000, 1500, Affine.identity(), None)
-    tallies = scene_tallies(polygons_of([(0, 0, 5, 5)], grid=grid), grid)
-    assert np.isnan([tally.area_m2 for tally in tallies.values()]).all()
+    tallies = class_figures(polygons_of([(0, 0, 5, 5)], grid=grid), grid, NAMES)
+    assert [stats.area_m2 for stats in tallies.values()] == [None, None]
 
 
 def test_the_model_sees_each_window_with_the_unknown_black_in_both() -> None:
@@ -113,21 +114,29 @@ def test_the_model_sees_each_window_with_the_unknown_black_in_both() -> None:
     before, after = rng.integers(1, 255, (2, 1500, 2000, 3), dtype=np.uint8)
     known = np.ones((1500, 2000), bool)
     known[:20] = False
-    asked = []
+    asked: list[tuple[np.ndarray, np.ndarray]] = []
 
-    def describe(before: np.ndarray, after: np.ndarray) -> ChangeDescription:
+    def describe(before: np.ndarray, after: np.ndarray) -> list[ChangeDescription]:
         asked.append((before, after))
-        return said(f"sentence {len(asked)}", changed=len(asked) == 1)
+        return [said(f"sentence {before[n].sum()}", changed=n == 0) for n in range(len(before))]
 
-    regions, _ = find_regions(polygons_of([(100, 40, 60, 60), (1500, 1000, 9, 9)]), GRID)
-    ticks = []
+    boxes = [(100, 40, 60, 60), (1500, 1000, 9, 9), (1500, 100, 5, 5)]
+    regions, _ = find_regions(polygons_of(boxes), GRID)
     pair = ArrayPair(GRID, before, after, known)
-    places = describe_places(regions, pair, describe, lambda *count: ticks.append(count))
-    assert [(place.number, place.sentence, place.changed) for place in places] == [
-        (1, "sentence 1", True),
-        (2, "sentence 2", False),
-    ]
-    assert ticks == [(1, 2), (2, 2)]
+    batches = {}
+    ticks: list[tuple[int, int]] = []
+    for batch in (1, 2):
+        batches[batch] = describe_places(regions, pair, describe, batch, lambda *count: ticks.append(count))
+    assert ticks == [(1, 3), (2, 3), (3, 3), (2, 3), (3, 3)]
+    assert [len(images) for images, _ in asked] == [1, 1, 1, 2, 1]
+    assert [place.sentence for place in batches[1]] == [place.sentence for place in batches[2]]
+    assert [place.number for place in batches[2]] == [1, 2, 3]
+    assert [place.changed for place in batches[2]] == [True, False, True]
     for image, seen in zip((before, after), asked[0], strict=True):
-        assert not seen[:20].any()
-        np.testing.assert_array_equal(seen[20:], image[20:256, 2:258])
+        assert not seen[0, :20].any()
+        np.testing.assert_array_equal(seen[0, 20:], image[20:256, 2:258])
+
+
+def test_a_class_that_the_model_does_not_know_has_no_figures() -> None:
+    figures = class_figures(polygons_of([(0, 0, 5, 5)]), GRID, ["building"])
+    assert figures.keys() == {"building"} and figures["building"].probability == 1

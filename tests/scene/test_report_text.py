@@ -1,19 +1,18 @@
-import math
-
 import pytest
 from affine import Affine
 from scene_arrays import HALF_METRE, UTM
 
 from semantic_cc.scene.grid import Grid, Window
-from semantic_cc.scene.places import Place, Tally
 from semantic_cc.scene.report_text import area_text, changes_text, count_text, scene_sentence, where_text
+from semantic_cc.scene.scene_report import ClassStats, Place
 
 GRID = Grid(1000, 1000, HALF_METRE, UTM)
-NONE = Tally(0, 0, 0.0)
+NONE = ClassStats(0, 0, 0.0)
 
 
-def place(number: int, window: Window, sentence: str = "a house is built", **tallies: Tally) -> Place:
-    return Place(window, window, tallies, number, sentence, True, None)
+def place(number: int, window: Window, sentence: str = "a house is built", **classes: ClassStats) -> Place:
+    where = where_text(window, GRID)
+    return Place(number, sentence, True, None, where, window, window, None, classes)
 
 
 @pytest.mark.parametrize(
@@ -28,8 +27,8 @@ def test_areas_have_sensible_units(area: float, text: str) -> None:
 
 
 def test_without_a_place_on_earth_areas_are_pixels() -> None:
-    assert area_text(math.nan, 1) == "1 pixel"
-    assert area_text(math.nan, 12_345) == "12,345 pixels"
+    assert area_text(None, 1) == "1 pixel"
+    assert area_text(None, 12_345) == "12,345 pixels"
 
 
 def test_counts_agree_with_their_nouns() -> None:
@@ -38,7 +37,7 @@ def test_counts_agree_with_their_nouns() -> None:
         "1 building", "2 buildings", "1,200 buildings",
         "1 stretch of road", "2 stretches of road", "1,200 stretches of road",
     ]  # fmt: skip
-    assert changes_text({"building": Tally(2, 9, 340.0), "road": NONE}) == "2 buildings (340 m²)"
+    assert changes_text({"building": ClassStats(2, 9, 340.0), "road": NONE}) == "2 buildings (340 m²)"
 
 
 @pytest.mark.parametrize(
@@ -60,16 +59,26 @@ def test_whereabouts_follow_a_turned_grid_and_else_the_picture() -> None:
 
 
 def test_the_scene_sentence_tells_measured_numbers_and_quotes_the_model() -> None:
-    tallies = {"building": Tally(12, 13_600, 3400.0), "road": Tally(1, 32_000, 8000.0)}
+    classes = {"building": ClassStats(12, 13_600, 3400.0), "road": ClassStats(1, 32_000, 8000.0)}
     places = [
-        place(1, Window(0, 740, 256, 256), "seven hundred houses are built", building=Tally(8, 8400, 2100.0)),
-        place(2, Window(500, 0, 256, 256), building=Tally(4, 5200, 1300.0), road=Tally(1, 32_000, 8000.0)),
+        place(
+            1,
+            Window(0, 740, 256, 256),
+            "seven hundred houses are built",
+            building=ClassStats(8, 8400, 2100.0),
+        ),
+        place(
+            2,
+            Window(500, 0, 256, 256),
+            building=ClassStats(4, 5200, 1300.0),
+            road=ClassStats(1, 32_000, 8000.0),
+        ),
     ]
-    assert scene_sentence(tallies, places, GRID, 250_000.0, 1_000_000) == (
+    assert scene_sentence(classes, places, 250_000.0, 1_000_000) == (
         "12 buildings (3,400 m²) and 1 stretch of road (8,000 m²) changed in 25 ha, at 2 places. The largest, "
         "in the north-east, has 8 buildings (2,100 m²). The model says of it: seven hundred houses are built."
     )
-    assert scene_sentence({"building": Tally(1, 9, 2.25), "road": NONE}, places[:1], GRID, 2.5e5, 10**6) == (
+    assert scene_sentence({"building": ClassStats(1, 9, 2.25), "road": NONE}, places[:1], 2.5e5, 10**6) == (
         "1 building (2.25 m²) changed in 25 ha, at one place in the north-east. The model says of it: seven "
         "hundred houses are built."
     )
@@ -77,10 +86,9 @@ def test_the_scene_sentence_tells_measured_numbers_and_quotes_the_model() -> Non
 
 def test_the_scene_sentence_without_change_crs_or_words() -> None:
     nothing = {"building": NONE, "road": NONE}
-    assert scene_sentence(nothing, [], GRID, 250_000.0, 10**6) == "No change was found in 25 ha."
-    flat = Grid(1000, 1000, Affine.identity(), None)
-    tallies = {"building": Tally(1, 9, math.nan), "road": Tally(0, 0, math.nan)}
+    assert scene_sentence(nothing, [], 250_000.0, 10**6) == "No change was found in 25 ha."
+    classes = {"building": ClassStats(1, 9, None), "road": ClassStats(0, 0, None)}
     assert (
-        scene_sentence(tallies, [place(1, Window(400, 400, 200, 200), "")], flat, math.nan, 10**6)
+        scene_sentence(classes, [place(1, Window(400, 400, 200, 200), "")], None, 10**6)
         == "1 building (9 pixels) changed in an image of 1,000,000 pixels, at one place in the middle."
     )

@@ -1,8 +1,11 @@
+"""The files of a scene, and that all of them hold the numbers of one report."""
+
 import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import geopandas
@@ -10,27 +13,52 @@ import jsonschema
 import numpy as np
 import pystac
 import pytest
+import rasterio
 from affine import Affine
-from rasterio.crs import CRS
-from scene_arrays import HALF_METRE, UTM, ArrayPair, said, save
+from scene_arrays import HALF_METRE, said
+from scenes import UTM, write_raster
 
-from semantic_cc.errors import DataError, InputError, OutputError
+from semantic_cc.errors import InputError, OutputError
 from semantic_cc.scene import html_report, report_images
-from semantic_cc.scene.grid import Grid
-from semantic_cc.scene.scene_report import write_report
-from semantic_cc.types import BUILDING, ROAD, ChangeDescription
+from semantic_cc.scene.describe_scene import describe_scene
+from semantic_cc.scene.scan_state import MASK_UNKNOWN
+from semantic_cc.scene.scene_options import SceneOptions
+from semantic_cc.scene.scene_report import SceneReport
+from semantic_cc.types import BUILDING, ChangeDescription, ChangeMaps
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "report.schema.json").read_text(encoding="utf-8"))
 ALL = {
     "mask.tif", "probability.tif", "changes.geojson", "changes.gpkg", "changes.fgb", "changes.parquet",
-    "report.json", "report.html", "item.json",
+    "report.json", "report.html", "scene.json",
 }  # fmt: skip
-WARNINGS = [{"kind": "shift", "text": "shifted by <1.5> pixels & more", "number": 1.5}]
-PROVENANCE = {
-    "created": "2026-11-24T10:00:00Z",
-    "model": {"name": "stand-in", "digest": None},
-    "bands": [3, 2, 1],
-}
+HOUSE, STREET = 255, 254
+"""Level of the later image's red band where a building or a road changed."""
+
+
+class RedModel:
+    """Sees a change where the later image's red band says so; the change flag of its third description denies it."""
+
+    num_classes = 3
+    info = SimpleNamespace(name="stand-in", digest="d1", notes=("a remark",))
+    device = SimpleNamespace(type="cpu")
+
+    def __init__(self) -> None:
+        self.described = 0
+
+    def predict_masks(self, before: np.ndarray, after: np.ndarray) -> ChangeMaps:
+        red = after[..., 0]
+        shares = np.select([red == HOUSE, red == STREET], [0.75, 0.75], 0.1)  # (n, h, w)
+        classes = np.stack([1 - shares, shares * (red != HOUSE), shares * (red == HOUSE)], axis=1)
+        return ChangeMaps(classes.astype(np.float32), None, shares)
+
+    def describe_batch(
+        self, before: np.ndarray, after: np.ndarray, instruction: str | None = None
+    ) -> list[ChangeDescription]:
+        found = []
+        for _ in before:
+            self.described += 1
+            found.append(said(f"<b>{instruction or 'sentence'}</b> {self.described}", self.described != 3))
+        return found
 
 
 @dataclass
@@ -38,32 +66,29 @@ class Scene:
     """A scene of 900 x 700 pixels: two houses in the north-west, a road across, one house in the south-east."""
 
     folder: Path
-    transform: Affine = HALF_METRE
-    crs: CRS | None = UTM
+    transform: Affine | None = HALF_METRE
+    crs: str | None = UTM
     changed: bool = True
-    asked: list[np.ndarray] = field(default_factory=list)
+    model: RedModel = field(default_factory=RedModel)
 
     def __post_init__(self) -> None:
         rng = np.random.default_rng(0)
-        before, after = rng.integers(0, 256, (2, 700, 900, 3), dtype=np.uint8)
-        mask = np.zeros((700, 900), np.uint8)
+        before, after = rng.integers(1, 250, (2, 700, 900, 3), dtype=np.uint8)
+        red = after[..., 0]
         if self.changed:
-            mask[40:60, 40:70], mask[40:60, 90:110], mask[600:630, 800:840] = BUILDING, BUILDING, BUILDING
-            mask[300:304, 100:160] = ROAD
-        self.grid = Grid(900, 700, self.transform, self.crs)
-        known = np.ones(mask.shape, bool)
-        known[:, 850:] = False
-        self.pair = ArrayPair(self.grid, before, after, known)
-        save(self.folder / "mask.tif", mask, self.grid)
-        save(self.folder / "probability.tif", np.where(mask > 0, 0.75, 0.1).astype(np.float32), self.grid)
+            red[40:60, 40:70], red[40:60, 90:110], red[600:630, 800:840] = HOUSE, HOUSE, HOUSE
+            red[300:304, 100:160] = STREET
+        after[:, 850:] = 0
+        self.folder.mkdir(exist_ok=True)
+        self.out = self.folder / "out"
+        self.paths = [
+            write_raster(self.folder / f"{name}.tif", image, self.transform, self.crs, nodata=0)
+            for name, image in (("before", before), ("after", after))
+        ]
 
-    def write(self, **options: Any) -> dict[str, Any]:
-        options = {"warnings": WARNINGS, "provenance": PROVENANCE, **options}
-        return write_report(self.folder, self.grid, self.pair, self.describe, **options)
-
-    def describe(self, before: np.ndarray, after: np.ndarray) -> ChangeDescription:
-        self.asked.append(before)
-        return said(f"<b>sentence</b> {len(self.asked)}", changed=len(self.asked) != 3)
+    def write(self, options: SceneOptions | None = None, **more: Any) -> SceneReport:
+        self.model.described = 0
+        return describe_scene(self.model, *self.paths, out=self.out, options=options, **more)
 
 
 @pytest.fixture
@@ -81,45 +106,88 @@ def check(folder: Path) -> dict[str, Any]:
 
 def test_everything_is_written_and_counts_are_the_masks(scene: Scene) -> None:
     report = scene.write()
-    assert {path.name for path in scene.folder.iterdir()} == ALL == set(report["files"])
-    assert check(scene.folder) == report
-    assert report["sentence"].startswith("3 buildings (")
-    assert report["sentence"].endswith(
+    assert {path.name for path in scene.out.iterdir()} == ALL == set(report.files)
+    assert check(scene.out) == report.to_json()
+    assert report.sentence.startswith("3 buildings (")
+    assert report.sentence.endswith(
         "at 3 places. The largest, in the south-east, has 1 building (300 m²). The model says of it: "
         "<b>sentence</b> 1."
     )
-    figures = report["figures"]
-    assert figures["known_pixels"] == 700 * 850 and figures["changed_pixels"] == 1000 + 1200 + 240
-    assert figures["classes"]["building"] == {
-        "objects": 3, "pixels": 2200, "area_m2": pytest.approx(550, rel=2e-3), "probability": 0.75,
-    }  # fmt: skip
-    assert [place["where"] for place in report["places"]] == [
+    figures = report.figures
+    assert (figures.known_pixels, figures.unknown_pixels) == (700 * 850, 700 * 50)
+    assert figures.changed_pixels == 1000 + 1200 + 240
+    building = figures.classes["building"]
+    assert (building.objects, building.pixels) == (3, 2200)
+    assert building.area_m2 == pytest.approx(550, rel=2e-3) and building.probability == pytest.approx(
+        0.75, abs=3e-3
+    )
+    assert [place.where for place in report.places] == [
         "in the south-east",
         "in the north-west",
         "in the west",
     ]
-    assert report["places"][1]["extent"] == {"top": 40, "left": 40, "height": 20, "width": 70}
-    assert len(scene.asked) == 3
-    frame = geopandas.read_file(scene.folder / "changes.gpkg")
-    assert frame["area_m2"].sum() == pytest.approx(
-        sum(c["area_m2"] for c in figures["classes"].values()), abs=0.01
-    )
+    extent = report.places[1].extent
+    assert (extent.top, extent.left, extent.height, extent.width) == (40, 40, 20, 70)
+    assert scene.model.described == 3
+    frame = geopandas.read_file(scene.out / "changes.gpkg")
     assert dict(zip(frame["class"] + frame["pixels"].astype(str), frame["sentence"], strict=True)) == {
         "building600": "<b>sentence</b> 2",
         "building400": "<b>sentence</b> 2",
         "building1200": "<b>sentence</b> 1",
         "road240": "<b>sentence</b> 3",
     }
-    assert [warning["kind"] for warning in report["warnings"]] == ["shift", "disagreement"]
-    assert report["warnings"][1]["number"] == 1
+    assert [(warning.kind, warning.number) for warning in report.warnings] == [("disagreement", 1)]
+    assert report.notes[-1] == "a remark"
+
+
+def test_every_file_holds_the_same_figures(scene: Scene) -> None:
+    """An area that one file calls known and another does not, or two sums of one thing, would contradict."""
+    report = scene.write()
+    figures = report.figures
+    with rasterio.open(scene.out / "mask.tif") as dataset:
+        mask = dataset.read(1)
+    assert figures.known_pixels == (mask != MASK_UNKNOWN).sum() and figures.unknown_pixels == 50 * 700
+    assert figures.known_pixels + figures.unknown_pixels == report.grid.width * report.grid.height
+    assert figures.changed_pixels == (mask > MASK_UNKNOWN).sum()
+    assert figures.classes["building"].pixels == (mask == BUILDING).sum()
+    assert figures.changed_share == figures.changed_pixels / figures.known_pixels
+    area = figures.known_area_m2 / figures.known_pixels
+    assert report.grid.pixel_size_m == pytest.approx((0.5, 0.5), rel=1e-3)
+    assert figures.changed_area_m2 == pytest.approx(figures.changed_pixels * area, rel=1e-4)
+    item = json.loads((scene.out / "scene.json").read_text())
+    assert item["properties"]["semantic_cc:figures"] == report.to_json()["figures"]
+    for suffix in ("gpkg", "fgb", "geojson", "parquet"):
+        path = scene.out / f"changes.{suffix}"
+        frame = geopandas.read_parquet(path) if suffix == "parquet" else geopandas.read_file(path)
+        assert frame["area_m2"].sum() == pytest.approx(figures.changed_area_m2, abs=0.01)
+    text = (scene.out / "report.html").read_text(encoding="utf-8")
+    assert f"share of {figures.known_area_m2 / 1e4:.3g} ha" in text.replace("\N{NO-BREAK SPACE}", " ")
+
+
+def test_without_a_folder_there_is_a_report_and_no_file(scene: Scene) -> None:
+    with_files = scene.write()
+    before = {path: path.stat().st_mtime_ns for path in scene.folder.rglob("*")}
+    scene.model.described = 0
+    report = describe_scene(scene.model, *scene.paths)
+    assert (report.files, report.folder) == ((), None)
+    assert (report.sentence, report.figures) == (with_files.sentence, with_files.figures)
+    assert report.places == with_files.places
+    assert {path: path.stat().st_mtime_ns for path in scene.folder.rglob("*")} == before
+
+
+def test_places_in_batches_get_what_they_get_one_by_one(scene: Scene) -> None:
+    reports = [scene.write(SceneOptions(place_batch=batch), instruction="what?") for batch in (1, 2, 8)]
+    assert reports[0].places == reports[1].places == reports[2].places
+    assert [report.settings.place_batch for report in reports] == [1, 2, 8]
+    assert reports[0].places[0].sentence == "<b>what?</b> 1"
 
 
 def test_the_page_holds_everything_and_asks_the_network_for_nothing(scene: Scene) -> None:
     scene.write()
-    text = (scene.folder / "report.html").read_text(encoding="utf-8")
+    text = (scene.out / "report.html").read_text(encoding="utf-8")
     assert "<b>sentence</b>" not in text and text.count("<q>&lt;b&gt;sentence&lt;/b&gt;") == 3
-    assert "shifted by &lt;1.5&gt; pixels &amp; more" in text
-    assert "3, 2, 1" in text and "model.name" in text
+    assert "the mask shows a change that the model&#39;s change flag denies" in text
+    assert "<li>a remark</li>" in text and "after.tif (bands 1, 2, 3)" in text and "stand-in" in text
     assert text.count("data:image/jpeg") == 2 and text.count("data:image/png") == 1  # no crops at full size
     links = set(re.findall(r'(?:href|src)="([^"]{,60})', text))
     assert {link for link in links if not link.startswith("data:image/")} == ALL - {"report.html"}
@@ -133,7 +201,7 @@ def test_a_larger_scene_has_crops_of_its_largest_places(
     monkeypatch.setattr(report_images, "OVERVIEW_SIDE", 450)
     monkeypatch.setattr(html_report, "CROPS", 2)
     scene.write()
-    text = (scene.folder / "report.html").read_text(encoding="utf-8")
+    text = (scene.out / "report.html").read_text(encoding="utf-8")
     assert text.count("data:image/jpeg") == 2 * 3
     assert "The 2 largest places are shown pixel for pixel" in text
     assert "aspect-ratio: 450 / 350" in text
@@ -142,79 +210,142 @@ def test_a_larger_scene_has_crops_of_its_largest_places(
 def test_no_change_is_a_whole_report_too(tmp_path: Path) -> None:
     scene = Scene(tmp_path, changed=False)
     report = scene.write()
-    assert check(tmp_path)["sentence"] == report["sentence"] == "No change was found in 14.9 ha."
-    assert {path.name for path in tmp_path.iterdir()} == ALL
-    assert report["places"] == [] and scene.asked == []
-    assert len(geopandas.read_file(tmp_path / "changes.fgb")) == 0
-    assert "Nothing changed." in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert check(scene.out)["sentence"] == report.sentence == "No change was found in 14.9 ha."
+    assert {path.name for path in scene.out.iterdir()} == ALL
+    assert report.places == () and scene.model.described == 0
+    assert len(geopandas.read_file(scene.out / "changes.fgb")) == 0
+    assert "Nothing changed." in (scene.out / "report.html").read_text(encoding="utf-8")
 
 
 def test_without_a_crs_all_is_in_pixels_and_geojson_is_left_out(tmp_path: Path) -> None:
-    scene = Scene(tmp_path, Affine.identity(), None)
-    (tmp_path / "changes.geojson").write_text("of an earlier run")
+    scene = Scene(tmp_path, None, None)
+    scene.out.mkdir()
+    (scene.out / "changes.geojson").write_text("of an earlier run")
     report = scene.write()
-    assert {path.name for path in tmp_path.iterdir()} == ALL - {"changes.geojson"}
-    assert check(tmp_path)["grid"]["bounds_wgs84"] is None
-    assert report["sentence"].startswith("3 buildings (2,200 pixels)")
-    assert report["figures"]["classes"]["road"]["area_m2"] is None
-    assert report["warnings"][-1]["kind"] == "geojson"
-    item = json.loads((tmp_path / "item.json").read_text())
+    assert {path.name for path in scene.out.iterdir()} == ALL - {"changes.geojson"}
+    assert check(scene.out)["grid"]["bounds_wgs84"] is None
+    assert report.sentence.startswith("3 buildings (2,200 pixels)")
+    assert report.figures.known_area_m2 is None and report.figures.classes["road"].area_m2 is None
+    assert report.warnings[-1].kind == "geojson"
+    item = json.loads((scene.out / "scene.json").read_text())
     assert item["geometry"] is None and "bbox" not in item
+
+
+def test_a_model_of_buildings_has_no_figures_of_roads(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scene.model, "num_classes", 2, raising=False)
+    predict = scene.model.predict_masks
+    monkeypatch.setattr(
+        scene.model, "predict_masks",
+        lambda *images: ChangeMaps(predict(*images).class_probabilities[:, [0, 2]], None, np.zeros(1)),
+    )  # fmt: skip
+    assert list(scene.write().figures.classes) == ["building"]
+    check(scene.out)
 
 
 def test_only_the_formats_asked_for_are_there(scene: Scene) -> None:
     scene.write()
-    report = scene.write(formats=("gpkg",), regularise=True)
-    assert {path.name for path in scene.folder.glob("changes.*")} == {"changes.gpkg"}
-    assert report["regularised"] and check(scene.folder)["files"].count("changes.gpkg") == 1
-    assert geopandas.read_file(scene.folder / "changes.gpkg")["pixels"].sum() == 2440
+    report = scene.write(SceneOptions(formats=("gpkg",), regularise=True))
+    assert {path.name for path in scene.out.glob("changes.*")} == {"changes.gpkg"}
+    assert report.settings.regularise and check(scene.out)["files"].count("changes.gpkg") == 1
+    assert geopandas.read_file(scene.out / "changes.gpkg")["pixels"].sum() == 2440
 
 
-def test_the_same_scene_gives_the_same_bytes(tmp_path: Path) -> None:
+def test_the_same_scene_gives_the_same_bytes(scene: Scene) -> None:
     contents = []
     for name in ("one", "two"):
-        (tmp_path / name).mkdir()
-        Scene(tmp_path / name).write()
-        files = (tmp_path / name).iterdir()
-        contents.append({path.name: path.read_bytes() for path in files if path.suffix != ".gpkg"})
+        scene.out = scene.folder / name
+        scene.write()
+        files = (path for path in scene.out.iterdir() if path.suffix not in (".gpkg", ".json"))
+        contents.append({path.name: path.read_bytes() for path in files})
     assert contents[0] == contents[1]
 
 
 @pytest.mark.parametrize(
     ("dates", "times"),
     [
-        (None, ("2026-11-24T10:00:00Z", None, None)),
-        (["2021-05-03", "2024-06-11T12:00:00+02:00"], (None, "2021-05-03T00:00:00Z", "2024-06-11T10:00:00Z")),
+        (None, None),
+        (("2021-05-03", "2024-06-11T12:00:00+02:00"), ("2021-05-03T00:00:00Z", "2024-06-11T10:00:00Z")),
     ],
 )
-def test_the_item_is_valid_stac(scene: Scene, dates: Any, times: tuple[str | None, ...]) -> None:
-    report = scene.write(provenance={**PROVENANCE, "dates": dates} if dates else PROVENANCE)
-    item = json.loads((scene.folder / "item.json").read_text())
+def test_scene_json_is_valid_stac(
+    scene: Scene, dates: tuple[str, str] | None, times: tuple[str, str] | None
+) -> None:
+    report = scene.write(dates=dates)
+    item = json.loads((scene.out / "scene.json").read_text())
     properties = item["properties"]
-    assert tuple(properties.get(key) for key in ("datetime", "start_datetime", "end_datetime")) == times
+    if times is None:
+        assert properties["datetime"] == properties["created"] == report.created
+    else:
+        assert properties["datetime"] is None
+        assert (properties["start_datetime"], properties["end_datetime"]) == times
     assert properties["proj:code"] == "EPSG:32614" and properties["proj:shape"] == [700, 900]
-    assert item["bbox"] == report["grid"]["bounds_wgs84"]
+    assert item["bbox"] == list(report.grid.bounds_wgs84)
     assert {asset["href"] for asset in item["assets"].values()} == {
-        f"./{name}" for name in ALL - {"item.json"}
+        f"./{name}" for name in ALL - {"scene.json"}
     }
     item["stac_extensions"] = []  # their schemas are on the network
     pystac.Item.from_dict(item).validate()
 
 
 @pytest.mark.parametrize(
-    ("prepare", "options", "error", "message"),
+    ("prepare", "dates", "error", "message"),
     [
-        (lambda folder: None, {"formats": ["shp"]}, InputError, "unknown format 'shp'"),
-        (lambda folder: None, {"provenance": {"dates": ["2021:05:03", "2024"]}}, InputError, "'2021:05:03' is no date"),
-        (lambda folder: (folder / "mask.tif").unlink(), {}, DataError, r"mask\.tif: cannot be read"),
-        (lambda folder: (folder / "report.html").mkdir(), {}, OutputError, r"report\.html: it is a directory"),
+        (lambda out: None, ("2021:05:03", "2024"), InputError, "'2021:05:03' is no date"),
+        (
+            lambda out: (out / "report.html").mkdir(parents=True),
+            None,
+            OutputError,
+            r"report\.html: it is a directory",
+        ),
     ],
-)  # fmt: skip
-def test_what_fails_leaves_nothing(
-    scene: Scene, prepare: Callable[[Path], None], options: dict, error: type[Exception], message: str
+)
+def test_what_fails_publishes_nothing(
+    scene: Scene, prepare: Callable[[Path], None], dates: Any, error: type[Exception], message: str
 ) -> None:
-    prepare(scene.folder)
+    prepare(scene.out)
     there = {path.name for path in scene.folder.rglob("*")}
     with pytest.raises(error, match=message):
-        scene.write(**options)
-    assert {path.name for path in scene.folder.rglob("*")} == there
+        scene.write(dates=dates)
+    left = {path.name for path in scene.folder.rglob("*") if ".scan" not in path.parts}
+    assert left == there
+
+
+@pytest.mark.parametrize("link", ["itself", "hard", "symbolic"])
+def test_an_image_is_not_overwritten_whatever_its_name(scene: Scene, link: str) -> None:
+    """Before any work: compared by identity, so that links count."""
+    scene.out.mkdir()
+    target = scene.out / "mask.tif"
+    if link == "itself":
+        scene.paths[0] = scene.paths[0].rename(target)
+    else:
+        (target.hardlink_to if link == "hard" else target.symlink_to)(scene.paths[0])
+    content = target.read_bytes()
+    with pytest.raises(OutputError, match=r"mask\.tif would overwrite this input"):
+        scene.write()
+    assert target.read_bytes() == content and {path.name for path in scene.out.iterdir()} == {"mask.tif"}
+
+
+def test_a_file_within_a_vrt_is_not_overwritten_either(scene: Scene) -> None:
+    from rasterio.shutil import copy
+
+    scene.out.mkdir()
+    source = scene.paths[1].rename(scene.out / "probability.tif")
+    copy(source, scene.folder / "after.vrt", driver="VRT")
+    scene.paths[1] = scene.folder / "after.vrt"
+    with pytest.raises(OutputError, match=r"probability\.tif would overwrite this input"):
+        scene.write()
+    assert {path.name for path in scene.out.iterdir()} == {"probability.tif"}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"formats": ("shp",)}, "unknown format 'shp'"),
+        ({"tile": 32, "overlap": 32}, "windows of 32 pixels cannot overlap by 32"),
+        ({"resolution": -1.0}, "resolution is -1"),
+        ({"place_batch": 0}, "place_batch is 0"),
+    ],
+)
+def test_impossible_options_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        SceneOptions(**options)

@@ -11,7 +11,7 @@ from scenes import ArrayPair, PixelModel, noise
 
 from semantic_cc.errors import InputError
 from semantic_cc.scene.blend import RowBlender
-from semantic_cc.scene.sliding_window import FACTS, asks_for_words, scan
+from semantic_cc.scene.sliding_window import scan
 from semantic_cc.scene.tiling import Tiling
 from semantic_cc.types import ChangeMaps
 
@@ -22,14 +22,12 @@ class MemorySink:
     def __init__(self, cut: int | None = None) -> None:
         self.rows, self.cut = 0, cut
         self.parts: list[tuple[int, np.ndarray, np.ndarray]] = []
-        self.facts: list[np.ndarray] = []
 
-    def put(self, top: int, probabilities: np.ndarray, known: np.ndarray, facts: np.ndarray) -> None:
+    def put(self, top: int, probabilities: np.ndarray, known: np.ndarray) -> None:
         if self.rows == self.cut:
             raise KeyboardInterrupt
         assert top == sum(part[2].shape[0] for part in self.parts)
         self.parts.append((top, probabilities, known))
-        self.facts.append(facts)
         self.rows += 1
 
     @property
@@ -42,36 +40,44 @@ class MemorySink:
 
 
 def scanned(
-    pair: ArrayPair, tiling: Tiling, batch: int = 4, planes: int = 3, **options: object
+    pair: ArrayPair, tiling: Tiling, batch: int = 4, num_classes: int = 3, **options: object
 ) -> MemorySink:
     sink = MemorySink()
-    scan(pair, PixelModel(planes).predict_masks, sink, planes=planes, tiling=tiling, batch=batch, **options)
+    scan(
+        pair,
+        PixelModel(num_classes).predict_masks,
+        sink,
+        num_classes=num_classes,
+        tiling=tiling,
+        batch=batch,
+        **options,
+    )
     return sink
 
 
-def whole(pair: ArrayPair, planes: int = 3) -> np.ndarray:
-    return PixelModel(planes).predict_masks(pair.before[None], pair.after[None]).class_probabilities[0]
+def whole(pair: ArrayPair, num_classes: int = 3) -> np.ndarray:
+    return PixelModel(num_classes).predict_masks(pair.before[None], pair.after[None]).class_probabilities[0]
 
 
 @settings(max_examples=60, deadline=None)
 @given(
     height=st.integers(1, 3000), width=st.integers(1, 40), turned=st.booleans(), tile=st.integers(1, 400),
-    share=st.floats(0, 0.99), batch=st.integers(1, 9), planes=st.sampled_from([2, 3]),
+    share=st.floats(0, 0.99), batch=st.integers(1, 9), num_classes=st.sampled_from([2, 3]),
 )  # fmt: skip
-@example(height=1, width=1, turned=False, tile=1, share=0, batch=1, planes=2)
-@example(height=3000, width=40, turned=False, tile=256, share=0.25, batch=8, planes=3)
-@example(height=97, width=40, turned=True, tile=32, share=0.97, batch=3, planes=3)
+@example(height=1, width=1, turned=False, tile=1, share=0, batch=1, num_classes=2)
+@example(height=3000, width=40, turned=False, tile=256, share=0.25, batch=8, num_classes=3)
+@example(height=97, width=40, turned=True, tile=32, share=0.97, batch=3, num_classes=3)
 def test_tiled_equals_whole(
-    height: int, width: int, turned: bool, tile: int, share: float, batch: int, planes: int
+    height: int, width: int, turned: bool, tile: int, share: float, batch: int, num_classes: int
 ) -> None:
     if turned:
         height, width = width, height
     tiling = Tiling(tile, int(share * tile))
     assume(len(tiling.starts(height)) * len(tiling.starts(width)) <= 600)
     pair = ArrayPair(noise(height, width, 1), noise(height, width, 2))
-    sink = scanned(pair, tiling, batch, planes)
+    sink = scanned(pair, tiling, batch, num_classes)
     assert sink.known.all() and sink.known.shape == (height, width)
-    np.testing.assert_allclose(sink.probabilities, whole(pair, planes), atol=1e-6, rtol=0)
+    np.testing.assert_allclose(sink.probabilities, whole(pair, num_classes), atol=1e-6, rtol=0)
 
 
 def test_tiled_equals_whole_at_3000_by_3000() -> None:
@@ -81,7 +87,7 @@ def test_tiled_equals_whole_at_3000_by_3000() -> None:
         share = before[..., 0] / np.float32(255)
         return ChangeMaps(np.stack([1 - share, share], axis=1), None, share)
 
-    scan(pair, predict_masks, sink, planes=2, tiling=Tiling(700, 100), batch=1)
+    scan(pair, predict_masks, sink, num_classes=2, tiling=Tiling(700, 100), batch=1)
     worst = np.abs(sink.probabilities[1] - pair.before[..., 0] / np.float32(255)).max()
     assert worst < 1e-6
 
@@ -125,20 +131,19 @@ def test_neither_batch_nor_a_new_start_changes_a_bit() -> None:
     for cut in range(len(tiling.starts(200))):
         sink = MemorySink(cut)
         with pytest.raises(KeyboardInterrupt):
-            scan(pair, PixelModel().predict_masks, sink, planes=3, tiling=tiling, batch=4)
+            scan(pair, PixelModel().predict_masks, sink, num_classes=3, tiling=tiling, batch=4)
         assert sink.rows == cut
         sink.cut = None
-        scan(pair, PixelModel().predict_masks, sink, planes=3, tiling=tiling, batch=4)
+        scan(pair, PixelModel().predict_masks, sink, num_classes=3, tiling=tiling, batch=4)
         np.testing.assert_array_equal(sink.probabilities, expected.probabilities)
         np.testing.assert_array_equal(sink.known, expected.known)
-        np.testing.assert_array_equal(sink.facts, expected.facts)
 
 
 def test_a_finished_scan_reads_nothing_more() -> None:
     pair, tiling = ArrayPair(noise(60, 60, 1), noise(60, 60, 2)), Tiling(32, 8)
     sink = scanned(pair, tiling)
     pair.reads = 0
-    scan(pair, PixelModel().predict_masks, sink, planes=3, tiling=tiling, batch=4)
+    scan(pair, PixelModel().predict_masks, sink, num_classes=3, tiling=tiling, batch=4)
     assert pair.reads == 0
 
 
@@ -154,21 +159,9 @@ def test_what_one_date_does_not_know_is_no_change_to_the_model() -> None:
         return PixelModel().predict_masks(before, after)
 
     sink = MemorySink()
-    scan(pair, predict_masks, sink, planes=3, tiling=Tiling(64, 0), batch=8)
+    scan(pair, predict_masks, sink, num_classes=3, tiling=Tiling(64, 0), batch=8)
     assert sum(len(before) for before, _ in seen) == 1
     assert not seen[0][0][:, :, 40:].any() and not seen[0][1][:, :, 40:].any()
-    facts = sink.facts[0]
-    assert facts[0, FACTS.index("known")] == pytest.approx(40 / 64)
-    assert np.isnan(facts[1, :-1]).all() and facts[1, -1] == 0
-    assert asks_for_words(facts).tolist() == [True, False]
-
-
-@pytest.mark.parametrize(
-    ("flag", "changed", "asks"),
-    [(0.6, 0, True), (0.4, 0, False), (0.4, 0.01, True), (np.nan, 0, False), (np.nan, 0.2, True)],
-)
-def test_flag_or_mask_ask_for_words(flag: float, changed: float, asks: bool) -> None:
-    assert asks_for_words(np.array([flag, 0.5, changed, 1.0])) == asks
 
 
 def test_progress_counts_every_window_once() -> None:

@@ -11,11 +11,11 @@ from rasterio.crs import CRS
 from scene_arrays import HALF_METRE, UTM
 
 from semantic_cc.errors import InputError, OutputError
+from semantic_cc.scene.export_formats import FORMATS, check_formats
 from semantic_cc.scene.geodesy import measure
-from semantic_cc.scene.grid import Grid, Window
-from semantic_cc.scene.places import Place
+from semantic_cc.scene.grid import Grid
 from semantic_cc.scene.polygons import Polygons
-from semantic_cc.scene.vector_export import FORMATS, can_hold, check_formats, make_frame, write_frame
+from semantic_cc.scene.vector_export import can_hold, make_frame, write_frame
 from semantic_cc.types import BUILDING, ROAD
 
 GRID = Grid(400, 300, HALF_METRE, UTM)
@@ -37,11 +37,8 @@ def frame_of(grid: Grid = GRID, empty: bool = False) -> geopandas.GeoDataFrame:
         *measure(shapes, grid),
         np.full(len(shapes), 0.87654),
     )
-    places = [
-        Place(Window(0, 0, 256, 256), Window(9, 9, 99, 99), {}, number, sentence, True, None)
-        for number, sentence in ((1, "a road, “wide”"), (2, "ein Häuschen"))
-    ]
-    return make_frame(polygons, shapes, np.array([] if empty else [1, 0], np.int64), places, grid)
+    home = np.array([] if empty else [1, 0], np.int64)
+    return make_frame(polygons, shapes, home, ["a road, “wide”", "ein Häuschen"], grid)
 
 
 def read(path: Path) -> geopandas.GeoDataFrame:

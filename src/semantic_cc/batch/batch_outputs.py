@@ -1,4 +1,4 @@
-"""What a batch leaves beside the pairs' own folders: a table of the pairs and one dataset of all changes."""
+"""The files of a batch beside the pairs' folders: a table of the pairs, and one dataset of all changes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import geopandas
 import pandas
 
-from semantic_cc.batch.manifest import Entry
+from semantic_cc.batch.manifest import ManifestEntry
 from semantic_cc.batch.result_folder import CHANGES, PAIRS, folder_of, read_record
 from semantic_cc.files import new_file
 from semantic_cc.scene.geodesy import WGS84, cut_at_antimeridian
@@ -28,13 +28,13 @@ COLUMNS = (
 """Of the table."""
 
 
-def write_table(out: Path, entries: Sequence[Entry], reasons: Mapping[str, str]) -> None:
+def write_table(out: Path, entries: Sequence[ManifestEntry], reasons: Mapping[str, str]) -> None:
     """Writes `TABLE`, a row for each pair in the order of the manifest.
 
     Args:
         out: the batch's folder.
         entries: all pairs.
-        reasons: id -> why it failed; all others are finished.
+        reasons: id -> why the pair failed; all others are finished.
 
     Raises:
         OutputError: it cannot be written.
@@ -49,12 +49,11 @@ def write_table(out: Path, entries: Sequence[Entry], reasons: Mapping[str, str])
                 continue
             record = read_record(folder_of(out, entry))
             assert record is not None  # it is finished
-            notes = " | ".join(record["notes"])
-            found = {**record, **given, "status": "done", "folder": f"{PAIRS}/{entry.folder}", "notes": notes}
-            rows.writerow(found)
+            values = record.to_json() | {"notes": " | ".join(record.notes)}
+            rows.writerow({**values, **given, "status": "done", "folder": f"{PAIRS}/{entry.folder}"})
 
 
-def write_changes(out: Path, entries: Sequence[Entry]) -> None:
+def write_changes(out: Path, entries: Sequence[ManifestEntry]) -> None:
     """Writes `DATASET`, the changes of all `entries`, in place of an earlier one.
 
     The columns are those of a pair's own `CHANGES`, behind ``pair`` (its id) and before ``crs`` (its own system). The
@@ -81,7 +80,7 @@ def write_changes(out: Path, entries: Sequence[Entry]) -> None:
             shutil.rmtree(folder)
 
 
-def _place(entry: Entry) -> tuple[str, str]:
+def _place(entry: ManifestEntry) -> tuple[str, str]:
     """The part that a pair's changes are in, and its place there; the same in any manifest."""
     return f"p{hashlib.sha256(entry.id.encode()).hexdigest()[:2]}", entry.id
 

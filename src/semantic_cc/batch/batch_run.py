@@ -1,26 +1,27 @@
-"""A whole batch: what is done already is left, the rest is worked on, and the tables are written at the end."""
+"""A whole batch: finished pairs stay, the others are described, and the tables are written at the end."""
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import json
 import secrets
 import time
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from semantic_cc import __version__
-from semantic_cc.batch.batch_outputs import DATASET, write_changes, write_table
+from semantic_cc.batch.batch_outputs import DATASET, TABLE, write_changes, write_table
 from semantic_cc.batch.local_engine import in_processes
-from semantic_cc.batch.manifest import Entry
-from semantic_cc.batch.pair_worker import Load, Outcome, Settings, Worker
+from semantic_cc.batch.manifest import ManifestEntry
+from semantic_cc.batch.pair_worker import BatchSettings, Load, PairOutcome, PairWorker
 from semantic_cc.batch.ray_engine import check_ray, over_ray
-from semantic_cc.batch.result_folder import PAIRS, clear, read_record
-from semantic_cc.files import check_folder, locked, write_files
+from semantic_cc.batch.result_folder import PAIRS, clear, folder_of, read_record
+from semantic_cc.files import check_folder, check_not_inputs, identities, locked, write_files
+from semantic_cc.scene.image_sources import is_remote
+from semantic_cc.types import Json, ModelIdentity, to_json_value
 
 SUMMARY = "batch.json"
 
@@ -28,44 +29,72 @@ Engine = Literal["local", "ray"]
 
 
 @dataclass(frozen=True)
-class Progress:
-    """How far a batch is.
+class BatchProgress:
+    """The progress of a batch.
 
     Attributes:
         pairs: of the manifest.
         before: finished by an earlier run.
-        worked: by this one, failed ones among them.
-        failed: of those.
-        last: how it went with the last one; None at the start.
+        worked: ended in this run, failed ones among them.
+        failed: failed in this run.
+        last: the pair that ended last; None at the start.
     """
 
     pairs: int
     before: int
     worked: int = 0
     failed: int = 0
-    last: Outcome | None = None
+    last: PairOutcome | None = None
+
+
+@dataclass(frozen=True)
+class BatchSummary:
+    """The result of a batch, as in batch.json.
+
+    Attributes:
+        version: of semantic_cc.
+        model: that described.
+        settings: of the batch.
+        pairs: of the manifest.
+        done: finished pairs, those of earlier runs among them.
+        failed: pairs that failed in this run.
+        seconds: that this run took.
+    """
+
+    version: str
+    model: ModelIdentity
+    settings: BatchSettings
+    pairs: int
+    done: int
+    failed: int
+    seconds: float
+
+    def to_json(self) -> dict[str, Json]:
+        """The summary in plain JSON values; the seconds are under ``timings``."""
+        values = {part.name: to_json_value(getattr(self, part.name)) for part in fields(self)}
+        return values | {"timings": {"total": values.pop("seconds")}}
 
 
 def run_batch(
-    entries: Sequence[Entry],
+    entries: Sequence[ManifestEntry],
     load: Load,
-    settings: Settings,
+    settings: BatchSettings,
     out: str | Path,
     *,
     workers: int = 1,
     engine: Engine = "local",
-    progress: Callable[[Progress], None] | None = None,
-) -> dict[str, Any]:
+    progress: Callable[[BatchProgress], None] | None = None,
+) -> BatchSummary:
     """Describes all pairs of a manifest.
 
-    A pair that an earlier run finished, with the same files, settings, model and version, is left as it is; one that
-    fails is recorded, and the others go on. A run that is killed and started again ends with the same bytes as one that
-    was not, but for what docs/batch.md lists.
+    A pair that an earlier run finished, with the same files, settings, model and version, stays as it is. A pair that
+    fails is recorded, and the others go on. A run that was killed and started again ends with the same bytes as one
+    that was not, except for what docs/batch.md lists.
 
     - ``pairs/ID/``: the results of each pair.
     - ``changes/``: the changes of all pairs, GeoParquet in parts.
     - ``pairs.csv``: a row for each pair.
-    - ``batch.json``: what is returned.
+    - ``batch.json``: `BatchSummary.to_json`.
 
     Args:
         entries: the pairs.
@@ -73,70 +102,82 @@ def run_batch(
         settings: how they are described.
         out: the folder.
         workers: processes, or actors; one local worker is this process.
-        engine: who does the work.
+        engine: what runs the workers.
         progress: called at the start and after each pair.
-
-    Returns:
-        Model, settings, numbers of pairs, seconds.
 
     Raises:
         InputError: Ray is not installed or not there.
-        OutputError: `out` cannot be written, or another run is writing there.
+        OutputError: `out` cannot be written, another run is writing there, or an image lies among the results.
         As `load`.
     """
     out = check_folder(out).absolute()
     if engine == "ray":
         check_ray()
     start = time.perf_counter()
+    _check_inputs(out, entries)
     with locked(out / ".lock", wait=False):
         here = engine == "local" and workers == 1
         # Even where others do the work: the model is converted and found fit once, and its digest is known.
         run = secrets.token_hex(8)
-        worker = Worker(load, settings, out, run, device=None if here else "cpu")
-        model = {"name": worker.model.info.name, "digest": worker.model.info.digest}
+        worker = PairWorker(load, settings, out, run, device=None if here else "cpu")
+        model = ModelIdentity(worker.model.info.name, worker.model.info.digest)
         left = [entry for entry in entries if not worker.is_finished(entry)]
         if here:
-            outcomes: Generator[Outcome] = (worker(entry) for entry in left)
+            outcomes: Generator[PairOutcome] = (worker(entry) for entry in left)
         else:
             del worker
             work = over_ray if engine == "ray" else in_processes
-            make = functools.partial(Worker, load, settings, out, run)
+            make = functools.partial(PairWorker, load, settings, out, run)
             outcomes = work(left, make, min(workers, len(left)))
         reasons = _follow(outcomes, len(entries), len(left), progress)
         _sweep(out)
         write_changes(out, [entry for entry in entries if entry.id not in reasons])
         write_table(out, entries, reasons)
-        summary = {
-            "version": __version__,
-            "model": model,
-            "settings": _plain(settings),
-            "pairs": len(entries),
-            "done": len(entries) - len(reasons),
-            "failed": len(reasons),
-            "timings": {"total": round(time.perf_counter() - start, 3)},
-        }
-        write_files(out, {SUMMARY: (json.dumps(summary, indent=2) + "\n").encode()})
+        summary = BatchSummary(
+            version=__version__,
+            model=model,
+            settings=settings,
+            pairs=len(entries),
+            done=len(entries) - len(reasons),
+            failed=len(reasons),
+            seconds=round(time.perf_counter() - start, 3),
+        )
+        write_files(out, {SUMMARY: (json.dumps(summary.to_json(), indent=2) + "\n").encode()})
     return summary
 
 
+def _check_inputs(out: Path, entries: Sequence[ManifestEntry]) -> None:
+    """Checks that no image lies where the batch writes or removes files; by identity, so links are found too.
+
+    Raises:
+        OutputError: one does.
+    """
+    images = identities(
+        path for entry in entries for path in (entry.before, entry.after) if not is_remote(path)
+    )
+    check_not_inputs((out / TABLE, out / SUMMARY), images)
+    for entry in entries:
+        check_not_inputs(folder_of(out, entry).rglob("*"), images)
+
+
 def _follow(
-    outcomes: Generator[Outcome], pairs: int, left: int, progress: Callable[[Progress], None] | None
+    outcomes: Generator[PairOutcome], pairs: int, left: int, progress: Callable[[BatchProgress], None] | None
 ) -> dict[str, str]:
     """Waits for all outcomes; id -> reason of the failed pairs."""
     reasons: dict[str, str] = {}
     if progress:
-        progress(Progress(pairs, pairs - left))
+        progress(BatchProgress(pairs, pairs - left))
     with contextlib.closing(outcomes):
         for worked, outcome in enumerate(outcomes, 1):
             if outcome.reason is not None:
                 reasons[outcome.id] = outcome.reason
             if progress:
-                progress(Progress(pairs, pairs - left, worked, len(reasons), outcome))
+                progress(BatchProgress(pairs, pairs - left, worked, len(reasons), outcome))
     return reasons
 
 
 def _sweep(out: Path) -> None:
-    """Takes away what processes left that were killed, now that no pair is worked on."""
+    """Removes what killed processes left, now that no pair is worked on."""
     for lock in (out / PAIRS).glob(".*.lock"):
         folder = lock.with_name(lock.name.removeprefix(".").removesuffix(".lock"))
         if read_record(folder) is None:
@@ -144,11 +185,3 @@ def _sweep(out: Path) -> None:
         lock.unlink()
     for path in (*out.glob(".*.tmp"), *(out / DATASET).glob("part=*/.*.tmp")):
         path.unlink()
-
-
-def _plain(settings: Settings) -> dict[str, Any]:
-    """Settings in plain JSON values."""
-    options = settings.options
-    found = asdict(dataclasses.replace(settings, options=dataclasses.replace(options, crs=None)))
-    found["options"]["crs"] = None if options.crs is None else options.crs.to_string()
-    return found

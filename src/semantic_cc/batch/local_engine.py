@@ -10,15 +10,15 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from multiprocessing.connection import Connection
 
-from semantic_cc.batch.manifest import Entry
-from semantic_cc.batch.pair_worker import TRIES, Outcome, Worker, died
+from semantic_cc.batch.manifest import ManifestEntry
+from semantic_cc.batch.pair_worker import TRIES, PairOutcome, PairWorker, died
 from semantic_cc.processes import end_with_parent
 
-Make = Callable[[], Worker]
+Make = Callable[[], PairWorker]
 """Makes a worker; can be sent to another process."""
 
 
-def in_processes(entries: Sequence[Entry], make: Make, workers: int) -> Generator[Outcome]:
+def in_processes(entries: Sequence[ManifestEntry], make: Make, workers: int) -> Generator[PairOutcome]:
     """Outcomes as they come, from `workers` processes that each load the model.
 
     A process that dies takes down nothing: its pair is begun again in a new one, `TRIES` times in all.
@@ -31,7 +31,7 @@ def in_processes(entries: Sequence[Entry], make: Make, workers: int) -> Generato
     for lane in lanes:
         idle.put(lane)
 
-    def work(entry: Entry) -> Outcome:
+    def work(entry: ManifestEntry) -> PairOutcome:
         lane = idle.get()
         try:
             return lane(entry)
@@ -56,13 +56,13 @@ class _Lane:
         self._process: multiprocessing.process.BaseProcess | None = None
         self._stopped = False
 
-    def __call__(self, entry: Entry) -> Outcome:
+    def __call__(self, entry: ManifestEntry) -> PairOutcome:
         for _ in range(TRIES):
             try:
                 if self._process is None:
                     self._start()
                 self._pipe.send(entry)
-                outcome: Outcome = self._pipe.recv()
+                outcome: PairOutcome = self._pipe.recv()
                 return outcome
             except (EOFError, ConnectionError):
                 if self._stopped:

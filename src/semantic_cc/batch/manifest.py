@@ -1,4 +1,4 @@
-"""Which pairs a batch is of: CSV, Parquet, GeoParquet, or a STAC item collection."""
+"""The manifest of a batch: CSV, Parquet, GeoParquet, or a STAC item collection."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from semantic_cc.scene.stac_item import read_time
 
 REQUIRED = ("id", "before", "after")
 COLUMNS = (*REQUIRED, "bands", "crs", "date_before", "date_after")
-"""What is read of a row; all else is not."""
+"""The columns that are read."""
 
 LONGEST_NAME = 200
 """Bytes of a folder's name."""
@@ -35,7 +35,7 @@ Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Entry:
+class ManifestEntry:
     """One pair of a manifest.
 
     Attributes:
@@ -66,10 +66,10 @@ class Manifest:
 
     Attributes:
         entries: in the order of the file.
-        unread: columns that mean nothing here.
+        unread: names of the columns that are not read.
     """
 
-    entries: tuple[Entry, ...]
+    entries: tuple[ManifestEntry, ...]
     unread: tuple[str, ...] = ()
 
 
@@ -98,33 +98,33 @@ def read_manifest(path: str | Path) -> Manifest:
     if missing:
         raise DataError(f"{path}: has no column {missing[0]!r}; needed are {', '.join(REQUIRED)}")
     base = os.path.dirname(os.path.abspath(path))
-    entries: dict[str, Entry] = {}
+    entries: dict[str, ManifestEntry] = {}
     for where, row in rows:
         try:
             entry = _entry(row, base)
         except InputError as error:
             raise DataError(f"{path}, {where}: {error}") from error
         if entry.id in entries:
-            raise DataError(f"{path}, {where}: the id {entry.id!r} is there already; give each pair its own")
+            raise DataError(f"{path}, {where}: the id {entry.id!r} is used twice; give each pair its own")
         entries[entry.id] = entry
     if not entries:
         raise DataError(f"{path}: names no pair; add some")
     return Manifest(tuple(entries.values()), tuple(name for name in columns if name not in COLUMNS))
 
 
-def _entry(row: Row, base: str) -> Entry:
+def _entry(row: Row, base: str) -> ManifestEntry:
     given = {name: text for name in COLUMNS if (text := _text(row.get(name)))}
     for name in REQUIRED:
         if name not in given:
             raise DataError(f"has no {name!r}; fill it in")
     dates = [given[name] for name in COLUMNS[-2:] if name in given]
     if len(dates) == 1:
-        raise DataError("has one date alone; give 'date_before' and 'date_after', or neither")
+        raise DataError("has one date; give 'date_before' and 'date_after', or neither")
     for text in dates:
         read_time(text)
     if "crs" in given:
         read_crs(given["crs"])
-    entry = Entry(
+    entry = ManifestEntry(
         given["id"],
         _source(given["before"], base),
         _source(given["after"], base),

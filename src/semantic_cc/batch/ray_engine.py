@@ -11,8 +11,8 @@ from importlib.util import find_spec
 from typing import Any
 
 from semantic_cc.batch.local_engine import Make
-from semantic_cc.batch.manifest import Entry
-from semantic_cc.batch.pair_worker import Outcome
+from semantic_cc.batch.manifest import ManifestEntry
+from semantic_cc.batch.pair_worker import PairOutcome
 from semantic_cc.errors import InputError, SemanticCCError
 
 ADDRESS = "RAY_ADDRESS"
@@ -25,7 +25,7 @@ def check_ray() -> None:
         raise InputError("--engine ray needs one more library: pip install 'semantic-cc[ray]'")
 
 
-def over_ray(entries: Sequence[Entry], make: Make, workers: int) -> Generator[Outcome]:
+def over_ray(entries: Sequence[ManifestEntry], make: Make, workers: int) -> Generator[PairOutcome]:
     """Outcomes as they come, from `workers` actors of one CPU each, and a share of a GPU where there is one.
 
     Ray replaces an actor that dies, and has its pair begun again, `TRIES` times in all. Where the cluster has room for
@@ -69,7 +69,7 @@ class _Actor:
         return {"outcome": pickle.dumps(self._worker(pickle.loads(row["entry"])))}
 
 
-def _outcomes(entries: Sequence[Entry], make: Make, workers: int) -> Generator[Outcome]:
+def _outcomes(entries: Sequence[ManifestEntry], make: Make, workers: int) -> Generator[PairOutcome]:
     import ray
 
     ray.data.DataContext.get_current().enable_progress_bars = False
@@ -85,5 +85,5 @@ def _outcomes(entries: Sequence[Entry], make: Make, workers: int) -> Generator[O
         num_gpus=1 / math.ceil(workers / gpus) if gpus else 0,
     )
     for row in results.iter_rows():
-        outcome: Outcome = pickle.loads(row["outcome"])
+        outcome: PairOutcome = pickle.loads(row["outcome"])
         yield outcome

@@ -1,18 +1,18 @@
-"""How fast a batch goes, and how long it will take."""
+"""The throughput of a batch, and the time left."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
-from semantic_cc.batch.batch_run import Progress
+from semantic_cc.batch.batch_run import BatchProgress
 
 
-def pace_line(progress: Progress, seconds: float) -> str:
+def throughput_line(progress: BatchProgress, seconds: float) -> str:
     """For example "37 of 500 pairs, 2 failed, 41.2 pairs/min, ETA 0:11:14".
 
     Args:
         progress: of the batch.
-        seconds: since this run began its work; what earlier runs finished counts neither way.
+        seconds: since this run began its work; pairs that earlier runs finished do not count.
     """
     parts = [f"{progress.before + progress.worked} of {progress.pairs} pairs"]
     if progress.failed:

@@ -1,8 +1,9 @@
-"""Describe an archive: every pair of a manifest, each into its own folder, and all changes in one dataset.
+"""Describe all pairs of a manifest, each into its own folder, and collect all changes in one dataset.
 
 MANIFEST is CSV, Parquet or GeoParquet with the columns id, before, after, or a STAC item collection whose items have
 the assets before and after; paths are relative to it (docs/batch.md). A pair that fails is recorded with its reason in
-pairs.csv and does not stop the others; the exit code is then 1. Started again, a batch goes on where it was.
+pairs.csv and does not stop the others; the exit code is then 1. A batch that is started again continues where it was.
+The options of scenes apply to the pairs of georeferenced images.
 """
 
 from __future__ import annotations
@@ -16,26 +17,25 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from semantic_cc.cli.console import add_asked_model, model_options, positive, say, stdout_for_us
-from semantic_cc.cli.scene_options import add_scene_arguments, asks_for_scenes, scene_options, scene_tiling
+from semantic_cc.cli.scene_arguments import add_scene_arguments, given_scene_arguments, scene_options
 
 if TYPE_CHECKING:
-    from semantic_cc.batch.batch_run import Progress
+    from semantic_cc.batch.batch_run import BatchProgress
+    from semantic_cc.batch.manifest import Manifest
     from semantic_cc.predictor import SemanticCC
 
 NAME = "batch"
 HELP = "describe all pairs of a manifest"
 
-PLAIN_EVERY = 10.0
-"""Seconds between plain lines of progress."""
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
+    parser.add_argument("manifest", metavar="MANIFEST", help="the pairs: .csv, .parquet, .geoparquet, .json")
     parser.add_argument(
-        "manifest", metavar="MANIFEST", help="which pairs: .csv, .parquet, .geoparquet, .json"
-    )
-    parser.add_argument(
-        "--out", metavar="DIR", required=True, help="folder of the results; one that is there goes on"
+        "--out",
+        metavar="DIR",
+        required=True,
+        help="folder of the results; an unfinished batch in it continues",
     )
     parser.add_argument(
         "--workers", metavar="N", type=positive, default=1, help="pairs at once, each with its own model [1]"
@@ -51,28 +51,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
     from semantic_cc.errors import SemanticCCError
-    from semantic_cc.files import check_folder
     from semantic_cc.scene.geo_detection import need_libraries
 
     need_libraries()
-    out = check_folder(arguments.out)
 
     from semantic_cc.batch.batch_outputs import DATASET, TABLE
-    from semantic_cc.batch.batch_run import run_batch
+    from semantic_cc.batch.batch_run import SUMMARY, run_batch
     from semantic_cc.batch.manifest import read_manifest
-    from semantic_cc.batch.pair_worker import Settings
+    from semantic_cc.batch.pair_worker import BatchSettings
+    from semantic_cc.files import check_outputs
 
-    settings = Settings(
-        options=scene_options(arguments),
-        tiling=scene_tiling(arguments),
-        batch=arguments.batch,
-        all_scenes=asks_for_scenes(arguments),
-        instruction=arguments.instruction,
-        formats=tuple(arguments.formats),
-        regularise=arguments.regularise,
-        llm_dtype=arguments.llm_dtype,
-    )
+    out = check_outputs(arguments.out, (TABLE, SUMMARY), [arguments.manifest])
+    settings = BatchSettings(scene_options(arguments), arguments.instruction, arguments.llm_dtype)
     manifest = read_manifest(arguments.manifest)
+    _check_options(arguments, manifest)
     if manifest.unread:
         say(f"columns not read: {', '.join(manifest.unread)}")
     load = functools.partial(_load, arguments.model, model_options(arguments))
@@ -81,11 +73,28 @@ def run(arguments: argparse.Namespace) -> None:
             manifest.entries, load, settings, out,
             workers=arguments.workers, engine=arguments.engine, progress=progress,
         )  # fmt: skip
-    say(f"{summary['done']} of {summary['pairs']} pairs done; {TABLE} and {DATASET} in {out}")
-    if summary["failed"]:
+    say(f"{summary.done} of {summary.pairs} pairs done; {TABLE} and {DATASET} in {out}")
+    if summary.failed:
         raise SemanticCCError(
-            f"{summary['failed']} of {summary['pairs']} pairs failed; {out / TABLE} says why, and the same command "
+            f"{summary.failed} of {summary.pairs} pairs failed; {out / TABLE} says why, and the same command "
             "tries them again"
+        )
+
+
+def _check_options(arguments: argparse.Namespace, manifest: Manifest) -> None:
+    """Refuses options of scenes for a manifest without one.
+
+    Raises:
+        InputError: names the options.
+    """
+    from semantic_cc.errors import InputError
+    from semantic_cc.scene.geo_detection import is_scene
+
+    given = given_scene_arguments(arguments)
+    if given and not any(is_scene(entry.before) or is_scene(entry.after) for entry in manifest.entries):
+        raise InputError(
+            f"{', '.join(given)}: for georeferenced images only, and all pairs of {arguments.manifest} are plain "
+            "images; leave it out"
         )
 
 
@@ -96,36 +105,39 @@ def _load(name: str, options: dict[str, object], device: str | None) -> Semantic
 
 
 @contextlib.contextmanager
-def _progress() -> Iterator[Callable[[Progress], None]]:
-    """What to call with the progress: a bar on stderr in a terminal, a plain line every so often elsewhere.
+def _progress() -> Iterator[Callable[[BatchProgress], None]]:
+    """Shows the progress on stderr: a bar on a terminal, elsewhere a line every half minute and one at the end.
 
-    Pairs that fail are told at once.
+    Yields:
+        What to call with the progress. Pairs that fail are named at once.
     """
-    from rich.console import Console
-    from rich.progress import BarColumn, TextColumn
-    from rich.progress import Progress as Bar
+    from semantic_cc.batch.batch_run import BatchProgress
+    from semantic_cc.batch.throughput import throughput_line
+    from semantic_cc.progress import lines_while_working, progress_of_steps
 
-    from semantic_cc.batch.throughput import pace_line
+    state, start = BatchProgress(0, 0), time.monotonic()
 
-    console = Console(stderr=True)
-    with Bar(
-        BarColumn(), TextColumn("{task.description}"), console=console, disable=not console.is_terminal
-    ) as bar:
-        task = bar.add_task("loading the model", total=None)
-        start = said = time.monotonic()
+    def line() -> str:
+        return throughput_line(state, time.monotonic() - start) if state.pairs else "loading the model"
 
-        def show(progress: Progress) -> None:
-            nonlocal start, said
-            now = time.monotonic()
+    with contextlib.ExitStack() as held:
+        if sys.stderr.isatty():
+            advance = held.enter_context(progress_of_steps())
+        else:
+            advance = None
+            held.enter_context(lines_while_working(line))
+
+        def show(progress: BatchProgress) -> None:
+            nonlocal state, start
+            state = progress
             if progress.last is None:
-                start = now
+                start = time.monotonic()
             elif progress.last.reason is not None:
                 print(f"failed: {progress.last.id}: {progress.last.reason}", file=sys.stderr)
-            line, done = pace_line(progress, now - start), progress.before + progress.worked
-            if console.is_terminal:
-                bar.update(task, completed=done, total=progress.pairs, description=line)
-            elif now - said >= PLAIN_EVERY or done == progress.pairs:
-                print(line, file=sys.stderr, flush=True)
-                said = now
+            done = progress.before + progress.worked
+            if advance is not None:
+                advance("pairs", done, progress.pairs)
+            elif done == progress.pairs:
+                print(line(), file=sys.stderr, flush=True)
 
         yield show

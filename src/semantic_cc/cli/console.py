@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -86,46 +85,13 @@ def sizes_table(counts: Sequence[PartCount]) -> Table:
     return table
 
 
-PROGRESS_SECONDS = 30.0
-"""Time between two progress lines where stderr is no terminal."""
-
-
 @contextlib.contextmanager
 def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Shows progress on stderr: a bar with the time left in a terminal, else a line every `PROGRESS_SECONDS`.
+    """`progress_of_steps` with the one step `what`; yields what to call with the number done and the number of all."""
+    from semantic_cc.progress import progress_of_steps
 
-    Yields what to call with the number done and the number of all.
-    """
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield _progress_lines(what)
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task(what, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
-
-
-def _progress_lines(what: str) -> Callable[[int, int], None]:
-    """Prints "pairs: 120 of 1,929, 4 min left" at most every `PROGRESS_SECONDS`."""
-    start = latest = time.monotonic()
-    first: int | None = None
-
-    def advance(done: int, total: int) -> None:
-        nonlocal latest, first
-        now = time.monotonic()
-        if first is None:  # what an earlier run finished took no time now
-            first = done
-        if now - latest < PROGRESS_SECONDS:
-            return
-        latest = now
-        left = (now - start) / max(done - first, 1) * (total - done) / 60
-        print(f"{what}: {done:,} of {total:,}, {left:.0f} min left", file=sys.stderr, flush=True)
-
-    return advance
+    with progress_of_steps() as advance:
+        yield lambda done, total: advance(what, done, total)
 
 
 def mean_of_last(losses: list[float]) -> str:

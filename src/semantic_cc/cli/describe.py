@@ -1,11 +1,11 @@
-"""Say what changed between two images of one place, and where.
+"""Describe what changed between two images of one place, and where.
 
-Plain images are 8-bit RGB of one size (PNG, TIFF, JPEG, BMP, WebP). With --out the folder gets mask.png,
+Plain images are 8-bit RGB of one size (PNG, TIFF, JPEG, BMP, WebP). The folder of --out gets mask.png,
 probability.png, overlay.png, heatmap.png and report.json.
 
-Images on a map (GeoTIFF, VRT, JPEG 2000, PNG with a world file, a URL) may have any size, bands, bits and coordinate
-system; they are brought to one grid and looked at in windows. The folder of --out gets mask.tif, probability.tif and
-scene.json. A run that was killed goes on where it was.
+Scenes are georeferenced images (GeoTIFF, VRT, JPEG 2000, PNG with a world file, a URL) of any size, bands, bits and
+coordinate system. The folder of --out gets mask.tif, probability.tif, changes.* (polygons), report.html, report.json
+and scene.json (a STAC item). A run that was killed continues where it was when it is started again.
 """
 
 from __future__ import annotations
@@ -13,18 +13,28 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+from typing import TYPE_CHECKING
 
-from semantic_cc.cli.console import add_asked_model, change_line, load_asked_model, say, stdout_for_us
-from semantic_cc.cli.scene_options import add_scene_arguments, is_scene_call, run_scene
+from semantic_cc.cli.console import (
+    add_asked_model,
+    change_line,
+    load_asked_model,
+    say,
+    stdout_for_us,
+)
+from semantic_cc.cli.scene_arguments import add_scene_arguments, given_scene_arguments, scene_options
+
+if TYPE_CHECKING:
+    from semantic_cc.scene.scene_report import SceneReport
 
 NAME = "describe"
-HELP = "say what changed between two images, and where"
+HELP = "describe what changed between two images, and where"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
     parser.add_argument("before", metavar="BEFORE", help="the earlier image")
-    parser.add_argument("after", metavar="AFTER", help="the later image, of the same ground")
+    parser.add_argument("after", metavar="AFTER", help="the later image, of the same place")
     parser.add_argument("--out", metavar="DIR", help="folder to write mask, pictures and report to")
     parser.add_argument(
         "--json", action="store_true", help="print the report as one JSON object and nothing else"
@@ -35,30 +45,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
-    if is_scene_call(arguments):
-        run_scene(arguments)
+    from semantic_cc.errors import InputError
+    from semantic_cc.scene.geo_detection import is_scene
+
+    if is_scene(arguments.before) or is_scene(arguments.after):
+        _run_scene(arguments)
         return
-    from semantic_cc.files import check_folder
+    given = given_scene_arguments(arguments)
+    if given:
+        raise InputError(
+            f"{', '.join(given)}: for georeferenced images only, and {arguments.before} and {arguments.after} are "
+            "plain images; leave it out"
+        )
+    _run_pair(arguments)
+
+
+def _run_pair(arguments: argparse.Namespace) -> None:
+    from semantic_cc.figures.description_files import OUTPUTS, write_outputs
+    from semantic_cc.files import check_outputs
     from semantic_cc.images import read_pair
 
     # Everything that can be wrong with the input is found before the model loads.
     if arguments.out is not None:
-        check_folder(arguments.out)
+        check_outputs(arguments.out, OUTPUTS, [arguments.before, arguments.after])
     before, after, notes = read_pair(arguments.before, arguments.after)
     with stdout_for_us():
         model = load_asked_model(arguments)
         description = model.describe(before, after, instruction=arguments.instruction)
         description = dataclasses.replace(description, notes=notes + description.notes)
-
-    from semantic_cc.figures.description_files import make_report, write_outputs
-
     paths = [] if arguments.out is None else write_outputs(description, before, after, arguments.out)
     if arguments.json:
-        print(
-            json.dumps(
-                {**make_report(description), "files": [str(path) for path in paths]}, ensure_ascii=False
-            )
-        )
+        report = {**description.to_json(), "files": [path.name for path in paths]}
+        print(json.dumps(report, ensure_ascii=False))
         return
     if description.sentence:
         say(description.sentence, style="bold")
@@ -67,3 +85,44 @@ def run(arguments: argparse.Namespace) -> None:
         say(f"note: {note}")
     if paths:
         say(f"outputs: {', '.join(path.name for path in paths)} in {arguments.out}")
+
+
+def _run_scene(arguments: argparse.Namespace) -> None:
+    from semantic_cc.scene.geo_detection import need_libraries
+
+    need_libraries()
+    from semantic_cc.progress import progress_of_steps
+    from semantic_cc.scene.describe_scene import check_scene
+
+    options = scene_options(arguments)
+    check_scene(arguments.before, arguments.after, arguments.out, options)
+    with stdout_for_us():
+        model = load_asked_model(arguments)
+        with progress_of_steps() as advance:
+            report = model.describe_scene(
+                arguments.before, arguments.after, out=arguments.out, options=options,
+                instruction=arguments.instruction, progress=advance,
+            )  # fmt: skip
+    if arguments.json:
+        print(json.dumps(report.to_json(), ensure_ascii=False))
+        return
+    _say_report(report)
+
+
+def _say_report(report: SceneReport) -> None:
+    from semantic_cc.scene.report_text import area_text
+
+    figures, grid = report.figures, report.grid
+    say(report.sentence, style="bold")
+    known = max(figures.known_pixels, 1)
+    shares = [f"{name} {stats.pixels / known:.2%}" for name, stats in figures.classes.items()]
+    ground = area_text(figures.known_area_m2, figures.known_pixels)
+    say(
+        f"changed: {', '.join(shares)} of the {ground} that both images show ({grid.width}x{grid.height} pixels)"
+    )
+    for warning in report.warnings:
+        say(f"warning: {warning.text}")
+    for note in report.notes:
+        say(f"note: {note}")
+    if report.files:
+        say(f"outputs: {', '.join(report.files)} in {report.folder}")

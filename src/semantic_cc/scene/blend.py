@@ -20,16 +20,16 @@ class RowBlender:
     Args:
         height, width: of the scene, in pixels.
         tiling: its windows.
-        planes: K, probabilities of a pixel.
+        num_classes: K, probabilities of a pixel.
     """
 
-    def __init__(self, height: int, width: int, tiling: Tiling, planes: int) -> None:
+    def __init__(self, height: int, width: int, tiling: Tiling, num_classes: int) -> None:
         self._tops, self._lefts = tiling.starts(height), tiling.starts(width)
         self._totals = tiling.totals(height), tiling.totals(width)
         rows, columns = tiling.weights(height), tiling.weights(width)
         self._weights = np.outer(rows, columns)  # (h, w)
         self._height, self._first = height, 0
-        self._sums = np.zeros((planes, len(rows), width), np.int64)
+        self._sums = np.zeros((num_classes, len(rows), width), np.int64)
         self._known = np.zeros((len(rows), width), bool)
 
     def add(self, row: int, column: int, probabilities: np.ndarray, known: np.ndarray) -> None:
@@ -39,7 +39,9 @@ class RowBlender:
             probabilities: (K, h, w) in [0, 1].
             known: (h, w) bool.
         """
-        skip = self._first - self._tops[row]  # lines that are finished, where a row is looked at again
+        skip = (
+            self._first - self._tops[row]
+        )  # rows that are finished, where a row of windows is predicted again
         columns = slice(self._lefts[column], self._lefts[column] + known.shape[1])
         levels = np.rint(probabilities[:, skip:].astype(np.float64) * STEPS).astype(np.int64)
         here = slice(0, known.shape[0] - skip)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 import jinja2
 import numpy as np
@@ -16,12 +15,13 @@ import numpy as np
 from semantic_cc.figures.colours import CLASS_COLOURS
 from semantic_cc.scene.geodesy import metres_per_pixel, on_earth
 from semantic_cc.scene.grid import ScenePair, Window
-from semantic_cc.scene.places import CLASS_NAMES, Place
+from semantic_cc.scene.places import CLASS_NAMES
 from semantic_cc.scene.report_images import Overview, jpeg, mask_png, read_crop
-from semantic_cc.scene.report_text import area_text, changes_text, count_text, where_text
+from semantic_cc.scene.report_text import area_text, changes_text, count_text
+from semantic_cc.scene.scene_report import Place, SceneReport
 
 CROPS = 100
-"""Places that are shown pixel for pixel, the largest; the others are shown in the overview, enlarged."""
+"""Number of places that the page shows pixel for pixel, the largest; the others are enlarged from the overview."""
 
 _NUMBER_END = re.compile(r"(?<=\d) ")  # no number parts from its unit
 
@@ -42,20 +42,12 @@ class Layers:
     mask: str
 
 
-def write_page(
-    path: Path,
-    report: Mapping[str, Any],
-    places: Sequence[Place],
-    overview: Overview,
-    pair: ScenePair,
-    mask: Path,
-) -> None:
+def write_page(path: Path, report: SceneReport, overview: Overview, pair: ScenePair, mask: Path) -> None:
     """Writes the page of a scene.
 
     Args:
         path: where to.
-        report: what report.json holds.
-        places: in the order of their numbers.
+        report: what the page shows.
         overview: of the whole scene.
         pair: read again for the crops, where the overview is smaller than the scene.
         mask: the mask's raster.
@@ -65,33 +57,30 @@ def write_page(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     height, width = overview.mask.shape
-    grid, factor = pair.grid, overview.factor
+    grid, factor, figures = pair.grid, overview.factor, report.figures
     metres = float(np.sqrt(abs(np.linalg.det(metres_per_pixel(grid))))) * factor if on_earth(grid) else None
+    crops = _crops(report.places, pair, mask, factor) if factor > 1 else ()
     text = environment.from_string(source).render(
         report=report,
-        sentence=_NUMBER_END.sub("\N{NO-BREAK SPACE}", report["sentence"]),
+        sentence=_NUMBER_END.sub("\N{NO-BREAK SPACE}", report.sentence),
         width=width,
         height=height,
         metres=metres,
-        layers=[
-            _layers(0, (0, 0, width, height), overview),
-            *(_crops(places, pair, mask, factor) if factor > 1 else ()),
-        ],
+        layers=[_layers(0, (0, 0, width, height), overview), *crops],
         places=[
             {
                 "place": place,
                 "box": [value / factor for value in _box(place.window)],
                 "frame": [value / factor for value in _box(place.extent)],
-                "changes": changes_text(place.tallies),
-                "where": where_text(place.extent, grid),
+                "changes": changes_text(place.classes),
             }
-            for place in places
+            for place in report.places
         ],
         rows=_rows(report),
-        ground=area_text(_nan(report["figures"]["known_area_m2"]), report["figures"]["known_pixels"]),
-        provenance=list(_flat(report["provenance"])),
+        ground=area_text(figures.known_area_m2, figures.known_pixels),
+        provenance=_provenance(report),
         colours={CLASS_NAMES[value]: f"rgb{colour}" for value, colour in CLASS_COLOURS.items()},
-        crops=CROPS if factor > 1 else len(places),
+        crops=CROPS if factor > 1 else len(report.places),
     )
     path.write_text(text, encoding="utf-8")
 
@@ -111,35 +100,37 @@ def _box(window: Window) -> tuple[int, int, int, int]:
     return window.left, window.top, window.width, window.height
 
 
-def _rows(report: Mapping[str, Any]) -> list[dict[str, str]]:
+def _rows(report: SceneReport) -> list[dict[str, str]]:
     """The table of figures: one row for each class."""
-    known = report["figures"]["known_pixels"]
+    known = report.figures.known_pixels
     return [
         {
             "name": name,
-            "count": count_text(name, figures["objects"]),
-            "area": area_text(_nan(figures["area_m2"]), figures["pixels"]),
-            "share": f"{figures['pixels'] / known:.2%}" if known else "–",
-            "probability": "–" if figures["probability"] is None else f"{figures['probability']:.0%}",
+            "count": count_text(name, figures.objects),
+            "area": area_text(figures.area_m2, figures.pixels),
+            "share": f"{figures.pixels / known:.2%}" if known else "–",
+            "probability": "–" if figures.probability is None else f"{figures.probability:.0%}",
         }
-        for name, figures in report["figures"]["classes"].items()
+        for name, figures in report.figures.classes.items()
     ]
 
 
-def _flat(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
-    """Nested values as (name, text), names joined by a dot."""
-    for key, value in values.items():
-        name = f"{above}{key}"
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{name}.")
-        elif isinstance(value, list | tuple):
-            yield name, ", ".join(map(str, value))
-        elif value is not None:
-            yield name, str(value)
-
-
-def _nan(value: float | None) -> float:
-    return float("nan") if value is None else value
+def _provenance(report: SceneReport) -> list[tuple[str, str]]:
+    """(name, text) of what the result was made from; no times, so that equal results have equal pages."""
+    settings = report.settings
+    rows = [
+        (role, f"{image.name} (bands {', '.join(map(str, image.bands))})")
+        for role, image in zip(("before", "after"), report.inputs, strict=True)
+    ]
+    if report.dates:
+        rows.append(("dates", " to ".join(report.dates)))
+    rows += [("model", report.model.name), ("digest", report.model.digest)]
+    if settings.instruction:
+        rows.append(("instruction", settings.instruction))
+    rows.append(("windows", f"{settings.tile} pixels, {settings.overlap} shared"))
+    grid = report.grid
+    rows.append(("size", f"{grid.width:,} x {grid.height:,} pixels"))
+    return [*rows, ("CRS", grid.crs or "none"), ("semantic-cc", report.version)]
 
 
 def _uri(kind: str, content: bytes) -> str:

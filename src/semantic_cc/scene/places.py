@@ -1,4 +1,4 @@
-"""Where something changed: clusters of change, each in a window that the model reads, with what it says of it."""
+"""Places: clusters of changes, each in a window that the model describes."""
 
 from __future__ import annotations
 
@@ -10,75 +10,47 @@ import numpy as np
 import shapely
 
 from semantic_cc.images import MIN_SIDE
-from semantic_cc.scene.geodesy import measure, on_earth
+from semantic_cc.scene.geodesy import footprint, measure, on_earth
 from semantic_cc.scene.grid import Grid, ScenePair, Window
 from semantic_cc.scene.polygons import Polygons
+from semantic_cc.scene.report_text import where_text
+from semantic_cc.scene.scene_report import ClassFigures, ClassStats, Place
 from semantic_cc.types import BUILDING, ROAD, ChangeDescription
 
 SIDE = 256
 """Pixels of a place's window, the size the models are trained at."""
 
 CONTEXT = 32
-"""Pixels around the change that a window shows at least, but at the scene's edge."""
+"""Pixels around the changes that a window shows at least, except at the scene's edge."""
 
 REACH = 32
-"""Pixels between changes that still belong together."""
+"""Largest gap, in pixels, between changes of one cluster."""
 
 CLASS_NAMES = {BUILDING: "building", ROAD: "road"}
-"""Label value -> name, in the order in which they are told."""
+"""Label value -> name, in the order of sentences and tables."""
 
-Describe = Callable[[np.ndarray, np.ndarray], ChangeDescription]
-"""Before and after, both (h, w, 3) uint8 RGB -> what the model says."""
-
-
-@dataclass(frozen=True)
-class Tally:
-    """How much of one class changed, by the mask.
-
-    Attributes:
-        objects: polygons, or of a place, polygons that reach into it.
-        pixels: of the mask.
-        area_m2: on the ground; NaN where the grid is not on Earth.
-    """
-
-    objects: int
-    pixels: int
-    area_m2: float
+DescribeWindows = Callable[[np.ndarray, np.ndarray], Sequence[ChangeDescription]]
+"""Before and after, both (n, h, w, 3) uint8 RGB -> n descriptions."""
 
 
 @dataclass(frozen=True)
 class Region:
-    """A cluster of change.
+    """A cluster of changes before the model sees it.
 
     Attributes:
         window: what the model is to see.
-        extent: the smallest window that holds the change.
-        tallies: class name -> how much of it changed here; only classes that are here.
+        extent: the smallest window that holds the changes.
+        classes: class name -> its changes here; only classes with a change.
     """
 
     window: Window
     extent: Window
-    tallies: dict[str, Tally]
+    classes: dict[str, ClassStats]
 
     @property
     def pixels(self) -> int:
         """Changed pixels."""
-        return sum(tally.pixels for tally in self.tallies.values())
-
-
-@dataclass(frozen=True)
-class Place(Region):
-    """A cluster of change with what the model says of its window.
-
-    Attributes:
-        number: from 1, the place with the most changed pixels first.
-        sentence, changed, change_probability: as in `ChangeDescription`.
-    """
-
-    number: int
-    sentence: str
-    changed: bool
-    change_probability: float | None
+        return sum(stats.pixels for stats in self.classes.values())
 
 
 def find_regions(polygons: Polygons, grid: Grid) -> tuple[list[Region], np.ndarray]:
@@ -102,10 +74,10 @@ def find_regions(polygons: Polygons, grid: Grid) -> tuple[list[Region], np.ndarr
     order = sorted(range(len(groups)), key=lambda index: (-areas[index].sum(), owners[index].min()))
     regions, home, largest = [], np.zeros(len(polygons), np.int64), np.zeros(len(polygons))
     for rank, index in enumerate(order):
-        tallies = _tallies(polygons.classes[owners[index]], owners[index], areas[index], shapes[index], grid)
+        classes = _stats(polygons.classes[owners[index]], owners[index], areas[index], shapes[index], grid)
         left, top, right, bottom = map(int, shapely.total_bounds(shapes[index]))
         extent = Window(top, left, bottom - top, right - left)
-        regions.append(Region(_around(extent, grid), extent, tallies))
+        regions.append(Region(_around(extent, grid), extent, classes))
         for owner, area in zip(owners[index], areas[index], strict=True):
             if area > largest[owner]:
                 home[owner], largest[owner] = rank, area
@@ -115,45 +87,75 @@ def find_regions(polygons: Polygons, grid: Grid) -> tuple[list[Region], np.ndarr
 def describe_places(
     regions: Sequence[Region],
     pair: ScenePair,
-    describe: Describe,
+    describe: DescribeWindows,
+    batch: int = 1,
     progress: Callable[[int, int], None] | None = None,
-) -> list[Place]:
-    """Asks the model about each region; what is unknown in either image is black in both.
+) -> tuple[Place, ...]:
+    """Describes the window of each region; pixels that are unknown in either image are black in both.
 
     Args:
         regions: in the order of their numbers.
         pair: the two images.
         describe: the model.
-        progress: called with (done, of all) after each.
+        batch: windows that `describe` gets at once.
+        progress: called with (done, of all) after each batch.
     """
-    places = []
-    for number, region in enumerate(regions, 1):
-        before, after, known = pair.read(region.window)
-        said = describe(*(np.where(known[..., None], image, np.uint8(0)) for image in (before, after)))
-        places.append(
-            Place(
-                region.window,
-                region.extent,
-                region.tallies,
-                number,
-                said.sentence,
-                said.changed,
-                said.change_probability,
-            )
-        )
+    places: list[Place] = []
+    for start in range(0, len(regions), batch):
+        part = regions[start : start + batch]
+        before, after = _read_windows(pair, [region.window for region in part])
+        for region, found in zip(part, describe(before, after), strict=True):
+            places.append(_place(len(places) + 1, region, found, pair.grid))
         if progress is not None:
-            progress(number, len(regions))
-    return places
+            progress(len(places), len(regions))
+    return tuple(places)
 
 
-def scene_tallies(polygons: Polygons, grid: Grid) -> dict[str, Tally]:
-    """Class name -> how much of it changed in the whole scene; every class is there."""
-    tallies = {}
+def class_figures(polygons: Polygons, grid: Grid, names: Sequence[str]) -> dict[str, ClassFigures]:
+    """Class name -> its changes in the whole scene, for each of `names`."""
+    figures = {}
     for value, name in CLASS_NAMES.items():
+        if name not in names:
+            continue
         chosen = polygons.classes == value
+        pixels = polygons.pixels[chosen]
         area = float(polygons.area_m2[chosen].sum()) if on_earth(grid) else math.nan
-        tallies[name] = Tally(int(chosen.sum()), int(polygons.pixels[chosen].sum()), area)
-    return tallies
+        mean = float(polygons.probability[chosen] @ pixels / pixels.sum()) if chosen.any() else math.nan
+        figures[name] = ClassFigures(int(chosen.sum()), int(pixels.sum()), _number(area, 3), _number(mean, 4))
+    return figures
+
+
+def _read_windows(pair: ScenePair, windows: Sequence[Window]) -> tuple[np.ndarray, np.ndarray]:
+    """Before and after, each (n, h, w, 3) uint8; all windows of a scene have one size."""
+    images: tuple[list[np.ndarray], list[np.ndarray]] = [], []
+    for window in windows:
+        *dates, known = pair.read(window)
+        for date, image in zip(images, dates, strict=True):
+            date.append(np.where(known[..., None], image, np.uint8(0)))
+    return np.stack(images[0]), np.stack(images[1])
+
+
+def _place(number: int, region: Region, found: ChangeDescription, grid: Grid) -> Place:
+    bounds = None
+    if on_earth(grid):
+        west, south, east, north = footprint(region.extent, grid)[1]
+        bounds = west, south, east, north
+    return Place(
+        number=number,
+        sentence=found.sentence,
+        changed=found.changed,
+        change_probability=found.change_probability,
+        where=where_text(region.extent, grid),
+        window=region.window,
+        extent=region.extent,
+        bounds_wgs84=bounds,
+        classes=region.classes,
+    )
+
+
+def _number(value: float, digits: int) -> float | None:
+    """Rounded; None for NaN."""
+    return round(value, digits) if math.isfinite(value) else None
 
 
 _Part = tuple[int, shapely.Geometry]  # index of its polygon, and the polygon or a piece of it
@@ -250,14 +252,14 @@ def _span(middle: float, whole: int) -> tuple[int, int]:
     return int(np.clip(round(middle - length / 2), 0, max(0, whole - length))), length
 
 
-def _tallies(
+def _stats(
     classes: np.ndarray, owners: np.ndarray, pixels: np.ndarray, shapes: np.ndarray, grid: Grid
-) -> dict[str, Tally]:
+) -> dict[str, ClassStats]:
     area, _ = measure(shapes, grid)
-    tallies = {}
+    stats = {}
     for value, name in CLASS_NAMES.items():
         chosen = classes == value
         if chosen.any():
-            counted = len(np.unique(owners[chosen])), round(pixels[chosen].sum())
-            tallies[name] = Tally(*counted, float(area[chosen].sum()))
-    return tallies
+            objects, changed = len(np.unique(owners[chosen])), round(pixels[chosen].sum())
+            stats[name] = ClassStats(objects, changed, _number(float(area[chosen].sum()), 3))
+    return stats

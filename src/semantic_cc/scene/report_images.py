@@ -37,14 +37,12 @@ class Overview:
         before, after: (h, w, 3) uint8 RGB, means over the known pixels.
         mask: (h, w) uint8 of `LABEL_VALUES`, the largest value of the pixels, so that nothing small is lost.
         factor: at least 1.
-        known: how many of the scene's pixels are known in both images.
     """
 
     before: np.ndarray
     after: np.ndarray
     mask: np.ndarray
     factor: int
-    known: int
 
 
 def make_overview(pair: ScenePair, mask: str | Path) -> Overview:
@@ -58,17 +56,15 @@ def make_overview(pair: ScenePair, mask: str | Path) -> Overview:
     height, width = -(-grid.height // factor), -(-grid.width // factor)
     small = np.zeros((2, height, width, 3), np.uint8)
     small_mask = np.zeros((height, width), np.uint8)
-    known_pixels = 0
     with open_raster(mask, grid) as dataset:
         for rows, columns in _blocks(height, width, max(1, BLOCK // factor)):
             window = _window(rows, columns, factor)
             *images, known = pair.read(window)
-            known_pixels += int(known.sum())
             for image, target in zip(images, small, strict=True):
                 target[rows, columns] = _mean(image, known, factor)
             labels = _tiles(_read_mask(dataset, window), factor)  # (h, factor, w, factor)
             small_mask[rows, columns] = labels.max(axis=(1, 3))
-    return Overview(small[0], small[1], small_mask, factor, known_pixels)
+    return Overview(small[0], small[1], small_mask, factor)
 
 
 def read_crop(pair: ScenePair, mask: str | Path, window: Window) -> Overview:
@@ -81,7 +77,7 @@ def read_crop(pair: ScenePair, mask: str | Path, window: Window) -> Overview:
     with open_raster(mask, pair.grid) as dataset:
         labels = _read_mask(dataset, window)
     before, after = (np.where(known[..., None], image, np.uint8(UNKNOWN)) for image in (before, after))
-    return Overview(before, after, labels, 1, int(known.sum()))
+    return Overview(before, after, labels, 1)
 
 
 def jpeg(image: np.ndarray) -> bytes:

@@ -1,4 +1,4 @@
-"""Plain English for what was measured: amounts, whereabouts, and the sentence of the whole scene."""
+"""Plain English for measured values: amounts, positions, and the sentence of the whole scene."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from semantic_cc.scene.geodesy import metres_per_pixel, on_earth
 from semantic_cc.scene.grid import Grid, Window
-from semantic_cc.scene.places import Place, Tally
+from semantic_cc.scene.scene_report import ClassStats, Place
 
 _NOUNS = {"building": ("building", "buildings"), "road": ("stretch of road", "stretches of road")}
 
@@ -17,9 +17,9 @@ _COMPASS = ("north", "north-east", "east", "south-east", "south", "south-west", 
 _PICTURE = ("top", "top right", "right", "bottom right", "bottom", "bottom left", "left", "top left")
 
 
-def area_text(area_m2: float, pixels: int) -> str:
-    """An area in m², ha or km² with three figures; in pixels where `area_m2` is NaN."""
-    if math.isnan(area_m2):
+def area_text(area_m2: float | None, pixels: int) -> str:
+    """An area in m², ha or km² with three figures; in pixels where `area_m2` is None."""
+    if area_m2 is None:
         return f"{pixels:,} {'pixel' if pixels == 1 else 'pixels'}"
     rounded = float(f"{area_m2:.3g}")
     size, unit = next((step for step in reversed(_UNITS) if rounded >= step[0]), _UNITS[0])
@@ -32,12 +32,12 @@ def count_text(name: str, count: int) -> str:
     return f"{count:,} {one if count == 1 else many}"
 
 
-def changes_text(tallies: Mapping[str, Tally]) -> str:
+def changes_text(classes: Mapping[str, ClassStats]) -> str:
     """For example "2 buildings (340 m²) and 1 stretch of road (1.2 ha)"; classes without a change are left out."""
     return " and ".join(
-        f"{count_text(name, tally.objects)} ({area_text(tally.area_m2, tally.pixels)})"
-        for name, tally in tallies.items()
-        if tally.objects
+        f"{count_text(name, stats.objects)} ({area_text(stats.area_m2, stats.pixels)})"
+        for name, stats in classes.items()
+        if stats.objects
     )
 
 
@@ -56,25 +56,25 @@ def where_text(window: Window, grid: Grid) -> str:
 
 
 def scene_sentence(
-    tallies: Mapping[str, Tally], places: Sequence[Place], grid: Grid, area_m2: float, pixels: int
+    classes: Mapping[str, ClassStats], places: Sequence[Place], known_area_m2: float | None, known_pixels: int
 ) -> str:
     """The sentence of a scene, with its full stops; every number is measured, only the quotation is the model's.
 
     Args:
-        tallies: class name -> how much of it changed, of the whole scene.
+        classes: class name -> its changes, in the whole scene.
         places: the largest first.
-        grid: the scene's.
-        area_m2, pixels: how much of the scene is known in both images; NaN where it is not on Earth.
+        known_area_m2, known_pixels: how much of the scene both images show.
     """
-    ground = area_text(area_m2, pixels)
-    ground = f"an image of {ground}" if math.isnan(area_m2) else ground
+    ground = area_text(known_area_m2, known_pixels)
+    ground = f"an image of {ground}" if known_area_m2 is None else ground
     if not places:
         return f"No change was found in {ground}."
     largest = places[0]
-    where = where_text(largest.extent, grid)
-    text = f"{changes_text(tallies)} changed in {ground}, "
+    text = f"{changes_text(classes)} changed in {ground}, "
     if len(places) == 1:
-        text += f"at one place {where}."
+        text += f"at one place {largest.where}."
     else:
-        text += f"at {len(places):,} places. The largest, {where}, has {changes_text(largest.tallies)}."
+        text += (
+            f"at {len(places):,} places. The largest, {largest.where}, has {changes_text(largest.classes)}."
+        )
     return text + (f" The model says of it: {largest.sentence.rstrip('.')}." if largest.sentence else "")

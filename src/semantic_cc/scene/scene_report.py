@@ -1,181 +1,231 @@
-"""The report of a scene: everything that is made of mask.tif and probability.tif, written together or not at all."""
+"""The report of a scene: what was found, where, how sure, and from what. One object, which report.json holds too."""
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-import numpy as np
+from semantic_cc.types import Json, ModelIdentity, to_json_value
 
-from semantic_cc import __version__
-from semantic_cc.files import new_files
-from semantic_cc.scene.geodesy import crs_of, footprint, measure, on_earth, outline_of, whole_of
-from semantic_cc.scene.grid import Grid, ScenePair
-from semantic_cc.scene.html_report import write_page
-from semantic_cc.scene.places import (
-    CLASS_NAMES,
-    Describe,
-    Place,
-    Tally,
-    describe_places,
-    find_regions,
-    scene_tallies,
-)
-from semantic_cc.scene.polygons import Polygons, find_polygons, regular_outlines
-from semantic_cc.scene.report_images import make_overview
-from semantic_cc.scene.report_text import scene_sentence, where_text
-from semantic_cc.scene.stac_item import write_item
-from semantic_cc.scene.vector_export import FORMATS, LAYER, can_hold, check_formats, make_frame, write_frame
+if TYPE_CHECKING:
+    from semantic_cc.scene.grid import Window
 
-SCHEMA_VERSION = 1
-"""Of report.json; docs/report.schema.json says what is in it."""
-
-MASK, PROBABILITY = "mask.tif", "probability.tif"
-"""What must be in the folder."""
-
-REPORT, PAGE, ITEM = "report.json", "report.html", "item.json"
+SCHEMA_VERSION = 2
+"""Of report.json; docs/report.schema.json is its schema."""
 
 
-def write_report(
-    folder: str | Path,
-    grid: Grid,
-    pair: ScenePair,
-    describe: Describe,
-    warnings: Sequence[Mapping[str, Any]],
-    provenance: Mapping[str, Any],
-    formats: Collection[str] = tuple(FORMATS),
-    regularise: bool = False,
-    progress: Callable[[int, int], None] | None = None,
-) -> dict[str, Any]:
-    """Makes polygons, sentences and reports of a scene whose mask and probability are in `folder`.
+@dataclass(frozen=True)
+class ClassStats:
+    """How much of one class changed, measured in the mask.
 
-    Written are changes.* in the formats asked for, report.json, report.html and the STAC item item.json; files of
-    these names from an earlier run are replaced or go.
-
-    Args:
-        folder: holds mask.tif and probability.tif, as `find_polygons` takes them.
-        grid: of both.
-        pair: the images, on that grid.
-        describe: before and after of a place, (h, w, 3) uint8 -> what the model says.
-        warnings: what is to be known of the input, each with ``kind``, ``text`` and ``number`` (or None).
-        provenance: plain JSON values, shown as they are. Two keys are read: ``dates``, when the images were taken,
-            [before, after] in ISO 8601; ``created``, when the run began, the STAC item's date where there are no dates.
-        formats: some of `FORMATS`.
-        regularise: draw buildings with `regular_outlines`; counts and areas stay those of the mask.
-        progress: called with (done, of all) after each place.
-
-    Returns:
-        What report.json holds.
-
-    Raises:
-        InputError: an unknown format, or a date that is none.
-        DataError: a raster in `folder` is missing or broken, or has another size.
-        OutputError: the folder cannot be written; nothing of this is left in it.
+    Attributes:
+        objects: connected areas; of a place, those that reach into it.
+        pixels: of the mask.
+        area_m2: square metres on the ellipsoid; None where the scene does not lie on Earth.
     """
-    folder = Path(folder)
-    check_formats(formats)
-    written = [suffix for suffix in FORMATS if suffix in formats and can_hold(suffix, grid)]
-    mask = folder / MASK
-    polygons = find_polygons(mask, folder / PROBABILITY, grid)
-    regions, home = find_regions(polygons, grid)
-    places = describe_places(regions, pair, describe, progress)
-    overview = make_overview(pair, mask)
-    outlines = regular_outlines(polygons, grid) if regularise else polygons.shapes
-    frame = make_frame(polygons, outlines, home, places, grid)
-    report = _report(polygons, places, grid, overview.known) | {
-        "regularised": regularise,
-        "warnings": [
-            *map(dict, warnings),
-            *_own_warnings(places, "geojson" in formats and not on_earth(grid)),
-        ],
-        "provenance": dict(provenance),
-        "files": [MASK, PROBABILITY, *(f"{LAYER}.{suffix}" for suffix in written), REPORT, PAGE, ITEM],
-    }
-    with new_files(folder) as work:
-        for suffix in written:
-            write_frame(frame, work, suffix)
-        (work / REPORT).write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        write_page(work / PAGE, report, places, overview, pair, mask)
-        write_item(work / ITEM, report, polygons, grid)
-    for suffix in set(FORMATS) - set(written):
-        (folder / f"{LAYER}.{suffix}").unlink(missing_ok=True)
-    return report
+
+    objects: int
+    pixels: int
+    area_m2: float | None
 
 
-def _report(polygons: Polygons, places: Sequence[Place], grid: Grid, known: int) -> dict[str, Any]:
-    """What report.json says of the scene itself, in plain JSON values: NaN becomes None."""
-    tallies = scene_tallies(polygons, grid)
-    whole, _ = measure(np.array([outline_of(whole_of(grid))]), grid)
-    area = float(whole[0]) * known / (grid.width * grid.height)
-    changed = int(polygons.pixels.sum())
-    crs, there = crs_of(grid), on_earth(grid)
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "version": __version__,
-        "sentence": scene_sentence(tallies, places, grid, area, known),
-        "grid": {
-            "width": grid.width,
-            "height": grid.height,
-            "transform": list(grid.transform)[:6],
-            "crs": None if crs is None else crs.to_string(),
-            "bounds_wgs84": footprint(whole_of(grid), grid)[1] if there else None,
-        },
-        "figures": {
-            "known_pixels": known,
-            "known_area_m2": _number(area, 3),
-            "changed_pixels": changed,
-            "changed_share": changed / known if known else 0.0,
-            "places": len(places),
-            "classes": {name: _class_figures(tally, name, polygons) for name, tally in tallies.items()},
-        },
-        "places": [
-            {
-                "number": place.number,
-                "sentence": place.sentence,
-                "changed": place.changed,
-                "change_probability": place.change_probability,
-                "where": where_text(place.extent, grid),
-                "window": asdict(place.window),
-                "extent": asdict(place.extent),
-                "bounds_wgs84": footprint(place.extent, grid)[1] if there else None,
-                "classes": {name: _tally(tally) for name, tally in place.tallies.items()},
-            }
-            for place in places
-        ],
-    }
+@dataclass(frozen=True)
+class ClassFigures(ClassStats):
+    """`ClassStats` of the whole scene.
+
+    Attributes:
+        probability: mean probability of change over the pixels, in [0, 1]; None if nothing changed.
+    """
+
+    probability: float | None
 
 
-def _class_figures(tally: Tally, name: str, polygons: Polygons) -> dict[str, Any]:
-    """A tally with the mean probability of its pixels, None where nothing changed."""
-    chosen = np.array([CLASS_NAMES[value] == name for value in polygons.classes], bool)
-    weights = polygons.pixels[chosen]
-    mean = float(polygons.probability[chosen] @ weights / weights.sum()) if chosen.any() else math.nan
-    return {**_tally(tally), "probability": _number(mean, 4)}
+@dataclass(frozen=True)
+class Place:
+    """A cluster of changes, with the sentence that the model gives of its window.
+
+    Attributes:
+        number: from 1; place 1 has the most changed pixels.
+        sentence: the model's; empty if it gave none.
+        changed: the model's change flag for the window.
+        change_probability: the flag's probability in [0, 1]; None for a model without a flag head.
+        where: in the scene, for example "in the north-east".
+        window: the pixels that the model saw.
+        extent: the smallest window that holds the changes.
+        bounds_wgs84: of the extent: west, south, east, north in degrees, west > east across the antimeridian; None
+            where the scene does not lie on Earth.
+        classes: class name -> its changes here; only classes with a change.
+    """
+
+    number: int
+    sentence: str
+    changed: bool
+    change_probability: float | None
+    where: str
+    window: Window
+    extent: Window
+    bounds_wgs84: tuple[float, float, float, float] | None
+    classes: Mapping[str, ClassStats]
 
 
-def _tally(tally: Tally) -> dict[str, Any]:
-    return {"objects": tally.objects, "pixels": tally.pixels, "area_m2": _number(tally.area_m2, 3)}
+@dataclass(frozen=True)
+class ReportGrid:
+    """The pixel grid of the mask.
+
+    Attributes:
+        width, height: pixels.
+        transform: (a, b, c, d, e, f) of x = a column + b row + c, y = d column + e row + f.
+        crs: authority and code, else WKT; None if the images have none.
+        pixel_size_m: metres on the ground of a pixel at the scene's centre, across and down; None without a CRS.
+        bounds_wgs84: as in `Place`, of the whole grid.
+    """
+
+    width: int
+    height: int
+    transform: tuple[float, float, float, float, float, float]
+    crs: str | None
+    pixel_size_m: tuple[float, float] | None
+    bounds_wgs84: tuple[float, float, float, float] | None
 
 
-def _number(value: float, digits: int) -> float | None:
-    return round(value, digits) if math.isfinite(value) else None
+@dataclass(frozen=True)
+class SceneFigures:
+    """Counts and areas, all measured in the mask.
+
+    Attributes:
+        known_pixels: pixels that both images show.
+        unknown_pixels: the others: nodata, transparent, or outside one of the images.
+        known_area_m2: square metres of the known pixels; None where the scene does not lie on Earth.
+        changed_pixels: of all classes.
+        changed_area_m2: their square metres; None as above.
+        changed_share: changed pixels / known pixels, in [0, 1]; 0 if nothing is known.
+        places: number of places.
+        classes: class name -> its changes, for each class that the model knows.
+    """
+
+    known_pixels: int
+    unknown_pixels: int
+    known_area_m2: float | None
+    changed_pixels: int
+    changed_area_m2: float | None
+    changed_share: float
+    places: int
+    classes: Mapping[str, ClassFigures]
 
 
-def _own_warnings(places: Sequence[Place], no_geojson: bool) -> list[dict[str, Any]]:
-    """What the report itself has to say."""
-    found = []
-    silent = sum(not place.changed for place in places)
-    if silent:
-        text = f"at {silent} of {len(places)} places the mask shows a change that the model denies"
-        found.append({"kind": "disagreement", "text": text, "number": silent})
-    if no_geojson:
-        text = (
-            f"{LAYER}.geojson was left out: its coordinates are WGS 84, and the images do not say where on Earth "
-            "they lie"
-        )
-        found.append({"kind": "geojson", "text": text, "number": None})
-    return found
+@dataclass(frozen=True)
+class SceneInput:
+    """One of the two images.
+
+    Attributes:
+        name: path or URL, as given.
+        bytes: size of the file; None of a URL.
+        changed_ns: time of the file's last change, in nanoseconds since 1970; None of a URL.
+        bands: numbers, from 1, of the bands read as red, green and blue.
+        width, height: pixels of the file.
+        crs: as in `ReportGrid`.
+    """
+
+    name: str
+    bytes: int | None
+    changed_ns: int | None
+    bands: tuple[int, ...]
+    width: int
+    height: int
+    crs: str | None
+
+
+@dataclass(frozen=True)
+class SceneWarning:
+    """Something that makes the result doubtful.
+
+    Attributes:
+        kind: of the warning, for programs, for example "co-registration" or "disagreement".
+        text: one sentence for people.
+        number: what was measured, in the unit that `text` names; None if nothing was.
+    """
+
+    kind: str
+    text: str
+    number: float | None = None
+
+
+@dataclass(frozen=True)
+class SceneSettings:
+    """What the results depend on beside images and model; attributes as in `SceneOptions`.
+
+    Attributes:
+        tile, overlap: the model's windows, in pixels.
+        batch, place_batch: windows and places at once, as used.
+        instruction: the one text that was asked; None = the model's own.
+        regularise: whether outlines of buildings were straightened.
+    """
+
+    tile: int
+    overlap: int
+    batch: int
+    place_batch: int
+    instruction: str | None
+    regularise: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class SceneReport:
+    """The description of a scene, made by `SemanticCC.describe_scene`.
+
+    Attributes:
+        sentence: of the whole scene. Its numbers are measured in the mask; what follows "The model says of it:" is
+            the model's sentence of the largest place.
+        figures: counts and areas.
+        places: the one with the most changed pixels first.
+        grid: the pixel grid of mask.tif and probability.tif.
+        inputs: the earlier and the later image.
+        dates: when they were taken, in ISO 8601; None if that is not known.
+        model: the model that described.
+        settings: what else the results depend on.
+        measured: quantity -> number, what was measured of the images before the work, None where it could not be;
+            docs/scenes.md lists the quantities.
+        warnings: what makes the result doubtful.
+        notes: conversions of the input and remarks on the model, for people.
+        created: when the report was made, in ISO 8601, UTC.
+        timings: seconds by step: ``windows``, ``places``, ``files``, ``total``.
+        files: names of the files written, this report among them; empty without a folder.
+        folder: where they are; None without a folder. Not in the JSON.
+        version: of semantic_cc.
+        schema_version: of the JSON.
+
+    Example:
+        report = model.describe_scene("before.tif", "after.tif", out="changes")
+        print(report.sentence, report.figures.classes["building"].area_m2)
+        for place in report.places:
+            print(place.number, place.where, place.sentence)
+    """
+
+    sentence: str
+    figures: SceneFigures
+    places: tuple[Place, ...]
+    grid: ReportGrid
+    inputs: tuple[SceneInput, SceneInput]
+    dates: tuple[str, str] | None
+    model: ModelIdentity
+    settings: SceneSettings
+    measured: Mapping[str, float | None]
+    warnings: tuple[SceneWarning, ...]
+    notes: tuple[str, ...]
+    created: str
+    timings: Mapping[str, float]
+    files: tuple[str, ...]
+    version: str
+    folder: Path | None = field(default=None, metadata={"json": False})
+    schema_version: int = SCHEMA_VERSION
+
+    def to_json(self) -> dict[str, Json]:
+        """The report in plain JSON values, as in report.json; docs/report.schema.json is its schema."""
+        values = {
+            part.name: to_json_value(getattr(self, part.name))
+            for part in fields(self)
+            if part.metadata.get("json", True)
+        }
+        return {"schema_version": values.pop("schema_version"), "version": values.pop("version"), **values}

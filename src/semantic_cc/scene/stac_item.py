@@ -4,64 +4,58 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pystac
 import shapely
 
 from semantic_cc.errors import InputError
+from semantic_cc.scene.export_formats import FORMATS, LAYER
 from semantic_cc.scene.geodesy import crs_of, footprint, on_earth, whole_of
 from semantic_cc.scene.grid import Grid
 from semantic_cc.scene.polygons import Polygons
+from semantic_cc.scene.scene_report import SceneReport
 
 _ASSETS = {
     "mask.tif": ("mask", "Change mask: 0 none, 128 road, 255 building", pystac.MediaType.COG, "data"),
     "probability.tif": ("probability", "Probability of change", pystac.MediaType.COG, "data"),
-    "changes.geojson": ("geojson", "Changed polygons, WGS 84", pystac.MediaType.GEOJSON, "data"),
-    "changes.gpkg": ("gpkg", "Changed polygons", pystac.MediaType.GEOPACKAGE, "data"),
-    "changes.fgb": ("fgb", "Changed polygons", pystac.MediaType.FLATGEOBUF, "data"),
-    "changes.parquet": ("parquet", "Changed polygons", "application/vnd.apache.parquet", "data"),
-    "report.json": ("report", "What was found, for programs", pystac.MediaType.JSON, "metadata"),
-    "report.html": ("page", "What was found, for people", pystac.MediaType.HTML, "overview"),
+    **{
+        f"{LAYER}.{suffix}": (suffix, "Changed areas", kind.media_type, "data")
+        for suffix, kind in FORMATS.items()
+    },
+    "report.json": ("report", "The report, for programs", pystac.MediaType.JSON, "metadata"),
+    "report.html": ("page", "The report, for people", pystac.MediaType.HTML, "overview"),
 }
 """File -> key, title, media type and role of its asset."""
 
 
-def write_item(path: Path, report: Mapping[str, Any], polygons: Polygons, grid: Grid) -> None:
+def write_item(path: Path, report: SceneReport, polygons: Polygons, grid: Grid) -> None:
     """Writes the STAC item of a scene, with the files beside it as assets.
 
-    Its time is from the first image to the second, where provenance has their ``dates``, else when it was ``created``,
-    else now. Its id is made of grid and polygons, so the same result has the same id.
-
-    Raises:
-        InputError: a date that is not in ISO 8601.
+    Its time runs from the first date to the second; without dates it is the time when the report was made. Its id is a
+    digest of grid and polygons, so the same result has the same id. Its figures are the report's.
     """
     shape, bounds = footprint(whole_of(grid), grid) if on_earth(grid) else (None, None)
-    provenance = report["provenance"]
-    dates = [read_time(text) for text in provenance.get("dates") or ()]
-    start, end = dates or (None, None)
-    created = read_time(provenance["created"]) if "created" in provenance else datetime.now(UTC)
+    start, end = map(read_time, report.dates) if report.dates else (None, None)
     item = pystac.Item(
         id=f"changes-{_digest(polygons, grid)}",
         geometry=None if shape is None else shapely.geometry.mapping(shape),
         bbox=bounds,
-        datetime=None if dates else created,
+        datetime=None if report.dates else read_time(report.created),
         start_datetime=start,
         end_datetime=end,
         properties={
             "title": "Changes between two images",
-            "description": report["sentence"],
-            "created": pystac.utils.datetime_to_str(created),
-            "semantic_cc:version": report["version"],
-            "semantic_cc:figures": report["figures"],
+            "description": report.sentence,
+            "created": report.created,
+            "semantic_cc:version": report.version,
+            "semantic_cc:figures": report.to_json()["figures"],
         },
     )
     if grid.crs is not None:
         _add_projection(item, grid)
-    for name in report["files"]:
+    for name in report.files:
         if name in _ASSETS:
             key, title, media, role = _ASSETS[name]
             item.add_asset(key, pystac.Asset(f"./{name}", title=title, media_type=media, roles=[role]))
@@ -84,7 +78,11 @@ def _add_projection(item: pystac.Item, grid: Grid) -> None:
 
 
 def read_time(text: str) -> datetime:
-    """ISO 8601 -> UTC, which is also meant where no zone is given."""
+    """ISO 8601 -> UTC; a time without zone is UTC.
+
+    Raises:
+        InputError: it is not in ISO 8601.
+    """
     try:
         time = datetime.fromisoformat(text)
     except (TypeError, ValueError) as error:

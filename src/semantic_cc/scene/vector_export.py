@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import geopandas
@@ -12,32 +12,16 @@ import pyogrio
 import shapely
 from pyogrio.errors import DataLayerError, DataSourceError
 
-from semantic_cc.errors import InputError, OutputError
+from semantic_cc.errors import OutputError
+from semantic_cc.scene.export_formats import FORMATS, LAYER
 from semantic_cc.scene.geodesy import crs_of, measure, on_earth, to_map
 from semantic_cc.scene.grid import Grid
-from semantic_cc.scene.places import CLASS_NAMES, Place
+from semantic_cc.scene.places import CLASS_NAMES
 from semantic_cc.scene.polygons import Polygons
-
-FORMATS = {"geojson": "GeoJSON", "gpkg": "GPKG", "fgb": "FlatGeobuf", "parquet": "GeoParquet"}
-"""Suffix, by which a format is asked for -> its name."""
-
-LAYER = "changes"
-"""Name of the files and of their layer."""
-
-
-def check_formats(formats: Collection[str]) -> None:
-    """Refuses what is not one of `FORMATS`.
-
-    Raises:
-        InputError: names it.
-    """
-    unknown = [name for name in formats if name not in FORMATS]
-    if unknown:
-        raise InputError(f"unknown format {unknown[0]!r}; choose from {', '.join(FORMATS)}")
 
 
 def make_frame(
-    polygons: Polygons, outlines: np.ndarray, home: np.ndarray, places: Sequence[Place], grid: Grid
+    polygons: Polygons, outlines: np.ndarray, home: np.ndarray, sentences: Sequence[str], grid: Grid
 ) -> geopandas.GeoDataFrame:
     """One row for each polygon, in map coordinates.
 
@@ -48,12 +32,11 @@ def make_frame(
         polygons: as traced.
         outlines: (n,) objects, what is drawn of them, in pixels.
         home: (n,) index of each polygon's place.
-        places: in the order of their numbers.
+        sentences: of the places, in the order of their numbers.
         grid: where all lie.
     """
     geometry = to_map(outlines, grid)
     bounds = shapely.bounds(geometry).reshape(-1, 4)
-    sentences = [places[index].sentence for index in home]
     columns = {
         "id": np.arange(1, len(polygons) + 1, dtype=np.int64),
         "class": np.array([CLASS_NAMES[value] for value in polygons.classes], object),
@@ -62,8 +45,8 @@ def make_frame(
         "perimeter_m": measure(outlines, grid)[1].round(3),
         "probability": polygons.probability.round(4),
         **dict(zip(("xmin", "ymin", "xmax", "ymax"), bounds.T, strict=True)),
-        "place": np.array([places[index].number for index in home], np.int64),
-        "sentence": np.array(sentences, object),
+        "place": home.astype(np.int64) + 1,
+        "sentence": np.array([sentences[index] for index in home], object),
     }
     frame = geopandas.GeoDataFrame(columns, geometry=geometry, crs=crs_of(grid))
     return frame.astype({"class": "string", "sentence": "string"})  # empty columns have no type of their own
@@ -95,11 +78,11 @@ def write_frame(frame: geopandas.GeoDataFrame, folder: Path, suffix: str) -> Pat
                 frame,
                 path,
                 layer=LAYER,
-                driver=FORMATS[suffix],
+                driver=FORMATS[suffix].driver,
                 geometry_type="Polygon",
                 layer_options=options,
             )
-        # On a full disk GDAL ends a GeoJSON early without a word; of the others it tells.
+        # On a full disk GDAL cuts a GeoJSON short and reports nothing; for the others it raises.
         whole = suffix != "geojson" or pyogrio.read_info(path)["features"] == len(frame)
     except (DataSourceError, DataLayerError) as error:
         raise OutputError(f"{path.name}: cannot be written ({error}); free space") from error
@@ -109,5 +92,5 @@ def write_frame(frame: geopandas.GeoDataFrame, folder: Path, suffix: str) -> Pat
 
 
 def can_hold(suffix: str, grid: Grid) -> bool:
-    """Whether a format can hold the coordinates of `grid`: GeoJSON knows WGS 84 alone."""
-    return suffix != "geojson" or on_earth(grid)
+    """Whether a format can hold the coordinates of `grid`."""
+    return not FORMATS[suffix].lonlat_only or on_earth(grid)

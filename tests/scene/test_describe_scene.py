@@ -18,14 +18,14 @@ from semantic_cc import __version__
 from semantic_cc.decisions import class_mask
 from semantic_cc.errors import ImageError, InputError, SemanticCCError
 from semantic_cc.figures.colours import CLASS_COLOURS
-from semantic_cc.scene.change_map import FILES, SceneOptions, device_batch, map_changes, open_scene
-from semantic_cc.scene.input_checks import Inspection
+from semantic_cc.scene.change_map import device_batch, open_scene
 from semantic_cc.scene.scan_state import MASK_UNKNOWN, PROBABILITY_STEPS, PROBABILITY_UNKNOWN
-from semantic_cc.scene.tiling import Tiling
-from semantic_cc.types import BUILDING, ROAD
+from semantic_cc.scene.scene_options import SceneOptions
+from semantic_cc.scene.scene_report import SceneReport
+from semantic_cc.types import BUILDING, ROAD, ChangeMaps
 
-TILING = Tiling(64, 16)
-NOTHING_FOUND = Inspection({}, None, ())
+OPTIONS = SceneOptions(tile=64, overlap=16, formats=("gpkg",))
+FILES = {"mask.tif", "probability.tif", "changes.gpkg", "report.json", "report.html", "scene.json"}
 
 
 @pytest.fixture
@@ -39,28 +39,23 @@ def pair(tmp_path: Path) -> tuple[Path, Path]:
     )
 
 
-def mapped(pair: tuple[Path, Path], out: Path, model: PixelModel | None = None, **options) -> dict:
-    with open_scene(*pair, SceneOptions()) as (scene, inspection):
-        return map_changes(scene, inspection, model or PixelModel(), out, tiling=TILING, **options)
+def mapped(pair: tuple[Path, Path], out: Path, model: PixelModel | None = None) -> SceneReport:
+    return (model or PixelModel()).describe_scene(*pair, out=out, options=OPTIONS)
 
 
 def outcome(out: Path) -> dict[str, object]:
-    """All that a run leaves, but for the times it took."""
-    found: dict[str, object] = {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in out.iterdir()
-        if path.suffix == ".tif"
-    }
-    report = json.loads((out / "scene.json").read_text())
-    assert report.pop("timings").keys() == {"scan", "write"}
+    """All that a run leaves, except for the times it took."""
+    kept = (path for path in out.iterdir() if path.suffix in (".tif", ".html"))
+    found: dict[str, object] = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in kept}
+    report = json.loads((out / "report.json").read_text())
+    assert report.pop("timings").keys() == {"windows", "places", "total"} and report.pop("created")
     return {**found, "report": report, "files": sorted(path.name for path in out.iterdir())}
 
 
 def test_the_files_and_what_they_say(pair: tuple[Path, Path], tmp_path: Path) -> None:
     out = tmp_path / "out"
     report = mapped(pair, out)
-    assert sorted(path.name for path in out.iterdir()) == sorted(FILES)
-    assert json.loads((out / "scene.json").read_text()) == json.loads(json.dumps(report))
+    assert {path.name for path in out.iterdir()} == FILES == set(report.files)
     for name in ("mask.tif", "probability.tif"):
         assert cog_validate(out / name) == (True, [], [])
     with rasterio.open(pair[0]) as before, rasterio.open(pair[1]) as after:
@@ -83,12 +78,10 @@ def test_the_files_and_what_they_say(pair: tuple[Path, Path], tmp_path: Path) ->
         values = probability.read(1, masked=True) * probability.scales[0]
     np.testing.assert_array_equal(values.mask, ~known)
     assert np.abs(values - (1 - expected[0])).max() <= 0.5 / PROBABILITY_STEPS + 1e-6
-    assert report["classes"] == {"128": "road", "255": "building"}
-    assert sum(report["pixels"].values()) == 300 * 260
-    assert report["pixels"]["unknown"] == (~known).sum()
-    assert report["area_m2"] == pytest.approx(300 * 260 / 4, rel=1e-3)
-    assert len(report["windows"]) == 6 * 6
-    assert {(window["height"], window["width"]) for window in report["windows"]} == {(64, 64)}
+    figures = report.figures
+    assert (figures.known_pixels, figures.unknown_pixels) == (known.sum(), (~known).sum())
+    assert figures.known_area_m2 == pytest.approx(known.sum() / 4, rel=1e-3)
+    assert figures.changed_pixels == (class_mask(expected)[known] > 0).sum()
 
 
 def test_twenty_random_kills_change_nothing(pair: tuple[Path, Path], tmp_path: Path) -> None:
@@ -138,25 +131,33 @@ def test_what_another_job_left_is_not_used(pair: tuple[Path, Path], tmp_path: Pa
 
     with pytest.raises(KeyboardInterrupt):
         mapped((pair[1], pair[0]), out, Broken())
-    assert mapped(pair, out)["pixels"] == expected["pixels"]
+    assert mapped(pair, out).figures == expected.figures
     assert outcome(out)["mask.tif"] == outcome(tmp_path / "whole")["mask.tif"]
+
+
+class Unsure(PixelModel):
+    """Finds no change, with probabilities that do not compress."""
+
+    def predict_masks(self, before: np.ndarray, after: np.ndarray) -> ChangeMaps:
+        none = 0.6 + before[..., 0].astype(np.float32) / 1000  # (n, h, w)
+        return ChangeMaps(np.stack([none, 0.1 + 0 * none, 0.9 - none], axis=1), None, none)
 
 
 @pytest.mark.parametrize("share", [0.25, 0.8, 0.97, 0.999])
 def test_a_full_disk_leaves_what_was_there(
     share: float, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Noise does not compress: the limits strike in the scan, or in the writing of the last and largest file."""
+    """The limits strike in the scan, or in the writing of a later file."""
     pair = tuple(write_raster(tmp_path / f"{seed}.tif", noise(260, 300, seed)) for seed in (1, 2))
     whole, out = tmp_path / "whole", tmp_path / "out"
-    mapped(pair, whole)
-    mapped((pair[1], pair[0]), out)
+    mapped(pair, whole, Unsure())
+    mapped((pair[1], pair[0]), out, Unsure())
     before = outcome(out)
     limit = int((whole / "probability.tif").stat().st_size * share)
 
     def limited() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))  # a write beyond it fails as on a full disk
-        mapped(pair, out)
+        mapped(pair, out, Unsure())
 
     run = forked(limited)
     run.join()
@@ -164,7 +165,7 @@ def test_a_full_disk_leaves_what_was_there(
     said = capfd.readouterr().out
     assert "free space" in said and said.count("cannot") == 1
     assert outcome(out) == {**before, "files": [".scan", *before["files"]]}
-    mapped(pair, out)
+    mapped(pair, out, Unsure())
     assert outcome(out) == outcome(whole)
 
 

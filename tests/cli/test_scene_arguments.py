@@ -23,7 +23,7 @@ def paths(tmp_path: Path) -> tuple[Path, Path]:
     )
 
 
-def test_a_scene_is_mapped(
+def test_a_scene_is_described(
     cli: Callable, paths: tuple[Path, Path], tiny_folder: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "new" / "out"
@@ -31,26 +31,64 @@ def test_a_scene_is_mapped(
         "describe", *paths, "--model", tiny_folder, "--out", out, "--tile", 48, "--overlap", 16, "--batch", 3
     )
     assert (outcome.code, outcome.stderr) == (0, "")
+    report = json.loads((out / "report.json").read_text())
     lines = outcome.stdout.splitlines()
-    assert any(line.startswith("changed: road ") and "90x70 pixels" in line for line in lines)
-    assert lines[-1].startswith("outputs: mask.tif, probability.tif, scene.json") and lines[-1].endswith(
-        f" in {out}"
-    )
-    report = json.loads((out / "scene.json").read_text())
-    assert (report["tiling"], report["batch"]) == ({"tile": 48, "overlap": 16}, 3)
-    assert len(report["windows"]) == 2 * 3
-    assert all(0 <= window["flag"] <= 1 and 0 <= window["heat"] <= 1 for window in report["windows"])
+    assert lines[0] == report["sentence"]
+    assert any(line.startswith("changed: building ") and "(90x70 pixels)" in line for line in lines)
+    assert lines[-1] == f"outputs: {', '.join(report['files'])} in {out}"
+    assert sorted(report["files"]) == sorted(path.name for path in out.iterdir())
+    settings = report["settings"]
+    assert (settings["tile"], settings["overlap"], settings["batch"]) == (48, 16, 3)
     with rasterio.open(out / "mask.tif") as mask:
         assert mask.shape == (70, 90) and mask.crs == UTM
 
 
-def test_json_is_one_object(
+def test_json_is_the_report_and_nothing_else(
+    paths: tuple[Path, Path], tiny_folder: Path, tmp_path: Path
+) -> None:
+    words = ["describe", *paths, "--model", tiny_folder, "--out", tmp_path / "out", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "semantic_cc", *map(str, words)], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("\n") == 1
+    assert json.loads(done.stdout) == json.loads((tmp_path / "out" / "report.json").read_text())
+
+
+def test_without_out_nothing_is_written(
     cli: Callable, paths: tuple[Path, Path], tiny_folder: Path, tmp_path: Path
 ) -> None:
-    outcome = cli("describe", *paths, "--model", tiny_folder, "--out", tmp_path / "out", "--json")
-    report = json.loads(outcome.stdout)
-    assert outcome.stdout.count("\n") == 1
-    assert [Path(path).name for path in report["files"]][:3] == ["mask.tif", "probability.tif", "scene.json"]
+    before = set(tmp_path.rglob("*"))
+    outcome = cli("describe", *paths, "--model", tiny_folder)
+    assert outcome.code == 0 and "changed: building " in outcome.stdout and "outputs" not in outcome.stdout
+    assert set(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--batch", "4"], ["--formats", "gpkg"], ["--formats"], ["--bands", "1,2,3"], ["--strict"], ["--tile", "64"],
+     ["--no-match-radiometry"], ["--crs", "EPSG:32614"], ["--place-batch", "2"]],
+)  # fmt: skip
+def test_options_of_scenes_are_refused_for_plain_images(
+    words: list[str], cli: Callable, image_paths: tuple[Path, Path], tiny_folder: Path, tmp_path: Path
+) -> None:
+    outcome = cli("describe", *image_paths, "--model", tiny_folder, "--out", tmp_path / "out", *words)
+    assert outcome.code == 2 and outcome.stdout == "" and outcome.stderr.count("\n") == 1
+    assert f"{words[0]}: for georeferenced images only" in outcome.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_input_is_not_overwritten(
+    cli: Callable, paths: tuple[Path, Path], tiny_folder: Path, tmp_path: Path
+) -> None:
+    before = paths[0].rename(tmp_path / "mask.tif")
+    content = before.read_bytes()
+    outcome = cli("describe", before, paths[1], "--model", tiny_folder, "--out", tmp_path)
+    assert outcome.code == 2 and outcome.stderr.count("\n") == 1
+    assert "mask.tif would overwrite this input" in outcome.stderr
+    assert before.read_bytes() == content and sorted(path.name for path in tmp_path.iterdir()) == [
+        "after.tif", "mask.tif",
+    ]  # fmt: skip
 
 
 def test_warnings_are_said_and_strict_refuses(
@@ -71,7 +109,6 @@ def test_warnings_are_said_and_strict_refuses(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "give a folder with --out"),
         (["--out", "OUT", "--bands", "1,2"], "give the numbers of red, green and blue"),
         (["--out", "OUT", "--crs", "nowhere"], "is no coordinate reference system"),
         (["--out", "OUT", "--resolution", "-1"], "is not a length in metres"),
@@ -124,9 +161,10 @@ def test_plain_pictures_need_none_of_them(image_paths: tuple[Path, Path]) -> Non
     code = (
         "import sys, argparse\n"
         "for name in ('rasterio', 'affine', 'pyproj', 'shapely'): sys.modules[name] = None\n"
-        "from semantic_cc.cli.describe import add_arguments, is_scene_call\n"
-        "add_arguments(parser := argparse.ArgumentParser())\n"
-        f"sys.exit(is_scene_call(parser.parse_args([{str(image_paths[0])!r}, {str(image_paths[1])!r}])))"
+        "from semantic_cc.cli.describe import add_arguments\n"
+        "from semantic_cc.scene.geo_detection import is_scene\n"
+        "add_arguments(argparse.ArgumentParser())\n"
+        f"sys.exit(is_scene({str(image_paths[0])!r}) or is_scene({str(image_paths[1])!r}))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
 

@@ -1,0 +1,112 @@
+"""The arguments of `describe` and `batch` that are for scenes: georeferenced images, of any size."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from semantic_cc.cli.console import positive
+from semantic_cc.scene.export_formats import FORMATS
+
+if TYPE_CHECKING:
+    from semantic_cc.scene.scene_options import SceneOptions
+
+_DESTINATIONS = (
+    "bands", "crs", "resolution", "match_radiometry", "coregister", "strict", "tile", "overlap", "formats",
+    "regularise", "batch", "place_batch",
+)  # fmt: skip
+
+
+def add_scene_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the options of `SceneOptions`; one that is not given is None."""
+    group = parser.add_argument_group(
+        "scenes: georeferenced images, and images of more than 8192 pixels a side (need semantic-cc[scene])"
+    )
+    group.add_argument(
+        "--bands",
+        metavar="R,G,B[/R,G,B]",
+        help="numbers of the red, green and blue band, from 1; of AFTER behind /",
+    )
+    group.add_argument(
+        "--crs",
+        metavar="CRS",
+        help="coordinate reference system of images that name none, such as EPSG:32614",
+    )
+    group.add_argument(
+        "--resolution",
+        metavar="METRES",
+        type=_metres,
+        help="side of a pixel on the ground [the finer image's]",
+    )
+    group.add_argument(
+        "--no-match-radiometry", dest="match_radiometry", action="store_false", default=None,
+        help="leave the levels of two dates of more than 8 bits as they are",
+    )  # fmt: skip
+    group.add_argument(
+        "--coregister",
+        action="store_true",
+        default=None,
+        help="take back a shift of AFTER of more than a pixel",
+    )
+    group.add_argument(
+        "--strict", action="store_true", default=None, help="warnings about the images are errors"
+    )
+    group.add_argument(
+        "--tile", metavar="N", type=positive, help="side of the model's windows in pixels [256]"
+    )
+    group.add_argument("--overlap", metavar="N", type=int, help="pixels that neighbouring windows share [64]")
+    group.add_argument(
+        "--formats", metavar="SUFFIX", nargs="*", choices=tuple(FORMATS),
+        help=f"formats of the changed areas: {', '.join(FORMATS)} [all]",
+    )  # fmt: skip
+    group.add_argument(
+        "--regularise", action="store_true", default=None, help="draw buildings with straight outlines"
+    )
+    group.add_argument(
+        "--batch", metavar="N", type=positive,
+        help="windows that the model gets at once [4 on the CPU, on a GPU what its memory holds]",
+    )  # fmt: skip
+    group.add_argument(
+        "--place-batch", metavar="N", type=positive,
+        help="places that are described at once; sentences can depend on it [1 on the CPU, 8 on a GPU]",
+    )  # fmt: skip
+
+
+def given_scene_arguments(arguments: argparse.Namespace) -> list[str]:
+    """The options of scenes that were given, as flags."""
+    given = [name for name in _DESTINATIONS if getattr(arguments, name) is not None]
+    names = (
+        "no-match-radiometry" if name == "match_radiometry" else name.replace("_", "-") for name in given
+    )
+    return [f"--{name}" for name in names]
+
+
+def scene_options(arguments: argparse.Namespace) -> SceneOptions:
+    """The options that were given, and the defaults of the others.
+
+    Raises:
+        InputError: a value cannot be used.
+    """
+    from semantic_cc.scene.gdal_files import read_crs
+    from semantic_cc.scene.image_sources import parse_bands_of_both
+    from semantic_cc.scene.scene_options import SceneOptions
+
+    given = {name: value for name in _DESTINATIONS if (value := getattr(arguments, name)) is not None}
+    if "bands" in given:
+        given["bands"] = parse_bands_of_both(given["bands"])
+    if "crs" in given:
+        read_crs(given["crs"])
+    if "formats" in given:
+        given["formats"] = tuple(given["formats"])
+    return SceneOptions(**given)
+
+
+def _metres(text: str) -> float:
+    """Reads an argument that is a length above 0."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a length in metres")
+    return number

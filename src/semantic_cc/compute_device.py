@@ -1,0 +1,56 @@
+"""The device that a model computes on, and what happens when its memory is too small."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from semantic_cc.errors import InputError, SemanticCCError
+
+if TYPE_CHECKING:
+    import torch
+
+
+def find_device(name: str | None) -> torch.device:
+    """A device by torch's name of it; None = the first GPU, without one the CPU.
+
+    Raises:
+        InputError: this machine has no such device.
+    """
+    import torch
+
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # torch asserts that it was compiled with CUDA
+        reason = " ".join(str(error).split("\n")[0].split())
+        raise InputError(f"no device {name!r} on this machine ({reason}); try cpu") from error
+    return device
+
+
+@contextmanager
+def enough_memory(shape: Sequence[int]) -> Iterator[None]:
+    """Turns torch's out-of-memory errors into one line.
+
+    Args:
+        shape: (n, H, W, ...) of the images that the block works on.
+
+    Raises:
+        SemanticCCError: the memory does not suffice.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not _is_out_of_memory(error):
+            raise
+        size = f"{shape[2]}x{shape[1]} pixels"
+        text = f"{size}; cut the pair" if shape[0] == 1 else f"{shape[0]} windows of {size}; take fewer"
+        raise SemanticCCError(f"the memory does not suffice for {text}") from error
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    """CUDA has a type for it; the CPU's allocator has a message only."""
+    return type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
