@@ -188,7 +188,7 @@ def test_what_is_a_scene(paths: tuple[Path, Path], image_paths: tuple[Path, Path
 def test_synth_makes_a_scene(cli: Callable, tmp_path: Path) -> None:
     outcome = cli("synth", tmp_path / "out", "--scene", 64, "--crs", "EPSG:3857", "--seed", 2)
     assert (outcome.code, outcome.stderr) == (0, "")
-    assert "a scene of 64x64 pixels of the world 2" in outcome.stdout
+    assert "a scene of 64x64 pixels, seed 2" in outcome.stdout
     with rasterio.open(tmp_path / "out" / "after.tif") as after:
         assert after.crs == "EPSG:3857"
     assert "has no --pairs" in cli("synth", tmp_path / "b", "--scene", 64, "--pairs", 2, "--seed", 1).stderr
