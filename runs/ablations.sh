@@ -14,22 +14,22 @@ mkdir -p $out
 sed -E 's/^( +(ground|buildings)_to_buildings): .*/\1: 0/' runs/real.yaml > data/pasted.yaml
 [ -d data/pasted ] || semantic-cc synth data/pasted --recipe data/pasted.yaml --pairs 2000 --seed 2
 
-# NAME, what the encoder is pretrained on beside the world
+# NAME, how the encoder is pretrained
 start() {
   local name=$1; shift
-  [ -f $out/$name.safetensors ] ||
-    semantic-cc pretrain --config runs/ablations.yaml --data data/world "$@" --out $out/$name.safetensors
+  semantic-cc train --config runs/ablations.yaml --phase encoder --data data/world --out $out/start-$name --resume auto "$@"
 }
-start real --recipe runs/real.yaml --images 3200
-start world --images 3200
-start none --images 8 # one step, so ImageNet's features alone
+start real --phases.encoder.recipe runs/real.yaml
+start world
+start none --phases.encoder.items 8 # one step, so ImageNet's features only
+start no-bcsf --phases.encoder.recipe runs/real.yaml --model.encoder.bcsf false
 
 # NAME, START, what stage i learns from and how
 try() {
   local name=$1 start=$2; shift 2
-  semantic-cc train --config runs/ablations.yaml --model.encoder.weights $out/$start.safetensors --data "$@" \
-    --out $out/$name --resume auto
-  python - $name $out/$name/model $crops <<'PY'
+  semantic-cc train --config runs/ablations.yaml --phase change_detection --resume auto \
+    --train.init $out/start-$start/phases/encoder/model --out $out/$name --data "$@"
+  python - $name $out/$name/phases/change_detection/model $crops <<'PY'
 import sys
 from pathlib import Path
 
@@ -59,4 +59,4 @@ try all real data/world data/told
 try no-real-texture world data/world
 try no-unrelated-pairs real data/world data/pasted
 try no-pretraining none data/world data/told
-try no-bcsf real data/world data/told --model.encoder.bcsf false
+try no-bcsf no-bcsf data/world data/told --model.encoder.bcsf false

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from semantic_cc.config import (
     LoraConfig,
     ModelConfig,
     NeckConfig,
+    PhaseConfig,
+    StageConfig,
     load_config,
     merge,
     own_values,
@@ -83,10 +86,12 @@ def test_the_papers_model(field: str) -> None:
 def test_the_papers_training() -> None:
     config = load_config("paper")
     assert (config.optim.lr, config.optim.weight_decay) == (1e-4, 0.05)
-    train = config.train
-    assert (train.strategy, train.epochs, train.change_weight) == ("three_stage", 300, 0.5)
-    assert (train.change_batch, train.caption_batch, train.joint_batch) == (1, 1, 1)
-    assert (train.change_items, train.caption_items, train.joint_items) == (None, None, None)
+    assert list(config.phases) == ["multitask"]
+    phase = config.phases["multitask"]
+    assert (phase.kind, phase.epochs, phase.lr, config.train.change_weight) == ("stages", 300, None, 0.5)
+    assert list(phase.stages.items()) == [
+        (name, StageConfig(None, 1)) for name in ("change", "caption", "joint")
+    ]
 
 
 def test_the_papers_sizes() -> None:
@@ -138,12 +143,17 @@ def test_any_values_survive_the_round_trip(
 ) -> None:
     encoder = {"lora": {"rank": rank}, "weights": weights, "global_layers": layers}
     config = parse(
-        Config, {"model": {"encoder": encoder}, "optim": {"lr": lr}, "train": {"change_items": items}}
+        Config,
+        {
+            "model": {"encoder": encoder},
+            "optim": {"lr": lr},
+            "phases": {"a": {"stages": {"change": {"items": items}}}},
+        },
     )
     assert config.model.encoder.lora.rank == rank and config.optim.lr == lr
     assert config.model.encoder.weights == weights
     assert config.model.encoder.global_layers == tuple(layers)
-    assert config.train.change_items == items
+    assert config.phases["a"].stages["change"].items == items
     assert parse(Config, to_dict(config)) == config
 
 
@@ -226,7 +236,17 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "unknown key": ({"nope": 1}, "'nope' is not accepted"),
     "unknown inner key": ({"model": {"encoder": {"widht": 1}}}, "model.encoder.widht' is not accepted"),
     "text for a number": ({"model": {"encoder": {"depth": "x"}}}, r"model\.encoder\.depth.*Got value: x"),
-    "fraction for a count": ({"train": {"epochs": 1.5}}, r"train\.epochs.*Got value: 1\.5"),
+    "fraction for a count": ({"train": {"seed": 1.5}}, r"train\.seed.*Got value: 1\.5"),
+    "fraction in a phase": ({"phases": {"multitask": {"epochs": 1.5}}}, r"phases\.multitask: .*epochs.*1\.5"),
+    "a key of a phase": (
+        {"phases": {"multitask": {"epoch": 1}}},
+        r"phases\.multitask: Option 'epoch' is not",
+    ),
+    "no phases": ({"phases": 3}, "phases must hold names, each with keys and values"),
+    "a phase that is no section": (
+        {"phases": {"multitask": 3}},
+        r"phases\.multitask: it must hold keys and values",
+    ),
     "number for a list": ({"model": {"encoder": {"global_layers": 3}}}, r"model\.encoder\.global_layers"),
     "null for a number": ({"optim": {"lr": None}}, r"optim\.lr must not be null"),
     "an inner null": ({"model": {"encoder": {"width": None}}}, r"model\.encoder\.width must not be null"),
@@ -277,19 +297,46 @@ RULES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "beams": ({"model": {"llm": {"beams": 0}}}, "llm.beams must be at least 1"),
     "details": ({"model": {"change_decoder": {"detail": -1}}}, "change_decoder.detail must not be"),
-    "batch": ({"train": {"joint_batch": 0}}, r"train\.\*_batch must be at least 1"),
-    "items": ({"train": {"caption_items": -1}}, r"train\.\*_items must not be negative"),
+    "batch": (
+        {"phases": {"multitask": {"stages": {"joint": {"batch": 0}}}}},
+        r"phases\.multitask\.batch must be at least 1",
+    ),
+    "items": (
+        {"phases": {"multitask": {"stages": {"caption": {"items": 0}}}}},
+        "items must be at least 1, or null",
+    ),
     "validation": ({"train": {"val_items": -1}}, "train.val_items must not be negative"),
-    "patience": ({"train": {"patience": 2}}, "train.patience must be at least 1, and needs train.val_items"),
-    "sentences": ({"train": {"sentences": 0}}, "train.sentences must be at least 1"),
-    "epochs": ({"train": {"epochs": 0}}, "train.epochs must be at least 1"),
+    "nothing to validate": (
+        {
+            "train": {"val_items": 2},
+            "phases": dict.fromkeys(("change_detection", "multitask", "mask_decoder")),
+        },
+        "train.val_items needs a phase with a val_metric",
+    ),
+    "patience": (
+        {"phases": {"multitask": {"patience": 0}}},
+        "patience must be at least 1, and needs val_metric",
+    ),
+    "sentences": ({"phases": {"multitask": {"sentences": 0}}}, "sentences must be at least 1"),
+    "epochs": ({"phases": {"multitask": {"epochs": 0}}}, r"phases\.multitask\.epochs must be at least 1"),
+    "a phase's rate": ({"phases": {"llm": {"lr": 0.0}}}, r"phases\.llm\.lr must be positive"),
+    "what a kind does not read": (
+        {"phases": {"llm": {"augment": True}}},
+        r"phases\.llm\.augment: not read by kind llm",
+    ),
+    "an unknown stage": (
+        {"phases": {"multitask": {"stages": {"last": {}}}}},
+        r"phases\.multitask\.stages\.last: no such stage; choose from change, caption",
+    ),
+    "no stage": ({"phases": {"other": {}}}, r"phases\.other\.stages names no stage"),
+    "an odd batch": ({"phases": {"encoder": {"batch": 3}}}, r"phases\.encoder\.batch must be even"),
+    "cached features": (
+        {"phases": {"multitask": {"augment": True, "cache_features": True}}},
+        "cache_features needs augment false",
+    ),
     "checkpoints": ({"train": {"checkpoint_every": 0}}, "train.checkpoint_every must be at least 1"),
     "learning rate": ({"optim": {"lr": 0.0}}, "optim.lr must be positive"),
     "warm-up": ({"optim": {"warmup": 1.0}}, r"optim.warmup must lie in \[0, 1\)"),
-    "strategy": (
-        {"model": {"change_task": False}, "train": {"strategy": "one_stage"}},
-        "train.strategy must be three_stage when model.change_task is off",
-    ),
 }
 
 
@@ -322,10 +369,44 @@ def test_old_keys_and_presets_are_refused_with_the_new_name() -> None:
 
 
 def test_every_new_name_of_a_renamed_key_exists() -> None:
-    values = dataclasses.asdict(Config())
+    kinds = {"phases": PhaseConfig, "stages": StageConfig}
     for new in RENAMED_KEYS.values():
-        section = values
-        for part in new.split("."):
-            assert part in section, new
-            section = section[part]
+        kind, parts = Config, new.split(".")
+        while parts:
+            part = parts.pop(0)
+            assert part in {field.name for field in dataclasses.fields(kind)}, new
+            kind = kinds.get(part) or type(getattr(kind(), part))
+            parts = parts[1:] if part in kinds else parts  # after these comes a name
     assert set(RENAMED_PRESETS.values()) <= set(preset_names())
+
+
+@pytest.mark.parametrize(("old", "new"), RENAMED_KEYS.items())
+def test_an_old_key_is_refused_with_the_new_one(old: str, new: str) -> None:
+    section, key = old.split(".")
+    with pytest.raises(ConfigError, match=re.escape(f"{old} is now called {new}")) as caught:
+        load_config("tiny", {section: {key: 1}})
+    assert "\n" not in str(caught.value)
+
+
+def test_phases_run_in_the_order_of_the_preset() -> None:
+    order = [
+        "encoder", "change_detection", "qformer", "llm", "multitask", "mask_decoder", "keyword_head", "calibration",
+    ]  # fmt: skip
+    assert list(load_config("small").phases) == list(load_config("tiny").phases) == order
+    assert list(load_config("paper+keyword-head").phases) == ["multitask", "keyword_head"]
+    assert (
+        load_config("small").phases["keyword_head"]
+        == load_config("paper+keyword-head").phases["keyword_head"]
+    )
+
+
+def test_null_takes_a_phase_or_a_stage_out() -> None:
+    phases = {"encoder": None, "multitask": {"stages": {"joint": None}}}
+    config = load_config("tiny", {"phases": phases})
+    assert "encoder" not in config.phases
+    assert list(config.phases["multitask"].stages) == ["change", "caption"]
+
+
+def test_a_file_without_a_preset_starts_from_small(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("data: somewhere\n")
+    assert load_config(tmp_path / "mine.yaml", {}).preset == "small" == Config().preset

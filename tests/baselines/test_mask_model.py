@@ -65,7 +65,7 @@ def test_a_mask_and_no_sentence(method: str, classes: int, shake: Shake, dates: 
 @pytest.mark.parametrize("method", CHANGE_METHODS)
 def test_its_one_stage_trains_all_of_it(method: str, shake: Shake, dates: Dates) -> None:
     model = built(method, shake)
-    (stage,) = stages.stages_of("three_stage", model.config)
+    (stage,) = stages.stages_of(["change", "caption", "joint"], model.config)
     assert (stage.change, stage.caption, stage.needs) == (True, False, "change")
     stages.apply(stage, model)
     names = {name for name, _ in model.named_parameters()}
@@ -177,7 +177,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
     ),
     "cache": (
         "idet",
-        {"train": {"cache_features": True}},
+        {"phases": {"multitask": {"cache_features": True}}},
         r"cache_features keeps SAM's features, which model\.method idet",
     ),
 }

@@ -43,7 +43,7 @@ def test_what_is_learned_from_is_every_word_of_every_sentence(method: str, make:
 @pytest.mark.parametrize("method", CAPTIONING_METHODS)
 def test_every_weight_that_trains_gets_a_gradient_and_no_other(method: str, make: Make, pair: Two) -> None:
     model = make(method)
-    (stage,) = stages.stages_of("three_stage", model.config)
+    (stage,) = stages.stages_of(["change", "caption", "joint"], model.config)
     stages.apply(stage, model)
     output = taught(model, pair)
     loss = output.caption_logits.square().mean()
@@ -227,8 +227,9 @@ def test_what_does_not_fit_a_method_is_refused(model: dict, message: str) -> Non
 
 
 def test_a_method_of_one_task_has_one_stage() -> None:
-    with pytest.raises(ConfigError, match=r"train\.strategy must be three_stage .*one stage is left"):
-        load_config("tiny+chg2cap", {"train": {"strategy": "two_stage"}})
+    config = load_config("tiny+chg2cap").model
+    assert stages.stages_of(["change", "caption", "joint"], config) == (stages.COMPARED_CAPTION,)
+    assert stages.stages_of(["together"], config) == ()
 
 
 def test_promptccs_prompts_start_at_the_size_of_words(make: Make, pair: Two) -> None:

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import layouts
 import pytest
+from phases import multitask, phase_of
 
 from semantic_cc.checkpoint.serialization import load_pretrained
 from semantic_cc.config import Config, load_config
 from semantic_cc.config.model import CHANGE_METHODS
 from semantic_cc.training import loop
-from semantic_cc.training.step import Turn
+from semantic_cc.training.optim import Updater
+from semantic_cc.training.pipeline import train
 
 
 @pytest.mark.parametrize("method", CHANGE_METHODS)
@@ -24,11 +26,18 @@ def test_a_change_detector_from_training_to_scores(
         tmp_path / "s.json",
     )
     call = ["--config", f"tiny+{method}", "--data", data, "--out", run, "--model.baseline.scale", 0.0625]
-    call += ["--model.change_decoder.classes", 1, "--train.ema", 0.9, "--train.accumulate", 2]
-    call += ["--train.gradient_checkpointing", "true", "--train.val_items", 1]
+    call += ["--model.change_decoder.classes", 1, "--phases.multitask.ema", 0.9, "--train.accumulate", 2]
+    call += [
+        "--train.gradient_checkpointing",
+        "true",
+        "--train.val_items",
+        1,
+        "--phases.change_detection",
+        "null",
+    ]
     trained = cli("train", *call)
     assert (trained.code, trained.stderr.count("change: loss")) == (0, 1), trained.stderr
-    assert (run / "best").is_dir()
+    assert phase_of(run).best.is_dir()
     model = run / "model"
     assert json.loads((model / "config.json").read_text())["model"]["method"] == method
 
@@ -53,20 +62,20 @@ def test_a_change_detector_goes_on_exactly_where_it_stopped(
     data = layouts.write_levir_cd(tmp_path / "cd", side=32)
 
     def config(out: str) -> Config:
-        values = {"data": str(data), "out": str(tmp_path / out), "train": {"epochs": 2}}
+        values = {"data": str(data), "out": str(tmp_path / out), **multitask(epochs=2)}
         return load_config("tiny+changeformer", values)  # it has dropout
 
-    whole = loop.train(config("whole"))
-    end_epoch = loop.Run._end_epoch
+    whole = train(config("whole"))
+    end_epoch = loop.TrainLoop._end_epoch
 
-    def stop_in_the_second(run: loop.Run, turn: Turn) -> None:
-        if turn.epoch == 1:
+    def stop_in_the_second(run: loop.TrainLoop, epoch: int, updater: Updater) -> None:
+        if epoch == 2:
             raise KeyboardInterrupt
-        end_epoch(run, turn)
+        end_epoch(run, epoch, updater)
 
-    monkeypatch.setattr(loop.Run, "_end_epoch", stop_in_the_second)
+    monkeypatch.setattr(loop.TrainLoop, "_end_epoch", stop_in_the_second)
     with pytest.raises(KeyboardInterrupt):
-        loop.train(config("stopped"))
+        train(config("stopped"))
     monkeypatch.undo()
-    resumed = loop.train(config("stopped"), resume=True)
+    resumed = train(config("stopped"), resume=True)
     assert load_pretrained(resumed)[1].digest == load_pretrained(whole)[1].digest

@@ -158,6 +158,8 @@ def test_the_output_is_checked_before_the_work(
         (["--config", "nowhere.yaml"], "nowhere.yaml"),
         (["--config", "tiny", "--data", "no-such-data"], "no-such-data"),
         (["--config", "tiny", "--resume", "perhaps"], "--resume"),
+        (["--config", "tiny", "--train.change_items", "3"], "phases.NAME.stages.change.items"),
+        (["--config", "tiny", "--phase", "a", "--from", "b"], "not allowed with"),
     ],
 )
 def test_training_configurations(

@@ -2,26 +2,29 @@
 
 import argparse
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from phases import TINY
 
-from semantic_cc.cli import align, evaluate, pretrain, train
+from semantic_cc.cli import evaluate, train
 from semantic_cc.cli.config_flags import fields, flags_help, parse_flags
 from semantic_cc.config import load_config, to_dict
 
-SHORT = ["--train.change_items", 2, "--train.caption_items=2", "--train.joint_items", 2]
+SHORT = [f"--phases.multitask.stages.{name}.items=2" for name in ("change", "caption", "joint")]
+ONE = [word for name in TINY if name != "multitask" for word in (f"--phases.{name}", "null")]
 
 
 def test_flags_become_nested_values() -> None:
     flags = ["--optim.lr", "0.5", "--model.encoder.global_layers=[1, 2]", "--model.encoder.weights", "null",
-             "--train.augment", "true", "--model.llm.name", "a=b"]  # fmt: skip
+             "--train.sort_by_length", "true", "--model.llm.name", "a=b"]  # fmt: skip
     assert parse_flags(flags) == {
         "optim": {"lr": 0.5},
         "model": {"encoder": {"global_layers": [1, 2], "weights": None}, "llm": {"name": "a=b"}},
-        "train": {"augment": True},
+        "train": {"sort_by_length": True},
     }
 
 
@@ -29,7 +32,7 @@ def test_the_later_of_two_flags_wins() -> None:
     assert parse_flags(["--train.seed", "1", "--train.seed", "2"]) == {"train": {"seed": 2}}
 
 
-@pytest.mark.parametrize("command", [train, align, pretrain, evaluate])
+@pytest.mark.parametrize("command", [train, evaluate])
 def test_data_is_one_dataset_or_several(command: ModuleType) -> None:
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)
@@ -50,8 +53,13 @@ def test_a_negative_value_is_a_value() -> None:
 
 def test_every_field_is_listed_with_its_meaning() -> None:
     listed = {name: meaning for name, _, meaning in fields()}
-    assert listed.keys() == set(dotted(to_dict(load_config("paper"))))
+    given = {re.sub(r"phases\.\w+|stages\.\w+", _any, name) for name in dotted(to_dict(load_config("paper")))}
+    assert listed.keys() == given
     assert all(listed.values())
+
+
+def _any(found: re.Match[str]) -> str:
+    return found[0].split(".")[0] + ".NAME"
 
 
 def dotted(values: dict, prefix: str = "") -> list[str]:
@@ -76,7 +84,7 @@ def test_train_then_evaluate_then_describe(
     cli: Callable, world_folder: Path, image_paths: tuple[Path, Path], tmp_path: Path
 ) -> None:
     run, scores = tmp_path / "run", tmp_path / "new" / "scores.json"
-    trained = cli("train", "--config", "tiny", "--data", world_folder, "--out", run, *SHORT)
+    trained = cli("train", "--config", "tiny", "--data", world_folder, "--out", run, *SHORT, *ONE)
     assert trained.code == 0
     model = run / "model"
     assert str(model) in trained.stdout
@@ -97,10 +105,10 @@ def test_train_then_evaluate_then_describe(
 
     assert cli("describe", *image_paths, "--model", model).code == 0
 
-    again = cli("train", "--config", "tiny", "--data", world_folder, "--out", run, *SHORT)
+    again = cli("train", "--config", "tiny", "--data", world_folder, "--out", run, *SHORT, *ONE)
     assert (again.code, again.stdout) == (2, "")
     resumed = cli(
-        "train", "--config", "tiny", "--data", world_folder, "--out", run, *SHORT, "--resume", "auto"
+        "train", "--config", "tiny", "--data", world_folder, "--out", run, *SHORT, *ONE, "--resume", "auto"
     )
     assert resumed.code == 0
 
@@ -133,3 +141,33 @@ def test_evaluate_without_masks_says_so(
     )
     assert outcome.code == 0
     assert "note: change detection is not scored" in outcome.stdout
+
+
+@pytest.mark.parametrize(
+    ("command", "now"),
+    [
+        ("pretrain", "train --phase encoder"),
+        ("align", "train --phase qformer, then --phase llm"),
+        ("sharpen", "train --phase mask_decoder"),
+        ("guide", "train --phase keyword_head"),
+        ("calibrate", "train --phase calibration"),
+        ("plan", "train --plan"),
+        ("publish", "weights publish"),
+    ],
+)
+def test_an_old_command_names_the_new_one(command: str, now: str, cli: Callable) -> None:
+    outcome = cli(command, "--model", "small")
+    assert (outcome.code, outcome.stdout) == (2, "")
+    assert outcome.stderr == f"semantic-cc: error: the command {command} is now: semantic-cc {now}\n"
+
+
+def test_one_phase_by_its_name(cli: Callable, world_folder: Path, tmp_path: Path) -> None:
+    words = ("train", "--config", "tiny", "--data", world_folder, "--out", tmp_path / "run")
+    outcome = cli(*words, "--phase", "encoder")
+    model = tmp_path / "run" / "phases" / "encoder" / "model"
+    assert outcome.code == 0 and str(model) in outcome.stdout and model.is_dir()
+    assert not (tmp_path / "run" / "model").exists()
+    unknown = cli(*words, "--phase", "words", "--resume", "auto")
+    assert unknown.code == 2 and "no phase 'words'" in unknown.stderr
+    later = cli(*words, "--from", "multitask", "--resume", "auto")
+    assert later.code == 2 and "phase multitask starts from the model of phase llm" in later.stderr

@@ -10,14 +10,13 @@ import pytest
 from PIL import Image
 from shared import SHARED
 
-from semantic_cc.config import TrainConfig
+from semantic_cc.config import ModelConfig, PhaseConfig, StageConfig, TrainConfig
 from semantic_cc.data.content_match import find_matches
 from semantic_cc.data.convert_layout import convert
 from semantic_cc.data.match_file import Match, dump
 from semantic_cc.data.open_dataset import open_dataset
 from semantic_cc.errors import DataError
 from semantic_cc.training.sampling import schedules_of
-from semantic_cc.training.stages import CAPTION, CHANGE, JOINT
 
 CROPS = SHARED / "data/levir_cd"
 
@@ -99,9 +98,10 @@ def test_a_folder_without_what_it_is_for_is_refused(folders):
 
 def test_the_file_of_matches_is_the_papers_three_datasets(file):
     data = open_dataset(file, "train")
+    stages = {name: StageConfig() for name in ("change", "caption", "joint")}
     change, caption, joint = (
         {data.names[index] for index in leg.items}
-        for leg in schedules_of([CHANGE, CAPTION, JOINT], data, TrainConfig())
+        for leg in schedules_of(PhaseConfig(stages=stages), ModelConfig(), data, TrainConfig())
     )
     assert caption == {"train_000001.png", "train_000002.png", "train_000003.png"}
     assert joint == {"train_000001.png", "train_000002.png"}

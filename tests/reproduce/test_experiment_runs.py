@@ -63,9 +63,11 @@ def test_what_was_trained_is_recorded(shop: Callable) -> None:
     assert (
         facts["pairs"] == 12 and facts["device"].startswith("CPU") and facts["config"]["train"]["seed"] == 0
     )
-    assert (
-        run.model.is_dir() and (run.folder / "first" / "model").is_dir() and (run.folder / "aligned").is_dir()
-    )
+    assert run.model.is_dir()
+    done = [path.parent.name for path in (run.folder / "train" / "phases").glob("*/finished.json")]
+    assert sorted(done) == ["change_detection", "keyword_head", "llm", "multitask", "qformer"]
+    (start,) = (shop().out / "starts").glob("*/encoder.safetensors")
+    assert facts["config"]["model"]["encoder"]["weights"] == str(start)
 
 
 @pytest.mark.slow

@@ -11,7 +11,8 @@ from semantic_cc.config import preset_values, to_dict
 from semantic_cc.reproduce.paper_tables import OURS, TABLES, PaperTable, Row
 from semantic_cc.reproduce.planned_hours import rows_of
 from semantic_cc.reproduce.run_digests import run_digest
-from semantic_cc.reproduce.scales import ITEMS, SCALES, configured, tasks_of
+from semantic_cc.reproduce.scales import MAIN, SCALES, configured, tasks_of
+from semantic_cc.training.pipeline import selected
 
 NAMED = [(name, row) for name, table in TABLES.items() for row in table.rows if row.here]
 ROWS = [row for _, row in NAMED]
@@ -62,21 +63,25 @@ def test_every_declared_number_of_tables_1_and_5_is_the_one_in_the_docs() -> Non
 def test_rows_of_one_kind_visit_as_many_pairs(scale: str) -> None:
     """Other methods as many as the full model in all; its own rows as many with sentences, and no fewer with masks."""
     masks, sentences, others = set(), set(), set()
+    full = SCALES[scale].visits
+    first = config_of(OURS, scale).phases["change_detection"]
+    before = first.epochs * first.stages["change"].items
     for row in ROWS:
         config = config_of(row, scale)
-        change, caption, joint = (config.train.epochs * getattr(config.train, field) for field in ITEMS)
-        both = all(tasks_of(config))
+        main = config.phases[MAIN]
+        visits = {name: main.epochs * stage.items for name, stage in main.stages.items()}
+        extra = before if "change_detection" in config.phases and config.model.change_task else 0
         if config.model.method != "semantic-cc":
-            others.add(change + caption + joint)
+            others.add(sum(visits.values()))
         elif tasks_of(config)[1]:
-            sentences.add(caption + joint)
+            sentences.add(sum(visits.get(name, 0) for name in ("caption", "joint", "together")))
         if config.model.method == "semantic-cc" and tasks_of(config)[0]:
-            masks.add(change + joint + both * SCALES[scale].first_visits)
-    full = SCALES[scale].visits
-    epochs = config_of(OURS, scale).train.epochs
+            masks.add(extra + sum(visits.get(name, 0) for name in ("change", "joint", "together")))
+        assert {stage.batch for stage in main.stages.values()} == {SCALES[scale].batch}
+    epochs = config_of(OURS, scale).phases[MAIN].epochs
     assert sentences == {epochs * (full[1] + full[2])}
-    assert min(masks) == epochs * (full[0] + full[2]) + SCALES[scale].first_visits
-    assert others == {epochs * sum(full) + SCALES[scale].first_visits}
+    assert min(masks) == epochs * (full[0] + full[2]) + before
+    assert others == {epochs * sum(full) + before}
 
 
 def test_rows_that_tables_share_are_one_run() -> None:
@@ -90,16 +95,29 @@ def test_rows_that_tables_share_are_one_run() -> None:
 
 def test_the_row_wins_over_flags_and_flags_over_the_scale() -> None:
     one_stage = TABLES["table4"].rows[0]
-    config = config_of(one_stage, "small", train={"strategy": "two_stage", "epochs": 7}, optim={"lr": 0.5})
-    assert (config.train.strategy, config.train.epochs, config.optim.lr) == ("one_stage", 7, 0.5)
+    flags = {"phases": {MAIN: {"epochs": 7}}, "optim": {"lr": 0.5}}
+    config = config_of(one_stage, "small", **flags)
+    assert list(config.phases[MAIN].stages) == ["together"]
+    assert (config.phases[MAIN].epochs, config.optim.lr) == (7, 0.5)
     own_encoder = next(row for row in TABLES["table5"].rows if row.preset == "changeformer")
     assert (
         config_of(own_encoder, model={"encoder": {"weights": "some.safetensors"}}).model.encoder.weights
         is None
     )
-    items = config_of(one_stage, "small", train={"joint_items": 5}).train
-    own = preset_values("small")["train"]["caption_items"]
-    assert (items.joint_items, items.caption_items) == (5, own)  # given ones switch the scale's sharing off
+    ours = config_of(OURS, "small", phases={MAIN: {"stages": {"joint": {"items": 5}}}}).phases[MAIN].stages
+    own = preset_values("small")["phases"][MAIN]["stages"]["caption"]["items"]
+    # given ones switch the scale's sharing off
+    assert (ours["joint"].items, ours["caption"].items) == (5, own)
+
+
+def test_phases_of_the_rows() -> None:
+    with_words = ["change_detection", "qformer", "llm", MAIN]
+    assert selected(config_of(OURS, "small")) == ["encoder", *with_words]
+    assert selected(config_of(TABLES["table2"].rows[0], "small")) == ["encoder", "qformer", "llm", MAIN]
+    assert selected(config_of(TABLES["table1"].rows[-2], "small"))[-1] == "keyword_head"
+    assert selected(config_of(TABLES["table5"].rows[-3], "small")) == ["encoder", MAIN]  # masks only
+    assert selected(config_of(TABLES["table1"].rows[0], "small")) == ["encoder", MAIN]
+    assert selected(config_of(OURS)) == [MAIN]
 
 
 def test_a_run_goes_by_what_its_numbers_depend_on() -> None:

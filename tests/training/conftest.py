@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from phases import multitask
 from PIL import Image
 
 from semantic_cc.checkpoint.build import build_model
@@ -15,8 +16,11 @@ from semantic_cc.training import loop, stages
 from semantic_cc.training.devices import fabric_of
 from semantic_cc.training.optim import Updater
 from semantic_cc.training.sampling import DeviceShare, schedules_of
+from semantic_cc.training.staged_task import StagedTask, staged_steps, trained_parameters
+from semantic_cc.training.state import PhaseFolder, open_run
 from semantic_cc.training.step import Stepper
 from semantic_cc.training.step_profile import Clock
+from semantic_cc.training.task import PhaseRun
 from semantic_cc.types import Pair
 
 SIZE = 32
@@ -87,7 +91,7 @@ def tiny():
     """Overrides -> a configuration of the tiny preset."""
 
     def make(**overrides) -> Config:
-        return load_config(merge({"preset": "tiny"}, overrides))
+        return load_config(merge({"preset": "tiny", **multitask()}, overrides))
 
     return make
 
@@ -109,22 +113,21 @@ class Bench:
 
     def __init__(self, config: Config, model, pairs) -> None:
         self.config, self.model, self.pairs = config, model, pairs
-        wanted = stages.stages_of(config.train.strategy, config.model)
-        self.plan = schedules_of(wanted, pairs, config.train)
-        self.parameters = loop.trained_parameters(model, self.plan)
+        phase = config.phases["multitask"]
+        self.plan = schedules_of(phase, config.model, pairs, config.train)
+        self.parameters = trained_parameters(model, self.plan)
         # a schedule so long that its rate stays at the peak
         optim = replace(config.optim, warmup=0.0)
         scaled = config.train.precision == "float16"
-        self.updater = Updater(self.parameters, optim, 10**9, scaled=scaled, decay=config.train.ema)
+        self.updater = Updater(self.parameters, optim, 10**9, scaled=scaled, decay=phase.ema)
         fabric = fabric_of(config.train.precision, HardwareConfig(accelerator="cpu"))
-        self.stepper = Stepper(fabric, model, self.updater, config.train, Clock())
+        self.stepper = Stepper(fabric, model, self.updater, config.train, phase.dice_weight, Clock())
 
-    def run(self, leg) -> list[dict[str, float]]:
-        """One epoch of one leg at the peak learning rate; the losses of its steps."""
-        stages.apply(leg.stage, self.model)
+    def run(self, schedule) -> list[dict[str, float]]:
+        """One epoch of one stage at the peak learning rate; the losses of its steps."""
+        stages.apply(schedule.stage, self.model)
         share = DeviceShare(pieces=self.config.train.accumulate)
-        steps = loop.turns([leg], self.pairs, self.config.train, 0, 0, share)
-        return [self.stepper.take(turn) for turn in steps if turn.epoch == 0]
+        return [self.stepper.take(step) for step in staged_steps([schedule], self.pairs, 1, 0, 0, share)]
 
 
 @pytest.fixture
@@ -133,6 +136,20 @@ def bench(build):
         return Bench(config, build(config.model), pairs)
 
     return make
+
+
+@pytest.fixture
+def fit_phase():
+    """Runs the phase multitask of a configuration on a built model, from its state where there is one."""
+
+    def run(config: Config, model, pairs, resume: bool = False) -> PhaseFolder:
+        folder = open_run(config, ["multitask"], resume).phase("multitask")
+        fabric = fabric_of(config.train.precision, HardwareConfig(accelerator="cpu"))
+        phase = PhaseRun("multitask", config, fabric, folder)
+        loop.fit(phase, model, StagedTask(phase, model, pairs, workers=0))
+        return folder
+
+    return run
 
 
 @pytest.fixture

@@ -6,25 +6,24 @@ import sys
 
 import pytest
 import torch
+from phases import multitask, phase_of
 from processes import forked, together
 from safetensors.torch import load_file
 
 from semantic_cc.config import Config, HardwareConfig, load_config, merge
 from semantic_cc.errors import ConfigError, DataError, InputError
 from semantic_cc.training import devices
-from semantic_cc.training.loop import train
+from semantic_cc.training.pipeline import train
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs fork")
 
 # Batches that do not come out even over two devices with two pieces each: 4 + 2, 4 + 2 and 5 + 1 items.
-TRAIN = {
-    "epochs": 4,
-    "change_batch": 4,
-    "caption_batch": 4,
-    "joint_batch": 5,
-    "augment": True,
-    "val_items": 2,
-}
+PHASES = multitask(
+    epochs=4,
+    augment=True,
+    val_metric="cider",
+    stages={"change": {"batch": 4}, "caption": {"batch": 4}, "joint": {"batch": 5}},
+)
 
 
 @pytest.fixture
@@ -33,7 +32,7 @@ def config(data, tmp_path):
 
     def make(name: str, **overrides) -> Config:
         own = {
-            "data": str(data), "out": str(tmp_path / name), "train": TRAIN,
+            "data": str(data), "out": str(tmp_path / name), "train": {"val_items": 2}, **PHASES,
             "model": {"llm": {"lora": {"dropout": 0.0}}}, "hardware": {"accelerator": "cpu"},
         }  # fmt: skip
         return load_config("tiny", merge(own, overrides))
@@ -42,7 +41,7 @@ def config(data, tmp_path):
 
 
 def losses(config: Config) -> list[list[float]]:
-    with open(f"{config.out}/log.csv", newline="") as file:
+    with phase_of(config.out).log.open(newline="") as file:
         return [
             [float(row[name]) for name in ("loss", "change", "caption", "flag") if row[name]]
             for row in csv.DictReader(file)
@@ -52,8 +51,8 @@ def losses(config: Config) -> list[list[float]]:
 @pytest.mark.parametrize(
     "more",
     [
-        {"hardware": {"strategy": "ddp"}},
-        {"hardware": {"strategy": "fsdp"}, "train": {"accumulate": 2, "gradient_checkpointing": True}},
+        {"hardware": {"sharding": "ddp"}},
+        {"hardware": {"sharding": "fsdp"}, "train": {"accumulate": 2, "gradient_checkpointing": True}},
     ],
     ids=["ddp", "fsdp"],
 )
@@ -93,7 +92,7 @@ def _stops_at(step: int):
     take = Stepper.take
 
     def taken(self, turn, cache=None):
-        if turn.step == step:
+        if turn.number == step:
             raise DataError("stopped")
         return take(self, turn, cache)
 
@@ -101,7 +100,9 @@ def _stops_at(step: int):
 
 
 def test_what_one_process_cannot_read_ends_all_with_its_words(config, data, capfd):
-    broken = config("broken", hardware={"devices": 2}, train={"caption_items": 0, "joint_items": 0})
+    broken = config(
+        "broken", hardware={"devices": 2}, phases={"multitask": {"stages": {"caption": None, "joint": None}}}
+    )
     victim = data / "images" / "train" / "A" / "train_p3.png"
     victim.write_bytes(victim.read_bytes()[:60])
     assert together([lambda: train(broken)] * 2) == [1, 1]
@@ -123,7 +124,7 @@ def test_only_the_first_process_speaks(monkeypatch):
     ("hardware", "message"),
     [
         ({"accelerator": "cuda", "devices": 99}, "hardware: "),
-        ({"accelerator": "cpu", "strategy": "fsdp"}, r"fsdp needs hardware\.devices of at least 2"),
+        ({"accelerator": "cpu", "sharding": "fsdp"}, r"fsdp needs hardware\.devices of at least 2"),
     ],
 )
 def test_hardware_that_is_not_there(hardware, message):

@@ -5,6 +5,7 @@ from pathlib import Path
 import foundations as files
 import pytest
 import torch
+from phases import multitask
 from safetensors.torch import load_file
 
 from semantic_cc.checkpoint.serialization import load_pretrained
@@ -12,7 +13,7 @@ from semantic_cc.config import Config, load_config
 from semantic_cc.errors import ConfigError
 from semantic_cc.foundation.parts import read_part, write_part
 from semantic_cc.training.initialisation import refuse_untrained_foundations, starting_model
-from semantic_cc.training.loop import train
+from semantic_cc.training.pipeline import train
 
 
 @pytest.fixture
@@ -29,10 +30,9 @@ def config(world_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         "qformer": {**files.QFORMER_OURS, "frozen": True, "weights": "blip2"},
         "enhancer": {"weights": "minigpt4"},
     }
-    items = {"change_items": 2, "caption_items": 2, "joint_items": 2}
     return load_config(
         "tiny",
-        {"model": model, "train": items, "data": str(world_folder), "out": str(tmp_path / "run")},
+        {"model": model, **multitask(items=2), "data": str(world_folder), "out": str(tmp_path / "run")},
     )
 
 
@@ -59,7 +59,8 @@ def test_going_on_from_a_run_needs_no_other_fields(config: Config, tmp_path: Pat
     """The checkpoint has dropped the enhancer's start; the configuration still names it."""
     trained = train(config)
     again = load_config(
-        "tiny", {**_fields(config), "train": {"init": str(trained)}, "out": str(tmp_path / "again")}
+        "tiny",
+        {**_fields(config), **multitask(), "train": {"init": str(trained)}, "out": str(tmp_path / "again")},
     )
     expected = load_pretrained(trained, merge=False)[0].state_dict()
     for name, value in starting_model(again).state_dict().items():
@@ -80,8 +81,8 @@ def _fields(config: Config) -> dict:
     ],
 )
 def test_named_weights_are_asked_for(section: str, message: str, config: Config) -> None:
-    refuse_untrained_foundations(config)
+    refuse_untrained_foundations(config, True)
     fields = _fields(config)
     fields["model"][section]["weights"] = None
     with pytest.raises(ConfigError, match=message):
-        refuse_untrained_foundations(load_config("tiny", fields))
+        refuse_untrained_foundations(load_config("tiny", fields), True)

@@ -5,17 +5,25 @@ import importlib.util
 import struct
 
 import pytest
+from phases import ALL, multitask, phase_of
 from PIL import Image
 
 from semantic_cc.config import load_config
 from semantic_cc.errors import ConfigError
 from semantic_cc.training import loggers
-from semantic_cc.training.loop import train
-from semantic_cc.training.state import RunFolder
+from semantic_cc.training.pipeline import train
+from semantic_cc.training.state import PhaseFolder
 
 
-def settings(data, out, **train):
-    overrides = {"data": str(data), "out": str(out), "train": train, "hardware": {"accelerator": "cpu"}}
+def settings(data, out, only=ALL, epochs=1, val_metric=None, **train):
+    phases = multitask(only=only, epochs=epochs, val_metric=val_metric)
+    overrides = {
+        "data": str(data),
+        "out": str(out),
+        "train": train,
+        "hardware": {"accelerator": "cpu"},
+        **phases,
+    }
     return load_config("tiny", overrides)
 
 
@@ -32,10 +40,10 @@ def events_of(folder):
 
 
 def test_tensorboard_has_the_curves_of_the_csv(data, tmp_path):
-    train(settings(data, tmp_path / "run", epochs=1, val_items=2))
-    with (tmp_path / "run" / "log.csv").open(newline="") as file:
+    train(settings(data, tmp_path / "run", val_metric="cider", val_items=2))
+    with (phase_of(tmp_path / "run").root / "log.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    events = list(events_of(tmp_path / "run" / "tensorboard"))
+    events = list(events_of(phase_of(tmp_path / "run").root / "tensorboard"))
     scalars = {(v.tag, e.step): v.simple_value for e in events for v in e.summary.value}
     for row in rows:
         assert scalars[f"{row['stage']}/loss", int(row["step"])] == pytest.approx(float(row["loss"]))
@@ -45,18 +53,18 @@ def test_tensorboard_has_the_curves_of_the_csv(data, tmp_path):
 
 def test_no_loggers_leave_the_csv_alone(data, tmp_path):
     train(settings(data, tmp_path / "run", loggers=[]))
-    assert not (tmp_path / "run" / "tensorboard").exists()
-    assert (tmp_path / "run" / "log.csv").exists()
+    assert not (phase_of(tmp_path / "run").root / "tensorboard").exists()
+    assert (phase_of(tmp_path / "run").root / "log.csv").exists()
 
 
 @pytest.mark.skipif(importlib.util.find_spec("wandb") is None, reason="the extra wandb is not installed")
 def test_wandb_offline(data, tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_SILENT", "true")
-    config = settings(data, tmp_path / "run", caption_items=0, joint_items=0, loggers=["wandb"])
+    config = settings(data, tmp_path / "run", only=("change",), loggers=["wandb"])
     train(config)
-    (written,) = (tmp_path / "run" / "wandb").glob("offline-run-*/run-*.wandb")
-    assert (tmp_path / "run" / "wandb.id").read_text() in written.name
+    (written,) = (phase_of(tmp_path / "run").root / "wandb").glob("offline-run-*/run-*.wandb")
+    assert (phase_of(tmp_path / "run").root / "wandb.id").read_text() in written.name
     assert b"change/loss" in written.read_bytes()
 
 
@@ -68,7 +76,7 @@ def test_a_logger_that_is_not_installed_is_named_before_the_run(data, tmp_path, 
 
 
 def test_pictures_reach_tensorboard(tmp_path):
-    folder = RunFolder(tmp_path)
+    folder = PhaseFolder(tmp_path)
     with loggers.Logs(folder, load_config("tiny"), 0) as opened:
         opened.picture(3, "val/a.png", Image.new("RGB", (8, 4), (255, 0, 0)), "a house is built")
     values = [(e.step, v) for e in events_of(tmp_path / "tensorboard") for v in e.summary.value]
@@ -78,7 +86,7 @@ def test_pictures_reach_tensorboard(tmp_path):
 
 
 def test_rows_after_the_state_are_cut_back(tmp_path):
-    folder = RunFolder(tmp_path)
+    folder = PhaseFolder(tmp_path)
     config = load_config("tiny", {"train": {"loggers": []}})
     with loggers.Logs(folder, config, 0) as opened:
         for step in (1, 2, 3):
@@ -93,7 +101,7 @@ def test_rows_after_the_state_are_cut_back(tmp_path):
 
 def test_the_profile_books_each_part(data, tmp_path, capsys):
     train(settings(data, tmp_path / "run", epochs=2))
-    rows = list(csv.DictReader((tmp_path / "run" / "profile.csv").open()))
+    rows = list(csv.DictReader((phase_of(tmp_path / "run").root / "profile.csv").open()))
     parts = {(row["stage"], row["part"]) for row in rows}
     everywhere = {"data", "encoder", "neck", "losses", "optimiser", "logs and checkpoints"}
     assert parts == {
@@ -108,6 +116,6 @@ def test_the_profile_books_each_part(data, tmp_path, capsys):
 
 
 def test_kept_models(data, tmp_path):
-    train(settings(data, tmp_path / "run", epochs=5, keep_every=2, caption_items=0, joint_items=0))
-    kept = sorted(path.name for path in (tmp_path / "run" / "epochs").iterdir())
+    train(settings(data, tmp_path / "run", epochs=5, keep_every=2, only=("change",)))
+    kept = sorted(path.name for path in (phase_of(tmp_path / "run").root / "epochs").iterdir())
     assert kept == ["0002", "0004"]

@@ -4,12 +4,13 @@ import csv
 
 import pytest
 import torch
+from phases import multitask, phase_of
 
 from semantic_cc.checkpoint.build import build_model
 from semantic_cc.config import load_config, merge
 from semantic_cc.errors import ConfigError
 from semantic_cc.training.compute_cost import PeakMemory, cost_of
-from semantic_cc.training.loop import train
+from semantic_cc.training.pipeline import train
 from semantic_cc.training.run_estimate import estimate_run
 
 MIB = 2**20
@@ -41,7 +42,7 @@ def settings(data, tmp_path):
         own = {
             "data": str(data),
             "out": str(tmp_path / "run"),
-            "train": {"epochs": 2},
+            **multitask(epochs=2),
             "hardware": {"accelerator": "cpu"},
         }
         return load_config("tiny", merge(own, overrides))
@@ -55,36 +56,39 @@ def test_the_plan_agrees_with_the_run(device, settings, tmp_path):
     plan = estimate_run(config, device)
     assert not (tmp_path / "run").exists()
     train(config)
-    with (tmp_path / "run" / "log.csv").open() as file:
+    with phase_of(tmp_path / "run").log.open() as file:
         rows = list(csv.DictReader(file))
     assert plan.steps == len(rows) == 18
-    assert [(stage.name, stage.steps) for stage in plan.stages] == [
-        ("change", 3),
-        ("caption", 3),
-        ("joint", 3),
+    assert [(stage.stage, stage.steps) for stage in plan.phases] == [
+        ("change", 6),
+        ("caption", 6),
+        ("joint", 6),
     ]
     model = build_model(config.model)
     assert plan.parts[-1].total == sum(p.numel() for p in model.parameters())
-    assert all(stage.operations > 0 and stage.memory > 0 and stage.seconds > 0 for stage in plan.stages)
-    assert plan.hours == pytest.approx(sum(2 * 3 * stage.seconds for stage in plan.stages) / 3600)
+    assert all(stage.operations > 0 and stage.memory > 0 and stage.seconds > 0 for stage in plan.phases)
+    assert plan.hours == pytest.approx(sum(6 * stage.seconds for stage in plan.phases) / 3600)
     if device:
-        assert plan.stages[0].seconds == pytest.approx(plan.stages[0].operations / (0.35 * 156e12))  # float32
+        assert plan.phases[0].seconds == pytest.approx(plan.phases[0].operations / (0.35 * 156e12))  # float32
 
 
 def test_options_show_in_the_memory(settings):
-    deep = {"model": {"encoder": {"depth": 12}}, "train": {"change_batch": 6}}  # layers take the memory
-    plain = estimate_run(settings(**deep), "a100-80gb").stages[0]
+    deep = {
+        "model": {"encoder": {"depth": 12}},
+        **multitask(stages={"change": {"batch": 6}}),
+    }  # layers take the memory
+    plain = estimate_run(settings(**deep), "a100-80gb").phases[0]
     again = estimate_run(
         settings(**merge(deep, {"train": {"gradient_checkpointing": True}})), "a100-80gb"
-    ).stages[0]
+    ).phases[0]
     assert again.memory < 0.9 * plain.memory
     assert again.operations > 1.1 * plain.operations
     plain = estimate_run(settings(), "a100-80gb")
-    averaged = estimate_run(settings(train={"ema": 0.9}), "a100-80gb")
-    spread = estimate_run(settings(hardware={"devices": 2, "strategy": "fsdp"}), "a100-80gb")
+    averaged = estimate_run(settings(phases={"multitask": {"ema": 0.9}}), "a100-80gb")
+    spread = estimate_run(settings(hardware={"devices": 2, "sharding": "fsdp"}), "a100-80gb")
     assert spread.held < plain.held < averaged.held
-    assert spread.stages[0].operations == pytest.approx(plain.stages[0].operations / 2, rel=0.01)
-    kept = estimate_run(settings(train={"cache_features": True}), "a100-80gb")
+    assert spread.phases[0].operations == pytest.approx(plain.phases[0].operations / 2, rel=0.01)
+    kept = estimate_run(settings(phases={"multitask": {"cache_features": True}}), "a100-80gb")
     assert (plain.cached, kept.cached) == (0, 6 * 2 * 2 * 2 * (32 + 16) * 4)  # 6 pairs, 2 x 2 tokens a date
 
 

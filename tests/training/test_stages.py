@@ -4,6 +4,7 @@ import re
 
 import pytest
 import torch
+from phases import ALL, multitask
 
 from semantic_cc.checkpoint.meta_model import outline
 from semantic_cc.config import load_config, merge, preset_names
@@ -35,16 +36,16 @@ def either(*patterns: str) -> str:
     return "|".join(patterns)
 
 
-# model, strategy -> (stage, what trains)
+# model, names -> (stage, what trains)
 TABLE = {
     "paper": (
         PAPER_LIKE,
-        "three_stage",
+        ALL,
         [("change", either(LORA, TO_CHANGE, MASK)), ("caption", either(TO_CAPTION, TEXT)), ("joint", "neck")],
     ),
     "tiny": (
         {},
-        "three_stage",
+        ALL,
         [
             ("change", either(FULL, TO_CHANGE, MASK)),
             ("caption", either(TO_CAPTION, WHOLE_TEXT)),
@@ -53,7 +54,7 @@ TABLE = {
     ),
     "one way": (
         ONE_WAY,
-        "three_stage",
+        ALL,
         [
             ("change", either(FULL, CHANGE_ALONE, MASK)),
             ("caption", either("neck", WHOLE_TEXT)),
@@ -62,16 +63,16 @@ TABLE = {
     ),
     "paper, two stages": (
         PAPER_LIKE,
-        "two_stage",
+        ALL[:2],
         [("change", either(LORA, TO_CHANGE, MASK)), ("caption", either(TO_CAPTION, TEXT))],
     ),
-    "paper, one stage": (PAPER_LIKE, "one_stage", [("together", either(LORA, "neck", MASK, TEXT))]),
-    "tiny, one stage": ({}, "one_stage", [("together", either(FULL, "neck", MASK, WHOLE_TEXT))]),
-    "paper, captions alone": (PAPER_LIKE | ALONE, "three_stage", [("caption", either(LORA, TEXT))]),
-    "tiny, captions alone": (ALONE, "three_stage", [("caption", either(FULL_WITHOUT_NECK, WHOLE_TEXT))]),
+    "paper, one stage": (PAPER_LIKE, ("together",), [("together", either(LORA, "neck", MASK, TEXT))]),
+    "tiny, one stage": ({}, ("together",), [("together", either(FULL, "neck", MASK, WHOLE_TEXT))]),
+    "paper, captions alone": (PAPER_LIKE | ALONE, ALL, [("caption", either(LORA, TEXT))]),
+    "tiny, captions alone": (ALONE, ALL, [("caption", either(FULL_WITHOUT_NECK, WHOLE_TEXT))]),
     "enhancer before": (
         PAPER_LIKE | ALONE | BEFORE,
-        "three_stage",
+        ALL,
         [("caption", either(LORA, TEXT))],
     ),
 }
@@ -83,10 +84,10 @@ def matching(model, pattern: str) -> set[str]:
 
 @pytest.mark.parametrize("case", TABLE)
 def test_each_stage_trains_what_the_table_says(case, tiny, build):
-    values, strategy, rows = TABLE[case]
-    config = tiny(model=values, train={"strategy": strategy})
+    values, names, rows = TABLE[case]
+    config = tiny(model=values, **multitask(only=names))
     model = build(config.model)
-    plan = stages_of(strategy, config.model)
+    plan = stages_of(names, config.model)
     assert [stage.name for stage in plan] == [name for name, _ in rows]
     for stage, (_, pattern) in zip(plan, rows, strict=True):
         apply(stage, model)
@@ -97,16 +98,14 @@ def test_each_stage_trains_what_the_table_says(case, tiny, build):
 
 @pytest.mark.parametrize("case", TABLE)
 def test_two_steps_change_every_trainable_tensor_and_no_other(case, tiny, bench, pairs):
-    values, strategy, rows = TABLE[case]
+    values, names, rows = TABLE[case]
     no_dropout = {"lora": {"dropout": 0.0}}
     model = merge(values, {"encoder": no_dropout, "llm": no_dropout})
-    sizes = {"change_items": 4, "caption_items": 4, "joint_items": 4}  # two batches of two
-    config = tiny(model=model, train={"strategy": strategy, **sizes})
+    config = tiny(model=model, **multitask(only=names, items=4))  # two batches of two
     made = bench(config, pairs)
     assert len(made.plan) == len(rows)
-    for (
-        leg
-    ) in made.plan:  # one optimizer through all stages: moments of an earlier stage must not move a weight
+    # one optimizer through all stages: moments of an earlier stage must not move a weight
+    for leg in made.plan:
         before = {name: parameter.detach().clone() for name, parameter in made.model.named_parameters()}
         assert len(made.run(leg)) == 2
         trained = trainable_names(leg.stage, made.model)
@@ -135,7 +134,7 @@ def test_parts_without_trainable_parameters_are_in_eval_mode(tiny, build):
         "caption": {"neck", "llm", "enhancer"},
         "joint": {"neck"},
     }
-    for stage in stages_of("three_stage", config.model):
+    for stage in stages_of(ALL, config.model):
         apply(stage, model)
         assert {name for name, part in parts.items() if part.training} == expected[stage.name]
         for part in parts.values():
@@ -144,13 +143,13 @@ def test_parts_without_trainable_parameters_are_in_eval_mode(tiny, build):
 
 def test_what_a_stage_needs_and_loses(tiny):
     config = tiny()
-    rows = [(s.name, s.needs, s.change, s.caption) for s in stages_of("three_stage", config.model)]
+    rows = [(s.name, s.needs, s.change, s.caption) for s in stages_of(ALL, config.model)]
     assert rows == [
         ("change", "change", True, False),
         ("caption", "caption", False, True),
         ("joint", "both", True, True),
     ]
-    (together,) = stages_of("one_stage", config.model)
+    (together,) = stages_of(("together",), config.model)
     assert (together.needs, together.change, together.caption) == ("both", True, True)
 
 
@@ -159,7 +158,7 @@ def test_every_preset_has_its_stages(preset):
     """Full size, on the meta device: no memory, no foundation weights."""
     config = load_config(preset)
     model = outline(config.model)
-    plan = stages_of(config.train.strategy, config.model)
+    plan = stages_of(config.phases["multitask"].stages, config.model)
     trained = set().union(*(trainable_names(stage, model) for stage in plan))
     base = LORA if config.model.encoder.adapt == "lora" else FULL
     if config.model.method != "semantic-cc":

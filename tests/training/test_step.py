@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from phases import ALL, multitask
 
 from semantic_cc.config import merge
 from semantic_cc.training.feature_cache import FeatureCache
@@ -21,26 +22,21 @@ def weights_of(made):
 
 @pytest.mark.parametrize("flag_head", [True, False])
 def test_a_step_in_pieces_is_the_same_step(flag_head, tiny, bench, pairs):
-    batches = {
-        "change_batch": 5,
-        "caption_batch": 5,
-        "joint_batch": 5,
-        "change_weight": 0.3,
-        "flag_weight": 2.0,
-    }
+    weights = {"change_weight": 0.3, "flag_weight": 2.0}
+    batches = multitask(stages={name: {"batch": 5} for name in ALL})
     # AdamW's first steps move a weight by the whole rate whatever its gradient's size, so they magnify rounding.
-    given = merge(NO_DROPOUT, {"model": {"flag_head": flag_head}, "optim": {"lr": 1e-4}})
-    whole = bench(tiny(**merge(given, {"train": batches})), pairs)
-    cut = bench(tiny(**merge(given, {"train": {**batches, "accumulate": 3}})), pairs)
+    given = merge(NO_DROPOUT | batches, {"model": {"flag_head": flag_head}, "optim": {"lr": 1e-4}})
+    whole = bench(tiny(**merge(given, {"train": weights})), pairs)
+    cut = bench(tiny(**merge(given, {"train": {**weights, "accumulate": 3}})), pairs)
     for one, other in zip(run_all(whole), run_all(cut), strict=True):
         assert one.keys() == other.keys()
         assert other == pytest.approx(one, rel=1e-5)
     for leg in cut.plan:
-        assert [len(batch) for batch in leg.batches(0, 0)] == [5, 1]
+        assert [len(batch) for batch in leg.batches(0)] == [5, 1]
 
 
 def test_layers_run_again_give_the_same_gradients_and_hold_less(tiny, bench, pairs):
-    config = tiny(train={"caption_batch": 6, "strategy": "three_stage"})  # with dropout
+    config = tiny(**multitask(stages={"caption": {"batch": 6}}))  # with dropout
     results, held = [], []
     for recompute in (False, True):
         made = bench(config, pairs)
@@ -82,7 +78,7 @@ def test_a_gradient_too_large_for_float16_lowers_the_scale_and_is_left_out(tiny,
 
 
 def test_the_average_follows_its_formula(tiny, bench, pairs):
-    made = bench(tiny(train={"ema": 0.6}), pairs)
+    made = bench(tiny(**multitask(ema=0.6)), pairs)
     name = "encoder.vision.pos_embed"
     expected, seen = made.updater.parameters[name].detach().clone(), []
     update = Updater.update
@@ -108,7 +104,7 @@ def test_the_average_follows_its_formula(tiny, bench, pairs):
 
 
 def test_cached_features_change_no_loss_and_spare_the_encoder(tiny, bench, pairs, monkeypatch):
-    config = tiny(train={"caption_batch": 3, "joint_batch": 3})
+    config = tiny(**multitask(stages={"caption": {"batch": 3}, "joint": {"batch": 3}}))
     results, passes = [], []
     for cached in (False, True):
         made = bench(config, pairs)
@@ -128,27 +124,20 @@ def test_cached_features_change_no_loss_and_spare_the_encoder(tiny, bench, pairs
     assert len(calls) == 12
 
 
-def test_the_loop_forgets_features_when_the_encoder_trains(tiny, build, pairs, tmp_path):
-    from semantic_cc.training import loop, stages
-    from semantic_cc.training.devices import fabric_of
-    from semantic_cc.training.sampling import schedules_of
-    from semantic_cc.training.state import open_run
-
-    def losses(name, **train):
-        config = tiny(out=str(tmp_path / name), train={"epochs": 2, "loggers": [], **train})
+def test_the_loop_forgets_features_when_the_encoder_trains(tiny, build, fit_phase, pairs, tmp_path):
+    def losses(name, **phase):
+        config = tiny(out=str(tmp_path / name), train={"loggers": []}, **multitask(epochs=2, **phase))
         model = build(config.model)
-        plan = schedules_of(stages.stages_of("three_stage", config.model), pairs, config.train)
         calls: list[int] = []
         model.encoder.register_forward_hook(lambda *_: calls.append(1))
-        loop.fit(fabric_of("float32"), model, pairs, plan, config, open_run(config, False))
-        rows = (tmp_path / name / "log.csv").read_text().splitlines()[1:]
+        folder = fit_phase(config, model, pairs)
+        rows = folder.log.read_text().splitlines()[1:]
         return len(calls), [float(row.split(",")[3]) for row in rows]
 
     plain, cached = losses("plain"), losses("cached", cache_features=True)
     assert cached[1] == pytest.approx(plain[1], rel=1e-4)
     assert plain[0] == 2 * 9
-    assert cached[0] == 2 * (
-        3 + 6
-    )  # three batches of stage i, then each of the six items once for ii and iii
-    frozen = losses("frozen", cache_features=True, change_items=0)
+    # three batches of stage i, then each of the six items once for ii and iii
+    assert cached[0] == 2 * (3 + 6)
+    frozen = losses("frozen", cache_features=True, only=("caption", "joint"))
     assert frozen[0] == 6  # once for all epochs

@@ -6,12 +6,12 @@ import resource
 from pathlib import Path
 
 import pytest
+from phases import multitask, phase_of
 from processes import forked, survives_kills
 
 from semantic_cc.checkpoint.serialization import load_pretrained
 from semantic_cc.config import Config, load_config
-from semantic_cc.training.loop import train
-from semantic_cc.training.state import RunFolder
+from semantic_cc.training.pipeline import train
 
 
 @pytest.fixture
@@ -20,10 +20,10 @@ def config(data, tmp_path):
 
     def make(name: str, checkpoint_every: int = 2) -> Config:
         settings = {
-            "epochs": 2, "augment": True, "checkpoint_every": checkpoint_every, "val_items": 2, "ema": 0.9,
-            "keep_every": 1, "sort_by_length": True,
+            "checkpoint_every": checkpoint_every, "val_items": 2, "keep_every": 1, "sort_by_length": True,
         }  # fmt: skip
-        overrides = {"data": str(data), "out": str(tmp_path / name), "train": settings}
+        phases = multitask(epochs=2, augment=True, ema=0.9, val_metric="cider")
+        overrides = {"data": str(data), "out": str(tmp_path / name), "train": settings, **phases}
         return load_config("tiny", {**overrides, "hardware": {"accelerator": "cpu"}})
 
     return make
@@ -32,13 +32,18 @@ def config(data, tmp_path):
 def outcome(config: Config) -> dict[str, object]:
     """All that a run leaves that must not depend on how often it was cut off."""
     root = Path(config.out)
-    files = sorted(path for path in root.rglob("*") if path.suffix in (".safetensors", ".json"))
+    folder = phase_of(root)
+    files = sorted(
+        path
+        for path in root.rglob("*")
+        if path.suffix in (".safetensors", ".json") and path.name != "finished.json"
+    )
     left: dict[str, object] = {
         str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files
     }
-    with (root / "log.csv").open(newline="") as file:
+    with folder.log.open(newline="") as file:
         left["log"] = [{**row, "seconds": ""} for row in csv.DictReader(file)]
-    left["validation"] = (root / "validation.csv").read_text()
+    left["validation"] = folder.validation.read_text()
     left["unfinished"] = [path.name for path in root.rglob(".*") if path.name != ".hidden"]
     return left
 
@@ -47,7 +52,7 @@ def test_twenty_random_kills_change_nothing(config):
     expected = survives_kills(
         lambda name: train(config(name), resume=True), lambda name: outcome(config(name))
     )
-    assert len(expected["log"]) == 18 and len(expected) == 3 + 2 * 4  # model, best and two kept ones
+    assert len(expected["log"]) == 18 and len(expected) == 3 + 2 * 5  # two models, best and two kept ones
 
 
 @pytest.mark.parametrize("what", ["state", "model"])
@@ -57,7 +62,7 @@ def test_a_full_disk_while_saving_leaves_what_was_there(what, config, capfd):
     expected = outcome(whole)
 
     full = config("full", checkpoint_every=2 if what == "state" else 500)  # 500: the model is saved first
-    folder = RunFolder(Path(full.out))
+    folder = phase_of(full.out)
     kept = _first_epoch(full)
     limit = folder.state.stat().st_size // (2 if what == "state" else 20)
 
@@ -77,21 +82,21 @@ def test_a_full_disk_while_saving_leaves_what_was_there(what, config, capfd):
 
 def _first_epoch(config: Config) -> dict[Path, bytes]:
     """Runs until the first epoch's end; the model and state it left."""
-    from semantic_cc.training.loop import TrainLoop
+    from semantic_cc.training.staged_task import StagedTask
 
     class Cut(Exception):
         pass
 
-    step = TrainLoop.step
+    take = StagedTask.take
 
-    def cut(self, turn):
-        if turn.epoch == 1:
+    def cut(self, step):
+        if step.epoch == 1:
             raise Cut
-        return step(self, turn)
+        return take(self, step)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TrainLoop, "step", cut)
+        patch.setattr(StagedTask, "take", cut)
         with pytest.raises(Cut):
             train(config)
-    folder = RunFolder(Path(config.out))
+    folder = phase_of(config.out)
     return {path: path.read_bytes() for path in (folder.state, folder.model / "model.safetensors")}

@@ -6,29 +6,33 @@ import shutil
 from types import SimpleNamespace
 
 import pytest
+from phases import multitask, phase_of
 from PIL import Image
 
 from semantic_cc.checkpoint.serialization import load_pretrained
 from semantic_cc.config import load_config
 from semantic_cc.errors import DataError
 from semantic_cc.evaluation.evaluate import evaluate
-from semantic_cc.training import loop
-from semantic_cc.training.state import RunFolder
+from semantic_cc.training.pipeline import train
 from semantic_cc.training.validate import Validation
 
 
-def settings(world_folder, out, epochs=2, **train):
-    few = {"change_items": 2, "caption_items": 2, "joint_items": 2, "val_items": 2, "val_metric": "flag"}
-    values = {"data": str(world_folder), "out": str(out), "train": {"epochs": epochs, **few, **train}}
+def settings(world_folder, out, epochs=2, patience=None, **train):
+    phases = multitask(items=2, epochs=epochs, val_metric="flag", patience=patience)
+    values = {"data": str(world_folder), "out": str(out), "train": {"val_items": 2, **train}, **phases}
     return load_config("tiny", values)
 
 
+def epoch_of(model):
+    return load_pretrained(model)[1].training["phases"]["multitask"]["epoch"]
+
+
 def rows(folder):
-    return list(csv.DictReader((folder / "validation.csv").open()))
+    return list(csv.DictReader(phase_of(folder).validation.open()))
 
 
 def test_each_epoch_gets_the_scores_that_evaluate_gives(world_folder, tmp_path):
-    loop.train(settings(world_folder, tmp_path / "run"))
+    train(settings(world_folder, tmp_path / "run"))
     first, last = rows(tmp_path / "run")
     assert (first["epoch"], last["epoch"]) == ("1", "2")
     report = evaluate(tmp_path / "run" / "model", world_folder, split="val", limit=2, meteor=False).to_json()
@@ -38,16 +42,16 @@ def test_each_epoch_gets_the_scores_that_evaluate_gives(world_folder, tmp_path):
 
 
 def test_validation_changes_no_step(world_folder, tmp_path):
-    loop.train(settings(world_folder, tmp_path / "with"))
-    loop.train(settings(world_folder, tmp_path / "without", val_items=0))
-    logs = [list(csv.DictReader((tmp_path / name / "log.csv").open())) for name in ("with", "without")]
+    train(settings(world_folder, tmp_path / "with"))
+    train(settings(world_folder, tmp_path / "without", val_items=0))
+    logs = [list(csv.DictReader(phase_of(tmp_path / name).log.open())) for name in ("with", "without")]
     assert [row["loss"] for row in logs[0]] == [row["loss"] for row in logs[1]]
-    assert not (tmp_path / "without" / "best").exists()
+    assert not phase_of(tmp_path / "without").best.exists()
 
 
 def test_the_same_pairs_are_drawn_and_told_after_each_epoch(world_folder, tmp_path):
-    loop.train(settings(world_folder, tmp_path / "run", val_pictures=1))
-    folders = sorted((tmp_path / "run" / "pictures").iterdir())
+    train(settings(world_folder, tmp_path / "run", val_pictures=1))
+    folders = sorted((phase_of(tmp_path / "run").root / "pictures").iterdir())
     assert [folder.name for folder in folders] == ["0001", "0002"]
     first, second = (sorted(path.name for path in folder.iterdir()) for folder in folders)
     name, texts = sorted(first, reverse=True)
@@ -56,8 +60,8 @@ def test_the_same_pairs_are_drawn_and_told_after_each_epoch(world_folder, tmp_pa
         assert strip.size == (4 * 256 + 3 * 4, 256)  # before, after, truth, ours
     text = (folders[0] / "sentences.txt").read_text().splitlines()
     assert text[0] == name and text[1].startswith("ours: ") and text[2].startswith("truth: ")
-    loop.train(settings(world_folder, tmp_path / "none", val_pictures=0))
-    assert not (tmp_path / "none" / "pictures").exists()
+    train(settings(world_folder, tmp_path / "none", val_pictures=0))
+    assert not (phase_of(tmp_path / "none").root / "pictures").exists()
 
 
 @pytest.fixture
@@ -80,18 +84,20 @@ def scored(monkeypatch):
 def test_the_best_model_is_kept_and_patience_stops(world_folder, tmp_path, scored):
     scored(60.0, 70.0, 70.0, 65.0, 90.0)
     config = settings(world_folder, tmp_path / "run", epochs=5, patience=2)
-    loop.train(config)
+    train(config)
     assert [row["flag"] for row in rows(tmp_path / "run")] == ["60.0000", "70.0000", "70.0000", "65.0000"]
-    assert load_pretrained(tmp_path / "run" / "best")[1].training["epoch"] == 2  # the first of equals
-    assert load_pretrained(tmp_path / "run" / "model")[1].training["epoch"] == 4
-    loop.train(config, resume=True)  # it stays stopped
+    assert (
+        load_pretrained(phase_of(tmp_path / "run").best)[1].training["phases"]["multitask"]["epoch"] == 2
+    )  # the first of equals
+    assert load_pretrained(tmp_path / "run" / "model")[1].training["phases"]["multitask"]["epoch"] == 4
+    train(config, resume=True)  # it stays stopped
     assert len(rows(tmp_path / "run")) == 4
 
 
 def test_a_resumed_epoch_replaces_its_row(world_folder, tmp_path, scored):
     scored(60.0, 50.0, 55.0)
     config = settings(world_folder, tmp_path / "run")
-    folder = RunFolder(tmp_path / "run")
+    folder = phase_of(tmp_path / "run")
     kept = tmp_path / "kept.pt"
     original = Validation.run
 
@@ -102,21 +108,25 @@ def test_a_resumed_epoch_replaces_its_row(world_folder, tmp_path, scored):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Validation, "run", keep)
-        loop.train(config)
+        train(config)
     shutil.copy(kept, folder.state)
-    loop.train(config, resume=True)
-    assert [(row["epoch"], row["flag"]) for row in rows(folder.root)] == [("1", "60.0000"), ("2", "55.0000")]
-    assert load_pretrained(folder.best)[1].training["epoch"] == 1
+    folder.finished.unlink()
+    train(config, resume=True)
+    assert [(row["epoch"], row["flag"]) for row in rows(tmp_path / "run")] == [
+        ("1", "60.0000"),
+        ("2", "55.0000"),
+    ]
+    assert epoch_of(folder.best) == 1
 
 
 def test_refusals(world_folder, tmp_path):
     with pytest.raises(DataError, match="cannot draw 3 of 2 items"):
-        loop.train(settings(world_folder, tmp_path / "many", val_items=3))
+        train(settings(world_folder, tmp_path / "many", val_items=3))
     assert not (tmp_path / "many").exists()
     without_masks = load_config(
         "tiny+table2-enhancer",
         {"data": str(world_folder), "out": str(tmp_path / "run"),
-         "train": {"caption_items": 2, "val_items": 2, "val_metric": "building_f1"}},
+         "train": {"val_items": 2}, **multitask(items=2, val_metric="building_f1")},
     )  # fmt: skip
-    with pytest.raises(DataError, match=r"cannot measure train\.val_metric building_f1"):
-        loop.train(without_masks)
+    with pytest.raises(DataError, match=r"cannot measure val_metric building_f1"):
+        train(without_masks)

@@ -38,13 +38,15 @@ def parse_flags(flags: Sequence[str]) -> dict[str, Any]:
 
 
 def fields(cls: type = Config, prefix: str = "") -> Iterator[tuple[str, Any, str]]:
-    """Dotted name, default and meaning (from the docstring) of every field of a configuration."""
+    """Dotted name, default and meaning (from the docstring) of every field of a configuration; NAME = any name."""
     meanings = _meanings(cls)
     types = typing.get_type_hints(cls)
     for field in dataclasses.fields(cls):
         name = f"{prefix}{field.name}"
         if dataclasses.is_dataclass(types[field.name]):
             yield from fields(typing.cast(type, types[field.name]), f"{name}.")
+        elif typing.get_origin(types[field.name]) is dict:
+            yield from fields(typing.get_args(types[field.name])[1], f"{name}.NAME.")
         else:
             yield name, field.default, meanings[field.name]
 

@@ -38,23 +38,6 @@ def add_data(parser: argparse.ArgumentParser, meaning: str, required: bool = Tru
     parser.add_argument("--data", metavar="DIR", nargs="+", action=Store, required=required, help=meaning)
 
 
-def add_training(parser: argparse.ArgumentParser, data: str, pairs: str, epochs: int) -> None:
-    """Declares what a training of one part of a trained model needs: ``--model --data --out --epochs --pairs``.
-
-    Args:
-        parser: of the command.
-        data, pairs: meanings of these two.
-        epochs: passes, unless it is said.
-    """
-    parser.add_argument("--model", metavar="NAME|DIR", required=True, help="a shipped model or a folder")
-    add_data(parser, data)
-    parser.add_argument("--out", metavar="DIR", required=True, help="folder for the model")
-    parser.add_argument(
-        "--epochs", metavar="N", type=positive, default=epochs, help=f"passes over the pairs [{epochs}]"
-    )
-    parser.add_argument("--pairs", metavar="N", type=positive, help=f"{pairs}; all are held in memory [all]")
-
-
 def say(text: str = "", style: str = "") -> None:
     """Prints a line to stdout, in `style` where that is a terminal; never wrapped, no markup read."""
     _stdout().print(text, style=style, markup=False, soft_wrap=True)
@@ -92,12 +75,6 @@ def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
 
     with progress_of_steps() as advance:
         yield lambda done, total: advance(what, done, total)
-
-
-def mean_of_last(losses: list[float]) -> str:
-    """Where a training ended: the mean of its last 50 losses, for people."""
-    last = losses[-50:]
-    return f"mean loss of the last {len(last)} steps {sum(last) / len(last):.3f}"
 
 
 @contextlib.contextmanager

@@ -14,31 +14,22 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from semantic_cc import __version__
-from semantic_cc.cli import (
-    align,
-    batch,
-    calibrate,
-    data,
-    demo,
-    describe,
-    evaluate,
-    guide,
-    pretrain,
-    publish,
-    reproduce,
-    score,
-    sharpen,
-    synth,
-    train,
-    weights,
-)
+from semantic_cc.cli import batch, data, demo, describe, evaluate, reproduce, score, synth, train, weights
 from semantic_cc.errors import InputError, SemanticCCError
 
-COMMANDS = (
-    describe, batch, demo, synth, data, pretrain, align, train, sharpen, guide, calibrate,
-    evaluate, score, reproduce, publish, weights,
-)  # fmt: skip
+COMMANDS = (describe, batch, demo, synth, data, train, evaluate, score, reproduce, weights)
 """Modules with NAME, HELP, `add_arguments(parser)` and `run(arguments) -> None`."""
+
+MOVED = {
+    "pretrain": "train --phase encoder",
+    "align": "train --phase qformer, then --phase llm",
+    "sharpen": "train --phase mask_decoder",
+    "guide": "train --phase keyword_head",
+    "calibrate": "train --phase calibration",
+    "plan": "train --plan",
+    "publish": "weights publish",
+}
+"""Commands of earlier versions, and what does their work now."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -72,8 +63,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: Sequence[str] | None) -> None:
-    arguments, rest = _parser().parse_known_args(argv)
-    if rest and arguments.command not in (align, reproduce, train):
+    words = sys.argv[1:] if argv is None else list(argv)
+    if words and words[0] in MOVED:
+        raise InputError(f"the command {words[0]} is now: semantic-cc {MOVED[words[0]]}")
+    arguments, rest = _parser().parse_known_args(words)
+    if rest and arguments.command not in (reproduce, train):
         raise InputError(
             f"unrecognized arguments: {' '.join(rest)} (see 'semantic-cc {arguments.command.NAME} --help')"
         )

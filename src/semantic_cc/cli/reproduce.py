@@ -1,8 +1,8 @@
 """The paper's tables and figures: trains and scores what is missing, and prints our numbers beside the paper's.
 
 Runs are kept in --out by configuration, data and version: finished runs are not repeated, interrupted ones are resumed,
-and tables share rows. Every configuration field is a flag that applies to all rows, for example --train.epochs 5.
-docs/reproduction.md lists what to check before comparing numbers.
+and tables share rows. Every configuration field is a flag that applies to all rows, for example
+--phases.multitask.epochs 5. docs/reproduction.md lists what to check before comparing numbers.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--devices", metavar="N", type=positive, help="devices of each run, `hardware.devices`"
     )
     parser.add_argument(
-        "--strategy", metavar="ddp|fsdp", help="how they share the model, `hardware.strategy`"
+        "--sharding", metavar="ddp|fsdp", help="how they share the model, `hardware.sharding`"
     )
     parser.add_argument(
         "--plan", metavar="DEVICE",
@@ -78,7 +78,7 @@ def run(arguments: argparse.Namespace) -> None:
     flags = parse_flags(arguments.config_flags)
     if "seed" in flags.get("train", {}):
         raise ConfigError("--train.seed: the seeds are those of --seeds")
-    hardware = {name: value for name in ("devices", "strategy") if (value := getattr(arguments, name))}
+    hardware = {name: value for name in ("devices", "sharding") if (value := getattr(arguments, name))}
     flags = merge(flags, {"hardware": hardware} if hardware else {})
     with stdout_for_us():
         from semantic_cc.reproduce.experiment_runs import Workshop

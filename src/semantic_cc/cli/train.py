@@ -1,7 +1,7 @@
-"""Train a model from a configuration file or a preset.
+"""Train a model: all phases of a configuration, from foundation weights to a calibrated model.
 
-Every field of the configuration is a flag too, for example --optim.lr 1e-4 --train.epochs 5; a flag wins
-over the file, the file over the preset it names.
+Every field of the configuration is a flag too, for example --optim.lr 1e-4 --phases.multitask.epochs 5; a flag wins
+over the file, the file over the preset it names. A phase is left out with --phases.NAME null.
 """
 
 from __future__ import annotations
@@ -21,24 +21,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments; the configuration's fields arrive as `config_flags`."""
     parser.epilog = flags_help().replace("%", "%%")
     parser.add_argument(
-        "--config", metavar="FILE.yaml|PRESET", required=True, help="where the run is described"
+        "--config", metavar="FILE.yaml|PRESET", default="small", help="where the run is described [small]"
     )
     add_data(parser, "the dataset, or several to be joined, the configuration's `data`", required=False)
     parser.add_argument("--out", metavar="DIR", help="folder of the run, the configuration's `out`")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--phase", metavar="NAME", help="run this phase only")
+    which.add_argument(
+        "--from", metavar="NAME", dest="first",
+        help="run this phase and those after it, from the model of the phase before it or from train.init",
+    )  # fmt: skip
     parser.add_argument(
         "--devices", metavar="N", type=positive, help="devices on each machine, `hardware.devices`"
     )
     parser.add_argument(
-        "--strategy", metavar="ddp|fsdp", help="how they share the model, `hardware.strategy`"
+        "--sharding", metavar="ddp|fsdp", help="how they share the model, `hardware.sharding`"
     )
     parser.add_argument(
         "--plan", metavar="DEVICE", nargs="?", const="here",
-        help="print parameters, memory, operations, steps and hours, and start nothing; alone: on this machine, "
-        "by a few real steps; with a name (a100-80gb, h100-80gb, ...): reckoned for that device, without weights",
+        help="print phases, parameters, memory, steps and hours, and start nothing; without a name: a few steps of "
+        "each phase are timed here; with one (a100-80gb, h100-80gb, ...): computed for that device, without weights",
     )  # fmt: skip
     parser.add_argument(
         "--resume", choices=("auto", "never"), default="never",
-        help="auto = go on from the run in the folder, if there is one; never = refuse such a folder [never]",
+        help="auto = go on with the run in the folder, if there is one; never = refuse such a folder [never]",
     )  # fmt: skip
 
 
@@ -50,28 +56,25 @@ def run(arguments: argparse.Namespace) -> None:
     overrides = merge(parse_flags(arguments.config_flags), _own_flags(arguments))
     config = load_config(arguments.config, overrides)
     if arguments.plan is not None:
-        show_plan(config, arguments.plan)
+        show_plan(config, arguments.plan, arguments.phase, arguments.first)
         return
     check_folder(config.out)
     with stdout_for_us():
         from semantic_cc.training.devices import first_process_speaks, is_first
-        from semantic_cc.training.loop import train
-        from semantic_cc.training.state import RunFolder
+        from semantic_cc.training.pipeline import train
 
         with first_process_speaks():
-            folder = train(config, resume=arguments.resume == "auto")
-    if not is_first():
-        return
-    best = RunFolder(folder.parent).best
-    if best.exists():
-        say(f"the best model by validation is in {best}")
-    say(f"the trained model is in {folder}; try: semantic-cc describe BEFORE AFTER --model {folder}")
+            folder = train(
+                config, resume=arguments.resume == "auto", phase=arguments.phase, first=arguments.first
+            )
+    if is_first():
+        say(f"the trained model is in {folder}; try: semantic-cc describe BEFORE AFTER --model {folder}")
 
 
 def _own_flags(arguments: argparse.Namespace) -> dict[str, Any]:
     """The configuration's fields that have flags of their own, as far as they are given."""
     given = {name: getattr(arguments, name) for name in ("data", "out")}
-    given["hardware"] = _without_none({name: getattr(arguments, name) for name in ("devices", "strategy")})
+    given["hardware"] = _without_none({name: getattr(arguments, name) for name in ("devices", "sharding")})
     return _without_none(given)
 
 

@@ -1,4 +1,4 @@
-"""Foundation weights: SAM, BLIP-2's Q-Former, MiniGPT-4's projection, the language model.
+"""Weights: foundation weights in (SAM, BLIP-2's Q-Former, MiniGPT-4's projection, the language model), models out.
 
 Official files are converted once into the cache ($SEMANTIC_CC_CACHE, else the user's cache folder), under
 short names that configurations use; `list` shows the names and what is there.
@@ -12,13 +12,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from semantic_cc.cli.console import say, show, sizes_table, stdout_for_us
+from semantic_cc.cli.console import load_model, say, show, sizes_table, stdout_for_us
+from semantic_cc.errors import InputError
 
 if TYPE_CHECKING:
     from semantic_cc.foundation.convert import Converted
 
 NAME = "weights"
-HELP = "convert, verify, list and fetch foundation weights"
+HELP = "convert, verify, list and fetch foundation weights; publish a model"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,6 +54,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     fetch.add_argument("name", metavar="NAME", help="sam-vit-large, blip2, vicuna-7b, smollm2-135m, ...")
     fetch.add_argument("--offline", action="store_true", help="only what the hub's cache on this machine has")
     fetch.set_defaults(action=_fetch)
+
+    publish = actions.add_parser(
+        "publish",
+        help="write a trained model with its card into a folder, or put it on the Hugging Face hub",
+        description="By default only what was trained is written, which needs the foundation weights it names; with "
+        "--merge everything, the adapters folded into the base weights.",
+        allow_abbrev=False,
+    )
+    publish.add_argument("model", metavar="NAME|DIR", help="a shipped model, a folder or a hub id")
+    publish.add_argument("--out", metavar="DIR", help="folder for the model")
+    publish.add_argument(
+        "--push", metavar="OWNER/NAME", help="place on the hub (log in with 'hf auth login')"
+    )
+    publish.add_argument("--private", action="store_true", help="a new place on the hub is private")
+    publish.add_argument("--name", metavar="NAME", help="the model's name in the folder [the one it has]")
+    publish.add_argument("--merge", action="store_true", help="self-contained, adapters merged")
+    publish.add_argument(
+        "--dtype", choices=("float32", "bfloat16"), default="float32", help="type of the weights [float32]"
+    )
+    publish.set_defaults(action=_publish)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -113,8 +134,12 @@ def _list_sizes(preset: str) -> None:
     from semantic_cc.training.stages import stages_of
 
     config = load_config(preset)
-    stages = stages_of(config.train.strategy, config.model)
-    show(sizes_table(count(outline(config.model), stages)))
+    stages = {
+        stage.name: stage
+        for phase in config.phases.values()
+        for stage in stages_of(phase.stages, config.model)
+    }
+    show(sizes_table(count(outline(config.model), tuple(stages.values()))))
 
 
 def _fetch(arguments: argparse.Namespace) -> None:
@@ -130,3 +155,26 @@ def _fetch(arguments: argparse.Namespace) -> None:
         folder = fetch(name, offline=arguments.offline)
         done = convert(str(folder), name)
     _report(done)
+
+
+def _publish(arguments: argparse.Namespace) -> None:
+    from semantic_cc.checkpoint.hub import is_hub_id
+    from semantic_cc.files import check_folder
+
+    if arguments.out is None and arguments.push is None:
+        raise InputError("where to? give --out DIR, or --push OWNER/NAME")
+    if arguments.out is not None:
+        check_folder(arguments.out)
+    if arguments.push is not None and not is_hub_id(arguments.push):
+        raise InputError(f"--push {arguments.push}: is no place on the hub; give owner/name")
+    with stdout_for_us():
+        model = load_model(arguments.model, merge=False)
+        how = {"merge": arguments.merge, "dtype": arguments.dtype}
+        folder = arguments.out and model.save_pretrained(arguments.out, name=arguments.name, **how)
+        address = arguments.push and model.push_to_hub(arguments.push, private=arguments.private, **how)
+    for note in model.info.notes:
+        say(f"note: {note}")
+    if folder:
+        say(f"the model is in {folder}; its card is {folder}/README.md")
+    if address:
+        say(f"the model is at {address}")

@@ -1,7 +1,7 @@
 """Typed configuration: the same dataclasses are the YAML files, the command-line flags and the help.
 
-`model` and `run` have the values and their meaning, `loading` turns presets and files into them, `field_checks`
-refuses what does not fit together. Importing this room stays light (no torch).
+`model`, `phases` and `run` have the values and their meaning, `loading` turns presets and files into them,
+`field_checks` refuses what does not fit together. Importing this room stays light (no torch).
 """
 
 from semantic_cc.config.loading import (
@@ -12,6 +12,7 @@ from semantic_cc.config.loading import (
     preset_names,
     preset_values,
     to_dict,
+    to_yaml,
 )
 from semantic_cc.config.model import (
     BaselineConfig,
@@ -24,6 +25,7 @@ from semantic_cc.config.model import (
     NeckConfig,
     QFormerConfig,
 )
+from semantic_cc.config.phases import PhaseConfig, StageConfig
 from semantic_cc.config.run import Config, HardwareConfig, OptimConfig, TrainConfig
 
 __all__ = [
@@ -38,7 +40,9 @@ __all__ = [
     "ModelConfig",
     "NeckConfig",
     "OptimConfig",
+    "PhaseConfig",
     "QFormerConfig",
+    "StageConfig",
     "TrainConfig",
     "load_config",
     "merge",
@@ -47,4 +51,5 @@ __all__ = [
     "preset_names",
     "preset_values",
     "to_dict",
+    "to_yaml",
 ]

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from semantic_cc.config.model import CAPTIONING_METHODS, CHANGE_METHODS, ModelConfig
+from semantic_cc.config.phases import STAGES, PhaseConfig
 from semantic_cc.config.run import Config
 from semantic_cc.errors import ConfigError
 
 
 def _splits(width: int, heads: int) -> bool:
     return heads > 0 and width > 0 and width % heads == 0
-
-
-def _datasets(config: Config) -> int:
-    return 1 if isinstance(config.data, str) else len(config.data)
 
 
 def check(config: Config | ModelConfig) -> None:
@@ -72,57 +69,82 @@ def check(config: Config | ModelConfig) -> None:
             (not 0 <= lora.dropout < 1, "lora.dropout must lie in [0, 1)"),
         ]
     if isinstance(config, Config):
-        train = config.train
-        items = (train.change_items, train.caption_items, train.joint_items)
-        problems += [
-            (
-                min(train.change_batch, train.caption_batch, train.joint_batch) < 1,
-                "train.*_batch must be at least 1",
-            ),
-            (any(n is not None and n < 0 for n in items), "train.*_items must not be negative"),
-            (train.dice_weight < 0, "train.dice_weight must not be negative"),
-            (not config.optim.trunk_lr_scale > 0, "optim.trunk_lr_scale must be positive"),
-            (
-                len(train.source_weights) > 0
-                and (
-                    len(train.source_weights) != _datasets(config)
-                    or not all(w > 0 for w in train.source_weights)
-                ),
-                "train.source_weights needs one positive number for each dataset of data",
-            ),
-            (train.val_items < 0, "train.val_items must not be negative"),
-            (
-                train.patience is not None and (train.patience < 1 or train.val_items == 0),
-                "train.patience must be at least 1, and needs train.val_items",
-            ),
-            (train.sentences < 1, "train.sentences must be at least 1"),
-            (train.epochs < 1, "train.epochs must be at least 1"),
-            (train.accumulate < 1, "train.accumulate must be at least 1"),
-            (train.augment and train.cache_features, "train.cache_features needs train.augment false"),
-            (
-                train.cache_features and not model.has_sam,
-                f"train.cache_features keeps SAM's features, which model.method {model.method} does not read",
-            ),
-            (train.ema is not None and not 0 < train.ema < 1, "train.ema must lie in (0, 1)"),
-            (train.keep_every is not None and train.keep_every < 1, "train.keep_every must be at least 1"),
-            (train.val_pictures < 0, "train.val_pictures must not be negative"),
-            (
-                min(config.hardware.devices, config.hardware.nodes) < 1,
-                "hardware.devices and hardware.nodes must be at least 1",
-            ),
-            (train.seed < 0, "train.seed must not be negative"),
-            (train.checkpoint_every < 1, "train.checkpoint_every must be at least 1"),
-            (not 0 < config.optim.lr < float("inf"), "optim.lr must be positive"),
-            (not 0 <= config.optim.warmup < 1, "optim.warmup must lie in [0, 1)"),
-            (
-                not (model.change_task and model.writes) and train.strategy != "three_stage",
-                "train.strategy must be three_stage when model.change_task is off, or the method writes nothing "
-                "(one stage is left)",
-            ),
-        ]
+        problems += _of_run(config)
+        for name, phase in config.phases.items():
+            problems += _of_phase(name, phase, config)
     for wrong, message in problems:
         if wrong:
             raise ConfigError(f"configuration: {message}")
+
+
+def _of_run(config: Config) -> list[tuple[bool, str]]:
+    train, optim = config.train, config.optim
+    return [
+        (train.val_items < 0, "train.val_items must not be negative"),
+        (
+            train.val_items > 0 and not any(phase.val_metric for phase in config.phases.values()),
+            "train.val_items needs a phase with a val_metric (phases.NAME.val_metric)",
+        ),
+        (train.accumulate < 1, "train.accumulate must be at least 1"),
+        (train.keep_every is not None and train.keep_every < 1, "train.keep_every must be at least 1"),
+        (train.val_pictures < 0, "train.val_pictures must not be negative"),
+        (
+            min(config.hardware.devices, config.hardware.nodes) < 1,
+            "hardware.devices and hardware.nodes must be at least 1",
+        ),
+        (train.seed < 0, "train.seed must not be negative"),
+        (train.checkpoint_every < 1, "train.checkpoint_every must be at least 1"),
+        (not 0 < optim.lr < float("inf"), "optim.lr must be positive"),
+        (not optim.trunk_lr_scale > 0, "optim.trunk_lr_scale must be positive"),
+        (not 0 <= optim.warmup < 1, "optim.warmup must lie in [0, 1)"),
+    ]
+
+
+def _of_phase(name: str, phase: PhaseConfig, config: Config) -> list[tuple[bool, str]]:
+    """What a phase cannot have; messages begin with its name."""
+    data = config.data if phase.data is None else phase.data
+    datasets = 1 if isinstance(data, str) else len(data)
+    weights = phase.source_weights
+    items = [phase.items, *(stage.items for stage in phase.stages.values())]
+    unknown = [stage for stage in phase.stages if stage not in STAGES]
+    problems = [
+        (bool(phase.unread()), f"{', '.join(phase.unread())}: not read by kind {phase.kind}"),
+        (bool(unknown), f"stages.{(unknown or [''])[0]}: no such stage; choose from {', '.join(STAGES)}"),
+        (phase.kind == "stages" and not phase.stages, "stages names no stage"),
+        (phase.epochs < 1, "epochs must be at least 1"),
+        (
+            any(count is not None and count < 1 for count in items),
+            "items must be at least 1, or null for all",
+        ),
+        (
+            min([phase.batch, *(stage.batch for stage in phase.stages.values())]) < 1,
+            "batch must be at least 1",
+        ),
+        (phase.kind == "encoder" and phase.batch % 2 != 0, "batch must be even for kind encoder"),
+        (phase.lr is not None and not 0 < phase.lr < float("inf"), "lr must be positive"),
+        (
+            phase.trunk_lr_scale is not None and not phase.trunk_lr_scale > 0,
+            "trunk_lr_scale must be positive",
+        ),
+        (phase.dice_weight < 0, "dice_weight must not be negative"),
+        (
+            len(weights) > 0 and (len(weights) != datasets or not all(weight > 0 for weight in weights)),
+            "source_weights needs one positive number for each dataset of data",
+        ),
+        (phase.sentences < 1, "sentences must be at least 1"),
+        (phase.place_epochs < 0, "place_epochs must not be negative"),
+        (phase.ema is not None and not 0 < phase.ema < 1, "ema must lie in (0, 1)"),
+        (phase.augment and phase.cache_features, "cache_features needs augment false"),
+        (
+            phase.cache_features and not config.model.has_sam,
+            f"cache_features keeps SAM's features, which model.method {config.model.method} does not read",
+        ),
+        (
+            phase.patience is not None and (phase.patience < 1 or phase.val_metric is None),
+            "patience must be at least 1, and needs val_metric",
+        ),
+    ]
+    return [(wrong, f"phases.{name}.{message}") for wrong, message in problems]
 
 
 def _of_method(model: ModelConfig) -> list[tuple[bool, str]]:

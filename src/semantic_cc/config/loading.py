@@ -6,7 +6,7 @@ import dataclasses
 import json
 from importlib import resources
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 import yaml
 
@@ -14,6 +14,9 @@ from semantic_cc.config.field_checks import check
 from semantic_cc.config.renamed_keys import RENAMED_KEYS, RENAMED_PRESETS, RENAMED_RECIPE_KEYS
 from semantic_cc.config.run import Config
 from semantic_cc.errors import ConfigError
+
+DEFAULT_PRESET = "small"
+"""What a configuration starts from that names no preset."""
 
 
 def preset_names() -> list[str]:
@@ -34,7 +37,9 @@ def preset_values(name: str) -> dict[str, Any]:
     for position, part in enumerate(name.split("+")):
         base, own = _layer(part)
         if base is not None and position == 0:
-            values = preset_values(base)
+            # phases run in the order of the preset, not of its base
+            order: dict[str, Any] = {phase: {} for phase in own.get("phases", {})}
+            values = merge({"phases": order}, preset_values(base))
         values = merge(values, own)
     return values
 
@@ -60,7 +65,10 @@ def _layer(name: str) -> tuple[str | None, dict[str, Any]]:
 
 
 def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """`base` with the values of `over` laid on top, section by section."""
+    """`base` with the values of `over` laid on top, section by section.
+
+    Where `over` has null for a section, such as a phase, the section is left out.
+    """
     result = dict(base)
     for key, value in over.items():
         if isinstance(value, dict) and isinstance(result.get(key), dict):
@@ -85,7 +93,7 @@ def load_config(source: str | Path | dict[str, Any], overrides: dict[str, Any] |
     else:
         values = {"preset": str(source)}
     values = merge(values, overrides or {})
-    preset = values.get("preset", "small")
+    preset = values.get("preset", DEFAULT_PRESET)
     return parse(Config, merge(preset_values(preset), {**values, "preset": preset}))
 
 
@@ -134,13 +142,29 @@ def build(cls: type, values: dict[str, Any], where: str) -> Any:
     from jsonargparse import ArgumentError, ArgumentParser
 
     _check_keys(cls, values, where)
+    named = {
+        key: {
+            name: build(kind, own, f"{where}: {key}.{name}")
+            for name, own in values[key].items()
+            if own is not None
+        }
+        for key, kind in _mappings(cls).items()
+        if key in values
+    }
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(cls, as_positional=False)
+    plain = {key: value for key, value in values.items() if key not in named}
     try:
-        parsed = parser.instantiate_classes(parser.parse_object(values)).as_dict()
-        return cls(**parsed)
+        parsed = parser.instantiate_classes(parser.parse_object(plain)).as_dict()
+        return cls(**{**parsed, **named})
     except (ArgumentError, TypeError, KeyError, ValueError) as error:
         raise ConfigError(f"{where}: {' '.join(str(error).split())}") from error
+
+
+def _mappings(cls: type) -> dict[str, type]:
+    """The fields of `cls` that hold named sections, such as the phases, and what each of these is."""
+    kinds = get_type_hints(cls).items()
+    return {key: get_args(kind)[1] for key, kind in kinds if get_origin(kind) is dict}
 
 
 def _check_keys(cls: type, values: Any, where: str, path: str = "") -> None:
@@ -156,6 +180,9 @@ def _check_keys(cls: type, values: Any, where: str, path: str = "") -> None:
             raise ConfigError(f"{where}: Option '{name}' is not accepted")
         if dataclasses.is_dataclass(kinds[key]):
             _check_keys(kinds[key], value, where, name)
+        elif key in _mappings(cls):
+            if not isinstance(value, dict):
+                raise ConfigError(f"{where}: {name} must hold names, each with keys and values")
         elif value is None and type(None) not in get_args(kinds[key]):
             raise ConfigError(f"{where}: {name} must not be null")
 
@@ -163,3 +190,16 @@ def _check_keys(cls: type, values: Any, where: str, path: str = "") -> None:
 def to_dict(config: Any) -> dict[str, Any]:
     """Nested dicts of plain JSON values, the inverse of `parse`."""
     return json.loads(json.dumps(dataclasses.asdict(config)))
+
+
+def to_yaml(config: Config) -> str:
+    """The text of a file from which `load_config` gives this configuration again.
+
+    Phases and stages that the preset has and the configuration has not are written as null.
+    """
+    values = to_dict(config)
+    for name, phase in preset_values(config.preset).get("phases", {}).items():
+        own = values["phases"].setdefault(name, None)
+        if own is not None:
+            own["stages"] = dict.fromkeys(phase.get("stages", {})) | own["stages"]
+    return yaml.safe_dump(values, sort_keys=False)

@@ -1,8 +1,7 @@
 """One run = training and evaluation, kept below OUT by what its numbers depend on; what is finished is not repeated.
 
     OUT/starts/DIGEST/encoder.safetensors     the encoder's pretraining, which runs share
-    OUT/runs/DIGEST/first, aligned, train     the run's pretrainings, and the run itself, as `train` leaves it
-    OUT/runs/DIGEST/guided                    its model with a trained keyword head, where it has one
+    OUT/runs/DIGEST/train                     the run, as `train` leaves it
     OUT/runs/DIGEST/trained.json              written last: how and where it was trained
     OUT/runs/DIGEST/scores-DIGEST.json        an evaluation
 
@@ -16,14 +15,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
+from safetensors.torch import load_file, save
 
 import semantic_cc
-from semantic_cc.config import Config, to_dict
+from semantic_cc.config import Config, ModelConfig, to_dict, to_yaml
 from semantic_cc.data.open_dataset import open_dataset
 from semantic_cc.errors import ConfigError, DataError, OutputError, SemanticCCError, TrainingError
 from semantic_cc.evaluation.evaluate import evaluate
@@ -31,14 +30,10 @@ from semantic_cc.files import locked, write_files
 from semantic_cc.metrics.meteor import find_java
 from semantic_cc.reproduce.paper_tables import Kind, Row
 from semantic_cc.reproduce.run_digests import code_digest, data_digest, run_digest, scores_digest
-from semantic_cc.reproduce.scales import SCALES, Scale, configured, tasks_of
+from semantic_cc.reproduce.scales import SCALES, configured, tasks_of
 from semantic_cc.training.devices import device_name
-from semantic_cc.training.finetuning.keyword_head import guide
-from semantic_cc.training.loop import train
-from semantic_cc.training.pretraining.encoder import pretrain
-from semantic_cc.training.pretraining.qformer import align
+from semantic_cc.training.pipeline import train
 from semantic_cc.training.sampling import schedules_of
-from semantic_cc.training.stages import stages_of
 
 
 @dataclass(frozen=True)
@@ -86,7 +81,7 @@ class Workshop:
 
 
 @dataclass(frozen=True)
-class Run:
+class FinishedRun:
     """A finished training.
 
     Attributes:
@@ -101,11 +96,11 @@ class Run:
 
     @property
     def model(self) -> Path:
-        """The model after the last epoch, its keyword head trained where it has one; no split chose it."""
-        return self.folder / ("guided" if self.config.model.keywords else "train/model")
+        """The model after the last phase; no split chose it."""
+        return self.folder / "train" / "model"
 
 
-def trained(shop: Workshop, row: Row, seed: int, name: str) -> Run:
+def trained(shop: Workshop, row: Row, seed: int, name: str) -> FinishedRun:
     """The run of a row, trained as far as it is not.
 
     Args:
@@ -115,36 +110,37 @@ def trained(shop: Workshop, row: Row, seed: int, name: str) -> Run:
         name: of the run, for people.
 
     Raises:
-        As `train`, `pretrain` and `align`; OutputError: OUT holds something else than runs.
+        As `train`; OutputError: OUT holds something else than runs.
     """
-    scale = SCALES[shop.scale]
-    config = configured(scale, row, shop.data, seed, shop.flags)
+    config = configured(SCALES[shop.scale], row, shop.data, seed, shop.flags)
     if config.hardware.nodes > 1:
         raise ConfigError("configuration: reproduce runs on one machine; hardware.nodes must be 1")
     data = shop.digest(shop.data, "train", "val")
-    before = pretrainings_of(scale, config)
-    start = _start_digest(config, data, scale.cover_epochs)
-    folder = shop.out / "runs" / run_digest(config, data, encoder=start, **asdict(before))
+    folder = shop.out / "runs" / run_name(config, data)
     record = folder / "trained.json"
-    config = _at(config, folder / "train")
+    config = replace(config, out=str((folder / "train").resolve()))
     if record.exists():
         shop.say(f"{name}: trained already")
-        return Run(folder, config, json.loads(record.read_text()))
-    with _alone(folder) as lock:
+        return FinishedRun(folder, config, json.loads(record.read_text()))
+    with _only_process(folder) as lock:
         if not record.exists():  # another process may have just finished it
             shop.say(f"{name}: training in {folder}")
-            if start is not None:
-                config = _with_encoder(config, _pretrained_encoder(shop, config, start, scale.cover_epochs))
-            pairs = _steps(config, folder, before, lock)
+            config = _from_shared_encoder(shop, config, data)
+            _train(config, lock)
             facts = {
                 "name": name, "seed": seed, "version": semantic_cc.__version__, "code": code_digest(), "data": data,
-                "device": device_name(config.hardware), "pairs": pairs, "config": to_dict(config),
+                "device": device_name(config.hardware), "pairs": _visits(config), "config": to_dict(config),
             }  # fmt: skip
             _write(record, facts)
-    return Run(folder, config, json.loads(record.read_text()))
+    return FinishedRun(folder, config, json.loads(record.read_text()))
 
 
-def scored(shop: Workshop, run: Run, kind: Kind, name: str) -> dict[str, Any]:
+def run_name(config: Config, data: str) -> str:
+    """Names a run by its configuration and its data's digest."""
+    return run_digest(config, data, encoder=_start_name(config, data))
+
+
+def scored(shop: Workshop, run: FinishedRun, kind: Kind, name: str) -> dict[str, Any]:
     """The evaluation of a run, made where it is not there: `evaluate`'s report with ``predictions``.
 
     Args:
@@ -170,90 +166,44 @@ def scored(shop: Workshop, run: Run, kind: Kind, name: str) -> dict[str, Any]:
     return report
 
 
-@dataclass(frozen=True)
-class Pretrainings:
-    """What a run does before its stages, as `Scale` has it; 0 and None = nothing of it."""
-
-    first: int = 0
-    aligned: int = 0
-    batch: int = 0
-    read: int = 0
-    lr: float | None = None
+def _start_name(config: Config, data: str) -> str | None:
+    """Names the encoder that a run starts from, if it is pretrained here."""
+    start = _encoder_run(config)
+    return None if start is None else run_digest(start, data)
 
 
-def pretrainings_of(scale: Scale, config: Config) -> Pretrainings:
-    """Stage i alone where both tasks are learned; words and reading where there is a Q-Former to teach."""
-    masks, sentences = tasks_of(config)
-    if config.model.method != "semantic-cc" or not sentences:
-        return Pretrainings()
-    first = scale.first_visits if masks else 0
-    if config.model.qformer.frozen or not scale.align_epochs:
-        return Pretrainings(first)
-    return Pretrainings(first, scale.align_epochs, scale.align_batch, scale.read_epochs, scale.aligned_lr)
+def _encoder_run(config: Config) -> Config | None:
+    """The run that pretrains the encoder, the same for every row and seed of a scale; None where none does.
 
-
-def _steps(config: Config, folder: Path, before: Pretrainings, lock: int) -> int:
-    """A run's pretrainings and the run itself; the pairs that its stages visited."""
-    pairs = 0
-    if before.first:
-        short = replace(
-            config.train,
-            epochs=1,
-            strategy="three_stage",
-            change_items=before.first,
-            caption_items=0,
-            joint_items=0,
-        )
-        begins = _at(replace(config, train=short), folder / "first")
-        pairs = _visits(begins)
-        config = _from(config, _train(begins, lock))
-    if before.aligned:
-        if not (folder / "aligned").exists():
-            align(config, folder / "aligned", before.aligned, before.batch, reading=before.read)
-        config = _from(config, folder / "aligned")
-    if before.lr is not None:
-        config = replace(config, optim=replace(config.optim, lr=before.lr))
-    model = _train(config, lock)
-    if config.model.keywords and not (folder / "guided").exists():
-        guide(model, config.data, folder / "guided", seed=config.train.seed)
-    return pairs + _visits(config)
-
-
-def _start_digest(config: Config, data: str, epochs: int) -> str | None:
-    """Names the encoder that a run starts from, if its pretraining is ours to do."""
-    if not epochs or not config.model.has_sam or config.model.encoder.weights is not None:
+    Its model is the encoder with the smallest decoder there is; BCSF has no part in it.
+    """
+    phases = {name: phase for name, phase in config.phases.items() if phase.kind == "encoder"}
+    if not phases or not config.model.has_sam or config.model.encoder.weights is not None:
         return None
-    return run_digest(_cover_config(config), data, cover=epochs)
+    encoder = replace(config.model.encoder, bcsf=False, bcsf_after="global")
+    model = ModelConfig(method="ttp", encoder=encoder, decoding="greedy")
+    train = replace(Config().train, precision=config.train.precision, loggers=())
+    return Config(data=config.data, model=model, optim=config.optim, train=train, phases=phases)
 
 
-def _cover_config(config: Config) -> Config:
-    """What the encoder's pretraining depends on, the same for every row and seed of a scale."""
-    plain = replace(config.model.encoder, bcsf=True, bcsf_after="global")  # no filter is pretrained
-    kept = Config(data=config.data, optim=config.optim)
-    settings = replace(kept.train, precision=config.train.precision)
-    return replace(kept, model=replace(kept.model, encoder=plain), train=settings)
-
-
-def _pretrained_encoder(shop: Workshop, config: Config, digest: str, epochs: int) -> Path:
-    path = shop.out.resolve() / "starts" / digest / "encoder.safetensors"
-    with _alone(path.parent):
+def _from_shared_encoder(shop: Workshop, config: Config, data: str) -> Config:
+    """`config` starting from the encoder that all runs share, which is pretrained where it is not there."""
+    start = _encoder_run(config)
+    if start is None:
+        return config
+    path = shop.out.resolve() / "starts" / run_digest(start, data) / "encoder.safetensors"
+    with _only_process(path.parent):
         if not path.exists():
             shop.say(f"the encoder that all runs start from: pretraining in {path.parent}")
-            pretrain(_cover_config(config), path, epochs)
-    return path
-
-
-def _with_encoder(config: Config, weights: Path) -> Config:
-    encoder = replace(config.model.encoder, weights=str(weights))
+            model = train(
+                replace(start, out=str(path.parent / "train"), hardware=replace(config.hardware, devices=1)),
+                resume=True,
+            )
+            own, prefix = load_file(model / "model.safetensors"), "encoder.vision."
+            vision = {key.removeprefix(prefix): value for key, value in own.items() if key.startswith(prefix)}
+            write_files(path.parent, {path.name: save(vision)})
+    encoder = replace(config.model.encoder, weights=str(path))
     return replace(config, model=replace(config.model, encoder=encoder))
-
-
-def _at(config: Config, folder: Path) -> Config:
-    return replace(config, out=str(folder.resolve()))
-
-
-def _from(config: Config, model: Path) -> Config:
-    return replace(config, train=replace(config.train, init=str(model.resolve())))
 
 
 def _train(config: Config, lock: int) -> Path:
@@ -265,7 +215,7 @@ def _train(config: Config, lock: int) -> Path:
         return train(config, resume=True)
     out = Path(config.out)
     described = out.with_name(f"{out.name}.yaml")
-    write_files(out.parent, {described.name: yaml.safe_dump(to_dict(config), sort_keys=False).encode()})
+    write_files(out.parent, {described.name: to_yaml(config).encode()})
     command = [sys.executable, "-m", "semantic_cc", "train", "--config", str(described), "--resume", "auto"]
     done = subprocess.run(command, stdout=subprocess.DEVNULL, pass_fds=(lock,), check=False)
     if done.returncode:
@@ -277,12 +227,14 @@ def _train(config: Config, lock: int) -> Path:
 def _visits(config: Config) -> int:
     """Pairs that the stages of a run visit in all."""
     pairs = open_dataset(config.data, "train")
-    legs = schedules_of(stages_of(config.train.strategy, config.model), pairs, config.train)
-    return config.train.epochs * sum(leg.visits for leg in legs)
+    return sum(
+        phase.epochs * sum(own.visits for own in schedules_of(phase, config.model, pairs, config.train))
+        for phase in config.phases.values()
+    )
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[int]:
+def _only_process(folder: Path) -> Iterator[int]:
     """Waits until no other process works in a folder, which it makes; yields the lock's file descriptor."""
     try:
         with locked(folder / ".lock") as file:

@@ -26,7 +26,7 @@ from semantic_cc.figures.overlay import draw_heatmap
 from semantic_cc.files import write_files
 from semantic_cc.metrics.word_correctness import judge_words
 from semantic_cc.model.base import MaskPrediction
-from semantic_cc.reproduce.experiment_runs import Run, Workshop, scored, trained
+from semantic_cc.reproduce.experiment_runs import FinishedRun, Workshop, scored, trained
 from semantic_cc.reproduce.paper_tables import OURS, TABLES, WITHOUT_CHANGE_TASK, Row
 from semantic_cc.types import Pair
 
@@ -157,7 +157,7 @@ def _sentences(shop: Workshop, models: dict[str, Row], title: str, changed: int,
     return figure
 
 
-def _run(shop: Workshop, row: Row) -> Run:
+def _run(shop: Workshop, row: Row) -> FinishedRun:
     return trained(shop, row, 0, f"{' '.join(row.cells)}, seed 0")
 
 
@@ -168,7 +168,7 @@ def _shown(shop: Workshop, changed: int, unchanged: int) -> list[Pair]:
     return pairs
 
 
-def _located(run: Run, pairs: Sequence[Pair]) -> dict[str, MaskPrediction]:
+def _located(run: FinishedRun, pairs: Sequence[Pair]) -> dict[str, MaskPrediction]:
     """Name -> mask and heatmap of each pair."""
     import torch
 

@@ -11,7 +11,7 @@ from semantic_cc.training.run_estimate import GIB, RunEstimate, estimate_run
 def planned(name: str, shop: Workshop, device: str) -> list[str]:
     """A line for each run of one seed, and their sum; nothing is written.
 
-    Pretrainings and evaluations are not in it, and finished runs are.
+    Finished runs are in it; pretraining and evaluations are not.
 
     Args:
         name: of a table or a figure.
@@ -25,7 +25,7 @@ def planned(name: str, shop: Workshop, device: str) -> list[str]:
     for row in rows_of(name):
         plan = estimate_run(configured(SCALES[shop.scale], row, shop.data, 0, shop.flags), device)
         total += plan.hours
-        lines.append(f"{' '.join(row.cells)}: {_told(plan)}")
+        lines.append(f"{' '.join(row.cells)}: {_described(plan)}")
     return [*lines, f"one seed of all rows: {total:,.1f} hours of runs; {plan.device}"]
 
 
@@ -40,9 +40,10 @@ def rows_of(name: str) -> list[Row]:
     return [row for row in (rows[name] if name in rows else TABLES[name].rows) if row.here]
 
 
-def _told(plan: RunEstimate) -> str:
+def _described(plan: RunEstimate) -> str:
     steps = ", ".join(
-        f"{stage.name} {stage.steps:,} of {stage.operations / 1e9:,.0f} GFLOP and {stage.memory / GIB:.1f} GiB"
-        for stage in plan.stages
+        f"{row.stage} {row.steps:,} of {row.operations / 1e9:,.0f} GFLOP and {(row.memory or 0) / GIB:.1f} GiB"
+        for row in plan.phases
+        if row.operations is not None
     )
-    return f"{plan.hours:,.1f} hours, {plan.memory / GIB:.1f} GiB at the peak; {plan.epochs} epochs of {steps} a step"
+    return f"{plan.hours:,.1f} hours, {plan.memory / GIB:.1f} GiB at the peak; {steps} a step"

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import semantic_cc
-from semantic_cc.config import Config, to_dict
+from semantic_cc.config import Config, PhaseConfig, to_dict
 from semantic_cc.data.open_dataset import index
 from semantic_cc.errors import DataError
 from semantic_cc.files import write_files
 from semantic_cc.foundation import digest_of
-from semantic_cc.training.state import MAY_DIFFER, leaves
+from semantic_cc.training.state import leaves, may_differ
 
 SHORT = 16
 """Hex digits of a digest that names a folder."""
@@ -79,8 +79,10 @@ def run_digest(config: Config, data: str, **more: Any) -> str:
         more: what else it depends on.
     """
     default, fields = dict(leaves(to_dict(Config()))), {}
+    for name in config.phases:
+        default |= {f"phases.{name}.{key}": value for key, value in leaves(to_dict(PhaseConfig()))}
     for name, value in leaves(to_dict(config)):
-        if value == default[name] or name == "preset" or name.startswith(MAY_DIFFER):
+        if value == default.get(name) or name == "preset" or may_differ(name):
             continue
         fields[name] = _content(value) if name in _STARTS and value else value
     return _sha([fields, data, semantic_cc.__version__, more])[:SHORT]

@@ -1,8 +1,8 @@
 """How large a run is: the paper's, one that a single accelerator does in an afternoon, one for tests.
 
-Below the paper's scale there are no public weights of that size, so a run begins with pretrainings that stand in for
-them (`training.pretraining`): the encoder's, which all rows and seeds share, and stage i alone and the words of the
-sentences before Semantic-CC's own stages, which count as visits.
+Below the paper's scale there are no public weights of that size, so a run has phases that stand in for them: the
+encoder's pretraining, which all rows and seeds share, and, before Semantic-CC's own stages, change detection, which
+counts as visits, and the words of the sentences.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from semantic_cc.config import Config, load_config, merge, own_values, preset_values
+from semantic_cc.config import Config, StageConfig, load_config, merge, own_values, preset_values
 from semantic_cc.config.model import OWN_ENCODER
 from semantic_cc.reproduce.paper_tables import Row
+from semantic_cc.training.stages import stages_of
 
-ITEMS = ("change_items", "caption_items", "joint_items")
+MAIN = "multitask"
+"""The phase that every row has: the paper's stages, or the one of a compared method."""
 
 
 @dataclass(frozen=True)
@@ -22,19 +24,13 @@ class Scale:
     """Sizes and budget of every run.
 
     Attributes:
-        preset: the model's sizes.
+        preset: the model's sizes, and the phases.
         told: what starts the runs and how long they are, for people.
         overrides: configuration values beside the preset's.
         shared_encoder: whether change detectors with an encoder of their own start from everybody's instead.
-        visits: pairs that stages i, ii and iii visit an epoch; None = each stage visits all its items. Every row of
-            Semantic-CC visits as many pairs with sentences, and where it draws masks at least as many with these;
-            other methods visit as many pairs as Semantic-CC does for both tasks.
-        cover_epochs: passes of the encoder's pretraining on land cover; 0 = none.
-        first_visits: pairs that stage i visits before all else, where a model learns both tasks.
-        align_epochs: passes over the pairs in which the Q-Former learns the sentences' words; 0 = none.
-        align_batch: pairs a step of that.
-        read_epochs: passes over the changed pairs in which the LLM then learns to read it; 0 = none.
-        aligned_lr: peak learning rate of the stages that go on from this; None = the configuration's.
+        visits: pairs that stages i, ii and iii visit an epoch of the phase `MAIN`; None = each stage visits all its
+            items. Every row of Semantic-CC visits as many pairs with sentences, and where it draws masks at least as
+            many with these; other methods visit as many pairs as Semantic-CC does for both tasks.
     """
 
     preset: str
@@ -42,12 +38,7 @@ class Scale:
     overrides: dict[str, Any] = field(default_factory=dict)
     shared_encoder: bool = False
     visits: tuple[int, int, int] | None = None
-    cover_epochs: int = 0
-    first_visits: int = 0
-    align_epochs: int = 0
-    align_batch: int = 16
-    read_epochs: int = 0
-    aligned_lr: float | None = None
+    batch: int = 1
 
 
 SCALES = {
@@ -72,29 +63,32 @@ SCALES = {
                 "keywords": [],
                 "decoding": "greedy",
             },
-            "train": {"epochs": 2, "change_batch": 8, "caption_batch": 8, "joint_batch": 8, "sentences": 2},
+            "phases": {
+                "encoder": {"epochs": 2, "items": None},
+                "change_detection": {
+                    "epochs": 1, "augment": False, "lr": None, "stages": {"change": {"items": 320, "batch": 8}},
+                },
+                "qformer": {"epochs": 8, "batch": 16, "items": None},
+                "llm": {"epochs": 1, "place_epochs": 0, "sentences": 2, "items": None},
+                MAIN: {"epochs": 2, "augment": False, "sentences": 2, "lr": 2e-4},
+                "mask_decoder": None,
+                "calibration": None,
+            },
         },
         shared_encoder=True,
         visits=(30, 150, 30),
-        cover_epochs=2,
-        first_visits=320,
-        align_epochs=8,
-        read_epochs=1,
-        aligned_lr=2e-4,
+        batch=8,
     ),
     "tiny": Scale(
         "tiny",
         "a few steps that prove the path; the numbers mean nothing",
-        {"train": {"loggers": []}},
+        {"train": {"loggers": []}, "phases": {MAIN: {"lr": 5e-4}, "mask_decoder": None, "calibration": None}},
         shared_encoder=True,
         visits=(4, 4, 2),
-        cover_epochs=1,
-        first_visits=2,
-        align_epochs=1,
-        read_epochs=1,
-        aligned_lr=5e-4,
+        batch=2,
     ),
-}
+}  # fmt: skip
+"""By name."""
 
 
 def configured(scale: Scale, row: Row, data: tuple[str, ...], seed: int, flags: dict[str, Any]) -> Config:
@@ -121,31 +115,39 @@ def configured(scale: Scale, row: Row, data: tuple[str, ...], seed: int, flags: 
     values = merge(merge(preset_values(scale.preset), given), row.overrides)
     values = merge(values, {"data": list(data) if len(data) > 1 else data[0], "train": {"seed": seed}})
     config = load_config({**values, "preset": f"{scale.preset}+{method}" if method else scale.preset})
-    if scale.visits is None or set(ITEMS) & flags.get("train", {}).keys():
+    if scale.visits is None or "stages" in flags.get("phases", {}).get(MAIN, {}):
         return config
-    change, caption, joint = _items(config, scale.visits, scale.first_visits)
-    settings = replace(config.train, change_items=change, caption_items=caption, joint_items=joint)
-    return replace(config, train=settings)
+    return _with_equal_visits(config, scale.visits, scale.batch)
 
 
 def tasks_of(config: Config) -> tuple[bool, bool]:
     """Whether a run learns masks, and whether sentences."""
-    sentences = config.model.writes and (config.train.caption_items, config.train.joint_items) != (0, 0)
-    return config.model.change_task, sentences
+    stages = stages_of(config.phases[MAIN].stages, config.model)
+    return config.model.change_task, any(stage.caption for stage in stages)
 
 
-def _items(config: Config, visits: tuple[int, int, int], first: int) -> tuple[int, int, int]:
-    """Visits an epoch of each stage, as `Scale.visits` says."""
+def _with_equal_visits(config: Config, visits: tuple[int, int, int], batch: int) -> Config:
+    """`config` with the visits an epoch of each stage, as `Scale.visits` says.
+
+    A row that has one task only has no phases before `MAIN`, and their visits go into that.
+    """
+    main, first = config.phases[MAIN], config.phases.get("change_detection")
+    before = first.epochs * (first.stages["change"].items or 0) // main.epochs if first else 0
     change, caption, joint = visits
-    masks, sentences = change + joint + first // config.train.epochs, caption + joint
+    masks, sentences = change + joint + before, caption + joint
+    phases = dict(config.phases)
     if config.model.method != "semantic-cc":
         masks = sentences = masks + caption
-    return {
-        (True, False): (masks, 0, 0),
-        (False, True): (0, sentences, 0),
-        (True, True): {
-            "three_stage": visits,
-            "two_stage": (change + joint, sentences, 0),
-            "one_stage": (0, 0, sentences),
-        }[config.train.strategy],
+    if config.model.method != "semantic-cc" or not tasks_of(config)[1]:
+        phases = {name: phase for name, phase in phases.items() if name in ("encoder", MAIN)}
+        main = replace(main, lr=None)  # a gentle rate spares what the other phases have learned
+    items = {
+        (True, False): {"change": masks},
+        (False, True): {"caption": sentences},
+        (True, True): {"change": change, "caption": caption, "joint": joint},
     }[tasks_of(config)]
+    if tasks_of(config) == (True, True) and "joint" not in main.stages:
+        items = {"change": change + joint, "caption": sentences, "together": sentences}
+    stages = {name: StageConfig(items[name], batch) for name in main.stages if name in items}
+    phases[MAIN] = replace(main, stages=stages)
+    return replace(config, phases=phases)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from semantic_cc.reproduce.experiment_runs import Run, Workshop
+from semantic_cc.reproduce.experiment_runs import FinishedRun, Workshop
 from semantic_cc.reproduce.paper_tables import KEYWORD_HEAD, PaperTable
 from semantic_cc.reproduce.run_digests import code_digest
 from semantic_cc.reproduce.scales import SCALES
@@ -18,7 +18,7 @@ _MASK_PROTOCOL = (
 
 
 def run_notes(
-    table: PaperTable, shop: Workshop, runs: Sequence[Run], reports: Sequence[dict[str, Any]]
+    table: PaperTable, shop: Workshop, runs: Sequence[FinishedRun], reports: Sequence[dict[str, Any]]
 ) -> list[str]:
     """The conditions of the runs and of their evaluations."""
     seeds = sorted({run.facts["seed"] for run in runs})
@@ -48,7 +48,7 @@ def _seeds(seeds: Sequence[int]) -> str:
     return f"mean ± sample standard deviation of seeds {', '.join(map(str, seeds))}"
 
 
-def _caption_notes(runs: Sequence[Run], reports: Sequence[dict[str, Any]]) -> list[str]:
+def _caption_notes(runs: Sequence[FinishedRun], reports: Sequence[dict[str, Any]]) -> list[str]:
     captions = reports[0]["captions"]
     decodings = sorted(
         {f"{run.config.model.method} {report['decoding']}" for run, report in zip(runs, reports, strict=True)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from semantic_cc.reproduce.experiment_runs import Run, Workshop, scored, trained
+from semantic_cc.reproduce.experiment_runs import FinishedRun, Workshop, scored, trained
 from semantic_cc.reproduce.paper_tables import TABLES, PaperTable, Row
 from semantic_cc.reproduce.table_notes import comparison, row_order, run_notes
 from semantic_cc.reproduce.table_types import (
@@ -82,7 +82,9 @@ def _command(name: str, shop: Workshop, seeds: int) -> str:
     return " ".join([*words, *(f"--{key} {value}" for key, value in leaves(shop.flags))])
 
 
-def _row(table: PaperTable, row: Row, runs: Sequence[Run], reports: Sequence[dict[str, Any]]) -> RowResult:
+def _row(
+    table: PaperTable, row: Row, runs: Sequence[FinishedRun], reports: Sequence[dict[str, Any]]
+) -> RowResult:
     paper = dict(zip(table.columns, row.paper, strict=True))
     if not runs:
         return RowResult(row.cells, paper)

@@ -1,29 +1,32 @@
-"""Progress on stderr: a bar with ETA in a terminal, a plain line every so often elsewhere."""
+"""Progress on stderr: a bar with the time left in a terminal, a line every half minute elsewhere."""
 
 from __future__ import annotations
 
 import sys
 from datetime import timedelta
+from time import monotonic
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-PLAIN_EVERY = 50
-"""Steps between plain lines."""
+PLAIN_EVERY = 30.0
+"""Seconds between plain lines, at least one step apart."""
 
 
 class Reporter:
     """Shows stage, epoch, losses, seconds per item and ETA.
 
     Args:
-        total: steps of the run.
+        phase: name of the phase.
+        total: its steps.
         done: steps done before this process.
     """
 
-    def __init__(self, total: int, done: int) -> None:
-        self.total, self.done, self._first = total, done, done
+    def __init__(self, phase: str, total: int, done: int) -> None:
+        self.phase, self.total, self.done, self._first = phase, total, done, done
+        self._printed = monotonic()
         self._spent = 0.0
         console = Console(stderr=True)
         self._bar = (
@@ -60,11 +63,12 @@ class Reporter:
         left = (self.total - self.done) * self._spent / (self.done - self._first)
         shown = " ".join(f"{name} {value:.4f}" for name, value in losses.items())
         line = (
-            f"epoch {epoch}/{epochs} {stage}: {shown}, {seconds / items:.3f} s/item, "
+            f"epoch {epoch}/{epochs} {stage}: {shown}{', ' if shown else ''}{seconds / items:.3f} s/item, "
             f"ETA {timedelta(seconds=round(left))}"
         )
         if self._bar and self._task is not None:
             self._bar.update(self._task, completed=self.done, description=line)
-        elif self.done % PLAIN_EVERY == 0 or self.done == self.total:
-            sys.stderr.write(f"step {self.done}/{self.total} {line}\n")
+        elif monotonic() - self._printed >= PLAIN_EVERY or self.done == self.total:
+            self._printed = monotonic()
+            sys.stderr.write(f"{self.phase}: step {self.done}/{self.total} {line}\n")
             sys.stderr.flush()

@@ -42,8 +42,8 @@ def fabric_of(precision: str, hardware: HardwareConfig = ONE_DEVICE) -> Fabric:
             f"configuration: {started} processes were started, but hardware.devices x hardware.nodes is {devices}; "
             "start as many processes as devices"
         )
-    if hardware.strategy == "fsdp" and devices == 1:
-        raise ConfigError("configuration: hardware.strategy fsdp needs hardware.devices of at least 2")
+    if hardware.sharding == "fsdp" and devices == 1:
+        raise ConfigError("configuration: hardware.sharding fsdp needs hardware.devices of at least 2")
     try:
         fabric = Fabric(
             accelerator=accelerator,

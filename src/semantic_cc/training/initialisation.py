@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from semantic_cc.config import Config
 from semantic_cc.data.items import ChangeDataset
 from semantic_cc.errors import ConfigError, DataError
-from semantic_cc.training.sampling import Pairs
+from semantic_cc.training.sampling import TrainingPairs
 
 if TYPE_CHECKING:
     from semantic_cc.model.base import ChangeModel
@@ -16,6 +16,15 @@ if TYPE_CHECKING:
 
 def starting_model(config: Config) -> ChangeModel:
     """The model at its first weights, or the trained model that `config.train.init` names.
+
+    Raises:
+        As `start`.
+    """
+    return start(config)[0]
+
+
+def start(config: Config) -> tuple[ChangeModel, dict[str, Any]]:
+    """`starting_model`, and how it was trained until now, as its config.json has it.
 
     Raises:
         ConfigError: that model is another than `config.model`; a hybrid's ImageNet weights are not installed.
@@ -31,17 +40,17 @@ def starting_model(config: Config) -> ChangeModel:
         model = build_model(config.model, seed=config.train.seed)
         if model.config.encoder.hybrid and model.config.encoder.weights is None and model.config.has_sam:
             start_from_imagenet(model.encoder.vision.patch_embed.projection.trunk)
-        return model
+        return model, {}
     model, info = load_pretrained(config.train.init, merge=False)
     if info.config != as_stored(config.model):
         raise ConfigError(
             f"configuration: train.init {config.train.init} is another model than the configuration describes; "
             "give the same model fields, or another folder"
         )
-    return model
+    return model, info.training
 
 
-def with_vocabulary(config: Config, pairs: Pairs) -> Config:
+def with_vocabulary(config: Config, pairs: TrainingPairs) -> Config:
     """`config` with the words of the training sentences, where its method writes word by word and has none yet.
 
     Raises:
@@ -61,11 +70,15 @@ def with_vocabulary(config: Config, pairs: Pairs) -> Config:
     return replace(config, model=replace(config.model, baseline=replace(sizes, vocabulary=words)))
 
 
-def refuse_untrained_foundations(config: Config) -> None:
+def refuse_untrained_foundations(config: Config, reads_sentences: bool) -> None:
     """Freezing weights that nobody trained would waste the run without a word; a trained model has none.
 
+    Args:
+        config: the run.
+        reads_sentences: whether a phase of it trains on sentences.
+
     Raises:
-        ConfigError: SAM is frozen (LoRA) without weights, or the Q-Former is and a stage reads sentences.
+        ConfigError: SAM is frozen (LoRA) without weights, or the Q-Former is and sentences are read.
     """
     model, train = config.model, config.train
     if train.init is not None:
@@ -77,7 +90,6 @@ def refuse_untrained_foundations(config: Config) -> None:
         )
     if model.method != "semantic-cc":
         return
-    reads_sentences = (train.caption_items, train.joint_items) != (0, 0)
     if model.qformer.frozen and model.qformer.weights is None and reads_sentences:
         raise ConfigError(
             "configuration: model.qformer.frozen keeps a Q-Former at its random start; name BLIP-2's weights as "

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from semantic_cc.config import Config, to_dict
 from semantic_cc.errors import ConfigError
 from semantic_cc.files import write_files
-from semantic_cc.training.state import RunFolder
+from semantic_cc.training.state import PhaseFolder
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -44,11 +44,11 @@ class TensorBoard:
     """TensorBoard's event files in `tensorboard/`.
 
     Args:
-        folder: the run's folder.
+        folder: the phase's folder.
         done: steps done; what an earlier process wrote after them is hidden.
     """
 
-    def __init__(self, folder: RunFolder, done: int) -> None:
+    def __init__(self, folder: PhaseFolder, done: int) -> None:
         from tensorboardX import SummaryWriter
 
         self._writer = SummaryWriter(str(folder.root / "tensorboard"), purge_step=done + 1)
@@ -74,11 +74,11 @@ class WeightsAndBiases:
     """A run of project semantic-cc at Weights & Biases, where `wandb login` or WANDB_MODE=offline says.
 
     Args:
-        folder: the run's folder, which keeps the run's id, so that a resumed run goes on there.
+        folder: the phase's folder, which keeps the run's id, so that a resumed run goes on there.
         config: shown beside the curves.
     """
 
-    def __init__(self, folder: RunFolder, config: Config) -> None:
+    def __init__(self, folder: PhaseFolder, config: Config) -> None:
         import wandb
 
         name = folder.root / "wandb.id"
@@ -123,12 +123,12 @@ class Logs:
     """All of a run's logs; a context manager.
 
     Args:
-        folder: the run's folder.
+        folder: the phase's folder.
         config: of the run.
         done: steps done; later rows are of steps that will be taken again.
     """
 
-    def __init__(self, folder: RunFolder, config: Config, done: int) -> None:
+    def __init__(self, folder: PhaseFolder, config: Config, done: int) -> None:
         _cut_back(folder.log, done)
         self._file = folder.log.open("a", newline="", buffering=1)  # line by line, for whoever follows it
         self._rows = csv.DictWriter(self._file, COLUMNS, lineterminator="\n")

@@ -6,23 +6,33 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from torch import nn
 
+from semantic_cc.checkpoint.meta_model import outline
 from semantic_cc.config import Config, HardwareConfig
+from semantic_cc.data.items import ChangeDataset
 from semantic_cc.data.open_dataset import open_dataset
 from semantic_cc.errors import ConfigError
+from semantic_cc.model.prompter import Prompter
 from semantic_cc.training import stages
 from semantic_cc.training.compute_cost import cost_of
 from semantic_cc.training.devices import device_name, fabric_of
-from semantic_cc.training.initialisation import starting_model, with_vocabulary
-from semantic_cc.training.loop import prepared, trained_parameters, turns
+from semantic_cc.training.finetuning.calibration import CalibrationTask, flag_probabilities
+from semantic_cc.training.gradient_checkpointing import recompute_layers
+from semantic_cc.training.initialisation import starting_model
+from semantic_cc.training.known_devices import DEVICES, KnownDevice
+from semantic_cc.training.optim import Updater
 from semantic_cc.training.parameter_count import PartCount, count
-from semantic_cc.training.sampling import DeviceShare, Pairs, StageSchedule, schedules_of
-from semantic_cc.training.step import Stepper, TrainStep, losses_of, pieces_of
+from semantic_cc.training.pipeline import OpenedPhase, left_out, open_data, open_phase, prepared, selected
+from semantic_cc.training.sampling import DeviceShare, StageSchedule, schedules_of
+from semantic_cc.training.staged_task import StagedTask, staged_steps, trained_parameters
+from semantic_cc.training.state import RunFolder
+from semantic_cc.training.step import MicroBatch, StagedStep, TrainStep, losses_of, micro_batches_of
 from semantic_cc.training.step_profile import Clock
+from semantic_cc.training.task import PhaseRun, Task
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -37,51 +47,34 @@ GIB = 2**30
 
 
 @dataclass(frozen=True)
-class Device:
-    """A device as its maker describes it.
+class PhaseEstimate:
+    """A phase, or one stage of it.
 
     Attributes:
-        memory: GiB.
-        half: peak of dense bfloat16 (V100: float16) matrix products, in operations a second.
-        single: the same in float32, with TF32 where the device has it.
+        phase: its name.
+        stage: name of the stage; of a phase without stages its kind.
+        items: that it visits an epoch.
+        steps: in all epochs.
+        seconds: of a step; None = not known for this device.
+        preparation: seconds before the first step, in which the features that the phase learns from are computed.
+        operations: of a step on one device, forward and backward; None = not counted.
+        memory: bytes that a step needs at its peak on one device beside what is always there, counted in float32;
+            None = not counted.
     """
 
-    memory: int
-    half: float
-    single: float
-
-
-DEVICES = {
-    "v100-32gb": Device(32, 125e12, 15.7e12),
-    "a100-40gb": Device(40, 312e12, 156e12),
-    "a100-80gb": Device(80, 312e12, 156e12),
-    "h100-80gb": Device(80, 989e12, 494e12),
-    "l4-24gb": Device(24, 121e12, 60e12),
-    "l40s-48gb": Device(48, 362e12, 183e12),
-    "rtx4090-24gb": Device(24, 165e12, 82.6e12),
-}
-"""From the makers' data sheets, without sparsity."""
-
-
-@dataclass(frozen=True)
-class StageEstimate:
-    """One stage.
-
-    Attributes:
-        name: of the stage.
-        items: of its dataset; `visits` of them an epoch, in `steps` steps.
-        operations: of a step on one device, forward and backward.
-        memory: bytes that a step needs at its peak on one device beside what is always there, counted in float32.
-        seconds: of a step.
-    """
-
-    name: str
+    phase: str
+    stage: str
     items: int
-    visits: int
     steps: int
-    operations: float
-    memory: int
-    seconds: float
+    seconds: float | None
+    preparation: float = 0.0
+    operations: float | None = None
+    memory: int | None = None
+
+    @property
+    def hours(self) -> float | None:
+        """Of all steps, without validation; None = not known for this device."""
+        return None if self.seconds is None else (self.steps * self.seconds + self.preparation) / 3600
 
 
 @dataclass(frozen=True)
@@ -90,83 +83,161 @@ class RunEstimate:
 
     Attributes:
         parts: of the model, and their sum.
-        stages: of each epoch.
-        epochs: as configured.
+        phases: in order.
+        left_out: phase -> why it does not run.
         held: bytes always there on one device: weights, AdamW's moments, moving average.
-        cached: bytes of encoder features in memory, 0 without `train.cache_features`.
-        device: its name, and how the seconds came about.
+        cached: bytes of encoder features in memory, 0 without `cache_features`.
+        device: its name, and how the seconds were obtained.
     """
 
     parts: list[PartCount]
-    stages: tuple[StageEstimate, ...]
-    epochs: int
+    phases: tuple[PhaseEstimate, ...]
+    left_out: dict[str, str]
     held: int
     cached: int
     device: str
 
     @property
     def steps(self) -> int:
-        """Of all epochs."""
-        return self.epochs * sum(stage.steps for stage in self.stages)
+        """Of all phases."""
+        return sum(phase.steps for phase in self.phases)
 
     @property
     def hours(self) -> float:
-        """Of all epochs, without validation."""
-        return self.epochs * sum(stage.steps * stage.seconds for stage in self.stages) / 3600
+        """Of all phases whose hours are known."""
+        return sum(phase.hours or 0.0 for phase in self.phases)
 
     @property
     def memory(self) -> int:
-        """Bytes on one device at the peak."""
-        return self.held + max(stage.memory for stage in self.stages)
+        """Bytes on one device at the peak, over the steps that were counted."""
+        return self.held + max((phase.memory or 0 for phase in self.phases), default=0)
 
 
-def estimate_run(config: Config, device: str | None = None) -> RunEstimate:
-    """Counts what a run would take; nothing is written.
+def estimate_run(
+    config: Config, device: str | None = None, phase: str | None = None, first: str | None = None
+) -> RunEstimate:
+    """Estimates what a run would take; nothing is written.
 
     Args:
         config: the run, with its data.
-        device: a name of `DEVICES`, whose seconds are reckoned from the operations; None = this machine, whose
-            seconds are taken from a few real steps, which needs the model's foundation weights.
+        device: a name of `DEVICES`, whose seconds are computed from the operations of the stages; None = this machine,
+            on which a few real steps of each phase are timed, which needs the model's foundation weights.
+        phase, first: as in `train`.
 
     Raises:
-        ConfigError: a device of that name is not known.
+        ConfigError: a device or phase of that name is not known.
         DataError: as in training.
         FoundationWeightsError: the sizes of the language model are not known, or its weights are not here.
     """
-    from semantic_cc.checkpoint.meta_model import outline
-    from semantic_cc.model.prompter import Prompter
-    from semantic_cc.training.gradient_checkpointing import recompute_layers
-
     if device is not None and device not in DEVICES:
         raise ConfigError(f"no device {device!r} is known; choose one of: {', '.join(DEVICES)}")
-    pairs = open_dataset(config.data, "train")
-    config = with_vocabulary(config, pairs)
-    legs = schedules_of(stages.stages_of(config.train.strategy, config.model), pairs, config.train)
+    config = prepared(config)
+    names = selected(config, phase, first)
+    hardware = HardwareConfig(accelerator=config.hardware.accelerator if device is None else "cpu")
+    fabric = fabric_of(config.train.precision, hardware)
+    folder = RunFolder(Path(config.out))
+    runs = [open_phase(config, name, fabric, folder) for name in names]
+    rows: list[PhaseEstimate] = []
+    for opened in runs:
+        rows += _of_phase(opened, config, device)
+    plans = [_plan(opened) for opened in runs if opened.run.phase.kind == "stages"]
+    model = outline(config.model)
+    distinct = {schedule.stage.name: schedule.stage for plan in plans for schedule in plan}
+    trained = max(
+        (sum(p.numel() for p in trained_parameters(model, plan).values()) for plan in plans), default=0
+    )
+    why = {name: left_out(own, config.model) for name, own in config.phases.items()}
+    return RunEstimate(
+        parts=count(model, tuple(distinct.values())),
+        phases=tuple(rows),
+        left_out={name: reason for name, reason in why.items() if reason is not None},
+        held=_held(model, trained, config),
+        cached=max((_cached(opened, config) for opened in runs), default=0),
+        device=_described(device),
+    )
+
+
+def _plan(opened: OpenedPhase) -> tuple[StageSchedule, ...]:
+    run = opened.run
+    return schedules_of(run.phase, run.config.model, open_dataset(run.data, "train"), run.config.train)
+
+
+def _of_phase(opened: OpenedPhase, config: Config, device: str | None) -> list[PhaseEstimate]:
+    run, data = opened.run, opened.data
+    if run.phase.kind == "stages":
+        return _of_stages(opened, config, device)
+    row = PhaseEstimate(run.name, run.phase.kind, data.items, data.steps, None)
+    if device is not None:
+        return [row]
+    few = replace(run.phase, items=min(data.items, LOOKED_AT * run.phase.batch), epochs=1, place_epochs=0)
+    if run.phase.kind == "calibration":
+        few = run.phase
+    short = replace(run, config=replace(run.config, phases={run.name: few}))
+    return [_timed_rows(row, short, config)]
+
+
+def _timed_rows(row: PhaseEstimate, run: PhaseRun, config: Config) -> PhaseEstimate:
+    """Seconds of a phase's steps here, and of what comes before them, from a few of its items."""
+    data = open_data(run)
+    model = starting_model(config)
+    started = time.perf_counter()
+    task = data.task_of(model)
+    if isinstance(task, CalibrationTask):
+        pairs = ChangeDataset(task.pairs.items[: run.phase.batch])
+        started = time.perf_counter()
+        flag_probabilities(model.eval(), pairs, run.phase.batch)
+        return replace(row, seconds=0.0, preparation=(time.perf_counter() - started) / len(pairs) * row.items)
+    cached = run.phase.kind != "encoder"
+    preparation = (time.perf_counter() - started) / data.items * row.items if cached else 0.0
+    task.begin(Updater(task.parameters, run.optim, 10**6), Clock())
+    return replace(
+        row, seconds=_seconds(task, list(islice(task.steps(0), LOOKED_AT))), preparation=preparation
+    )
+
+
+def _seconds(task: Task, steps: Sequence[TrainStep]) -> float:
+    """Mean seconds of a step, the first left out."""
+    task.take(steps[0])
+    timed = steps[1:] or steps
+    started = time.perf_counter()
+    for step in timed:
+        task.take(step)
+    return (time.perf_counter() - started) / len(timed)
+
+
+def _of_stages(opened: OpenedPhase, config: Config, device: str | None) -> list[PhaseEstimate]:
+    """A row for each stage: operations and memory counted on a model without values, seconds timed or computed."""
+    run = opened.run
+    pairs = open_dataset(run.data, "train")
+    plan = _plan(opened)
+    share = DeviceShare(0, config.hardware.devices * config.hardware.nodes, config.train.accumulate)
+    steps = [list(islice(staged_steps([own], pairs, 1, 0, 0, share), LOOKED_AT)) for own in plan]
+    costs = _costs(config, plan, steps)
+    if device is None:
+        task = StagedTask(run, starting_model(config), pairs, workers=0)
+        task.begin(Updater(task.parameters, run.optim, 10**6), Clock())
+        seconds = [_seconds(task, own) for own in steps]
+    else:
+        seconds = [_computed(operations, DEVICES[device], config) for operations, _ in costs]
+    return [
+        PhaseEstimate(
+            run.name, own.stage.name, own.visits, run.phase.epochs * own.steps, spent, 0.0, operations, memory
+        )
+        for own, (operations, memory), spent in zip(plan, costs, seconds, strict=True)
+    ]
+
+
+def _costs(
+    config: Config, plan: Sequence[StageSchedule], steps: Sequence[Sequence[StagedStep]]
+) -> list[tuple[float, int]]:
     model = outline(config.model)
     if model.llm is not None:
         decoder = model.caption_decoder
         decoder.prompter = Prompter(_word_tokenizer(), decoder.prompter.template)
     if config.train.gradient_checkpointing:
         recompute_layers(model)
-    trained = trained_parameters(model, legs)
-    steps = [_steps(leg, pairs, config) for leg in legs]
-    costs = [_cost(model, own) for own in steps]
-    seconds = (
-        _timed(config, legs, steps)
-        if device is None
-        else [_reckoned(o, DEVICES[device], config) for o, _ in costs]
-    )
-    return RunEstimate(
-        parts=count(model, tuple(leg.stage for leg in legs)),
-        stages=tuple(
-            StageEstimate(leg.stage.name, len(leg.items), leg.visits, leg.steps, operations, memory, spent)
-            for leg, (operations, memory), spent in zip(legs, costs, seconds, strict=True)
-        ),
-        epochs=config.train.epochs,
-        held=_held(model, trained, config),
-        cached=_cached(legs, pairs, config),
-        device=_described(device),
-    )
+    trained_parameters(model, plan)
+    return [_cost(model, own) for own in steps]
 
 
 def _word_tokenizer() -> PreTrainedTokenizerFast:
@@ -179,80 +250,56 @@ def _word_tokenizer() -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=core, bos_token="?")
 
 
-def _steps(leg: StageSchedule, pairs: Pairs, config: Config) -> list[TrainStep]:
-    """The first steps of a stage as the first device takes them."""
-    share = DeviceShare(0, config.hardware.devices * config.hardware.nodes, config.train.accumulate)
-    return list(islice(turns([leg], pairs, config.train, 0, 0, share), LOOKED_AT))
-
-
-def _cost(model: ChangeModel, steps: Sequence[TrainStep]) -> tuple[float, int]:
+def _cost(model: ChangeModel, steps: Sequence[StagedStep]) -> tuple[float, int]:
     """Mean operations of the steps of a stage, and the most memory one takes."""
-    stage = steps[0].leg.stage
+    stage = steps[0].schedule.stage
     stages.apply(stage, model)
     found = []
-    for turn in steps:
-        pieces = list(pieces_of(model, turn, torch.device("meta")))
+    for step in steps:
+        batches = list(micro_batches_of(model, step, torch.device("meta")))
 
-        def work(pieces=pieces) -> None:  # type: ignore[no-untyped-def]
-            for piece in pieces:
-                torch.stack(list(losses_of(model, stage, piece, piece.told, None).values())).sum().backward()
+        def work(batches: list[MicroBatch] = batches) -> None:
+            for batch in batches:
+                parts = losses_of(model, stage, batch, batch.sentences, None)
+                torch.stack(list(parts.values())).sum().backward()
 
         found.append(cost_of(work))
         model.zero_grad(set_to_none=True)
     return sum(operations for operations, _ in found) / len(found), max(memory for _, memory in found)
 
 
-def _reckoned(operations: float, device: Device, config: Config) -> float:
+def _computed(operations: float, device: KnownDevice, config: Config) -> float:
     peak = device.single if config.train.precision == "float32" else device.half
     return operations / (BUSY * peak)
 
 
-def _timed(
-    config: Config, legs: Sequence[StageSchedule], steps_of: Sequence[Sequence[TrainStep]]
-) -> list[float]:
-    """Mean seconds of the steps of each stage here, on one device, the first left out."""
-    alone = replace(config, hardware=HardwareConfig(accelerator=config.hardware.accelerator))
-    fabric = fabric_of(config.train.precision, alone.hardware)
-    model = starting_model(config)
-    updater = prepared(fabric, model, legs, alone, total=10**6)
-    stepper = Stepper(fabric, model, updater, config.train, Clock())
-    means = []
-    for steps in steps_of:
-        stages.apply(steps[0].leg.stage, model)
-        stepper.take(steps[0])
-        started = time.perf_counter()
-        for turn in steps[1:] or steps:
-            stepper.take(turn)
-        means.append((time.perf_counter() - started) / len(steps[1:] or steps))
-    return means
-
-
-def _held(model: ChangeModel, trained: dict[str, nn.Parameter], config: Config) -> int:
-    spread = 1 if config.hardware.strategy == "ddp" else config.hardware.devices * config.hardware.nodes
+def _held(model: ChangeModel, trained: int, config: Config) -> int:
+    spread = 1 if config.hardware.sharding == "ddp" else config.hardware.devices * config.hardware.nodes
     layers = [] if model.llm is None else model.llm.get_decoder().layers
     frozen_layers = sum(p.nbytes for layer in layers for n, p in layer.named_parameters() if "lora_" not in n)
     weights = (
         sum(parameter.nbytes for parameter in model.parameters()) - frozen_layers + frozen_layers // spread
     )
-    per_trained = 8 + (4 if config.train.ema is not None else 0)
-    return weights + per_trained * sum(parameter.numel() for parameter in trained.values())
+    per_trained = 8 + (4 if any(phase.ema is not None for phase in config.phases.values()) else 0)
+    return weights + per_trained * trained
 
 
-def _cached(legs: Sequence[StageSchedule], pairs: Pairs, config: Config) -> int:
-    if not config.train.cache_features:
+def _cached(opened: OpenedPhase, config: Config) -> int:
+    if not opened.run.phase.cache_features:
         return 0
-    height, width = pairs[legs[0].items[0]].before.shape[:2]
+    plan, pairs = _plan(opened), open_dataset(opened.run.data, "train")
+    height, width = pairs[plan[0].items[0]].before.shape[:2]
     patch = config.model.encoder.patch
     channels = config.model.encoder.width + (
         config.model.encoder.change_width if config.model.change_task else 0
     )
-    items = max((len(leg.items) for leg in legs if leg.stage.caption), default=0)
+    items = max((len(own.items) for own in plan if own.stage.caption), default=0)
     return items * 2 * -(-height // patch) * -(-width // patch) * channels * 4
 
 
 def _described(device: str | None) -> str:
     if device is None:
-        return f"this machine ({device_name()}), {LOOKED_AT - 1} steps of each stage timed"
+        return f"this machine ({device_name()}), {LOOKED_AT - 1} steps of each phase and stage timed"
     known = DEVICES[device]
     peak = f"{known.half / 1e12:g} TFLOP/s in half precision"
     return f"{device}, {peak}, of which {BUSY:.0%} are assumed (small batches reach less)"

@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from semantic_cc.config import TrainConfig
+from semantic_cc.config import ModelConfig, PhaseConfig, StageConfig, TrainConfig
 from semantic_cc.data.augment.transforms import augment_caption, augment_change
-from semantic_cc.errors import ConfigError, DataError, SemanticCCError
+from semantic_cc.errors import DataError, SemanticCCError
 from semantic_cc.model.prompter import INSTRUCTIONS
 from semantic_cc.processes import end_with_parent
-from semantic_cc.training.stages import Needs, Stage
+from semantic_cc.training.stages import Needs, Stage, stages_of
 from semantic_cc.types import Pair
 
 SORTED_TOGETHER = 50
@@ -29,8 +29,8 @@ SORTED_TOGETHER = 50
 _ORDER, _VISIT = 0, 1  # keep the two kinds of draws apart: numpy pads short keys with zeros
 
 
-class Pairs(Protocol):
-    """A dataset, `ChangeDataset` for one, that tells without reading an image what its items have."""
+class TrainingPairs(Protocol):
+    """A dataset, such as `ChangeDataset`, that knows what its items have without reading an image."""
 
     @property
     def names(self) -> Sequence[str]:
@@ -117,7 +117,8 @@ class StageSchedule:
 
     Attributes:
         stage: the stage.
-        number: its place in the epoch, from 0.
+        seed: of all draws.
+        augment, sentences: as in `PhaseConfig`.
         items: indices of its dataset: D_cd, D_cc or D_cd-cc.
         visits: how many of them it visits per epoch.
         batch: items per step.
@@ -126,7 +127,9 @@ class StageSchedule:
     """
 
     stage: Stage
-    number: int
+    seed: int
+    augment: bool
+    sentences: int
     items: tuple[int, ...]
     visits: int
     batch: int
@@ -138,13 +141,13 @@ class StageSchedule:
         """Steps per epoch; the last batch may be smaller."""
         return -(-self.visits // self.batch)
 
-    def batches(self, seed: int, epoch: int) -> list[list[SampleRef]]:
+    def batches(self, epoch: int) -> list[list[SampleRef]]:
         """The visits of one epoch: the first `visits` of a seeded permutation of the items, in batches.
 
         Sorted by length they stay random: what lies within `SORTED_TOGETHER` batches is sorted, and the batches
         are shuffled.
         """
-        rng = np.random.default_rng([seed, _ORDER, epoch, self.number])
+        rng = np.random.default_rng([self.seed, _ORDER, epoch, self.stage.number])
         order = self._order(rng)
         visits = [SampleRef(int(index), epoch, position) for position, index in enumerate(order)]
         if self.lengths is None:
@@ -187,46 +190,43 @@ def _in_runs(visits: list[SampleRef], size: int) -> list[list[SampleRef]]:
     return [visits[start : start + size] for start in range(0, len(visits), size)]
 
 
-def schedules_of(stages: Sequence[Stage], pairs: Pairs, config: TrainConfig) -> tuple[StageSchedule, ...]:
-    """Each stage with its dataset, formed by what each item has; a stage of 0 items is left out.
+def schedules_of(
+    phase: PhaseConfig, model: ModelConfig, pairs: TrainingPairs, train: TrainConfig
+) -> tuple[StageSchedule, ...]:
+    """The stages of a phase with their datasets, formed by what each item has.
 
     Raises:
         DataError: if no item has what a stage needs.
-        ConfigError: if no stage is left.
     """
-    sizes = {
-        "change": (config.change_items, config.change_batch),
-        "caption": (config.caption_items, config.caption_batch),
-        "both": (config.joint_items, config.joint_batch),
-    }
-    legs = []
-    for number, stage in enumerate(stages):
-        visits, batch = sizes[stage.needs]
-        if visits == 0:
-            continue
-        items = _items_with(stage.needs, pairs)
-        if not items:
-            wanted = {"change": "a label", "caption": "sentences", "both": "a label and sentences"}[
-                stage.needs
-            ]
-            raise DataError(
-                f"stage {stage.name} needs items with {wanted}, and the dataset has none; "
-                "choose another dataset or model.change_task off"
-            )
-        shares: tuple[tuple[tuple[int, ...], int], ...] = ()
-        if config.source_weights:
-            wanted_visits = len(items) if visits is None else visits
-            shares = _shares(items, pairs.sources, config.source_weights, wanted_visits)
-        else:
-            wanted_visits = len(items) if visits is None else min(len(items), visits)
-        lengths = _lengths(items, pairs) if config.sort_by_length and stage.caption else None
-        legs.append(StageSchedule(stage, number, items, wanted_visits, batch, lengths, shares))
-    if not legs:
-        raise ConfigError("configuration: train.*_items leave no stage to run; give one of them items")
-    return tuple(legs)
+    return tuple(
+        _schedule(stage, phase.stages[stage.name], phase, pairs, train)
+        for stage in stages_of(phase.stages, model)
+    )
 
 
-def _items_with(needs: Needs, pairs: Pairs) -> tuple[int, ...]:
+def _schedule(
+    stage: Stage, sizes: StageConfig, phase: PhaseConfig, pairs: TrainingPairs, train: TrainConfig
+) -> StageSchedule:
+    items = _items_with(stage.needs, pairs)
+    if not items:
+        wanted = {"change": "a label", "caption": "sentences", "both": "a label and sentences"}[stage.needs]
+        raise DataError(
+            f"stage {stage.name} needs items with {wanted}, and the dataset has none; "
+            "choose another dataset or model.change_task off"
+        )
+    visits = len(items) if sizes.items is None else sizes.items
+    shares: tuple[tuple[tuple[int, ...], int], ...] = ()
+    if phase.source_weights:
+        shares = _shares(items, pairs.sources, phase.source_weights, visits)
+    else:
+        visits = min(len(items), visits)
+    lengths = _lengths(items, pairs) if train.sort_by_length and stage.caption else None
+    return StageSchedule(
+        stage, train.seed, phase.augment, phase.sentences, items, visits, sizes.batch, lengths, shares
+    )
+
+
+def _items_with(needs: Needs, pairs: TrainingPairs) -> tuple[int, ...]:
     references = pairs.references
     return tuple(
         index
@@ -235,7 +235,7 @@ def _items_with(needs: Needs, pairs: Pairs) -> tuple[int, ...]:
     )
 
 
-def _lengths(items: Sequence[int], pairs: Pairs) -> dict[int, float]:
+def _lengths(items: Sequence[int], pairs: TrainingPairs) -> dict[int, float]:
     names, references = pairs.names, pairs.references
     said = {index: references[names[index]] for index in items}
     return {index: sum(len(text.split()) for text in texts) / len(texts) for index, texts in said.items()}
@@ -244,8 +244,8 @@ def _lengths(items: Sequence[int], pairs: Pairs) -> dict[int, float]:
 class DrawnSamples(Dataset["DrawnSample | SemanticCCError"]):
     """The dataset as a stage sees it: index by a `SampleRef`, get the augmented item and what was drawn."""
 
-    def __init__(self, pairs: Pairs, leg: StageSchedule, config: TrainConfig) -> None:
-        self.pairs, self.leg, self.config = pairs, leg, config
+    def __init__(self, pairs: TrainingPairs, schedule: StageSchedule) -> None:
+        self.pairs, self.schedule = pairs, schedule
 
     def __getitem__(self, visit: SampleRef) -> DrawnSample | SemanticCCError:
         try:
@@ -254,34 +254,29 @@ class DrawnSamples(Dataset["DrawnSample | SemanticCCError"]):
             return error  # raised by `samples`: a DataLoader would bury the one-line message in a traceback
 
     def _sample(self, visit: SampleRef) -> DrawnSample:
-        pair, stage = self.pairs[visit.index], self.leg.stage
-        rng = np.random.default_rng([self.config.seed, _VISIT, visit.epoch, self.leg.number, visit.position])
+        pair, own = self.pairs[visit.index], self.schedule
+        stage = own.stage
+        rng = np.random.default_rng([own.seed, _VISIT, visit.epoch, stage.number, visit.position])
         if not stage.caption:
-            return DrawnSample(augment_change(pair, rng) if self.config.augment else pair, None, visit)
-        # Alone, so that the other sentences cannot hold back a move that these can follow.
-        drawn = rng.permutation(len(pair.sentences))[: self.config.sentences]
+            return DrawnSample(augment_change(pair, rng) if own.augment else pair, None, visit)
+        # Without the others, which could hold back a move that these can follow.
+        drawn = rng.permutation(len(pair.sentences))[: own.sentences]
         pair = replace(pair, sentences=tuple(pair.sentences[i] for i in drawn))
         instruction = INSTRUCTIONS[rng.integers(len(INSTRUCTIONS))]
         if not stage.change:  # so that pairs with and without a mask make a batch
             pair = replace(pair, label=None)
-        if self.config.augment:
+        if own.augment:
             pair = augment_caption(pair, rng)
         return DrawnSample(pair, instruction, visit)
 
 
 def samples(
-    pairs: Pairs,
-    leg: StageSchedule,
-    config: TrainConfig,
-    epoch: int,
-    first: int,
-    workers: int,
-    share: DeviceShare,
+    pairs: TrainingPairs, schedule: StageSchedule, epoch: int, first: int, workers: int, share: DeviceShare
 ) -> Iterator[list[list[DrawnSample]]]:
-    """The steps of one epoch's stage from step `first` on, each in the pieces of `share`.
+    """The steps of one epoch's stage from step `first` on, each in the micro-batches of `share`.
 
     Args:
-        pairs, leg, config: the dataset, the stage, and how it is visited.
+        pairs, schedule: the dataset, and how the stage visits it.
         epoch: from 0.
         first: steps to leave out.
         workers: processes that read ahead (0: none).
@@ -290,9 +285,9 @@ def samples(
     Raises:
         DataError: if an item cannot be read.
     """
-    steps = [share.of(batch) for batch in leg.batches(config.seed, epoch)[first:]]
+    steps = [share.of(batch) for batch in schedule.batches(epoch)[first:]]
     loader: DataLoader[DrawnSample | SemanticCCError] = DataLoader(
-        DrawnSamples(pairs, leg, config),
+        DrawnSamples(pairs, schedule),
         batch_sampler=[piece for step in steps for piece in step],
         num_workers=workers,
         worker_init_fn=end_with_parent,

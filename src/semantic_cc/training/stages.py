@@ -1,25 +1,25 @@
 """The stages of training as data (paper III-F, Table IV).
 
-========== ========== ======================= =====================================================
-stage      items with losses                  what trains
-========== ========== ======================= =====================================================
-change     label      L_cd                    image encoder (its LoRA, or all of it where
-                                              ``encoder.adapt`` is full), BCSF, the neck parts that
-                                              change detection reaches, change decoder
-caption    sentences  L_cc                    the neck parts that captioning reaches, ``Linear c ->
-                                              1408``, enhancer, LLM LoRA, flag head; Q-Former and
-                                              queries where they are not frozen
-joint      both       L_cc + lambda L_cd      neck
-together   both       L_cc + lambda L_cd      what stages change and caption train (Table IV)
-alone      sentences  L_cc                    caption's parts, and image encoder and BCSF, which no
-                                              other stage would train (change task off)
-align      sentences  of their words          caption's parts but for neck and LLM (a pretraining,
-                                              in no epoch)
-read       sentences  L_cc                    the LLM's LoRA (likewise)
-sharpen    label      L_cd                    change decoder (likewise)
-caption,   sentences  L_cc or                 of a method that Semantic-CC is compared with: image
-change     or label   L_cd                    encoder and all that no language model gives
-========== ========== ======================= =====================================================
+============ ========== ======================= =====================================================
+stage        items with losses                  what trains
+============ ========== ======================= =====================================================
+change       label      L_cd                    image encoder (its LoRA, or all of it where
+                                                ``encoder.adapt`` is full), BCSF, the neck parts that
+                                                change detection reaches, change decoder
+caption      sentences  L_cc                    the neck parts that captioning reaches, ``Linear c ->
+                                                1408``, enhancer, LLM LoRA, flag head; Q-Former and
+                                                queries where they are not frozen
+joint        both       L_cc + lambda L_cd      neck
+together     both       L_cc + lambda L_cd      what stages change and caption train (Table IV)
+caption      sentences  L_cc                    with the change task off: caption's parts, and image
+                                                encoder and BCSF, which no other stage would train
+mask_decoder label      L_cd                    change decoder
+encoder      land cover of land cover           image encoder except BCSF (phase encoder)
+qformer      sentences  of their words          caption's parts except neck and LLM (phase qformer)
+llm          sentences  L_cc                    the LLM's LoRA (phase llm)
+caption,     sentences  L_cc or                 of a method that Semantic-CC is compared with: image
+change       or label   L_cd                    encoder and all that no language model gives
+============ ========== ======================= =====================================================
 
 Wherever a caption loss is taken and the model has a flag head, the head's loss is added. ``ln_vision``,
 the LLM's base, and with ``encoder.adapt`` lora SAM's base and SAM's neck, never train.
@@ -27,7 +27,7 @@ the LLM's base, and with ``encoder.adapt`` lora SAM's base and SAM's neck, never
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -49,10 +49,11 @@ class Stage:
 
     Attributes:
         name: shown in the log.
-        needs: what an item must have to be of this stage's dataset: a label, sentences, or both.
+        needs: what an item must have to be in this stage's dataset: a label, sentences, or both.
         change: whether the change-detection loss L_cd is taken.
         caption: whether the caption loss L_cc (and the flag head's) is taken.
         trains: rules whose union is the set of parameters that train.
+        number: part of the key of its random draws, so that what other stages do does not change them.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Stage:
     change: bool
     caption: bool
     trains: tuple[Rule, ...]
+    number: int = 0
 
 
 def _below(model: ChangeModel, *prefixes: str) -> set[str]:
@@ -77,6 +79,11 @@ def encoder(model: ChangeModel) -> set[str]:
     elif not model.config.change_task:
         vision -= _below(model, "encoder.vision.neck.")
     return vision | _below(model, "encoder.filters.")
+
+
+def vision(model: ChangeModel) -> set[str]:
+    """All of the image encoder except BCSF."""
+    return _below(model, "encoder.vision.")
 
 
 def neck_of_change(model: ChangeModel) -> set[str]:
@@ -131,8 +138,8 @@ def compared_method(model: ChangeModel) -> set[str]:
 
 
 CHANGE = Stage("change", "change", True, False, (encoder, neck_of_change, change_decoder))
-CAPTION = Stage("caption", "caption", False, True, (neck_of_caption, caption_decoder))
-JOINT = Stage("joint", "both", True, True, (neck,))
+CAPTION = Stage("caption", "caption", False, True, (neck_of_caption, caption_decoder), number=1)
+JOINT = Stage("joint", "both", True, True, (neck,), number=2)
 TOGETHER = Stage(
     "together",
     "both",
@@ -140,30 +147,31 @@ TOGETHER = Stage(
     True,
     (encoder, neck_of_change, neck_of_caption, change_decoder, caption_decoder),
 )
-ALONE = Stage("caption", "caption", False, True, (encoder, caption_decoder))
-MASK_DECODER = Stage("sharpen", "change", True, False, (change_decoder,))
-QFORMER = Stage("align", "caption", False, False, (caption_path,))
-LLM_LORA = Stage("read", "caption", False, True, (llm_lora,))
+CAPTION_ONLY = Stage("caption", "caption", False, True, (encoder, caption_decoder))
+MASK_DECODER = Stage("mask_decoder", "change", True, False, (change_decoder,))
+ENCODER = Stage("encoder", "change", False, False, (vision,))
+QFORMER = Stage("qformer", "caption", False, False, (caption_path,))
+LLM_LORA = Stage("llm", "caption", False, True, (llm_lora,))
 COMPARED_CAPTION = Stage("caption", "caption", False, True, (encoder, compared_method))
 COMPARED_CHANGE = Stage("change", "change", True, False, (encoder, compared_method))
 
+BY_NAME = {stage.name: stage for stage in (CHANGE, CAPTION, JOINT, TOGETHER, MASK_DECODER)}
+"""What a configuration may name."""
 
-def stages_of(
-    strategy: Literal["three_stage", "two_stage", "one_stage"], config: ModelConfig
-) -> tuple[Stage, ...]:
-    """The stages of each epoch, in order. With the change task off only captioning remains.
 
-    A method that Semantic-CC is compared with has one task and one stage.
+def stages_of(names: Iterable[str], config: ModelConfig) -> tuple[Stage, ...]:
+    """The stages of these names that the model can run, in the order given.
+
+    With the change task off, `caption` is left, and trains the encoder too. A method that Semantic-CC is compared
+    with has one task: of the names, `caption` or `change` is left.
     """
     if config.method != "semantic-cc":
-        return (COMPARED_CAPTION if config.writes else COMPARED_CHANGE,)
-    if not config.change_task:
-        return (ALONE,)
-    return {
-        "three_stage": (CHANGE, CAPTION, JOINT),
-        "two_stage": (CHANGE, CAPTION),
-        "one_stage": (TOGETHER,),
-    }[strategy]
+        only = COMPARED_CAPTION if config.writes else COMPARED_CHANGE
+    elif not config.change_task:
+        only = CAPTION_ONLY
+    else:
+        return tuple(BY_NAME[name] for name in names)
+    return (only,) if only.name in names else ()
 
 
 def trainable_names(stage: Stage, model: ChangeModel) -> set[str]:

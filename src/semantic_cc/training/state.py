@@ -1,40 +1,41 @@
-"""What a run leaves on disk, and the state from which it goes on exactly."""
+"""What a run leaves on disk, and the state from which a phase goes on exactly."""
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
-from semantic_cc.config import Config, to_dict
+from semantic_cc.config import Config, to_dict, to_yaml
 from semantic_cc.errors import CheckpointError, ConfigError, OutputError
+from semantic_cc.files import write_files
 from semantic_cc.foundation.weight_files import one_line
 from semantic_cc.training.optim import Updater
 
-MAY_DIFFER = (
-    "data", "out", "hardware.", "train.checkpoint_every", "train.keep_every", "train.loggers", "train.val_pictures",
-)  # fmt: skip
-"""Fields and sections that change no step: a run may move, save and show more often, and change its hardware."""
-_HALF_DONE = (".model-*", ".best-*", "epochs/.*-*", ".*.csv.*.tmp", "pictures/*/.*.tmp", "state/*.partial")
-"""Temporary names in a run's folder."""
+_MAY_DIFFER = re.compile(
+    r"data|out|phases\.\w+\.data|hardware\..*|train\.(checkpoint_every|keep_every|loggers|val_pictures)"
+)
+_HALF_DONE = (".model-*", ".best-*", "epochs/.*-*", ".*.tmp", "pictures/*/.*.tmp", "state/*.partial")
+"""Temporary names in a phase's folder."""
+
+
+def may_differ(field: str) -> bool:
+    """Whether a field changes no step: a run may move, save and show more often, and change its hardware."""
+    return _MAY_DIFFER.fullmatch(field) is not None
 
 
 @dataclass(frozen=True)
-class RunFolder:
-    """The files of a run below `root`."""
+class PhaseFolder:
+    """The files of a phase below `root`."""
 
     root: Path
-
-    @property
-    def config(self) -> Path:
-        """The configuration that was used."""
-        return self.root / "config.yaml"
 
     @property
     def log(self) -> Path:
@@ -48,8 +49,13 @@ class RunFolder:
 
     @property
     def state(self) -> Path:
-        """The latest training state."""
+        """The latest training state, until the phase is finished."""
         return self.root / "state" / "latest.pt"
+
+    @property
+    def finished(self) -> Path:
+        """Written last: the phase's configuration and what it did."""
+        return self.root / "finished.json"
 
     @property
     def model(self) -> Path:
@@ -75,24 +81,79 @@ class RunFolder:
         return self.root / "pictures" / f"{epoch:04d}"
 
 
-def open_run(config: Config, resume: bool) -> RunFolder:
-    """Makes the run's folder and writes the configuration into it; clears away what a killed process left half-done.
+@dataclass(frozen=True)
+class RunFolder:
+    """The files of a run below `root`, `Config.out`."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        """The configuration that was used."""
+        return self.root / "config.yaml"
+
+    @property
+    def model(self) -> Path:
+        """The model after the last phase."""
+        return self.root / "model"
+
+    def phase(self, name: str) -> PhaseFolder:
+        """What the phase of this name leaves."""
+        return PhaseFolder(self.root / "phases" / name)
+
+
+def open_run(config: Config, phases: Sequence[str], resume: bool) -> RunFolder:
+    """Makes the run's folder and its phases' and writes the configuration; clears away half-written files.
+
+    Args:
+        config: the run.
+        phases: those that are to run.
+        resume: whether they may be there already.
 
     Raises:
-        OutputError: if the folder cannot be written, or holds a run and `resume` is off.
+        OutputError: if the folder cannot be written, or holds one of the phases and `resume` is off.
     """
     folder = RunFolder(Path(config.out))
-    if not resume and any(path.exists() for path in (folder.config, folder.log, folder.state, folder.model)):
-        raise OutputError(f"{folder.root} already holds a run; resume it, remove it or choose another folder")
+    there = [name for name in phases if folder.phase(name).root.exists()]
+    if there and not resume:
+        raise OutputError(
+            f"{folder.root} already holds a run (phase {there[0]}); go on with --resume auto, remove it, or choose "
+            "another folder"
+        )
     try:
-        folder.state.parent.mkdir(parents=True, exist_ok=True)
-        for left in (path for pattern in _HALF_DONE for path in folder.root.glob(pattern)):
-            shutil.rmtree(left) if left.is_dir() else left.unlink()
-        if not folder.state.exists():
-            folder.config.write_text(yaml.safe_dump(to_dict(config), sort_keys=False))
+        for left in folder.root.glob(".model-*"):
+            shutil.rmtree(left)
+        for own in map(folder.phase, phases):
+            own.state.parent.mkdir(parents=True, exist_ok=True)
+            for left in (path for pattern in _HALF_DONE for path in own.root.glob(pattern)):
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+        write_files(folder.root, {folder.config.name: to_yaml(config).encode()})
     except OSError as error:
         raise OutputError(f"cannot write the run to {folder.root}: {error.strerror}") from error
     return folder
+
+
+def save_finished(folder: PhaseFolder, config: Config, facts: dict[str, Any]) -> None:
+    """Marks a phase as finished and removes its training state, which nothing reads any more.
+
+    Raises:
+        OutputError: the mark cannot be written.
+    """
+    content = {"config": to_dict(config), "facts": facts}
+    write_files(folder.root, {folder.finished.name: json.dumps(content, indent=1).encode()})
+    folder.state.unlink(missing_ok=True)
+
+
+def load_finished(folder: PhaseFolder, config: Config) -> bool:
+    """Whether a phase is finished.
+
+    Raises:
+        ConfigError: with another configuration.
+    """
+    if not folder.finished.exists():
+        return False
+    _require_same(json.loads(folder.finished.read_text())["config"], to_dict(config))
+    return True
 
 
 def save_state(path: Path, config: Config, step: int, updater: Updater) -> None:
@@ -143,7 +204,7 @@ def load_state(path: Path, config: Config, updater: Updater) -> int:
 def _require_same(saved: dict[str, Any], given: dict[str, Any]) -> None:
     before, now = dict(leaves(saved)), dict(leaves(given))
     for key in sorted(before.keys() | now.keys()):
-        if not key.startswith(MAY_DIFFER) and before.get(key) != now.get(key):
+        if not may_differ(key) and before.get(key) != now.get(key):
             raise ConfigError(
                 f"cannot resume: {key} was {before.get(key)!r} when the run started "
                 f"and is {now.get(key)!r} now"

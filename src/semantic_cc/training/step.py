@@ -33,21 +33,34 @@ PARTS: tuple[Literal["change", "caption", "flag", "dice"], ...] = ("change", "ca
 
 @dataclass(frozen=True)
 class TrainStep:
-    """One step to take.
+    """One step of a phase.
 
     Attributes:
-        step: its number over all stages and epochs, from 0.
+        number: over all epochs of the phase, from 0.
         epoch: from 0.
-        leg: the stage with its dataset.
-        pieces: this device's items with what was drawn for them, see `sampling.DeviceShare`.
         ends_epoch: whether it is the epoch's last.
+        stage: its name in the log.
+        items: that it reads, on all devices.
     """
 
-    step: int
+    number: int
     epoch: int
-    leg: StageSchedule
-    pieces: list[list[DrawnSample]]
     ends_epoch: bool
+    stage: str
+    items: int
+
+
+@dataclass(frozen=True)
+class StagedStep(TrainStep):
+    """One step of a stage.
+
+    Attributes:
+        schedule: the stage with its dataset.
+        micro_batches: this device's items with what was drawn for them, see `sampling.DeviceShare`.
+    """
+
+    schedule: StageSchedule
+    micro_batches: list[list[DrawnSample]]
 
 
 @dataclass(frozen=True)
@@ -57,59 +70,68 @@ class MicroBatch:
     Attributes:
         samples: the items.
         batch: the same as tensors.
-        told: the sentences the LLM learns from each; None where the stage reads none.
+        sentences: the sentences the LLM learns from each; None where the stage reads none.
         counts: (4,) float64, what the means of `PARTS` are taken over: items, tokens, items, items.
     """
 
     samples: list[DrawnSample]
     batch: Batch
-    told: list[tuple[str, ...]] | None
+    sentences: list[tuple[str, ...]] | None
     counts: Tensor
 
 
 class Stepper:
-    """Takes steps.
+    """Takes steps of stages.
 
     Args:
         fabric: devices and precision.
         model: on this device.
         updater: optimiser over what trains.
-        config: the training settings.
-        clock: told which part is at work.
+        config: settings of all phases.
+        dice_weight: weight of the Dice loss.
+        clock: notes which part is at work.
     """
 
     def __init__(
-        self, fabric: Fabric, model: ChangeModel, updater: Updater, config: TrainConfig, clock: Clock
+        self,
+        fabric: Fabric,
+        model: ChangeModel,
+        updater: Updater,
+        config: TrainConfig,
+        dice_weight: float,
+        clock: Clock,
     ) -> None:
-        self.fabric, self.model, self.updater, self.config, self.clock = fabric, model, updater, config, clock
+        self.fabric, self.model, self.updater, self.config, self.dice_weight, self.clock = (
+            fabric, model, updater, config, dice_weight, clock,
+        )  # fmt: skip
 
-    def take(self, turn: TrainStep, cache: FeatureCache | None = None) -> dict[str, float]:
+    def take(self, step: StagedStep, cache: FeatureCache | None = None) -> dict[str, float]:
         """One step; the losses as numbers, their weighted sum first, and the gradient's norm where it is clipped.
 
         Args:
-            turn: the step; the model must be in its stage.
-            cache: what the frozen encoder said of items; None = the encoder runs.
+            step: the step; the model must be in its stage.
+            cache: the frozen encoder's features of items; None = the encoder runs.
 
         Raises:
             DataError: an item lacks what the stage learns from, or does not fit its batch.
             TrainingError: a loss or the gradient is not finite.
         """
-        torch.manual_seed(_key(self.config.seed, turn.step, self.fabric.global_rank))  # for dropout
-        pieces = self._prepared(turn)
+        torch.manual_seed(draw_key(self.config.seed, step.number, self.fabric.global_rank))  # for dropout
+        batches = self._prepared(step)
         self.updater.optimizer.zero_grad(set_to_none=True)
-        counts = distributed_sum(self.fabric, torch.stack([piece.counts for piece in pieces]))  # (pieces, 4)
-        totals = counts.sum(dim=0)
+        counts = distributed_sum(self.fabric, torch.stack([batch.counts for batch in batches]))
+        totals = counts.sum(dim=0)  # counts: (micro-batches, 4)
         values = torch.zeros(len(PARTS), dtype=torch.float64, device=self.fabric.device)
-        for piece, everywhere in zip(pieces, counts, strict=True):
-            told = _with_stand_in(piece) if everywhere[1] > 0 else piece.told
+        for batch, everywhere in zip(batches, counts, strict=True):
+            sentences = _with_stand_in(batch) if everywhere[1] > 0 else batch.sentences
             with self.fabric.autocast():
-                features = None if cache is None else cache.features(piece.samples, piece.batch)
+                features = None if cache is None else cache.features(batch.samples, batch.batch)
                 parts = losses_of(
-                    self.model, turn.leg.stage, piece, told, features, self.config.dice_weight > 0
+                    self.model, step.schedule.stage, batch, sentences, features, self.dice_weight > 0
                 )
 
-            shares = piece.counts / totals.clamp_min(1)
-            weighted = self._weights(turn) * shares
+            shares = batch.counts / totals.clamp_min(1)
+            weighted = self._weights(step) * shares
             loss = torch.stack([weighted[PARTS.index(name)] * part for name, part in parts.items()]).sum()
             self.clock.enter("losses")
             self.updater.backward(loss.float())
@@ -117,51 +139,52 @@ class Stepper:
                 values[PARTS.index(name)] += part.detach() * shares[PARTS.index(name)]
         self.clock.enter("optimiser")
         values = distributed_sum(self.fabric, values)
-        shown = {"loss": float((self._weights(turn) * values).sum())}
-        if self.config.dice_weight == 0:
+        shown = {"loss": float((self._weights(step) * values).sum())}
+        if self.dice_weight == 0:
             totals[PARTS.index("dice")] = 0  # it was not taken
         shown |= {name: float(v) for name, v, n in zip(PARTS, values, totals, strict=True) if n > 0}
-        _require_finite("loss", shown, turn, pieces)
+        names = [name for batch in batches for name in batch.batch.names]
+        require_finite("loss", shown, step, names)
         add_gradients(self.fabric, self.updater.parameters.values())
         norm = self.updater.gradient_norm()
         if norm is not None and self.config.precision != "float16":
-            _require_finite("gradient", {"norm": norm}, turn, pieces)
-        self.updater.update(turn.step)
+            require_finite("gradient", {"norm": norm}, step, names)
+        self.updater.update(step.number)
         return shown if norm is None else shown | {"norm": norm}
 
-    def _prepared(self, turn: TrainStep) -> list[MicroBatch]:
-        pieces: list[MicroBatch] = []
+    def _prepared(self, step: StagedStep) -> list[MicroBatch]:
+        batches: list[MicroBatch] = []
         error: SemanticCCError | None = None
         try:
-            pieces = list(pieces_of(self.model, turn, self.fabric.device))
+            batches = list(micro_batches_of(self.model, step, self.fabric.device))
         except SemanticCCError as raised:
             error = raised
         raise_together(self.fabric, error)
-        return pieces
+        return batches
 
-    def _weights(self, turn: TrainStep) -> Tensor:
+    def _weights(self, step: StagedStep) -> Tensor:
         """L_cd alone; L_cc; or L_cc + lambda L_cd (eq. 9); the flag's loss beside L_cc. As `PARTS`."""
-        change = self.config.change_weight if turn.leg.stage.caption else 1.0
-        weights = [change, 1.0, self.config.flag_weight, change * self.config.dice_weight]
+        change = self.config.change_weight if step.schedule.stage.caption else 1.0
+        weights = [change, 1.0, self.config.flag_weight, change * self.dice_weight]
         return torch.tensor(weights, dtype=torch.float64, device=self.fabric.device)
 
 
-def pieces_of(model: ChangeModel, turn: TrainStep, device: torch.device) -> Iterator[MicroBatch]:
-    """The pieces of a step on `device`.
+def micro_batches_of(model: ChangeModel, step: StagedStep, device: torch.device) -> Iterator[MicroBatch]:
+    """The micro-batches of a step on `device`.
 
     Raises:
         DataError: an item lacks what the stage learns from, or does not fit its batch.
     """
-    stage = turn.leg.stage
-    for samples in turn.pieces:
+    stage = step.schedule.stage
+    for samples in step.micro_batches:
         batch = collate([sample.pair for sample in samples]).to(device)
-        told = None
+        sentences = None
         tokens = flags = 0
         if stage.change and batch.label is None:
             raise DataError(f"{batch.names[0]}: has no label, which stage {stage.name} learns from")
         if stage.caption:
-            told = [_told(model, sample) for sample in samples]
-            tokens = sum(len(model.caption_decoder.answer_ids(text)) for own in told for text in own)
+            sentences = [_sentences_for(model, sample) for sample in samples]
+            tokens = sum(len(model.caption_decoder.answer_ids(text)) for own in sentences for text in own)
             flags = len(samples) if model.config.learns_flag else 0
             if flags and batch.changed is None:
                 name = next(sample.pair.name for sample in samples if sample.pair.changed is None)
@@ -171,11 +194,11 @@ def pieces_of(model: ChangeModel, turn: TrainStep, device: torch.device) -> Iter
                 )
         masked = len(samples) if stage.change else 0
         counts = torch.tensor([masked, tokens, flags, masked], dtype=torch.float64)
-        counted = float(samples[0].visit.counted)  # a stand-in is alone in its piece
-        yield MicroBatch(samples, batch, told, (counts * counted).to(device))
+        counted = float(samples[0].visit.counted)  # a stand-in is the only one in its micro-batch
+        yield MicroBatch(samples, batch, sentences, (counts * counted).to(device))
 
 
-def _told(model: ChangeModel, sample: DrawnSample) -> tuple[str, ...]:
+def _sentences_for(model: ChangeModel, sample: DrawnSample) -> tuple[str, ...]:
     """The sentences that are learned from a pair.
 
     With a flag head none from unchanged pairs: `predict` answers them without the LLM.
@@ -186,27 +209,27 @@ def _told(model: ChangeModel, sample: DrawnSample) -> tuple[str, ...]:
 def losses_of(
     model: ChangeModel,
     stage: Stage,
-    piece: MicroBatch,
-    told: list[tuple[str, ...]] | None,
+    given: MicroBatch,
+    sentences: list[tuple[str, ...]] | None,
     features: Features | None,
     dice: bool = False,
 ) -> dict[str, Tensor]:
-    """The stage's losses over a piece, by their names in `PARTS`, unweighted.
+    """The stage's losses over a micro-batch, by their names in `PARTS`, unweighted.
 
     Args:
         model, stage: the model, in its stage.
-        piece: what goes in.
-        told: the sentences the LLM reads of each pair, None where the stage reads none.
-        features: what the frozen encoder said of the piece, None = it runs.
+        given: what goes in.
+        sentences: the sentences the LLM reads of each pair, None where the stage reads none.
+        features: the frozen encoder's features of it, None = it runs.
         dice: whether the Dice loss is taken beside L_cd.
     """
-    batch, asked = piece.batch, [sample.instruction or "" for sample in piece.samples]
+    batch, asked = given.batch, [sample.instruction or "" for sample in given.samples]
     output = model(
         batch.before,
         batch.after,
         change=stage.change,
-        sentences=told,
-        instructions=None if told is None else asked,
+        sentences=sentences,
+        instructions=None if sentences is None else asked,
         features=features,
     )
     parts = {}
@@ -221,24 +244,28 @@ def losses_of(
     return parts
 
 
-def _with_stand_in(piece: MicroBatch) -> list[tuple[str, ...]] | None:
+def _with_stand_in(batch: MicroBatch) -> list[tuple[str, ...]] | None:
     """What the LLM reads where it reads something on any device: a sharded layer needs all of them to come."""
-    if piece.told is None or any(piece.told):
-        return piece.told
-    return [piece.samples[0].pair.sentences, *piece.told[1:]]
+    if batch.sentences is None or any(batch.sentences):
+        return batch.sentences
+    return [batch.samples[0].pair.sentences, *batch.sentences[1:]]
 
 
-def _key(*numbers: int) -> int:
+def draw_key(*numbers: int) -> int:
     """A generator's seed that no other combination of numbers shares but by chance."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
 
 
-def _require_finite(what: str, values: dict[str, float], turn: TrainStep, pieces: list[MicroBatch]) -> None:
+def require_finite(what: str, values: dict[str, float], step: TrainStep, names: list[str]) -> None:
+    """Refuses a loss or gradient that is no number.
+
+    Raises:
+        TrainingError: naming the stage, the step and its items.
+    """
     if not all(math.isfinite(value) for value in values.values()):
         shown = ", ".join(f"{name} {value}" for name, value in values.items())
-        names = ", ".join(name for piece in pieces for name in piece.batch.names)
+        items = f", items {', '.join(names)}" if names else ""
         raise TrainingError(
-            f"the {what} is not finite ({shown}) in stage {turn.leg.stage.name}, epoch "
-            f"{turn.epoch + 1}, step {turn.step + 1}, items {names}; "
-            "lower optim.lr or set optim.max_grad_norm"
+            f"the {what} is not finite ({shown}) in stage {step.stage}, epoch {step.epoch + 1}, step "
+            f"{step.number + 1}{items}; lower the phase's lr or set optim.max_grad_norm"
         )

@@ -12,9 +12,7 @@ import torch
 from lightning.fabric import Fabric
 from PIL import Image
 
-from semantic_cc.config import Config, TrainConfig
 from semantic_cc.data.collate import collate
-from semantic_cc.data.dataset_checks import check_dataset
 from semantic_cc.data.items import ChangeDataset
 from semantic_cc.data.open_dataset import open_dataset
 from semantic_cc.decisions import class_mask
@@ -23,7 +21,7 @@ from semantic_cc.evaluation.evaluate import score
 from semantic_cc.figures.comparison_strip import draw_strip
 from semantic_cc.files import write_files
 from semantic_cc.training.devices import on_first
-from semantic_cc.training.state import RunFolder
+from semantic_cc.training.task import PhaseRun
 from semantic_cc.types import Pair
 
 if TYPE_CHECKING:
@@ -37,34 +35,33 @@ METRICS = {
 """Name in the configuration and in validation.csv -> where the scores of `evaluate` have it; all in percent."""
 
 
-def validation_pairs(config: Config) -> ChangeDataset | None:
-    """The val split, or None where `train.val_items` is 0.
+def validation_pairs(run: PhaseRun) -> ChangeDataset | None:
+    """The val split, or None where the phase is not validated.
 
     Raises:
         DataError: no val split, or fewer pairs than `train.val_items`.
     """
-    if config.train.val_items == 0:
+    if run.config.train.val_items == 0 or run.phase.val_metric is None:
         return None
-    pairs = open_dataset(config.data, "val")
-    pairs.subset(config.train.val_items)  # refuse now, not after the first epoch
-    check_dataset(pairs)
+    pairs = open_dataset(run.data, "val")
+    pairs.subset(run.config.train.val_items)  # refuse now, not after the first epoch
     return pairs
 
 
 class Validation:
-    """The val split, and what was measured on it so far in this run.
+    """The val split, and what was measured on it so far in this phase.
 
     Args:
-        config: the training settings, with `val_items` of at least 1.
+        run: the phase, with a `val_metric`, and `train.val_items` of at least 1.
         pairs: the val split.
-        folder: the run's folder.
     """
 
-    def __init__(self, config: TrainConfig, pairs: ChangeDataset, folder: RunFolder) -> None:
-        self.config, self.pairs, self.folder = config, pairs, folder
+    def __init__(self, run: PhaseRun, pairs: ChangeDataset) -> None:
+        self.metric, self.patience = run.phase.val_metric or "", run.phase.patience
+        self.config, self.pairs, self.folder = run.config.train, pairs, run.folder
         self.rows: list[dict[str, str]] = []
-        if folder.validation.exists():
-            with folder.validation.open(newline="") as file:
+        if self.folder.validation.exists():
+            with self.folder.validation.open(newline="") as file:
                 self.rows = list(csv.DictReader(file))
 
     def run(self, fabric: Fabric, model: ChangeModel, epoch: int) -> bool:
@@ -73,7 +70,7 @@ class Validation:
         The model is left in eval mode.
 
         Raises:
-            DataError: the val split or the model has nothing that `train.val_metric` measures.
+            DataError: the val split or the model has nothing that `val_metric` measures.
             OutputError: the row cannot be written.
         """
         model.eval()
@@ -86,9 +83,9 @@ class Validation:
                 value = None if value is None else value.get(key)
             row[name] = "" if value is None else f"{value:.4f}"
         row = fabric.broadcast(row)  # one verdict for all, whatever the last digits on other devices
-        if not row[self.config.val_metric]:
+        if not row[self.metric]:
             raise DataError(
-                f"validation cannot measure train.val_metric {self.config.val_metric}: the val split has no truth "
+                f"validation cannot measure val_metric {self.metric}: the val split has no truth "
                 "for it, or the model no such output; choose another metric, or train.val_items 0"
             )
         self.rows = [
@@ -134,13 +131,13 @@ class Validation:
     def gives_up(self, epoch: int) -> bool:
         """Whether `train.patience` epochs up to `epoch` brought nothing better than the best before them."""
         known = [row for row in self.rows if int(row["epoch"]) <= epoch]
-        if self.config.patience is None or not known:
+        if self.patience is None or not known:
             return False
         best = max(known, key=self._value)  # the first of equals
-        return epoch - int(best["epoch"]) >= self.config.patience
+        return epoch - int(best["epoch"]) >= self.patience
 
     def _value(self, row: dict[str, str]) -> float:
-        return float(row[self.config.val_metric])
+        return float(row[self.metric])
 
 
 def write_pictures(folder: Path, shown: list[tuple[str, Image.Image, str]]) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from phases import only
 
 from semantic_cc.checkpoint.build import build_model
 from semantic_cc.checkpoint.serialization import load_pretrained, save_pretrained
@@ -12,7 +13,8 @@ from semantic_cc.data.open_dataset import open_dataset
 from semantic_cc.errors import ConfigError, DataError
 from semantic_cc.metrics.calibration_error import calibration
 from semantic_cc.synth.procedural import write_dataset
-from semantic_cc.training.finetuning.calibration import calibrate, flag_probabilities, platt_scaling
+from semantic_cc.training.finetuning.calibration import flag_probabilities, platt_scaling
+from semantic_cc.training.pipeline import train
 
 
 def test_it_finds_the_line_that_made_the_truth() -> None:
@@ -37,32 +39,37 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def _model(folder: Path, **changes: object) -> Path:
-    config = load_config("tiny", {"model": changes})
-    save_pretrained(build_model(config.model), folder, name="tiny", training={"seed": 3})
-    return folder
+def _run(world: Path, out: Path, **model: object) -> tuple[Path, Path]:
+    """Runs the phase on an untrained model; that and the calibrated one."""
+    config = load_config("tiny", {"model": model})
+    first = save_pretrained(build_model(config.model), out / "first", name="tiny", training={"note": 3})
+    settings = {"data": str(world), "out": str(out / "run"), "model": model, "train": {"init": str(first)}}
+    return first, train(load_config("tiny", {**settings, **only("calibration")}))
 
 
 def test_the_head_holds_it(world: Path, tmp_path: Path) -> None:
-    first = _model(tmp_path / "first")
-    a, c = calibrate(first, world, tmp_path / "second")
-    (old, _), (new, info) = load_pretrained(first), load_pretrained(tmp_path / "second")
+    first, second = _run(world, tmp_path)
+    (old, _), (new, info) = load_pretrained(first), load_pretrained(second)
     pairs = open_dataset(world, "val")
-    expected = torch.sigmoid(a * torch.logit(flag_probabilities(old, pairs)) + c)
+    facts = info.training["phases"]["calibration"]
+    scale, offset = facts["scale"], facts["offset"]
+    expected = torch.sigmoid(scale * torch.logit(flag_probabilities(old, pairs)) + offset)
     torch.testing.assert_close(
         flag_probabilities(new, pairs), expected, atol=1e-3, rtol=0
     )  # float32 logits of p
-    assert info.training["seed"] == 3
-    assert info.training["flag_calibration"] == {
-        "scale": a, "offset": c, "data": str(world), "pairs": len(pairs)
+    moved = {n for n, value in new.state_dict().items() if not torch.equal(value, old.state_dict()[n])}
+    assert moved == {"caption_decoder.flag.weight", "caption_decoder.flag.bias"}
+    assert info.training["note"] == 3
+    assert facts == {
+        "kind": "calibration", "data": str(world), "scale": scale, "offset": offset, "pairs": len(pairs)
     }  # fmt: skip
 
 
 def test_what_cannot_be_calibrated(world: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no flag head"):
-        calibrate(_model(tmp_path / "none", flag_head=False), world, tmp_path / "out")
+    with pytest.raises(ConfigError, match="no phase trains anything"):
+        _run(world, tmp_path / "none", flag_head=False)
     captions = world / "LevirCCcaptions.json"
     captions.write_text(captions.read_text().replace('"changeflag": 0', '"changeflag": 1'))
     with pytest.raises(DataError, match="changed and unchanged"):
-        calibrate(_model(tmp_path / "head"), world, tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+        _run(world, tmp_path / "head")
+    assert not (tmp_path / "head" / "run").exists()

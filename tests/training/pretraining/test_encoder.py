@@ -1,19 +1,21 @@
-"""Land-cover pretraining: it learns, and training starts from what it wrote."""
+"""Phase encoder: it learns land cover, and nothing else of the model moves."""
 
+import csv
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from phases import only, phase_of
 from torch import nn
 from torch.nn import functional as F
 
-from semantic_cc.checkpoint.build import build_encoder
+from semantic_cc.checkpoint.build import build_encoder, build_model
+from semantic_cc.checkpoint.serialization import load_pretrained
 from semantic_cc.config import load_config
-from semantic_cc.errors import DataError, OutputError
-from semantic_cc.foundation.parts import read_named
+from semantic_cc.errors import DataError
 from semantic_cc.synth.composite.land_cover_tiles import NO_BUILDING, NOT_KNOWN
-from semantic_cc.training.pretraining.encoder import cover_loss, pretrain
+from semantic_cc.training.pipeline import train
+from semantic_cc.training.pretraining.encoder import cover_loss
 from semantic_cc.types import COVERS
 
 
@@ -48,23 +50,30 @@ def test_no_building_may_be_anything_else_and_the_unknown_teaches_nothing() -> N
     assert cover_loss(encoder, head, images, torch.full((2, 32, 32), NOT_KNOWN)) == 0
 
 
-def test_the_encoder_learns_and_training_starts_from_it(world_folder: Path, tmp_path: Path) -> None:
-    out = tmp_path / "encoder.safetensors"
-    config = load_config("tiny", {"data": str(world_folder)})
-    losses = pretrain(config, out, epochs=6)
+def test_the_encoder_learns_and_nothing_else_moves(world_folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    settings = {
+        "data": str(world_folder),
+        "out": str(out),
+        **only(encoder={"epochs": 6, "items": None, "batch": 8}),
+    }
+    config = load_config("tiny", settings)
+    train(config)
+    losses = [float(row["loss"]) for row in csv.DictReader(phase_of(out, "encoder").log.open())]
     assert len(losses) == 24
     assert sum(losses[-4:]) < 0.9 * sum(losses[:4])
-    written = load_file(out)
-    sizes = load_config("tiny", {"model": {"encoder": {"weights": str(out)}}}).model.encoder
-    started = build_encoder(sizes, read_named("encoder", sizes.weights)).vision.state_dict()
-    assert written.keys() == started.keys()
-    for name, value in written.items():
-        assert torch.equal(started[name], value), name
-    assert not list(tmp_path.glob(".*"))
+    start = build_model(config.model).state_dict()
+    after = load_pretrained(out / "model", merge=False)[0].state_dict()
+    assert after.keys() == start.keys()
+    moved = {name for name, value in after.items() if not torch.equal(value, start[name])}
+    assert moved == {name for name in start if name.startswith("encoder.vision.")}
 
 
 def test_refusals(world_folder: Path, tmp_path: Path) -> None:
+    settings = {"out": str(tmp_path / "run"), **only("encoder")}
     with pytest.raises(DataError, match="land-cover maps"):
-        pretrain(load_config("tiny", {"data": str(tmp_path)}), tmp_path / "x.safetensors")
-    with pytest.raises(OutputError, match="folder does not exist"):
-        pretrain(load_config("tiny", {"data": str(world_folder)}), tmp_path / "no" / "x.safetensors")
+        train(load_config("tiny", {"data": str(tmp_path), **settings}))
+    many = {"data": str(world_folder), "out": str(tmp_path / "run"), **only(encoder={"items": 2, "batch": 4})}
+    with pytest.raises(DataError, match="phase encoder: the data has fewer items than a batch of 4"):
+        train(load_config("tiny", many))
+    assert not phase_of(tmp_path / "run", "encoder").model.exists()

@@ -1,17 +1,27 @@
-"""In what order pairs are read."""
+"""Phase llm: in what order pairs are read, and what it trains."""
 
+import csv
+import json
 import random
+import shutil
 from collections import Counter
+from pathlib import Path
 
 import pytest
+import torch
+from phases import only, phase_of
 
-from semantic_cc.training.pretraining.llm import _visits
+from semantic_cc.checkpoint.serialization import load_pretrained
+from semantic_cc.config import load_config
+from semantic_cc.errors import DataError
+from semantic_cc.training.pipeline import train
+from semantic_cc.training.pretraining.llm import visits_of
 
 ROWS, PLACED = list(range(10)), [2, 5, 7]
 
 
 def test_places_come_first_and_are_half_of_the_rest() -> None:
-    visits = _visits(ROWS, PLACED, 2, 3, random.Random(0))
+    visits = visits_of(ROWS, PLACED, 2, 3, random.Random(0))
     first, every, also = visits[:6], visits[6::2], visits[7::2]
     assert Counter(first) == dict.fromkeys(PLACED, 2)
     assert len(every) == len(also) == 30
@@ -22,4 +32,34 @@ def test_places_come_first_and_are_half_of_the_rest() -> None:
 
 @pytest.mark.parametrize(("placed", "places"), [(PLACED, 0), ([], 2)])
 def test_without_places_all_pairs_are_read_alike(placed: list[int], places: int) -> None:
-    assert Counter(_visits(ROWS, placed, places, 3, random.Random(0))) == dict.fromkeys(ROWS, 3)
+    assert Counter(visits_of(ROWS, placed, places, 3, random.Random(0))) == dict.fromkeys(ROWS, 3)
+
+
+def test_it_moves_the_lora_only_and_learns(world_folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    more = {"epochs": 18, "place_epochs": 2}
+    config = load_config("tiny", {"data": str(world_folder), "out": str(out), **only("qformer", llm=more)})
+    train(config)
+    losses = [float(row["loss"]) for row in csv.DictReader(phase_of(out, "llm").log.open())]
+    # eight a step: twice the two pairs that name a place; 18 times eight pairs, each followed by one of those
+    assert len(losses) == 37
+    assert sum(losses[-4:]) < 0.99 * sum(losses[:4])  # of a random LLM the LoRA only
+    before, after = (
+        load_pretrained(phase_of(out, name).model, merge=False)[0].state_dict() for name in ("qformer", "llm")
+    )
+    moved = {name for name, value in after.items() if not torch.equal(value, before[name])}
+    assert moved and all("lora_" in name and ".llm." in name for name in moved)
+
+
+def test_it_needs_a_changed_pair(world_folder: Path, tmp_path: Path) -> None:
+    captions = shutil.copytree(world_folder, tmp_path / "still") / "LevirCCcaptions.json"
+    pairs = json.loads(captions.read_text())["images"]
+    captions.write_text(json.dumps({"images": [pair for pair in pairs if not pair["changeflag"]]}))
+    config = load_config(
+        "tiny", {"data": str(captions.parent), "out": str(tmp_path / "run"), **only("qformer", "llm")}
+    )
+    with pytest.raises(
+        DataError, match=r"still: no changed pair with sentences for phase llm; .*--phases\.llm null"
+    ):
+        train(config)
+    assert not (tmp_path / "run").exists()

@@ -1,19 +1,22 @@
-"""Word alignment: it learns the words, leaves the rest alone, and training goes on from what it wrote."""
+"""Phase qformer: it learns the words, leaves the rest as it is, and ends in the LLM's embeddings."""
 
-import json
-import shutil
+import csv
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from phases import only, phase_of
 from torch.nn import functional as F
 
 from semantic_cc.checkpoint.build import build_model
 from semantic_cc.checkpoint.serialization import load_pretrained
 from semantic_cc.config import load_config
+from semantic_cc.data.collate import collate
+from semantic_cc.data.open_dataset import open_dataset
 from semantic_cc.errors import ConfigError, DataError
-from semantic_cc.training.initialisation import starting_model
-from semantic_cc.training.pretraining.qformer import KeywordHead, align, uses, vocabulary, word_loss
+from semantic_cc.training.pipeline import train
+from semantic_cc.training.pretraining.qformer import KeywordHead, uses, vocabulary, word_loss
 
 
 def test_rare_words_are_left_out_and_each_pair_counts_a_word_once() -> None:
@@ -49,70 +52,61 @@ def test_the_loss_is_a_cross_entropy_for_each_word_and_the_flag(flag_head: bool)
     torch.testing.assert_close(word_loss(decoder, head, tokens, present, changed), total)
 
 
-def test_it_learns_and_training_goes_on_from_it(world_folder: Path, tmp_path: Path) -> None:
-    config = load_config("tiny", {"data": str(world_folder)})
-    losses = align(config, tmp_path / "aligned", epochs=40, batch=8, lr=3e-3)
+def run(world_folder: Path, out: Path, **more: object) -> list[float]:
+    """Runs the phase; its losses."""
+    settings = {key: more.pop(key) for key in ("model", "train") if key in more}
+    config = {"data": str(world_folder), "out": str(out), **only(qformer=more), **settings}
+    train(load_config("tiny", config))
+    return [float(row["loss"]) for row in csv.DictReader(phase_of(out, "qformer").log.open())]
+
+
+def test_it_learns_and_moves_the_caption_path_only(world_folder: Path, tmp_path: Path) -> None:
+    losses = run(world_folder, tmp_path / "run", epochs=40, lr=3e-3)
     assert len(losses) == 80
     assert sum(losses[-4:]) < 0.8 * sum(losses[:4])
-    start, after = (
-        build_model(config.model).state_dict(),
-        load_pretrained(tmp_path / "aligned", merge=False)[0],
-    )
-    moved = {name for name, value in after.state_dict().items() if not torch.equal(value, start[name])}
-    parts = {name.split(".")[1] for name in moved}
+    start = build_model(load_config("tiny").model).state_dict()
+    after = load_pretrained(tmp_path / "run" / "model", merge=False)[0].state_dict()
+    moved = {name for name, value in after.items() if not torch.equal(value, start[name])}
     assert all(name.startswith("caption_decoder.") for name in moved)
+    parts = {name.split(".")[1] for name in moved}
     assert parts == {"project", "queries", "qformer", "enhancer", "flag"}
-    more = {"data": str(world_folder), "out": str(tmp_path / "run")}
-    again = starting_model(load_config("tiny", more | {"train": {"init": str(tmp_path / "aligned")}}))
-    assert all(torch.equal(value, after.state_dict()[name]) for name, value in again.state_dict().items())
 
 
-def test_reading_moves_the_llm_alone_and_learns(world_folder: Path, tmp_path: Path) -> None:
-    config = load_config("tiny", {"data": str(world_folder)})
-    words = align(config, tmp_path / "words", epochs=2, batch=8)
-    losses = align(config, tmp_path / "read", epochs=2, batch=8, reading=18, places=2)
-    assert losses[: len(words)] == words
-    read = losses[len(words) :]
-    # eight a step: twice the two pairs that name a place; 18 times eight pairs, each followed by one of those
-    assert len(read) == 37
-    assert sum(read[-4:]) < 0.99 * sum(read[:4])  # of a random LLM the LoRA alone
-    before, after = (
-        load_pretrained(tmp_path / name, merge=False)[0].state_dict() for name in ("words", "read")
-    )
-    moved = {name for name, value in after.items() if not torch.equal(value, before[name])}
-    lora = {name for name in moved if "lora_" in name}
-    assert lora
-    assert {name.split(".")[1] for name in moved - lora} == {"enhancer", "flag"}  # their translation alone
+def test_the_visual_tokens_end_at_the_size_of_the_llm_s_embeddings(
+    world_folder: Path, tmp_path: Path
+) -> None:
+    run(world_folder, tmp_path / "run", epochs=2)
+    model = load_pretrained(tmp_path / "run" / "model", merge=False)[0]
+    pairs = open_dataset(world_folder, "train")
+    batch = collate([replace(pairs[index], label=None) for index in range(len(pairs))])
+    with torch.no_grad():
+        tokens = model.tokens(model.encode(batch.before, batch.after))[1]
+        visual = model.caption_decoder.visual_tokens(tokens, ["x"] * len(pairs))
+    size = model.llm.get_input_embeddings().weight.norm(dim=-1).mean()
+    changed = visual[batch.changed.bool()]
+    torch.testing.assert_close(changed.norm(dim=-1).mean(), size, rtol=0.1, atol=0)
 
 
 def test_a_text_aware_q_former_is_asked_under_all_instructions(world_folder: Path, tmp_path: Path) -> None:
-    settings = {"data": str(world_folder), "model": {"qformer": {"text": True}}}
-    assert len(align(load_config("tiny", settings), tmp_path / "aligned", epochs=1, batch=16)) == 1
+    assert len(run(world_folder, tmp_path / "run", batch=16, model={"qformer": {"text": True}})) == 1
 
 
 def test_a_draw_of_pairs_follows_the_seed(world_folder: Path, tmp_path: Path) -> None:
-    def losses_of(seed: int) -> list[float]:
-        config = load_config("tiny", {"data": str(world_folder), "train": {"seed": seed}})
-        return align(config, tmp_path / "aligned", epochs=1, batch=4, pairs=8)
-
-    first = losses_of(0)
+    first, again, other = (
+        run(world_folder, tmp_path / name, batch=4, items=8, train={"seed": seed})
+        for name, seed in (("first", 0), ("again", 0), ("other", 1))
+    )
     assert len(first) == 2
-    assert load_pretrained(tmp_path / "aligned", merge=False)[1].training["aligned_pairs"] == 8
-    assert losses_of(0) == first != losses_of(1)
+    facts = load_pretrained(tmp_path / "first" / "model", merge=False)[1].training
+    assert facts["phases"]["qformer"]["pairs"] == 8
+    assert again == first != other
 
 
 def test_refusals(world_folder: Path, tmp_path: Path) -> None:
-    frozen = {"data": str(world_folder), "model": {"qformer": {"frozen": True}}}
-    with pytest.raises(ConfigError, match="leaves nothing to align"):
-        align(load_config("tiny", frozen), tmp_path / "x")
-    lora = {"data": str(world_folder), "model": {"encoder": {"adapt": "lora"}}}
+    with pytest.raises(ConfigError, match="no phase trains anything"):
+        run(world_folder, tmp_path / "x", model={"qformer": {"frozen": True}})
     with pytest.raises(ConfigError, match="adapt lora freezes SAM"):
-        align(load_config("tiny", lora), tmp_path / "x")
+        run(world_folder, tmp_path / "x", model={"encoder": {"adapt": "lora"}})
     with pytest.raises(DataError):
-        align(load_config("tiny", {"data": str(tmp_path / "none")}), tmp_path / "x")
-    still = shutil.copytree(world_folder, tmp_path / "still") / "LevirCCcaptions.json"
-    pairs = json.loads(still.read_text())["images"]
-    still.write_text(json.dumps({"images": [pair for pair in pairs if not pair["changeflag"]]}))
-    with pytest.raises(DataError, match="still: no changed pair for the LLM"):
-        align(load_config("tiny", {"data": str(still.parent)}), tmp_path / "x", reading=1)
+        run(tmp_path / "none", tmp_path / "x")
     assert not (tmp_path / "x").exists()

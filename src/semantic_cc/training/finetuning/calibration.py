@@ -1,4 +1,4 @@
-"""Calibration of the change flag on validation pairs (Platt scaling): its odds then mean what they say.
+"""Phase `calibration`: Platt scaling of the change flag on validation pairs, after which its odds mean what they say.
 
 The flag's logit z becomes a z + c, with a and c of the highest likelihood on the validation pairs; both are folded
 into the head's linear layer, so nothing is added to the model and the threshold stays 0.5.
@@ -6,65 +6,81 @@ into the head's linear layer, so nothing is added to the model and the threshold
 
 from __future__ import annotations
 
-from pathlib import Path
+import time
+from collections.abc import Iterator
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import Subset
 
-from semantic_cc.checkpoint.serialization import load_pretrained, save_pretrained
 from semantic_cc.data.items import ChangeDataset
-from semantic_cc.data.open_dataset import Data, name_of, open_dataset
+from semantic_cc.data.open_dataset import name_of, open_dataset
 from semantic_cc.data.progress_callback import Progress
-from semantic_cc.errors import ConfigError, DataError
+from semantic_cc.errors import DataError
 from semantic_cc.evaluation.pair_results import predict_pairs
 from semantic_cc.model.base import ChangeModel
+from semantic_cc.training.console_progress import Reporter
+from semantic_cc.training.step import TrainStep
+from semantic_cc.training.task import OpenedData, PhaseRun, Task
 
 
-def calibrate(
-    model: str | Path, data: Data, out: Path, batch: int = 8, progress: Progress | None = None
-) -> tuple[float, float]:
-    """Writes `model` with its change flag calibrated on the val split of `data`.
-
-    Args:
-        model: a shipped name, or a folder that `save_pretrained` wrote.
-        data: a dataset with change flags, or several.
-        out: folder for the calibrated model.
-        batch: pairs predicted at once.
-        progress: told after each batch.
-
-    Returns:
-        a and c.
+def open_calibration_phase(run: PhaseRun) -> OpenedData:
+    """Opens the val split.
 
     Raises:
-        ConfigError: the model has no flag head.
-        DataError: a pair has no change flag, or all are alike.
-        CheckpointError: no such model. OutputError: `out` cannot be written.
+        DataError: no val split; a pair has no change flag, or all are alike.
     """
-    loaded, info = load_pretrained(model, merge=False)
-    head = loaded.caption_decoder.flag
-    if not isinstance(head, nn.Linear):
-        raise ConfigError(f"{model}: the model has no flag head to calibrate")
-    pairs = open_dataset(data, "val")
+    pairs = open_dataset(run.data, "val")
     truth = [item.changed for item in pairs.items]
     if None in truth or len(set(truth)) < 2:
-        raise DataError(f"{data}: calibration needs changed and unchanged val pairs, each with its flag")
-    shares = flag_probabilities(loaded, pairs, batch, progress)
-    a, c = platt_scaling(torch.logit(shares.double(), eps=1e-7), torch.tensor(truth, dtype=torch.float64))
-    with torch.no_grad():
-        head.weight.mul_(a)
-        head.bias.mul_(a).add_(c)
-    facts = {"scale": a, "offset": c, "data": name_of(data), "pairs": len(pairs)}
-    training = {**info.training, "flag_calibration": facts}
-    save_pretrained(loaded, out, name=info.name, training=training, dtype=torch.float32)
-    return a, c
+        raise DataError(
+            f"{name_of(run.data)}: calibration needs change flags on every val pair, and changed and unchanged pairs"
+        )
+    return OpenedData(len(pairs), 0, lambda model: CalibrationTask(run, model, pairs))
+
+
+class CalibrationTask(Task):
+    """Fits scale and offset of the flag's logit; takes no steps."""
+
+    def __init__(self, run: PhaseRun, model: ChangeModel, pairs: ChangeDataset) -> None:
+        self.run, self.model, self.pairs, self.parameters = run, model.to(run.fabric.device), pairs, {}
+
+    def steps(self, done: int) -> Iterator[TrainStep]:
+        """See `Task`; there are none."""
+        return iter(())
+
+    def take(self, step: TrainStep) -> dict[str, float]:
+        """See `Task`; is never called."""
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def finish(self) -> dict[str, Any]:
+        """Folds the fit into the flag head; it and the number of pairs, for config.json."""
+        batch, started = self.run.phase.batch, time.perf_counter()
+        with Reporter(self.run.name, -(-len(self.pairs) // batch), 0) as reporter:
+
+            def progress(done: int, total: int) -> None:
+                nonlocal started
+                seconds, started = time.perf_counter() - started, time.perf_counter()
+                reporter.step("flag", 1, 1, {}, seconds, batch)
+
+            found = flag_probabilities(self.model.eval(), self.pairs, batch, progress)
+        logits = torch.logit(found.double(), eps=1e-7)
+        truth = torch.tensor([bool(item.changed) for item in self.pairs.items], dtype=torch.float64)
+        with torch.enable_grad():
+            scale, offset = platt_scaling(logits, truth)
+        head = cast(nn.Linear, self.model.caption_decoder.flag)
+        head.weight.mul_(scale)
+        head.bias.mul_(scale).add_(offset)
+        return {"scale": scale, "offset": offset, "pairs": len(self.pairs)}
 
 
 def flag_probabilities(
     model: ChangeModel, pairs: ChangeDataset, batch: int = 8, progress: Progress | None = None
 ) -> Tensor:
-    """What the flag head of `model`, in eval mode, says of each pair: (n,) in [0, 1]; the LLM does not run."""
+    """The flag head's probability of change of each pair, (n,); `model` is in eval mode, and its LLM does not run."""
     chosen = Subset(pairs, range(len(pairs)))
     found = predict_pairs(model, chosen, batch=batch, progress=progress, sentences=False)
     return torch.tensor([result.probability for result in found])

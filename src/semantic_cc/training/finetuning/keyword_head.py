@@ -1,29 +1,25 @@
-"""Training of the keyword head (`model.keywords`), which adds log-odds for keywords while a sentence is generated.
+"""Phase `keyword_head`: the head that reads keywords off the visual tokens and the mask (`model.keywords`).
 
 A small language model follows what is likely to be said more than what the tokens say; a linear layer on the same
-tokens knows places and numbers better, and the mask knows them best. What the head answers is how much likelier than
-usual a word is, in log-odds; a word at its usual rate keeps the language model's score.
+tokens knows places and numbers better, and the mask knows them best. The head's answer is how much likelier than usual
+a word is, in log-odds, so that other words keep the language model's. Nothing else of the model changes.
 """
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import Dataset
 
-from semantic_cc.checkpoint.serialization import load_pretrained, save_pretrained
-from semantic_cc.config import Config
 from semantic_cc.data.items import ChangeDataset
-from semantic_cc.data.open_dataset import Data, name_of, open_dataset
-from semantic_cc.errors import ConfigError, DataError
+from semantic_cc.data.open_dataset import name_of, open_dataset
+from semantic_cc.errors import DataError
 from semantic_cc.model.keyword_head import KeywordHead, mask_grid
-from semantic_cc.training.devices import fabric_of
-from semantic_cc.training.pretraining.optimisation_loop import minimise
 from semantic_cc.training.pretraining.qformer import uses
 from semantic_cc.training.pretraining.symmetric_views import SymmetricPairs, turn_tokens
 from semantic_cc.training.pretraining.token_cache import (
@@ -34,84 +30,79 @@ from semantic_cc.training.pretraining.token_cache import (
     instructions_for,
     visual_tokens,
 )
+from semantic_cc.training.row_task import RowTask, shuffled
+from semantic_cc.training.sampling import SampleRef
+from semantic_cc.training.task import OpenedData, PhaseRun
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
 
+    from semantic_cc.model.base import ChangeModel
     from semantic_cc.model.semantic_cc import SemanticCCModel
 
-LOOKS = 4
+VIEWS = 4
 """Symmetries under which each pair is seen."""
-LR = 2e-3
-"""Peak learning rate, for tokens of `SIZE`."""
 SIZE = 20.0
 """Length that tokens are brought to while the head learns, whatever the LLM's embeddings have."""
 
 
-def guide(
-    model: str | Path, data: Data, out: Path, epochs: int = 4, pairs: int | None = None, seed: int = 0
-) -> list[float]:
-    """Writes `model` with its keyword head trained on the changed pairs of `data`'s train split; nothing else changes.
-
-    Args:
-        model: a shipped name, or a folder that `save_pretrained` wrote.
-        data: a dataset with sentences, or several.
-        out: folder for the model.
-        epochs: passes over the pairs, each seen under `LOOKS` symmetries of the square.
-        pairs: how many pairs, drawn by `seed`; None = all.
-        seed: of pairs, symmetries and order.
-
-    Returns:
-        The loss of every step.
+def open_keyword_phase(run: PhaseRun) -> OpenedData:
+    """Opens the phase's data, its changed pairs.
 
     Raises:
-        ConfigError: the model has no such head (`model.keywords`).
-        DataError: no such dataset, or one without changed pairs that are told of; images of several sizes.
-        CheckpointError: no such model. OutputError: `out` cannot be written.
-        TrainingError: the loss is no longer finite.
+        DataError: no such dataset, or one without changed pairs with sentences; images of several sizes.
     """
-    loaded, info = load_pretrained(model, merge=False)
-    if not info.config.keywords:
-        raise ConfigError(f"{model}: the model has no keyword head; set model.keywords and train it again")
-    items = [item for item in open_dataset(data, "train").items if item.changed and item.sentences]
+    items = [item for item in open_dataset(run.data, "train").items if item.changed and item.sentences]
     if not items:
-        raise DataError(f"{name_of(data)}: no changed train pair with sentences to learn words from")
-    items = drawn(items, pairs, seed)
-    config = Config()
-    fabric = fabric_of(config.train.precision)
-    torch.manual_seed(seed)
-    loaded = cast("SemanticCCModel", loaded).to(fabric.device)
-    tokens, grids = answers(loaded, ChangeDataset([replace(item, label=None) for item in items]), fabric)
-    seen = SymmetricPairs(tokens, [item.sentences for item in items], seed)
-    visual, present, *drawings = looks(loaded, seen, grids, fabric)
-    size = SIZE / visual.float().norm(dim=-1).mean().item()
-    head = KeywordHead(visual.shape[-1], len(info.config.keywords), info.config.mask_classes).to(
-        fabric.device
-    )
+        raise DataError(f"{name_of(run.data)}: no changed train pair with sentences to learn keywords from")
+    items = drawn(items, run.phase.items, run.seed)
 
-    def loss_of(given: tuple[Tensor, ...]) -> Tensor:
-        tokens, present, *grid = given
-        return F.binary_cross_entropy_with_logits(head(size * tokens.float(), *grid), present)
+    def task(given: ChangeModel) -> RowTask:
+        torch.manual_seed(run.seed)
+        model = cast("SemanticCCModel", given.to(run.fabric.device))
+        pairs = ChangeDataset([replace(item, label=None) for item in items])
+        tokens, grids = tokens_and_masks(model, pairs, run.fabric)
+        views = SymmetricPairs(tokens, [item.sentences for item in items], run.seed)
+        rows = augmented_views(model, views, grids, run.fabric)
+        visual, present = rows[:2]
+        size = SIZE / visual.float().norm(dim=-1).mean().item()
+        sizes = model.config
+        head = KeywordHead(visual.shape[-1], len(sizes.keywords), sizes.mask_classes).to(run.fabric.device)
 
-    rows = TensorDataset(visual, present, *drawings)
-    loader = cast("DataLoader[tuple[Tensor, ...]]", DataLoader(rows, 32, shuffle=True))
-    losses = minimise("guide", fabric, dict(head.named_parameters()), config, LR, epochs, loader, loss_of)
-    usual = torch.logit(present.mean(dim=0), eps=1 / (2 * len(present))).to(fabric.device)
-    own = loaded.caption_decoder.keyword_head
-    assert own is not None  # the configuration names words
-    own.load_state_dict(head.state_dict())
-    with torch.no_grad():
-        own.token_logits.weight.mul_(size)
-        own.token_logits.bias.sub_(usual)
-    facts = {"epochs": epochs, "pairs": len(items), "seed": seed, "data": name_of(data)}
-    training = {**info.training, "keyword_head": facts}
-    save_pretrained(loaded, out, name=info.name, training=training, dtype=torch.float32)
-    return losses
+        def loss_of(given: tuple[Tensor, ...], draw: random.Random) -> Tensor:
+            tokens, present, *grid = given
+            return F.binary_cross_entropy_with_logits(head(size * tokens.float(), *grid), present)
+
+        def finish() -> dict[str, Any]:
+            usual = torch.logit(present.mean(dim=0), eps=1 / (2 * len(present))).to(run.fabric.device)
+            own = cast(KeywordHead, model.caption_decoder.keyword_head)
+            own.load_state_dict(head.state_dict())
+            with torch.no_grad():
+                own.token_logits.weight.mul_(size)
+                own.token_logits.bias.sub_(usual)
+            return {"pairs": len(items)}
+
+        order = shuffled(len(visual), run.seed)
+        return RowTask(run, dict(head.named_parameters()), ViewRows(rows), order, loss_of, finish=finish)
+
+    return OpenedData(len(items), run.phase.epochs * -(-VIEWS * len(items) // run.phase.batch), task)
+
+
+class ViewRows(Dataset[tuple[Tensor, ...]]):
+    """Tensors of equal length, indexed by what `RowTask` asks for."""
+
+    def __init__(self, tensors: tuple[Tensor, ...]) -> None:
+        self.tensors = tensors
+
+    def __getitem__(self, ref: SampleRef) -> tuple[Tensor, ...]:
+        return tuple(tensor[ref.index] for tensor in self.tensors)
 
 
 @torch.no_grad()
-def answers(model: SemanticCCModel, pairs: ChangeDataset, fabric: Fabric) -> tuple[Tensor, Tensor | None]:
-    """What the model makes of n pairs before a sentence, on the CPU.
+def tokens_and_masks(
+    model: SemanticCCModel, pairs: ChangeDataset, fabric: Fabric
+) -> tuple[Tensor, Tensor | None]:
+    """The model's output for n pairs before a sentence is written, on the CPU.
 
     Returns:
         Captioning tokens as `encode` gives them, and `mask_grid` of the masks; None where it draws none.
@@ -127,25 +118,27 @@ def answers(model: SemanticCCModel, pairs: ChangeDataset, fabric: Fabric) -> tup
 
 
 @torch.no_grad()
-def looks(
-    model: SemanticCCModel, seen: SymmetricPairs, grids: Tensor | None, fabric: Fabric
+def augmented_views(
+    model: SemanticCCModel, pairs: SymmetricPairs, grids: Tensor | None, fabric: Fabric
 ) -> tuple[Tensor, ...]:
-    """Each of n pairs under `LOOKS` symmetries.
+    """Each of n pairs under `VIEWS` symmetries.
 
     Returns:
-        Visual tokens (LOOKS n, q, m) bfloat16, which of v words the sentences use, (LOOKS n, v) float32, and where
-        there are `grids`, (n, g, g, k), these turned alike, (LOOKS n, g, g, k).
+        Visual tokens (VIEWS n, q, m) bfloat16, which of v words the sentences use, (VIEWS n, v) float32, and where
+        there are `grids`, (n, g, g, k), these turned alike, (VIEWS n, g, g, k).
     """
     decoder, known = model.caption_decoder, model.config.keywords
-    visual, present, drawings = [], [], []
-    for _ in range(LOOKS):
-        for given, rows, symmetries in DataLoader(seen, AT_ONCE):
+    visual, present, turned = [], [], []
+    for view in range(VIEWS):
+        for start in range(0, len(pairs), AT_ONCE):
+            refs = [SampleRef(row, view, row) for row in range(start, min(start + AT_ONCE, len(pairs)))]
+            tokens, rows, symmetries = zip(*(pairs[ref] for ref in refs), strict=True)
             with fabric.autocast():
-                part = visual_tokens(decoder, given.to(fabric.device), instructions_for(rows.tolist()))
+                part = visual_tokens(decoder, torch.stack(tokens).to(fabric.device), instructions_for(rows))
             visual.append(part.to("cpu", torch.bfloat16))
-            told = list(zip(rows.tolist(), symmetries.tolist(), strict=True))
-            present.append(uses(known, [seen.sentences[row][symmetry] for row, symmetry in told]))
+            own = list(zip(rows, symmetries, strict=True))
+            present.append(uses(known, [pairs.sentences[row][symmetry] for row, symmetry in own]))
             if grids is not None:
-                drawings += [turn_tokens(grids[row], seen.symmetries[symmetry]) for row, symmetry in told]
-    turned = [torch.stack(drawings)] if drawings else []
-    return torch.cat(visual), torch.cat(present), *turned
+                turned += [turn_tokens(grids[row], pairs.symmetries[symmetry]) for row, symmetry in own]
+    masks = [torch.stack(turned)] if turned else []
+    return torch.cat(visual), torch.cat(present), *masks

@@ -1,124 +1,86 @@
-"""Land-cover pretraining: what stands in for SAM's knowledge where an encoder has no public weights.
+"""Phase `encoder`: land cover of single images, in place of SAM's knowledge where an encoder has no public weights.
 
-The encoder learns to name the land cover of single images; a linear layer reads it off SAM's neck and is
-thrown away. The result is a file in the Hugging Face layout of SAM's vision weights, which
-``model.encoder.weights`` reads like any other.
+A linear layer reads the land cover off SAM's neck, and is thrown away afterwards.
 """
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.data import ConcatDataset, DataLoader, RandomSampler
+from torch.utils.data import ConcatDataset, Dataset
 
-from semantic_cc.checkpoint.build import build_encoder
-from semantic_cc.config import Config
 from semantic_cc.data.land_cover import CoverDataset
-from semantic_cc.errors import OutputError
-from semantic_cc.files import write_files
-from semantic_cc.foundation.parts import read_named
+from semantic_cc.data.open_dataset import roots_of
 from semantic_cc.losses import partial_cross_entropy
-from semantic_cc.model.encoder import BitemporalEncoder
-from semantic_cc.model.hybrid import start_from_imagenet
-from semantic_cc.processes import end_with_parent
 from semantic_cc.synth.composite.land_cover_tiles import TileCovers
-from semantic_cc.training.devices import fabric_of
-from semantic_cc.training.pretraining.optimisation_loop import minimise
-from semantic_cc.training.sampling import default_workers
+from semantic_cc.training import stages
+from semantic_cc.training.row_task import RowTask, shuffled
+from semantic_cc.training.sampling import SampleRef, default_workers
+from semantic_cc.training.staged_task import float_parameters
+from semantic_cc.training.task import OpenedData, PhaseRun
 from semantic_cc.types import COVERS
+
+if TYPE_CHECKING:
+    from semantic_cc.model.base import ChangeModel
 
 STRIDE = 4
 """Pixels a side of one predicted cell, as the change decoder's finest level."""
 
 
-def pretrain(
-    config: Config,
-    out: Path,
-    epochs: int = 1,
-    images: int | None = None,
-    batch: int = 8,
-    lr: float = 1e-3,
-    recipe: Path | None = None,
-) -> list[float]:
-    """Trains the vision encoder of `config.model` on the land cover of `config.data`'s train split.
+def open_encoder_phase(run: PhaseRun) -> OpenedData:
+    """Opens the phase's data.
 
-    Args:
-        config: model sizes, data, seed and precision; optimiser settings but for the learning rate.
-        out: the .safetensors file to write.
-        epochs: passes over the images.
-        images: how many of them a pass draws; None = all.
-        batch: images a step.
-        lr: peak learning rate.
-        recipe: of single-date images with building masks, of which as many windows are mixed in.
-
-    Returns:
-        The loss of every step.
+    The images are those of the datasets that have land-cover maps.
 
     Raises:
-        ConfigError, DataError: the dataset has no cover maps, or the recipe is wrong.
-        OutputError: `out` cannot be written.
-        TrainingError: the loss is no longer finite.
+        ConfigError, DataError: no dataset has land-cover maps, or the recipe is wrong.
     """
-    items: CoverDataset | ConcatDataset[tuple[Tensor, Tensor]]
-    items = CoverDataset(config.data, "train", config.train.seed)
-    if recipe is not None:
-        items = ConcatDataset([items, TileCovers(recipe, len(items), config.train.seed)])
-    check_out(out)
-    fabric = fabric_of(config.train.precision)
-    torch.manual_seed(config.train.seed)
-    encoder = starting_encoder(config).to(fabric.device)
-    cells = (encoder.vision.config.patch_size // STRIDE) ** 2
-    head = nn.Linear(config.model.encoder.change_width, len(COVERS) * cells).to(fabric.device)
-    both = nn.ModuleDict({"encoder": encoder, "head": head})
-    parameters = {name: value for name, value in both.named_parameters() if value.requires_grad}
-    loader = DataLoader(
-        items,
-        batch,
-        sampler=RandomSampler(items, num_samples=images),
-        drop_last=True,
-        num_workers=default_workers(),
-        worker_init_fn=end_with_parent,
-    )
-    losses = minimise(
-        "cover", fabric, parameters, config, lr, epochs, loader,
-        loss_of=lambda given: cover_loss(encoder, head, *given),
-    )  # fmt: skip
-    write_encoder(encoder, out)
-    return losses
+    roots = [str(root) for root in roots_of(run.data)]
+    covered = [root for root in roots if (Path(root) / "images" / "train" / "cover_A").is_dir()]
+    images: CoverDataset | ConcatDataset[tuple[Tensor, Tensor]]
+    images = CoverDataset(covered or roots, "train", run.seed)
+    if run.phase.recipe is not None:
+        images = ConcatDataset([images, TileCovers(Path(run.phase.recipe), len(images), run.seed)])
+
+    def task(model: ChangeModel) -> RowTask:
+        torch.manual_seed(run.seed)
+        encoder = model.to(run.fabric.device).encoder
+        cells = (encoder.vision.config.patch_size // STRIDE) ** 2
+        head = nn.Linear(model.config.encoder.change_width, len(COVERS) * cells).to(run.fabric.device)
+        stages.apply(stages.ENCODER, model)
+        parameters = float_parameters(model, stages.trainable_names(stages.ENCODER, model))
+        parameters |= {f"head.{name}": value for name, value in head.named_parameters()}
+        filters, encoder.filters = encoder.filters, nn.ModuleDict()  # single images have no other date
+
+        def loss_of(given: tuple[Tensor, ...], draw: random.Random) -> Tensor:
+            return cover_loss(encoder, head, *given)
+
+        def finish() -> dict[str, Any]:
+            encoder.filters = filters
+            return {}
+
+        return RowTask(
+            run, parameters, CoverRows(images), shuffled(len(images), run.seed, run.phase.items), loss_of,
+            finish=finish, workers=default_workers(run.config.hardware.devices), whole=True,
+        )  # fmt: skip
+
+    visits = min(len(images), run.phase.items or len(images))
+    return OpenedData(visits, run.phase.epochs * (visits // run.phase.batch), task)
 
 
-def check_out(out: Path) -> None:
-    """Refuses a place that could not be written after hours.
+class CoverRows(Dataset[tuple[Tensor, Tensor]]):
+    """Images with their land cover, indexed by what `RowTask` asks for."""
 
-    Raises:
-        OutputError: its folder is not there.
-    """
-    if not out.parent.is_dir():
-        raise OutputError(f"{out}: its folder does not exist; make it first")
+    def __init__(self, images: Dataset[tuple[Tensor, Tensor]]) -> None:
+        self.images = images
 
-
-def starting_encoder(config: Config) -> BitemporalEncoder:
-    """The encoder of `config.model` at its start, without filters: single images have no other date."""
-    sizes = config.model.encoder
-    encoder = build_encoder(sizes, read_named("encoder", sizes.weights))
-    if sizes.hybrid and sizes.weights is None:
-        start_from_imagenet(encoder.vision.patch_embed.projection.trunk)
-    encoder.filters = nn.ModuleDict()
-    return encoder
-
-
-def write_encoder(encoder: BitemporalEncoder, out: Path) -> None:
-    """Writes SAM's vision weights in the Hugging Face layout.
-
-    Raises:
-        OutputError: `out` cannot be written.
-    """
-    weights = {name: value.detach().cpu().contiguous() for name, value in encoder.vision.state_dict().items()}
-    write_files(out.parent, {out.name: save(weights)})
+    def __getitem__(self, ref: SampleRef) -> tuple[Tensor, Tensor]:
+        return self.images[ref.index]
 
 
 def cover_loss(encoder: nn.Module, head: nn.Linear, images: Tensor, cover: Tensor) -> Tensor:

@@ -1,98 +1,111 @@
-"""The LLM's LoRA learns sentences from visual tokens whose layers stay as they are."""
+"""Phase `llm`: the LLM's LoRA learns the sentences from visual tokens that no longer change.
+
+Encoder and neck run once; their tokens are held in memory. A visit then costs little.
+"""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, cast
 
 import torch
-from lightning.fabric import Fabric
 from torch import Tensor
-from torch.utils.data import DataLoader, Subset
 
-from semantic_cc.config import Config
 from semantic_cc.data.augment.place_words import named_places
+from semantic_cc.data.items import ChangeDataset
+from semantic_cc.data.open_dataset import name_of, open_dataset
+from semantic_cc.errors import DataError
 from semantic_cc.losses import caption_loss
 from semantic_cc.training import stages
-from semantic_cc.training.pretraining.optimisation_loop import minimise
 from semantic_cc.training.pretraining.symmetric_views import SymmetricPairs
-from semantic_cc.training.pretraining.token_cache import instructions_for, visual_tokens
+from semantic_cc.training.pretraining.token_cache import drawn, encode, instructions_for, visual_tokens
+from semantic_cc.training.row_task import RowTask
+from semantic_cc.training.staged_task import float_parameters
+from semantic_cc.training.task import OpenedData, PhaseRun
 
 if TYPE_CHECKING:
+    from semantic_cc.model.base import ChangeModel
     from semantic_cc.model.semantic_cc import SemanticCCModel
 
-AT_ONCE = 8
-"""Pairs a step."""
-LR = 2e-3
-"""Peak learning rate of the LLM's LoRA alone; four times as high as whole caption paths bear."""
 
+def open_llm_phase(run: PhaseRun) -> OpenedData:
+    """Opens the phase's data.
 
-def read(
-    model: SemanticCCModel,
-    pairs: SymmetricPairs,
-    rows: Sequence[int],
-    places: int,
-    epochs: int,
-    config: Config,
-    fabric: Fabric,
-) -> list[float]:
-    """The LLM's LoRA learns the sentences of some pairs from their visual tokens, whose layers no longer change.
-
-    Args:
-        model: aligned, its visual tokens translated.
-        pairs: all pairs.
-        rows: those that the LLM is to tell of.
-        places: passes over those of them whose sentences name a place, before all else; every second visit after
-            is then another of these. Where something is, an LLM learns last, and leaves out while it is unsure.
-        epochs: passes over all of them.
-        config: seed, sentences a visit; optimiser settings but for the rate.
-        fabric: device and precision.
-
-    Returns:
-        The loss of every step.
+    With a flag head the LLM learns from changed pairs only: unchanged ones get a fixed sentence.
 
     Raises:
-        TrainingError: the LLM has no LoRA, or the loss is no longer finite.
+        DataError: no such dataset, or one without a pair to learn a sentence from; images of several sizes.
     """
-    decoder, rng = model.caption_decoder, random.Random(config.train.seed)
-    stages.apply(stages.LLM_LORA, model)
-    parameters = {name: value for name, value in model.named_parameters() if value.requires_grad}
-
-    def loss_of(given: tuple[Tensor, ...]) -> Tensor:
-        tokens, numbers, symmetries = given[0], given[1].tolist(), given[2].tolist()
-        asked = instructions_for(numbers)
-        with torch.no_grad():
-            visual = visual_tokens(decoder, tokens, asked)
-        told = [
-            pairs.sentences[row][symmetry] or () for row, symmetry in zip(numbers, symmetries, strict=True)
-        ]
-        drawn = [rng.sample(own, min(config.train.sentences, len(own))) for own in told]
-        return caption_loss(*decoder.teach(visual, asked, drawn))
-
-    visits = _visits(
-        rows, [row for row in rows if _tells_place(pairs.sentences[row][0] or ())], places, epochs, rng
+    items = [
+        replace(item, label=None)
+        for item in open_dataset(run.data, "train").items
+        if item.sentences and (item.changed or not run.config.model.flag_head)
+    ]
+    if not items:
+        raise DataError(
+            f"{name_of(run.data)}: no changed pair with sentences for phase {run.name}; leave the phase out with "
+            f"--phases.{run.name} null"
+        )
+    items = drawn(items, run.phase.items, run.seed)
+    placed = [row for row, item in enumerate(items) if _names_place(item.sentences)]
+    visits = visits_of(
+        range(len(items)), placed, run.phase.place_epochs, run.phase.epochs, random.Random(run.seed)
     )
-    loader = cast("DataLoader[tuple[Tensor, ...]]", DataLoader(Subset(pairs, visits), AT_ONCE))
-    return minimise("read", fabric, parameters, config, LR, 1, loader, loss_of)
+
+    def task(given: ChangeModel) -> RowTask:
+        model = cast("SemanticCCModel", given.to(run.fabric.device))
+        decoder = model.caption_decoder
+        pairs = SymmetricPairs(
+            encode(model, ChangeDataset(items), run.fabric), [item.sentences for item in items], run.seed
+        )
+        stages.apply(stages.LLM_LORA, model)
+        parameters = float_parameters(model, stages.trainable_names(stages.LLM_LORA, model))
+
+        def loss_of(rows: tuple[Tensor, ...], draw: random.Random) -> Tensor:
+            tokens, numbers, symmetries = rows[0], rows[1].tolist(), rows[2].tolist()
+            instructions = instructions_for(numbers)
+            with torch.no_grad():
+                visual = visual_tokens(decoder, tokens, instructions)
+            known = [
+                pairs.sentences[n][symmetry] or () for n, symmetry in zip(numbers, symmetries, strict=True)
+            ]
+            learned = [draw.sample(own, min(run.phase.sentences, len(own))) for own in known]
+            return caption_loss(*decoder.teach(visual, instructions, learned))
+
+        task = RowTask(run, parameters, pairs, lambda _: visits, loss_of)
+        task.epochs = 1  # `visits` has all passes
+        return task
+
+    return OpenedData(len(items), -(-len(visits) // run.phase.batch), task)
 
 
-def _visits(
-    rows: Sequence[int], placed: Sequence[int], places: int, epochs: int, rng: random.Random
+def visits_of(
+    rows: Sequence[int], placed: Sequence[int], place_epochs: int, epochs: int, rng: random.Random
 ) -> list[int]:
-    """Which pairs are read, one after the other: `read` says in what order."""
+    """Which pairs are visited, one after the other.
+
+    Args:
+        rows: all pairs.
+        placed: those of them whose sentences name a place.
+        place_epochs: passes over these before all others; then every second visit is one of them too. An LLM learns
+            last where something is, and leaves it out while it is unsure.
+        epochs: passes over all.
+        rng: of the order.
+    """
 
     def passes(part: Sequence[int], number: int | None = None) -> Iterator[int]:
         turns = repeat(part) if number is None else repeat(part, number)
         return chain.from_iterable(rng.sample(turn, len(turn)) for turn in turns)
 
     every = list(passes(rows, epochs))
-    if not places or not placed:
+    if not place_epochs or not placed:
         return every
-    return [*passes(placed, places), *chain.from_iterable(zip(every, passes(placed), strict=False))]
+    return [*passes(placed, place_epochs), *chain.from_iterable(zip(every, passes(placed), strict=False))]
 
 
-def _tells_place(sentences: Sequence[str]) -> bool:
+def _names_place(sentences: Sequence[str]) -> bool:
     """Whether most of the sentences name a place in the picture."""
     return 2 * sum(bool(named_places(sentence.lower())) for sentence in sentences) > len(sentences)

@@ -1,38 +1,34 @@
-"""What stands in for BLIP-2's two pretraining stages where a Q-Former has none.
+"""Phase `qformer`: words of the sentences, in place of BLIP-2's pretraining where a Q-Former has none.
 
-Words: the caption path up to the LLM learns to tell which words a pair's sentences use; a linear layer reads them
-off the visual tokens and is thrown away. Reading: the LLM's LoRA learns the sentences from these tokens, whose
-layers stay as they are. An LLM that cannot read yet would teach the Q-Former one token for all pairs.
+The caption path up to the LLM learns which words a pair's sentences use; a linear layer reads them off the visual
+tokens. Then `embedding_alignment` moves the tokens to the LLM's embeddings, and the linear layer is thrown away: an
+LLM that cannot read the tokens yet would teach the Q-Former one token for all pairs.
 
-Without encoder and neck in the step a visit costs little, so each pair is seen dozens of times before stage ii.
+Encoder and neck run once; their tokens are held in memory, in bfloat16 (1 KiB a pair and token at width 256), and each
+visit sees them turned or mirrored, with the sentences that are true then.
 """
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.data import DataLoader
 
-from semantic_cc.config import Config
 from semantic_cc.data.items import ChangeDataset
-from semantic_cc.data.open_dataset import name_of, open_dataset
-from semantic_cc.errors import ConfigError, DataError
+from semantic_cc.data.open_dataset import open_dataset
+from semantic_cc.errors import DataError
 from semantic_cc.losses import flag_loss
 from semantic_cc.metrics.tokenisation import words
 from semantic_cc.model.keyword_head import KeywordHead
 from semantic_cc.training import stages
-from semantic_cc.training.devices import fabric_of
-from semantic_cc.training.initialisation import refuse_untrained_foundations, require_flags, starting_model
+from semantic_cc.training.initialisation import require_flags
 from semantic_cc.training.pretraining.embedding_alignment import translate
-from semantic_cc.training.pretraining.llm import read
-from semantic_cc.training.pretraining.optimisation_loop import minimise
 from semantic_cc.training.pretraining.symmetric_views import SymmetricPairs
 from semantic_cc.training.pretraining.token_cache import (
     all_visual_tokens,
@@ -41,106 +37,66 @@ from semantic_cc.training.pretraining.token_cache import (
     instructions_for,
     visual_tokens,
 )
+from semantic_cc.training.row_task import RowTask, shuffled
+from semantic_cc.training.staged_task import float_parameters
+from semantic_cc.training.task import OpenedData, PhaseRun
 
 if TYPE_CHECKING:
+    from semantic_cc.model.base import ChangeModel
     from semantic_cc.model.caption_decoder import CaptionDecoder
     from semantic_cc.model.semantic_cc import SemanticCCModel
 
 RARE = 0.005
 """Words of fewer pairs than this share are left out: nothing is learned from a handful."""
-TRANSLATED_BY = 400
-"""Pairs whose visual tokens the translation is made from."""
+ALIGNED_BY = 400
+"""Pairs whose visual tokens the alignment is computed from."""
 
 
-def align(
-    config: Config,
-    out: Path,
-    epochs: int = 20,
-    batch: int = 32,
-    lr: float = 1e-3,
-    pairs: int | None = None,
-    reading: int = 0,
-    places: int = 0,
-) -> list[float]:
-    """Trains projection, queries, Q-Former, enhancer and flag head on the words of `config.data`'s train split.
-
-    Then the LLM's LoRA on its sentences, if `reading` says so.
-
-    Encoder and neck stay as they are and run once; their tokens are held in memory, in bfloat16 (1 KiB a
-    pair and token at width 256), and each visit sees them turned or mirrored, with the sentences that are true then.
-
-    Args:
-        config: the model (`starting_model`), data, seed and precision; optimiser settings but for the rate.
-        out: folder for the model, which training goes on from: --train.init FOLDER.
-        epochs: passes over the pairs.
-        batch: pairs a step.
-        lr: peak learning rate.
-        pairs: how many pairs, drawn by the configuration's seed; None = all.
-        reading: passes over the pairs in which the LLM learns to read the tokens; of each visit it learns
-            `train.sentences` sentences, of unchanged pairs none where the model has a flag head.
-        places: passes before these over the pairs whose sentences name a place, which then are half of the visits
-            (`read`).
-
-    Returns:
-        The loss of every step, of words and then of reading.
+def open_qformer_phase(run: PhaseRun) -> OpenedData:
+    """Opens the phase's data.
 
     Raises:
-        ConfigError: there is no Q-Former, or it is frozen, or SAM is at its random start.
-        DataError: no such dataset, or one without sentences or a changed pair to read of; images of several sizes.
-        OutputError: `out` cannot be written.
-        TrainingError: the loss is no longer finite, or the LLM has no LoRA to read with.
+        DataError: no such dataset, or one without sentences, or without change flags for a model with a flag head;
+            images of several sizes.
     """
-    from semantic_cc.checkpoint.serialization import save_pretrained
-
-    if config.model.method != "semantic-cc":
-        raise ConfigError(f"configuration: model.method {config.model.method} has no Q-Former to align")
-    if config.model.qformer.frozen:
-        raise ConfigError("configuration: model.qformer.frozen leaves nothing to align; set it false")
-    refuse_untrained_foundations(config)
-    told = [replace(item, label=None) for item in open_dataset(config.data, "train").items if item.sentences]
-    told = drawn(told, pairs, config.train.seed)
-    known = vocabulary([item.sentences for item in told])
-    dataset = ChangeDataset(told)
-    if config.model.flag_head:
+    items = [replace(item, label=None) for item in open_dataset(run.data, "train").items if item.sentences]
+    items = drawn(items, run.phase.items, run.seed)
+    known = vocabulary([item.sentences for item in items])
+    dataset = ChangeDataset(items)
+    has_flag = run.config.model.flag_head
+    if has_flag:
         require_flags(dataset)
-    tellable = [row for row, item in enumerate(told) if item.changed or not config.model.flag_head]
-    if reading and not tellable:
-        raise DataError(f"{name_of(config.data)}: no changed pair for the LLM to read of; leave reading out")
-    fabric = fabric_of(config.train.precision)
-    torch.manual_seed(config.train.seed)
-    model = cast("SemanticCCModel", starting_model(config)).to(fabric.device)
-    seen = SymmetricPairs(
-        encode(model, dataset, fabric), [item.sentences for item in told], config.train.seed
-    )
-    decoder = model.caption_decoder
-    stages.apply(stages.QFORMER, model)
-    parameters = {name: value for name, value in model.named_parameters() if value.requires_grad}
-    head = KeywordHead(decoder.llm_width, len(known)).to(fabric.device)
-    parameters |= {f"head.{name}": value for name, value in head.named_parameters()}
-    present = torch.stack([uses(known, own) for own in seen.sentences]).to(fabric.device)
-    changed = torch.tensor([float(bool(item.changed)) for item in told]).to(fabric.device)
+    spoken = [row for row, item in enumerate(items) if item.changed or not has_flag]
 
-    def loss_of(given: tuple[Tensor, ...]) -> Tensor:
-        tokens, rows, symmetries = given
-        return word_loss(decoder, head, tokens, present[rows, symmetries], changed[rows])
+    def task(given: ChangeModel) -> RowTask:
+        torch.manual_seed(run.seed)
+        device = run.fabric.device
+        model = cast("SemanticCCModel", given.to(device))
+        decoder = model.caption_decoder
+        pairs = SymmetricPairs(
+            encode(model, dataset, run.fabric), [item.sentences for item in items], run.seed
+        )
+        stages.apply(stages.QFORMER, model)
+        parameters = float_parameters(model, stages.trainable_names(stages.QFORMER, model))
+        head = KeywordHead(decoder.llm_width, len(known)).to(device)
+        parameters |= {f"head.{name}": value for name, value in head.named_parameters()}
+        present = torch.stack([uses(known, own) for own in pairs.sentences]).to(device)
+        changed = torch.tensor([float(bool(item.changed)) for item in items]).to(device)
 
-    loader = cast("DataLoader[tuple[Tensor, ...]]", DataLoader(seen, batch, shuffle=True))
-    losses = minimise("align", fabric, parameters, config, lr, epochs, loader, loss_of)
-    if reading:
-        model.eval()  # tokens as the LLM will see them, without dropout
-        visual = all_visual_tokens(decoder, seen.tokens[tellable[:TRANSLATED_BY]], fabric)
-        translate(decoder, visual, head.token_logits.weight, known)
-        losses += read(model, seen, tellable, places, reading, config, fabric)
-    facts = {
-        "aligned_epochs": epochs,
-        "reading_epochs": reading,
-        "places_epochs": places,
-        "aligned_pairs": len(told),
-        "seed": config.train.seed,
-        "data": config.data,
-    }
-    save_pretrained(model, out, name=config.preset, training=facts)
-    return losses
+        def loss_of(given: tuple[Tensor, ...], draw: random.Random) -> Tensor:
+            tokens, rows, symmetries = given
+            return word_loss(decoder, head, tokens, present[rows, symmetries], changed[rows])
+
+        def finish() -> dict[str, Any]:
+            model.eval()  # tokens as the LLM will see them, without dropout
+            visual = all_visual_tokens(decoder, pairs.tokens[(spoken or [0])[:ALIGNED_BY]], run.fabric)
+            translate(decoder, visual, head.token_logits.weight, known)
+            return {"pairs": len(items), "words": len(known)}
+
+        order = shuffled(len(items), run.seed)
+        return RowTask(run, parameters, pairs, order, loss_of, finish=finish)
+
+    return OpenedData(len(items), run.phase.epochs * -(-len(items) // run.phase.batch), task)
 
 
 def vocabulary(references: Sequence[Sequence[str]]) -> list[str]:
@@ -152,7 +108,7 @@ def vocabulary(references: Sequence[Sequence[str]]) -> list[str]:
     counts = Counter(word for texts in references for word in _words_of(texts))
     known = sorted(word for word, count in counts.items() if count >= RARE * len(references))
     if not known:
-        raise DataError("the pairs have no sentences to align with")
+        raise DataError("the pairs have no sentences to learn words from")
     return known
 
 

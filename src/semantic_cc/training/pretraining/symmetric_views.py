@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from semantic_cc.data.augment.symmetry import SYMMETRIES, Symmetry
 from semantic_cc.data.augment.transforms import turn_sentences
+from semantic_cc.training.sampling import SampleRef
 
 Sentences = tuple[str, ...]
+_SYMMETRY = 2  # keeps these draws apart from those of `sampling`
 
 
 class SymmetricPairs(Dataset[tuple[Tensor, int, int]]):
     """Cached tokens, each time under another symmetry of the square.
 
     A turned grid of tokens is not quite what the encoder makes of the turned images, but it shows the Q-Former the
-    same change in eight places at no cost, where a few thousand pairs tell too few.
+    same change in eight places at no cost.
 
     Args:
         tokens: (n, 2, h, w, c).
@@ -36,16 +38,17 @@ class SymmetricPairs(Dataset[tuple[Tensor, int, int]]):
             [turn_sentences(sentences, symmetry) for symmetry in self.symmetries] for sentences in references
         ]
         """Of each pair and symmetry; None where a sentence cannot be rewritten."""
-        self.rng = random.Random(seed)
+        self.seed = seed
 
     def __len__(self) -> int:
         return len(self.tokens)
 
-    def __getitem__(self, row: int) -> tuple[Tensor, int, int]:
+    def __getitem__(self, ref: SampleRef) -> tuple[Tensor, int, int]:
         """Turned tokens (2, h, w, c), the row, and the symmetry's number, for `sentences`."""
-        known = [number for number, said in enumerate(self.sentences[row]) if said is not None]
-        number = self.rng.choice(known)
-        return turn_tokens(self.tokens[row], self.symmetries[number]), row, number
+        known = [number for number, said in enumerate(self.sentences[ref.index]) if said is not None]
+        draw = np.random.default_rng([self.seed, _SYMMETRY, ref.epoch, ref.position])
+        number = known[draw.integers(len(known))]
+        return turn_tokens(self.tokens[ref.index], self.symmetries[number]), ref.index, number
 
 
 def turn_tokens(tokens: Tensor, symmetry: Symmetry) -> Tensor:

@@ -41,7 +41,7 @@ def encoded(
     loader = DataLoader(
         pairs, AT_ONCE, num_workers=default_workers(), worker_init_fn=end_with_parent, collate_fn=list
     )
-    with Reporter(len(loader), 0) as reporter:
+    with Reporter("features", len(loader), 0) as reporter:
         started = time.perf_counter()
         for items in loader:
             given = collate(items).to(fabric.device)

@@ -1,0 +1,32 @@
+"""Devices whose seconds are computed and not timed: memory and peak speeds from their makers' data sheets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class KnownDevice:
+    """A device as its maker describes it.
+
+    Attributes:
+        memory: GiB.
+        half: peak of dense bfloat16 (V100: float16) matrix products, in operations a second.
+        single: the same in float32, with TF32 where the device has it.
+    """
+
+    memory: int
+    half: float
+    single: float
+
+
+DEVICES = {
+    "v100-32gb": KnownDevice(32, 125e12, 15.7e12),
+    "a100-40gb": KnownDevice(40, 312e12, 156e12),
+    "a100-80gb": KnownDevice(80, 312e12, 156e12),
+    "h100-80gb": KnownDevice(80, 989e12, 494e12),
+    "l4-24gb": KnownDevice(24, 121e12, 60e12),
+    "l40s-48gb": KnownDevice(48, 362e12, 183e12),
+    "rtx4090-24gb": KnownDevice(24, 165e12, 82.6e12),
+}
+"""From the makers' data sheets, without sparsity."""

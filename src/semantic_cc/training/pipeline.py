@@ -1,0 +1,262 @@
+"""The training pipeline: the phases of a configuration in order, from foundation weights to a calibrated model.
+
+Each phase starts from the model that the one before it saved. A finished phase is skipped, and one that was cut off
+goes on from its state, so a run that was killed at any moment ends with the same model, byte for byte.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lightning.fabric import Fabric
+
+from semantic_cc.config import Config, ModelConfig, PhaseConfig
+from semantic_cc.data.dataset_checks import check_dataset
+from semantic_cc.data.open_dataset import open_dataset
+from semantic_cc.errors import ConfigError
+from semantic_cc.files import new_folder
+from semantic_cc.training.devices import fabric_of, on_first
+from semantic_cc.training.finetuning.calibration import open_calibration_phase
+from semantic_cc.training.finetuning.keyword_head import open_keyword_phase
+from semantic_cc.training.initialisation import (
+    refuse_untrained_foundations,
+    require_flags,
+    start,
+    with_vocabulary,
+)
+from semantic_cc.training.loggers import require_loggers
+from semantic_cc.training.loop import fit
+from semantic_cc.training.pretraining.encoder import open_encoder_phase
+from semantic_cc.training.pretraining.llm import open_llm_phase
+from semantic_cc.training.pretraining.qformer import open_qformer_phase
+from semantic_cc.training.sampling import schedules_of
+from semantic_cc.training.staged_task import StagedTask
+from semantic_cc.training.stages import stages_of
+from semantic_cc.training.state import RunFolder, load_finished, open_run, save_finished
+from semantic_cc.training.task import OpenedData, PhaseRun
+from semantic_cc.training.validate import Validation, validation_pairs
+
+
+@dataclass(frozen=True)
+class OpenedPhase:
+    """A phase whose data and settings have been checked.
+
+    Attributes:
+        run: the phase.
+        data: what it learns from.
+        validation: the val split's scores, None where it is not validated.
+    """
+
+    run: PhaseRun
+    data: OpenedData
+    validation: Validation | None
+
+
+def train(
+    config: Config, *, resume: bool = False, phase: str | None = None, first: str | None = None
+) -> Path:
+    """Runs the phases of `config`, in every process of the run.
+
+    Args:
+        config: everything about the run.
+        resume: go on with the run in `config.out`; start anew where there is none.
+        phase: run this phase only.
+        first: run this phase and those after it.
+
+    Returns:
+        The folder of the trained model, for `load_pretrained`.
+
+    Raises:
+        DataError: no such dataset, or without what a phase needs.
+        OutputError: `config.out` cannot be written, or holds a run and `resume` is off.
+        ConfigError: no such phase; nothing to start it from; resumed with another configuration; a part is frozen
+            at its random start; hardware or a package that is not there.
+        FoundationWeightsError: SAM's or the LLM's weights are not to be found.
+        TrainingError: the loss is no longer finite.
+    """
+    require_loggers(config)
+    config = prepared(config)
+    names = selected(config, phase, first)
+    folder = RunFolder(Path(config.out))
+    init = _start_of(config, names[0], folder)
+    refuse_untrained_foundations(
+        replace(config, train=replace(config.train, init=init)),
+        any(reads_sentences(config.phases[name], config.model) for name in names),
+    )
+    fabric = fabric_of(config.train.precision, config.hardware)
+    opened = [open_phase(config, name, fabric, folder) for name in names]
+    on_first(fabric, lambda: _check_datasets(opened))
+    on_first(fabric, lambda: open_run(config, names, resume))
+    for one in opened:
+        _run_phase(one, init)
+        init = str(one.run.folder.model)
+    if phase is not None:
+        return opened[-1].run.folder.model
+    on_first(fabric, lambda: _publish(opened[-1].run.folder.model, folder.model))
+    return folder.model
+
+
+def prepared(config: Config) -> Config:
+    """`config` with the vocabulary of a method that writes word by word.
+
+    Raises:
+        DataError: no such dataset, or no word occurs often enough.
+    """
+    if config.model.has_llm or not config.model.writes:
+        return config
+    return with_vocabulary(config, open_dataset(config.data, "train"))
+
+
+def selected(config: Config, phase: str | None = None, first: str | None = None) -> list[str]:
+    """The phases that run, in order; those that the model has no part for are left out.
+
+    Args:
+        config: the run.
+        phase: this one only.
+        first: this one and those after it.
+
+    Raises:
+        ConfigError: no such phase, or none is left.
+    """
+    wanted = phase or first
+    if wanted is not None and wanted not in config.phases:
+        raise ConfigError(f"no phase {wanted!r}; the configuration has {', '.join(config.phases) or 'none'}")
+    names = [name for name, own in config.phases.items() if left_out(own, config.model) is None]
+    if wanted is not None and wanted not in names:
+        raise ConfigError(f"phase {wanted} is left out: {left_out(config.phases[wanted], config.model)}")
+    if not names:
+        raise ConfigError("configuration: no phase trains anything of this model; name phases (phases.NAME)")
+    if phase is not None:
+        return [phase]
+    return names if first is None else names[names.index(first) :]
+
+
+def left_out(phase: PhaseConfig, model: ModelConfig) -> str | None:
+    """Why a phase does not apply to a model; None where it does."""
+    ours = model.method == "semantic-cc"
+    reasons = {
+        "stages": (
+            not stages_of(phase.stages, model),
+            f"method {model.method}, change task {'on' if model.change_task else 'off'}, has none of its stages",
+        ),
+        "encoder": (
+            not model.has_sam or model.encoder.adapt != "full" or model.encoder.weights is not None,
+            "the encoder has weights or is not trained whole (model.encoder)",
+        ),
+        "qformer": (
+            not ours or model.qformer.frozen,
+            "there is no Q-Former that trains (model.qformer.frozen)",
+        ),
+        "llm": (not ours, f"method {model.method} has no language model that trains"),
+        "keyword_head": (not model.keywords, "the model has no keywords (model.keywords)"),
+        "calibration": (not model.flag_head, "the model has no flag head (model.flag_head)"),
+    }
+    wrong, why = reasons[phase.kind]
+    return why if wrong else None
+
+
+def reads_sentences(phase: PhaseConfig, model: ModelConfig) -> bool:
+    """Whether a phase trains on sentences."""
+    if phase.kind == "stages":
+        return any(stage.caption for stage in stages_of(phase.stages, model))
+    return phase.kind in ("qformer", "llm", "keyword_head")
+
+
+def open_phase(config: Config, name: str, fabric: Fabric, folder: RunFolder) -> OpenedPhase:
+    """Opens a phase's data and checks what can be checked before anything runs.
+
+    Raises:
+        DataError: the data has not what the phase needs.
+        ConfigError: a recipe is wrong.
+    """
+    own = replace(config, phases={name: config.phases[name]})
+    run = PhaseRun(name, own, fabric, folder.phase(name))
+    pairs = validation_pairs(run)
+    return OpenedPhase(run, open_data(run), None if pairs is None else Validation(run, pairs))
+
+
+def open_data(run: PhaseRun) -> OpenedData:
+    """What a phase learns from, checked.
+
+    Raises:
+        As `open_phase`.
+    """
+    open_kind = {
+        "stages": _open_stages,
+        "encoder": open_encoder_phase,
+        "qformer": open_qformer_phase,
+        "llm": open_llm_phase,
+        "keyword_head": open_keyword_phase,
+        "calibration": open_calibration_phase,
+    }
+    return open_kind[run.phase.kind](run)
+
+
+def _open_stages(run: PhaseRun) -> OpenedData:
+    pairs, model = open_dataset(run.data, "train"), run.config.model
+    plan = schedules_of(run.phase, model, pairs, run.config.train)
+    if model.learns_flag and any(schedule.stage.caption for schedule in plan):
+        require_flags(pairs)
+    visits, steps = (sum(counts) for counts in zip(*((own.visits, own.steps) for own in plan), strict=True))
+    return OpenedData(visits, run.phase.epochs * steps, lambda model: StagedTask(run, model, pairs))
+
+
+def _check_datasets(opened: list[OpenedPhase]) -> None:
+    """Sizes of all images and values of all labels that the phases read, before any of them starts.
+
+    Raises:
+        DataError: naming the first file that is wrong.
+    """
+    read = {(one.run.data, "train") for one in opened if one.run.phase.kind not in ("encoder", "calibration")}
+    read |= {(one.run.data, "val") for one in opened if one.validation is not None}
+    for data, split in sorted(read, key=str):
+        check_dataset(open_dataset(data, split))
+
+
+def _start_of(config: Config, name: str, folder: RunFolder) -> str | None:
+    """What the first phase of a run starts from: the phase before it, `train.init`, or None = foundation weights.
+
+    Raises:
+        ConfigError: it is not the first of the configuration, and there is nothing of that.
+    """
+    names = selected(config)
+    before = names[: names.index(name)]
+    if not before:
+        return config.train.init
+    model = folder.phase(before[-1]).model
+    if folder.phase(before[-1]).finished.exists():
+        return str(model)
+    if config.train.init is None:
+        raise ConfigError(
+            f"phase {name} starts from the model of phase {before[-1]}, and {model} is not finished; run that phase "
+            "first, or name a trained model as train.init"
+        )
+    return config.train.init
+
+
+def _run_phase(opened: OpenedPhase, init: str | None) -> None:
+    run = opened.run
+    if load_finished(run.folder, run.config):
+        _say(run, f"phase {run.name}: finished already")
+        return
+    _say(run, f"phase {run.name}: starts from {init or 'foundation weights'}")
+    model, history = start(replace(run.config, train=replace(run.config.train, init=init)))
+    fit(run, model, opened.data.task_of(model), opened.validation, history)
+    on_first(run.fabric, lambda: save_finished(run.folder, run.config, {"model": str(run.folder.model)}))
+
+
+def _publish(model: Path, out: Path) -> None:
+    """Copies the last phase's model to the run's folder, whole or not at all."""
+    if out.exists():
+        shutil.rmtree(out)
+    with new_folder(out) as work:
+        shutil.copytree(model, work, dirs_exist_ok=True)
+
+
+def _say(run: PhaseRun, line: str) -> None:
+    if run.fabric.is_global_zero:
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()

@@ -1,0 +1,133 @@
+"""A phase that minimises one loss over rows: pretraining, and the keyword head."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from semantic_cc.errors import DataError
+from semantic_cc.processes import end_with_parent
+from semantic_cc.training.sampling import SampleRef
+from semantic_cc.training.step import TrainStep, draw_key, require_finite
+from semantic_cc.training.task import PhaseRun, Task
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from semantic_cc.training.optim import Updater
+    from semantic_cc.training.step_profile import Clock
+
+Rows = tuple[Tensor, ...]
+"""Tensors with one row an item."""
+
+
+@dataclass(frozen=True)
+class RowStep(TrainStep):
+    """A step with its rows."""
+
+    rows: Rows
+
+
+class RowTask(Task):
+    """One loss, averaged over the rows of a step. On several devices each of them takes the whole step.
+
+    Args:
+        run: the phase.
+        parameters: what trains, by name.
+        rows: index by a `SampleRef`, get the item as a tuple of tensors and numbers.
+        order: epoch -> the items' indices, one after the other.
+        loss_of: a step's rows and a generator for what it draws -> the loss.
+        finish: what comes after the last step; facts for the model's config.json.
+        workers: processes that read ahead.
+        whole: whether a last batch that is smaller is left out.
+
+    Raises:
+        DataError: the items are fewer than one whole batch.
+    """
+
+    def __init__(
+        self,
+        run: PhaseRun,
+        parameters: dict[str, nn.Parameter],
+        rows: Dataset[tuple[Any, ...]],
+        order: Callable[[int], Sequence[int]],
+        loss_of: Callable[[Rows, random.Random], Tensor],
+        *,
+        finish: Callable[[], dict[str, Any]] = dict,
+        workers: int = 0,
+        whole: bool = False,
+    ) -> None:
+        self.run, self.parameters, self.rows, self.order, self.loss_of = run, parameters, rows, order, loss_of
+        self.epochs, self.workers, self.whole = run.phase.epochs, workers, whole
+        self._finish = finish
+        self.per_epoch = len(self._batches(0))
+        if not self.per_epoch:
+            raise DataError(f"phase {run.name}: the data has fewer items than a batch of {run.phase.batch}")
+
+    def begin(self, updater: Updater, clock: Clock) -> None:
+        """See `Task`."""
+        self._updater = updater
+
+    def steps(self, done: int) -> Iterator[RowStep]:
+        """See `Task`."""
+        for epoch in range(done // self.per_epoch, self.epochs):
+            first = max(done - epoch * self.per_epoch, 0)
+            batches = self._batches(epoch)
+            loader: DataLoader[Rows] = DataLoader(
+                self.rows,
+                batch_sampler=batches[first:],
+                num_workers=self.workers,
+                worker_init_fn=end_with_parent,
+                generator=torch.Generator(),  # its own, or starting a loader would move dropout's
+            )
+            for place, rows in enumerate(loader, first):
+                number = epoch * self.per_epoch + place
+                yield RowStep(
+                    number,
+                    epoch,
+                    place + 1 == self.per_epoch,
+                    self.run.name,
+                    len(batches[place]),
+                    tuple(rows),
+                )
+
+    def take(self, step: TrainStep) -> dict[str, float]:
+        """See `Task`.
+
+        Raises:
+            TrainingError: the loss is not finite.
+        """
+        updater, fabric = self._updater, self.run.fabric
+        key = draw_key(self.run.seed, step.number)
+        torch.manual_seed(key)  # for dropout
+        rows = tuple(part.to(fabric.device) for part in cast(RowStep, step).rows)
+        with fabric.autocast():
+            loss = self.loss_of(rows, random.Random(key))
+        require_finite("loss", {"loss": loss.item()}, step, [])
+        updater.optimizer.zero_grad(set_to_none=True)
+        updater.backward(loss)
+        norm = updater.gradient_norm()
+        updater.update(step.number)
+        return {"loss": loss.item()} if norm is None else {"loss": loss.item(), "norm": norm}
+
+    def finish(self) -> dict[str, Any]:
+        """See `Task`."""
+        return self._finish()
+
+    def _batches(self, epoch: int) -> list[list[SampleRef]]:
+        refs = [SampleRef(int(index), epoch, place) for place, index in enumerate(self.order(epoch))]
+        size = self.run.phase.batch
+        stop = len(refs) - len(refs) % size if self.whole else len(refs)
+        return [refs[start : start + size] for start in range(0, stop, size)]
+
+
+def shuffled(count: int, seed: int, items: int | None = None) -> Callable[[int], Sequence[int]]:
+    """Epoch -> a seeded permutation of `count` items, of which the first `items` are taken."""
+    return lambda epoch: np.random.default_rng([seed, epoch]).permutation(count)[:items].tolist()

@@ -1,0 +1,111 @@
+"""What the loop needs to know of a phase: parameters, steps in order, and what one step does."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from lightning.fabric import Fabric
+
+from semantic_cc.config import Config, OptimConfig, PhaseConfig
+from semantic_cc.training.state import PhaseFolder
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from semantic_cc.model.base import ChangeModel
+    from semantic_cc.training.optim import Updater
+    from semantic_cc.training.step import TrainStep
+    from semantic_cc.training.step_profile import Clock
+
+
+@dataclass(frozen=True)
+class PhaseRun:
+    """One phase of a run, and where it runs.
+
+    Attributes:
+        name: of the phase.
+        config: the run's configuration with this phase only.
+        fabric: devices and precision.
+        folder: what it leaves.
+    """
+
+    name: str
+    config: Config
+    fabric: Fabric
+    folder: PhaseFolder
+
+    @property
+    def phase(self) -> PhaseConfig:
+        """The phase's settings."""
+        return self.config.phases[self.name]
+
+    @property
+    def data(self) -> str | tuple[str, ...]:
+        """The phase's datasets."""
+        return self.config.data if self.phase.data is None else self.phase.data
+
+    @property
+    def seed(self) -> int:
+        """Of all draws."""
+        return self.config.train.seed
+
+    @property
+    def optim(self) -> OptimConfig:
+        """Optimiser and schedule with the phase's own values."""
+        own = {name: getattr(self.phase, name) for name in ("lr", "trunk_lr_scale", "weight_decay")}
+        return replace(self.config.optim, **{name: value for name, value in own.items() if value is not None})
+
+
+@dataclass(frozen=True)
+class OpenedData:
+    """A phase's data, opened and checked before anything runs.
+
+    Attributes:
+        items: that the phase draws from its data.
+        steps: that it takes in all.
+        task_of: makes the task of a model.
+    """
+
+    items: int
+    steps: int
+    task_of: Callable[[ChangeModel], Task]
+
+
+class Task(ABC):
+    """What a phase does to a model.
+
+    Whatever a step draws depends on the seed and the step's number only, so that a phase goes on from its state as if
+    it had not stopped.
+
+    Attributes:
+        parameters: what trains, by name, float32.
+        epochs: passes.
+        per_epoch: steps of one; 0 = nothing trains step by step.
+        saves_epochs: whether the model is saved, and validated, after each epoch.
+    """
+
+    parameters: dict[str, nn.Parameter]
+    epochs: int = 1
+    per_epoch: int = 0
+    saves_epochs: bool = False
+
+    def begin(self, updater: Updater, clock: Clock) -> None:  # noqa: B027
+        """Is called once, before the first step of this process."""
+
+    @abstractmethod
+    def steps(self, done: int) -> Iterator[TrainStep]:
+        """All steps in order, without the first `done`."""
+
+    @abstractmethod
+    def take(self, step: TrainStep) -> dict[str, float]:
+        """Takes a step; the losses as numbers, their sum first."""
+
+    def interrupt(self) -> None:  # noqa: B027
+        """Is called when the model was used for something else, such as validation."""
+
+    def finish(self) -> dict[str, Any]:
+        """Does what comes after the last step; facts for the model's config.json."""
+        return {}
