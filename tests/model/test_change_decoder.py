@@ -116,7 +116,7 @@ def trunk_features(pairs: int, height: int, width: int) -> list[Tensor]:
 
 
 @pytest.mark.parametrize("patch", [8, 16])
-def test_laterals_join_their_level_and_every_trunk_feature_is_read(patch: int) -> None:
+def test_every_trunk_feature_is_read(patch: int) -> None:
     decoder = ChangeDecoder(8, 6, 3, patch, laterals=True, trunk=TRUNK)
     assert sorted(decoder.laterals, key=int) == ["4", "8", "16"]
     features = [level.requires_grad_() for level in trunk_features(2, 64, 96)]
@@ -131,9 +131,10 @@ def test_a_lateral_reads_the_dates_and_their_absolute_difference() -> None:
     lateral = Lateral(5, 6)
     features = torch.randn(4, 5, 3, 3)
     first, second = features.chunk(2)
-    norm_in, conv, norm_out, _ = lateral.convs
+    norm_in, conv1, norm1, _, conv3, norm3, _ = lateral.convs
     joined = torch.cat([first, second, (first - second).abs()], dim=1)
-    expected = F.gelu(norm(F.conv2d(norm(joined, norm_in), conv.weight, conv.bias), norm_out))
+    y = F.gelu(norm(F.conv2d(norm(joined, norm_in), conv1.weight, conv1.bias), norm1))
+    expected = F.gelu(norm(F.conv2d(y, conv3.weight, conv3.bias, padding=1), norm3))
     assert_close(lateral(features), expected)
 
 
@@ -152,3 +153,12 @@ def test_without_laterals_the_trunk_changes_nothing() -> None:
     tokens, pictures = torch.randn(2, 2, 2, 8), torch.rand(2, 1, 3, 32, 32)
     first, second = (decoder(tokens, *pictures, trunk_features(1, 32, 32)) for _ in range(2))
     assert torch.equal(first, second)
+
+
+def test_with_laterals_the_token_levels_start_silent_and_learn() -> None:
+    decoder = ChangeDecoder(8, 6, 1, laterals=True, trunk=TRUNK)
+    pictures, features = torch.rand(2, 1, 3, 32, 32), trunk_features(1, 32, 32)
+    first, second = (decoder(torch.randn(2, 2, 2, 8), *pictures, features) for _ in range(2))
+    assert torch.equal(first, second)
+    first.square().sum().backward()
+    assert decoder.level_scale.grad.abs().min() > 0

@@ -67,7 +67,6 @@ class TTPDecoder(ChangeDecoder):
 
     def __init__(self, token_width: int, width: int, classes: int, patch: int) -> None:
         super().__init__(token_width, width, classes, patch)
-        self.level_strides = (*self.level_strides, 64)
         self.levels.append(PyramidLevel(2 * token_width, 64, width, patch))
         self.classify = nn.Sequential(
             nn.Conv2d(5 * width, width, 1, bias=False),

@@ -43,7 +43,7 @@ def _resample(width: int, stride: int, patch: int) -> nn.Module:
 
 
 class Lateral(nn.Module):
-    """Convolutional features of the two dates at one stride -> what a pyramid level reads beside the tokens.
+    """Convolutional features of the two dates at one stride -> what is fused with the pyramid's levels.
 
     Args:
         channels: of one date.
@@ -53,7 +53,11 @@ class Lateral(nn.Module):
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
         self.convs = nn.Sequential(
-            ChannelNorm(3 * channels), nn.Conv2d(3 * channels, width, 1), ChannelNorm(width), nn.GELU()
+            ChannelNorm(3 * channels),
+            nn.Conv2d(3 * channels, width, 1),
+            ChannelNorm(width),
+            nn.GELU(),
+            *_conv(width),
         )
 
     def forward(self, features: Tensor) -> Tensor:
@@ -63,19 +67,11 @@ class Lateral(nn.Module):
 
 
 class PyramidLevel(nn.Module):
-    """One level: resampling, SimpleFPN's 1x1 and 3x3 convolutions, then 1x1, LN and GELU.
+    """One level: resampling, SimpleFPN's 1x1 and 3x3 convolutions, then 1x1, LN and GELU."""
 
-    Args:
-        width_in: channels of both dates' tokens.
-        stride: pixels a side of a cell.
-        width: channels of the level.
-        patch: pixels a side of a token.
-        lateral: channels that come from a `Lateral`; 0 = none.
-    """
-
-    def __init__(self, width_in: int, stride: int, width: int, patch: int, lateral: int = 0) -> None:
+    def __init__(self, width_in: int, stride: int, width: int, patch: int) -> None:
         super().__init__()
-        channels = width_in // max(1, patch // stride) + lateral
+        channels = width_in // max(1, patch // stride)
         self.resample = _resample(width_in, stride, patch)
         self.convs = nn.Sequential(
             nn.Conv2d(channels, width, 1, bias=False),
@@ -87,10 +83,9 @@ class PyramidLevel(nn.Module):
             nn.GELU(),
         )
 
-    def forward(self, x: Tensor, lateral: Tensor | None = None) -> Tensor:
-        """(b, 2e, h, w), and (b, lateral, h', w') -> (b, width, h', w') at the level's stride."""
-        x = self.resample(x)
-        return self.convs(x if lateral is None else torch.cat([x, lateral], dim=1))
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, 2e, h, w) -> (b, width, h', w') at the level's stride."""
+        return self.convs(self.resample(x))
 
 
 class Detail(nn.Module):
@@ -168,20 +163,17 @@ class ChangeDecoder(nn.Module):
         super().__init__()
         self.patch = patch
         self.strides = tuple(trunk or {})
-        self.level_strides: tuple[int, ...] = STRIDES
+        self.levels = nn.ModuleList(PyramidLevel(2 * token_width, s, width, patch) for s in STRIDES)
         self.laterals = nn.ModuleDict()
+        self.fuse: nn.Module | None = None
         if laterals:
             # the finest level, 2 px a cell, lies in the cells of 4 px: 4 times its channels
             read = {4: 4 * (trunk or {})[2] + (trunk or {})[4], **{s: (trunk or {})[s] for s in (8, 16)}}
             self.laterals.update({str(s): Lateral(channels, width) for s, channels in read.items()})
-        self.levels = nn.ModuleList(
-            PyramidLevel(2 * token_width, s, width, patch, lateral=width if str(s) in self.laterals else 0)
-            for s in STRIDES
-        )
-        self.fuse: nn.Module | None = None
-        if laterals:
+            # tokens of an encoder without SAM's weights are noise at first: the levels start at weight 0
+            self.level_scale = nn.Parameter(torch.zeros(4 * width, 1, 1))
             self.fuse = nn.Sequential(
-                nn.Conv2d(4 * width, width, 1), ChannelNorm(width), nn.GELU(), *_conv(width), *_conv(width)
+                nn.Conv2d(7 * width, width, 1), ChannelNorm(width), nn.GELU(), *_conv(width), *_conv(width)
             )
         self.classify: nn.Module = nn.Conv2d(
             width if laterals else 4 * width, 16 * classes if laterals else classes, 1
@@ -203,28 +195,23 @@ class ChangeDecoder(nn.Module):
         x = torch.cat([first, second], dim=1)  # (b, 2e, h, w)
         h, w = self.patch * x.shape[2], self.patch * x.shape[3]
         by_stride = dict(zip(self.strides, trunk, strict=True))
-        laterals = self._laterals(by_stride)
         size = h // STRIDES[0], w // STRIDES[0]
-        levels = [
-            _resize(level(x, laterals.get(s)), size)
-            for s, level in zip(self.level_strides, self.levels, strict=True)
-        ]
-        fused = torch.cat(levels, dim=1)  # (b, f, h p / 4, w p / 4)
+        fused = torch.cat([_resize(level(x), size) for level in self.levels], dim=1)  # (b, f, h p / 4, w p / 4)
         if self.fuse is None:
             logits = _resize(self.classify(fused), (h, w))
         else:
-            logits = F.pixel_shuffle(self.classify(self.fuse(fused)), STRIDES[0])
+            parts = [_resize(lateral, size) for lateral in self._laterals(by_stride)]
+            logits = self.classify(self.fuse(torch.cat([*parts, fused * self.level_scale], dim=1)))
+            logits = F.pixel_shuffle(logits, STRIDES[0])
         if self.detail is not None:
             pictures = pad_to_patches(before, self.patch), pad_to_patches(after, self.patch)
             logits = logits + self.detail(fused, by_stride.get(4), *pictures)
         return logits[..., : before.shape[-2], : before.shape[-1]]
 
-    def _laterals(self, trunk: Mapping[int, Tensor]) -> dict[int, Tensor]:
-        """Stride -> what its level reads of the convolutional features; the finest lie in the cells of 4 px."""
-        if not self.laterals:
-            return {}
+    def _laterals(self, trunk: Mapping[int, Tensor]) -> list[Tensor]:
+        """The laterals at strides 4, 8 and 16; the finest features lie in the cells of 4 px."""
         read = {**trunk, 4: torch.cat([F.pixel_unshuffle(trunk[2], 2), trunk[4]], dim=1)}
-        return {int(stride): lateral(read[int(stride)]) for stride, lateral in self.laterals.items()}
+        return [lateral(read[int(stride)]) for stride, lateral in self.laterals.items()]
 
 
 def _resize(x: Tensor, size: tuple[int, int]) -> Tensor:
