@@ -88,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     total = sum(parameter.numel() for parameter in model.parameters())
     print(f"built in {seconds:.1f} s: {total:,} parameters, {given.layers} LLM layers, {peak(given.device)}")
     before, after = torch.rand(2, 1, 3, 256, 256, device=given.device)
-    for stage in stages_of("three_stage", model.config):
+    for stage in stages_of(["change", "caption", "joint"], model.config):
         for _ in range(given.steps):
             loss, seconds = timed(lambda stage=stage: step(model, stage, (before, after)), given.device)
         print(

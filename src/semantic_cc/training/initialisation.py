@@ -47,7 +47,7 @@ def start(config: Config) -> tuple[ChangeModel, dict[str, Any]]:
             f"configuration: train.init {config.train.init} is another model than the configuration describes; "
             "give the same model fields, or another folder"
         )
-    return model, info.training
+    return model, dict(info.training)
 
 
 def with_vocabulary(config: Config, pairs: TrainingPairs) -> Config:

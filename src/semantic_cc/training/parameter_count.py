@@ -22,6 +22,7 @@ PARTS = {
     "enhancer": "caption_decoder.enhancer.",
     "Linear Q-Former -> LLM": "caption_decoder.to_llm.",
     "flag head": "caption_decoder.flag.",
+    "keyword head": "caption_decoder.keyword_head.",
     "language model": "caption_decoder.llm.",
     "caption decoder": "caption_decoder.",
 }

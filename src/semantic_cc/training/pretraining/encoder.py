@@ -15,7 +15,8 @@ from torch.nn import functional as F
 from torch.utils.data import ConcatDataset, Dataset
 
 from semantic_cc.data.land_cover import CoverDataset
-from semantic_cc.data.open_dataset import roots_of
+from semantic_cc.data.open_dataset import name_of, roots_of
+from semantic_cc.errors import DataError
 from semantic_cc.losses import partial_cross_entropy
 from semantic_cc.synth.composite.land_cover_tiles import TileCovers
 from semantic_cc.training import stages
@@ -42,8 +43,13 @@ def open_encoder_phase(run: PhaseRun) -> OpenedData:
     """
     roots = [str(root) for root in roots_of(run.data)]
     covered = [root for root in roots if (Path(root) / "images" / "train" / "cover_A").is_dir()]
+    if not covered:
+        raise DataError(
+            f"{name_of(run.data)}: has no land-cover maps (images/train/cover_A) for phase {run.name}; add a "
+            f"dataset that `semantic-cc synth` made, or leave the phase out with --phases.{run.name} null"
+        )
     images: CoverDataset | ConcatDataset[tuple[Tensor, Tensor]]
-    images = CoverDataset(covered or roots, "train", run.seed)
+    images = CoverDataset(covered, "train", run.seed)
     if run.phase.recipe is not None:
         images = ConcatDataset([images, TileCovers(Path(run.phase.recipe), len(images), run.seed)])
 
