@@ -1,13 +1,22 @@
 """All or nothing on disk."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from processes import forked
 
 from semantic_cc.errors import OutputError
-from semantic_cc.files import check_file, check_folder, locked, new_files, new_folder, write_files
+from semantic_cc.files import (
+    check_file,
+    check_folder,
+    check_outputs,
+    locked,
+    new_files,
+    new_folder,
+    write_files,
+)
 
 
 def names(folder: Path) -> set[str]:
@@ -160,3 +169,14 @@ def test_a_lock_is_held_by_one_at_a_time(tmp_path: Path) -> None:
     for process in processes:
         process.join()
     assert count.read_text() == "100"
+
+
+@pytest.mark.parametrize("link", [Path.hardlink_to, Path.symlink_to])
+def test_outputs_are_not_inputs_whatever_they_are_called(link: Callable, tmp_path: Path) -> None:
+    image = tmp_path / "image.tif"
+    image.write_text("pixels")
+    link(tmp_path / "mask.tif", image)
+    (tmp_path / "other.tif").write_text("pixels")
+    assert check_outputs(tmp_path, ["report.json", "other.tif"], [image, tmp_path / "absent"]) == tmp_path
+    with pytest.raises(OutputError, match=r"image\.tif: the output .*mask\.tif would overwrite this input"):
+        check_outputs(tmp_path, ["report.json", "mask.tif"], [image])

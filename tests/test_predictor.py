@@ -193,7 +193,7 @@ def test_an_unknown_model_is_refused() -> None:
         SemanticCC.from_pretrained("nowhere")
 
 
-def test_locate_gives_what_describe_gives_without_a_word(
+def test_predict_masks_gives_the_masks_of_describe_without_the_llm(
     tiny: SemanticCC, images: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     described = [tiny.describe(*pair) for pair in (images, images[::-1])]
@@ -206,10 +206,24 @@ def test_locate_gives_what_describe_gives_without_a_word(
         assert maps.change_probability[n] == pytest.approx(one.change_probability, abs=1e-5)
 
 
-def test_a_model_without_the_change_task_locates_nothing(
+def test_a_model_without_the_change_task_predicts_no_masks(
     captions_only_folder: Path, images: tuple[np.ndarray, np.ndarray]
 ) -> None:
     model = SemanticCC.from_pretrained(str(captions_only_folder))
     for ask in (lambda: model.num_classes, lambda: model.predict_masks(images[0][None], images[1][None])):
         with pytest.raises(InputError, match="made without the change-detection task"):
             ask()
+
+
+def test_a_batch_is_described_as_its_pairs_are(
+    tiny: SemanticCC, images: tuple[np.ndarray, np.ndarray]
+) -> None:
+    both = images, images[::-1]
+    batch = tiny.describe_batch(*(np.stack(dates) for dates in zip(*both, strict=True)))
+    for one, pair in zip(batch, both, strict=True):
+        alone = tiny.describe(*pair)
+        np.testing.assert_allclose(one.probability, alone.probability, atol=1e-5)
+        assert one.change_probability == pytest.approx(alone.change_probability, abs=1e-5)
+        assert (one.changed, one.classes, one.model) == (alone.changed, alone.classes, alone.model)
+    with pytest.raises(InputError, match="the instruction is empty"):
+        tiny.describe_batch(images[0][None], images[1][None], instruction=" ")

@@ -215,6 +215,22 @@ def test_files_of_others_are_left_alone(tmp_path: Path, out: Path) -> None:
     assert names(notes.parent) == {"notes.txt"} and table(out)["scene 1"]["status"] == "done"
 
 
+@pytest.mark.parametrize("link", [False, True])
+def test_an_image_among_the_results_stops_the_batch_before_any_work(
+    link: bool, tmp_path: Path, out: Path
+) -> None:
+    folder = tmp_path / "in"
+    run(archive(folder, scenes=2), out)
+    image = out / "pairs" / "scene 1" / "mask.tif"
+    if link:
+        (folder / "linked.tif").hardlink_to(image)
+    before = left(out)
+    path = manifest(folder, [("scene 1", "before1.tif", str(folder / "linked.tif" if link else image))])
+    with pytest.raises(OutputError, match="would overwrite this input"):
+        run(path, out)
+    assert left(out) == before
+
+
 def test_a_full_disk_fails_pairs_that_are_done_later(tmp_path: Path, out: Path) -> None:
     path = archive(tmp_path / "in", pictures=0)
     run(path, tmp_path / "whole")

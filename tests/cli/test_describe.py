@@ -107,3 +107,15 @@ def test_a_model_without_masks_says_so(
     assert outcome.code == 0
     assert "no mask" in outcome.stdout
     assert {path.name for path in out.iterdir()} == {"overlay.png", "heatmap.png", "report.json"}
+
+
+def test_an_input_is_not_overwritten(
+    cli: Callable, image_paths: tuple[Path, Path], tiny_folder: Path, tmp_path: Path
+) -> None:
+    before = image_paths[0].rename(tmp_path / "overlay.png")
+    content = before.read_bytes()
+    outcome = cli("describe", before, image_paths[1], "--model", tiny_folder, "--out", tmp_path)
+    assert outcome.code == 2 and outcome.stderr.count("\n") == 1
+    assert "overlay.png would overwrite this input" in outcome.stderr
+    assert before.read_bytes() == content
+    assert {path.name for path in tmp_path.iterdir()} == {"overlay.png", "after.png"}
