@@ -52,15 +52,3 @@ def test_the_trunk_has_its_own_rate():
     trunk, neck = (1 - p.detach()[0, 0].item() for p in parameters.values())
     assert neck == pytest.approx(0.1, rel=1e-3)  # Adam's first step is the rate
     assert trunk == pytest.approx(0.025, rel=1e-3)
-
-
-def test_a_channels_last_gradient_reaches_its_own_weights():
-    torch.manual_seed(0)
-    start, gradient = torch.randn(4, 3, 3, 3), torch.randn(4, 3, 3, 3)
-    stepped = []
-    for layout in (torch.contiguous_format, torch.channels_last):
-        parameter = nn.Parameter(start.clone())
-        parameter.grad = gradient.clone(memory_format=layout)
-        Updater({"conv.weight": parameter}, OptimConfig(lr=0.1), total=2).update(0)
-        stepped.append(parameter.detach())
-    assert torch.equal(*stepped)

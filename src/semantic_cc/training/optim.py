@@ -50,17 +50,6 @@ def learning_rate(step: int, total: int, config: OptimConfig) -> float:
     return config.lr * (1 + math.cos(math.pi * (step - warm) / (total - warm))) / 2
 
 
-def _match_layout(parameter: nn.Parameter) -> None:
-    """Gives the gradient its parameter's memory layout.
-
-    The fused AdamW of PyTorch's CPU backend walks both as flat memory. A convolution on channels-last input has a
-    channels-last gradient, and the step would add each number to another weight.
-    """
-    grad = parameter.grad
-    if grad is not None and grad.stride() != parameter.stride():
-        parameter.grad = torch.empty_like(parameter).copy_(grad)
-
-
 class Updater:
     """Turns gradients into steps: AdamW on its schedule, the scaler of float16, the moving average.
 
@@ -109,8 +98,6 @@ class Updater:
         """Takes step `step`, from 0."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate(step) * group["lr_scale"]
-        for parameter in self.parameters.values():
-            _match_layout(parameter)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         if self.average is not None and self.decay is not None:
