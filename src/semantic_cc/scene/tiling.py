@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from semantic_cc.errors import InputError
+from semantic_cc.scene.grid import Grid
 
 HEAVIEST = 1024
 """The largest weight along a side: sums over all windows at a pixel, at most tile^2, stay whole in 64 bits."""
 
 
+ANCHOR = (0, 29)
+"""Row and column, counted from the origin of a coordinate reference system, of a window's first pixel.
+
+Any would do; with this one the synthetic scene behind the golden outputs begins with a window.
+"""
+
+
 @dataclass(frozen=True)
 class Tiling:
-    """Square windows of `tile` pixels, of which neighbours share at least `overlap`.
+    """Square windows of `tile` pixels, of which neighbours share `overlap`.
 
-    The windows stay within the scene: the last of a row or column is moved back to end with it, and a scene that is
-    smaller than a window is one window.
+    A scene that is smaller than a window is one window. In others the windows lie on a lattice, and those at the
+    scene's edges reach beyond them.
+
+    Attributes:
+        tile, overlap: in pixels.
+        phases: how many rows and columns of the first window lie before the scene; `anchored` gives those at which a
+            place falls into the same window in any extent.
 
     Raises:
         InputError: the overlap is not below the tile's side.
@@ -25,6 +39,7 @@ class Tiling:
 
     tile: int = 256
     overlap: int = 64
+    phases: tuple[int, int] = (0, 0)
 
     def __post_init__(self) -> None:
         if self.tile < 1 or not 0 <= self.overlap < self.tile:
@@ -32,10 +47,27 @@ class Tiling:
                 f"tiles of {self.tile} pixels cannot overlap by {self.overlap}; give 0 to {self.tile - 1}"
             )
 
-    def starts(self, length: int) -> list[int]:
-        """First pixel of each window along a side of `length` pixels."""
-        last = max(0, length - self.tile)
-        return [*range(0, last, self.tile - self.overlap), last]
+    def anchored(self, grid: Grid) -> Tiling:
+        """The same windows on the lattice of a grid's coordinate reference system; as they are without one.
+
+        A model's answer depends a little on where in a window a place lies. Windows that stay with the ground give
+        one answer to a place, whatever the scene's extent.
+        """
+        if grid.crs is None and grid.transform.is_identity:
+            return self
+        column, row = ~grid.transform @ (0, 0)  # the origin, in pixels from the grid's corner
+        step = self.tile - self.overlap
+        first = (math.floor(-index + 0.5 + 1e-6) for index in (row, column))  # of the corner, from the origin
+        phases = [(index - anchor) % step for index, anchor in zip(first, ANCHOR, strict=True)]
+        return replace(self, phases=(phases[0], phases[1]))
+
+    def starts(self, length: int, axis: int = 0) -> list[int]:
+        """First pixel of each window along a side of `length` pixels, a column of pixels (axis 0) or a row (1)."""
+        if length <= self.tile:
+            return [0]
+        first, step = -self.phases[axis], self.tile - self.overlap
+        count = 1 + max(0, -(-(length - first - self.tile) // step))
+        return [first + step * number for number in range(count)]
 
     def weights(self, length: int) -> np.ndarray:
         """What a window counts along a side of `length` pixels, (min(tile, length),) int64 of 1 to `HEAVIEST`.
@@ -48,9 +80,10 @@ class Tiling:
         ramp = np.sin(np.pi / 2 * np.minimum(1, inside / max(self.overlap, 0.5))) ** 2
         return 1 + np.rint((HEAVIEST - 1) * ramp).astype(np.int64)
 
-    def totals(self, length: int) -> np.ndarray:
+    def totals(self, length: int, axis: int = 0) -> np.ndarray:
         """Sum of all windows' weights at each pixel of a side, (length,) int64."""
         weights, total = self.weights(length), np.zeros(length, np.int64)
-        for start in self.starts(length):
-            total[start : start + len(weights)] += weights
+        for start in self.starts(length, axis):
+            first, last = max(start, 0), min(start + len(weights), length)
+            total[first:last] += weights[first - start : last - start]
         return total

@@ -34,6 +34,9 @@ MIN_SIDE_SHARE = {"black": 0.1, "white": 0.25}
 MIN_AREA = 5e-4
 """Share of the image that a collar takes at least."""
 
+FILL_VALUES, KNOWN_FILL_GAP = (-9999, -99999, -999, -32768, -32767), 0.1
+"""Usual values for "nothing", and how far from all others they lie at least, as a share of the others' spread."""
+
 _RING = 2
 """Pixels of the reduced image around a collar in which black or white pixels belong to it."""
 
@@ -122,7 +125,8 @@ def find_collars(
 def find_fill(values: np.ndarray, known: np.ndarray) -> float | None:
     """A value that stands for "nothing" though no tag says so, such as -9999 or the largest of a float.
 
-    It is one value at an end of the range, as far from the others as they spread at least, and negative or absurd.
+    It is one value at an end of the range, negative or absurd, and as far from the others as they spread at least; a
+    usual one need not be so far.
 
     Args:
         values: (3, h, w), as stored; known: (h, w) bool.
@@ -137,7 +141,7 @@ def find_fill(values: np.ndarray, known: np.ndarray) -> float | None:
         if not (end < 0 or abs(end) >= 1e10):
             continue
         gap = min(abs(end - rest.min()), abs(end - rest.max()))
-        if gap > rest.max() - rest.min():
+        if gap > (KNOWN_FILL_GAP if end in FILL_VALUES else 1) * (rest.max() - rest.min()):
             return float(end)
     return None
 

@@ -1,0 +1,179 @@
+"""Combinations of type, bands, layout, orientation and nodata give the plain pair; broken headers give one line."""
+
+import contextlib
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from drawn_pairs import collar, drawn_pair
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from rasterio.enums import ColorInterp
+from scenes import PLACE, PixelModel, write_raster
+
+from semantic_cc.errors import InputError
+from semantic_cc.scene.common_grid import open_pair
+from semantic_cc.scene.geo_detection import is_scene
+from semantic_cc.scene.grid import Window
+from semantic_cc.scene.raster import Raster
+
+SIDE = 96
+PAIR = drawn_pair(SIDE, seed=2)
+FACTORS = {"uint8": 1, "uint16": 16, "int16": 64, "int32": 257, "float32": 1 / 255, "float64": 1.0}
+RGB = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+
+
+def changed(before: np.ndarray, after: np.ndarray, known: np.ndarray) -> int:
+    """Changed pixels, as a model sees them that compares single pixels."""
+    found = PixelModel().predict_masks(before[None], after[None]).class_probabilities[0]
+    return int(((found.argmax(axis=0) > 0) & known).sum())
+
+
+def stored(
+    path: Path,
+    image: np.ndarray,
+    kind: str,
+    bands: str,
+    orientation: str,
+    nodata: str,
+    hidden: np.ndarray,
+    **profile: object,
+) -> Path:
+    """Writes an image in one of the ways."""
+    values = (image * np.float64(FACTORS[kind])).round(0 if "int" in kind else 9).astype(kind)
+    extra = {"rgb": [], "bgrn": [image[..., 1] // 2], "rgbnx": [image[..., 1] // 2, image[..., 0] // 3]}[
+        bands
+    ]
+    order = values[..., ::-1] if bands == "bgrn" else values
+    stack = np.dstack([order, *((band * np.float64(FACTORS[kind])).astype(kind) for band in extra)])
+    if nodata == "tag":
+        stack[hidden], profile["nodata"] = 0, 0
+    elif nodata == "fill":
+        stack[hidden] = -9999
+    elif nodata == "nan":
+        stack[hidden] = np.nan
+    elif nodata == "collar":
+        stack[hidden] = 0
+    place = PLACE
+    if orientation == "south up":
+        stack, hidden = stack[::-1], hidden[::-1]
+        place = Affine(0.5, 0, PLACE.c, 0, 0.5, PLACE.f - SIDE / 2)
+    elif orientation == "turned":
+        place = PLACE @ Affine.rotation(-20)
+    write_raster(path, np.ascontiguousarray(stack), place, **profile)
+    with rasterio.open(path, "r+") as file:
+        if bands == "bgrn":
+            file.colorinterp = (*RGB[::-1], ColorInterp.undefined)
+        if nodata == "mask":
+            file.write_mask(~hidden)
+    return path
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    kind=st.sampled_from(sorted(FACTORS)), bands=st.sampled_from(["rgb", "bgrn", "rgbnx"]),
+    orientation=st.sampled_from(["north up", "south up", "turned"]),
+    nodata=st.sampled_from(["none", "tag", "mask", "nan", "fill", "collar"]),
+    shape=st.sampled_from(["strip", "sides", "wedge", "slanted", "notch"]),
+    interleave=st.sampled_from(["pixel", "band"]), compress=st.sampled_from([None, "lzw", "deflate"]),
+    block=st.sampled_from([None, 16, 64]),
+)  # fmt: skip
+def test_any_combination_gives_the_plain_pair(
+    kind: str, bands: str, orientation: str, nodata: str, shape: str, interleave: str, compress: str | None,
+    block: int | None,
+) -> None:  # fmt: skip
+    if nodata == "nan" and "float" not in kind:
+        nodata = "tag"
+    if nodata == "fill" and kind.startswith("u"):
+        nodata = "collar"
+    hidden = collar((SIDE, SIDE), shape) if nodata != "none" else np.zeros((SIDE, SIDE), bool)
+    profile: dict[str, object] = {"interleave": interleave}
+    profile |= {"compress": compress} if compress else {}
+    profile |= {"tiled": True, "blockxsize": block, "blockysize": block} if block else {}
+    with TemporaryDirectory() as folder:
+        paths = [
+            stored(Path(folder) / f"{name}.tif", image, kind, bands, orientation, nodata, hidden, **profile)
+            for name, image in zip("ab", PAIR, strict=True)
+        ]
+        assert all(is_scene(path) for path in paths)
+        with open_pair(*paths) as pair:
+            before, after, known = pair.read(Window(0, 0, pair.grid.height, pair.grid.width))
+    np.testing.assert_array_equal(known, ~hidden)
+    for image, plain in zip((before, after), PAIR, strict=True):
+        assert np.abs(image.astype(float) - plain)[known].mean() < 2.5
+    assert changed(before, after, known) == pytest.approx(changed(*PAIR, known), rel=0.05, abs=8)
+
+
+MUTANTS = """
+import contextlib, resource, sys
+import numpy as np
+from pathlib import Path
+from semantic_cc.errors import InputError
+from semantic_cc.scene.geo_detection import is_scene
+from semantic_cc.scene.grid import Window
+from semantic_cc.scene.raster import Raster
+
+resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+source, count, seed = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+content, rng = source.read_bytes(), np.random.default_rng(seed)
+path = source.with_name("mutant" + source.suffix)
+for number in range(count):
+    mutant = bytearray(content)
+    for _ in range(rng.integers(1, 5)):
+        where = int(rng.integers(0, min(len(mutant), 600) if rng.random() < 0.8 else len(mutant)))
+        mutant[where] = int(rng.integers(0, 256))
+    if rng.random() < 0.1:
+        del mutant[int(rng.integers(0, len(mutant))):]
+    path.write_bytes(mutant)
+    is_scene(path)
+    try:
+        with Raster(path) as image:
+            image.read(Window(0, 0, min(96, image.grid.height), min(96, image.grid.width)))
+    except InputError as error:
+        assert "\\n" not in str(error)
+print("done", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+def fuzz(path: Path, count: int) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", MUTANTS, path, str(count), "1"],
+        capture_output=True,
+        text=True,
+        timeout=20 + count,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    word, memory = done.stdout.split()
+    assert word == "done" and int(memory) < 2048
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "profile"),
+    [
+        ("a.tif", {}), ("b.tif", {"tiled": True, "blockxsize": 16, "blockysize": 16, "compress": "lzw"}),
+        ("c.jp2", {"driver": "JP2OpenJPEG"}), ("d.png", {"driver": "PNG", "transform": None, "crs": None}),
+    ],
+)  # fmt: skip
+def test_broken_headers_give_one_line(name: str, profile: dict, tmp_path: Path) -> None:
+    """2,000 mutants in all: no crash, no more than 2 GB, no message of several lines."""
+    fuzz(write_raster(tmp_path / name, PAIR[1], **profile), 500)
+
+
+def test_a_few_broken_headers_give_one_line(tmp_path: Path) -> None:
+    fuzz(write_raster(tmp_path / "a.tif", PAIR[1], compress="deflate"), 40)
+
+
+def test_bytes_that_are_no_image(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for start in (b"", b"II*\0", b"MM\0*", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"<VRTDataset", b"PK\3\4"):
+        path = tmp_path / ("a.zip" if start.startswith(b"PK") else "a.tif")
+        path.write_bytes(start + rng.bytes(300))
+        is_scene(path)
+        with contextlib.suppress(InputError), Raster(path):
+            pass
