@@ -193,3 +193,15 @@ def test_synth_makes_a_scene(cli: Callable, tmp_path: Path) -> None:
         assert after.crs == "EPSG:3857"
     assert "has no --pairs" in cli("synth", tmp_path / "b", "--scene", 64, "--pairs", 2, "--seed", 1).stderr
     assert cli("synth", tmp_path / "b", "--seed", 1).code == 2
+
+
+def test_show_input_says_what_would_be_read_and_stops(
+    cli: Callable, paths: tuple[Path, Path], tmp_path: Path
+) -> None:
+    outcome = cli("describe", *paths, "--model", tmp_path / "no model", "--show-input")
+    assert (outcome.code, outcome.stderr) == (0, "")
+    assert "before.tif: GTiff, uint8" in outcome.stdout and "common grid: 90 x 70 pixels" in outcome.stdout
+    outcome = cli("describe", *paths, "--show-input", "--bands", "3,2,1", "--json")
+    assert json.loads(outcome.stdout)["after"]["bands"] == [3, 2, 1]
+    outcome = cli("describe", paths[0], tmp_path / "absent.tif", "--show-input")
+    assert outcome.code == 2 and "absent.tif: no such file" in outcome.stderr

@@ -29,8 +29,14 @@ class ArrayPair:
 
     def read(self, window: Window) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         self.reads += 1
-        part = np.s_[window.top : window.top + window.height, window.left : window.left + window.width]
-        return self.before[part], self.after[part], self.known[part]
+        rows, columns = np.mgrid[
+            window.top : window.top + window.height, window.left : window.left + window.width
+        ]
+        height, width = self.known.shape
+        inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+        at = rows.clip(0, height - 1), columns.clip(0, width - 1)
+        before, after = (np.where(inside[..., None], image[at], 0) for image in (self.before, self.after))
+        return before.astype(np.uint8), after.astype(np.uint8), self.known[at] & inside
 
 
 class PixelModel:

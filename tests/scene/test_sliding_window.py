@@ -5,12 +5,14 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from affine import Affine
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from scenes import ArrayPair, PixelModel, noise
 
 from semantic_cc.errors import InputError
 from semantic_cc.scene.blend import RowBlender
+from semantic_cc.scene.grid import Grid
 from semantic_cc.scene.sliding_window import scan
 from semantic_cc.scene.tiling import Tiling
 from semantic_cc.types import ChangeMaps
@@ -92,14 +94,39 @@ def test_tiled_equals_whole_at_3000_by_3000() -> None:
     assert worst < 1e-6
 
 
-@given(length=st.integers(1, 3000), tile=st.integers(1, 300), share=st.floats(0, 0.99))
-def test_windows_cover_a_side_and_stay_within(length: int, tile: int, share: float) -> None:
-    tiling = Tiling(tile, int(share * tile))
+@given(
+    length=st.integers(1, 3000), tile=st.integers(1, 300), share=st.floats(0, 0.99), phase=st.floats(0, 0.999)
+)
+def test_windows_cover_a_side(length: int, tile: int, share: float, phase: float) -> None:
+    overlap = int(share * tile)
+    tiling = Tiling(tile, overlap, (int(phase * (tile - overlap)), 0))
     starts = tiling.starts(length)
-    assert starts == sorted(set(starts)) and starts[0] == 0
-    assert starts[-1] + min(tile, length) == length
-    assert all(later - earlier <= tile - tiling.overlap for earlier, later in pairwise(starts))
+    if length <= tile:
+        assert starts == [0]
+        return
+    assert -tile < starts[0] <= 0 and starts[-1] < length <= starts[-1] + tile
+    assert all(later - earlier == tile - overlap for earlier, later in pairwise(starts))
+    assert len(starts) == 1 or starts[-2] + tile < length
     assert tiling.totals(length).min() >= 1
+
+
+@given(
+    length=st.integers(500, 2000), cut=st.integers(0, 200), corner=st.integers(-(10**6), 10**6),
+    turn=st.sampled_from([0, 10]),
+)  # fmt: skip
+def test_a_place_falls_into_the_same_windows_in_any_extent(
+    length: int, cut: int, corner: int, turn: int
+) -> None:
+    step = 0.3
+    whole = Grid(length, length, Affine.rotation(turn) @ Affine(step, 0, corner * step, 0, -step, 77.7), None)
+    part = Grid(length - cut, length, whole.transform @ Affine.translation(cut, 0), None)
+    windows = Tiling().anchored(whole).starts(length, 1)
+    assert {start + cut for start in Tiling().anchored(part).starts(length - cut, 1)} <= set(windows)
+    assert Tiling().anchored(whole).starts(length, 0) == Tiling().anchored(part).starts(length, 0)
+
+
+def test_a_scene_without_a_place_begins_with_a_window() -> None:
+    assert Tiling().anchored(Grid(900, 900, Affine.identity(), None)) == Tiling()
 
 
 def test_the_order_of_windows_does_not_matter_to_a_bit() -> None:

@@ -39,6 +39,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_true", help="print the report as one JSON object and nothing else"
     )
+    parser.add_argument(
+        "--show-input", action="store_true",
+        help="print what would be read (bands, levels, unknown share, grid), and stop",
+    )  # fmt: skip
     add_asked_model(parser)
     add_scene_arguments(parser)
 
@@ -48,6 +52,9 @@ def run(arguments: argparse.Namespace) -> None:
     from semantic_cc.errors import InputError
     from semantic_cc.scene.geo_detection import is_scene
 
+    if arguments.show_input:
+        _show_input(arguments)
+        return
     if is_scene(arguments.before) or is_scene(arguments.after):
         _run_scene(arguments)
         return
@@ -60,6 +67,22 @@ def run(arguments: argparse.Namespace) -> None:
     _run_pair(arguments)
 
 
+def _show_input(arguments: argparse.Namespace) -> None:
+    from semantic_cc.scene.geo_detection import need_libraries
+
+    need_libraries()
+    from semantic_cc.scene.change_map import open_scene
+    from semantic_cc.scene.input_summary import InputSummary
+
+    with open_scene(arguments.before, arguments.after, scene_options(arguments)) as (pair, inspection):
+        summary = InputSummary.of(pair, inspection)
+    if arguments.json:
+        print(json.dumps(summary.to_json(), ensure_ascii=False))
+        return
+    for line in summary.lines():
+        say(line)
+
+
 def _run_pair(arguments: argparse.Namespace) -> None:
     from semantic_cc.figures.description_files import OUTPUTS, write_outputs
     from semantic_cc.files import check_outputs
@@ -68,7 +91,7 @@ def _run_pair(arguments: argparse.Namespace) -> None:
     # Everything that can be wrong with the input is found before the model loads.
     if arguments.out is not None:
         check_outputs(arguments.out, OUTPUTS, [arguments.before, arguments.after])
-    before, after, notes = read_pair(arguments.before, arguments.after)
+    before, after, notes = read_pair(arguments.before, arguments.after, check=True)
     with stdout_for_us():
         model = load_asked_model(arguments)
         description = model.describe(before, after, instruction=arguments.instruction)

@@ -24,8 +24,8 @@ class RowBlender:
     """
 
     def __init__(self, height: int, width: int, tiling: Tiling, num_classes: int) -> None:
-        self._tops, self._lefts = tiling.starts(height), tiling.starts(width)
-        self._totals = tiling.totals(height), tiling.totals(width)
+        self._tops, self._lefts = tiling.starts(height, 0), tiling.starts(width, 1)
+        self._totals = tiling.totals(height, 0), tiling.totals(width, 1)
         rows, columns = tiling.weights(height), tiling.weights(width)
         self._weights = np.outer(rows, columns)  # (h, w)
         self._height, self._first = height, 0
@@ -39,18 +39,19 @@ class RowBlender:
             probabilities: (K, h, w) in [0, 1].
             known: (h, w) bool.
         """
-        skip = (
-            self._first - self._tops[row]
-        )  # rows that are finished, where a row of windows is predicted again
-        columns = slice(self._lefts[column], self._lefts[column] + known.shape[1])
-        levels = np.rint(probabilities[:, skip:].astype(np.float64) * STEPS).astype(np.int64)
-        here = slice(0, known.shape[0] - skip)
-        self._sums[:, here, columns] += levels * self._weights[skip:]
-        self._known[here, columns] |= known[skip:]
+        # Rows before the scene, or finished, where a row of windows is predicted again.
+        skip = self._first - self._tops[row]
+        left = self._lefts[column]
+        first, last = max(left, 0), min(left + known.shape[1], self._sums.shape[2])
+        inside = np.s_[skip:, first - left : last - left]
+        levels = np.rint(probabilities[:, *inside].astype(np.float64) * STEPS).astype(np.int64)
+        here = np.s_[: known.shape[0] - skip, first:last]
+        self._sums[:, *here] += levels * self._weights[inside]
+        self._known[here] |= known[inside]
 
     def skip_to(self, row: int) -> None:
         """Makes the first row of window row `row` the first unfinished one, before anything is added."""
-        self._first = self._tops[row]
+        self._first = max(self._tops[row], 0)
 
     def finish(self, row: int) -> tuple[int, np.ndarray, np.ndarray]:
         """The scene's rows that no window below window row `row` touches.

@@ -94,7 +94,7 @@ def describe_scene(
             folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="semantic-cc-")))
         else:
             folder = check_outputs(out, OUTPUTS, _files_of(pair))
-        tiling = Tiling(options.tile, options.overlap)
+        tiling = Tiling(options.tile, options.overlap).anchored(pair.grid)
         batch = options.batch or device_batch(model, options.tile)
         place_batch = options.place_batch or (1 if model.device.type == "cpu" else PLACE_BATCH)
         state = map_changes(

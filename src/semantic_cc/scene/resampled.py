@@ -44,6 +44,8 @@ class OnGrid:
             # Images without a coordinate reference system share any: only their transforms count.
             nowhere = None if raster.grid.crs is not None else CRS.from_epsg(3857)
             fill = {} if raster.fill is None else {"src_nodata": raster.fill}
+            if raster.fill is None and "float" in raster.kind and raster.dataset.nodata is None:
+                fill = {"src_nodata": float("nan")}  # else NaN spreads to its neighbours
             self._through = WarpedVRT(
                 raster.dataset,
                 src_crs=raster.grid.crs or nowhere,

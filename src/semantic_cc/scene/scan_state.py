@@ -51,7 +51,7 @@ class ScanState:
         self._out = check_folder(folder)
         self._folder = self._out / SCAN
         self._grid = grid
-        self._rows = len(tiling.starts(grid.height))
+        self._rows = len(tiling.starts(grid.height, 0))
         self._job = hashlib.sha256(json.dumps(job, sort_keys=True).encode()).hexdigest()
         self.rows = self._read()
         self.drafts = self._folder / "files"

@@ -61,7 +61,7 @@ def scan(
         ImageError: a part of an image cannot be read.
     """
     grid = pair.grid
-    tops, lefts = tiling.starts(grid.height), tiling.starts(grid.width)
+    tops, lefts = tiling.starts(grid.height, 0), tiling.starts(grid.width, 1)
     size = min(tiling.tile, grid.height), min(tiling.tile, grid.width)
     blender = RowBlender(grid.height, grid.width, tiling, num_classes)
     done = sink.rows
