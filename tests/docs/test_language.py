@@ -17,7 +17,7 @@ SUFFIXES = {".py", ".md", ".yaml", ".yml", ".toml", ".sh", ".json", ".jinja", ".
 MACHINE = re.compile(r"/root/|/work/|\bDESIGN\b")
 
 
-WAITING = {"data", "training"}
+WAITING = {"training"}
 """Pages whose text is still to be revised."""
 
 

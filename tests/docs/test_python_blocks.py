@@ -55,6 +55,7 @@ def prepare(workplace: Path, world_folder: Path, tiny_folder: Path) -> Callable[
                 "captions.json",
                 lambda: shutil.copy(next(world_folder.glob("*captions.json")), "captions.json"),
             ),
+            ('"LEVIR-MCI"', lambda: Path("LEVIR-MCI").symlink_to(world_folder)),
             ("before.tif", lambda: write_scene(Path())),
             ("scene/", lambda: write_scene(Path("scene"))),
             (

@@ -52,12 +52,12 @@ def test_a_killed_evaluation_goes_on_and_gives_the_same_bytes(
 
 def test_the_state_of_another_evaluation_is_not_used(tmp_path: Path) -> None:
     result = PairResult("a", "4x4", None, None, 0.25, np.zeros((4, 4), np.uint8), None, True, 1.0)
-    state = EvaluationState(tmp_path / "state", {"model": "1"})
+    state = EvaluationState(tmp_path / "state", "one")
     state.write(0, [result])
-    found = EvaluationState(tmp_path / "state", {"model": "1"}).read(0)
+    found = EvaluationState(tmp_path / "state", "one").read(0)
     assert found is not None and found[0].probability == 0.25 and found[0].sentence is None
     np.testing.assert_array_equal(found[0].mask, result.mask)
-    assert EvaluationState(tmp_path / "state", {"model": "2"}).read(0) is None
+    assert EvaluationState(tmp_path / "state", "two").read(0) is None
 
 
 def test_a_bad_label_is_named_before_the_model_is_loaded(

@@ -9,6 +9,7 @@ import argparse
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -116,10 +117,13 @@ def _audit(arguments: argparse.Namespace) -> None:
     from semantic_cc.data.audit import audit
     from semantic_cc.errors import SemanticCCError
     from semantic_cc.files import check_file, write_files
+    from semantic_cc.progress import progress_of_steps
 
     out = None if arguments.out is None else check_file(arguments.out)
-    with progress_bar("items read") as reading, progress_bar("images compared") as comparing:
-        report = audit(arguments.folders, reading, comparing)
+    with progress_of_steps() as advance:
+        report = audit(
+            arguments.folders, partial(advance, "items read"), partial(advance, "images compared")
+        )
     if out is not None:
         write_files(
             out.parent,

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import argparse
 import json
+from functools import partial
 from typing import TYPE_CHECKING
 
 from semantic_cc.cli.caption_tables import add_meteor, print_captions
-from semantic_cc.cli.console import add_data, add_mismatch, positive, progress_bar, say, show, stdout_for_us
+from semantic_cc.cli.console import add_data, add_mismatch, positive, say, show, stdout_for_us
 from semantic_cc.types import SPLITS
 
 if TYPE_CHECKING:
@@ -71,8 +72,9 @@ def run(arguments: argparse.Namespace) -> None:
         from semantic_cc.evaluation.evaluate import evaluate
         from semantic_cc.figures.reliability_diagram import draw_reliability
         from semantic_cc.figures.worst_cases import worst_page
+        from semantic_cc.progress import progress_of_steps
 
-        with progress_bar("files checked") as checking, progress_bar("pairs") as advance:
+        with progress_of_steps() as advance:
             report = evaluate(
                 arguments.model,
                 arguments.data,
@@ -84,8 +86,8 @@ def run(arguments: argparse.Namespace) -> None:
                 worst=0 if page is None else _WORST,
                 allow_foundation_mismatch=arguments.allow_foundation_mismatch,
                 state=None if out is None else out.with_name(f".{out.name}.state"),
-                checking=checking,
-                progress=advance,
+                checking=partial(advance, "files checked"),
+                progress=partial(advance, "pairs"),
             )
     notes = list(report.scores.notes)
     if out is not None:

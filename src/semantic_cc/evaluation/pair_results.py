@@ -145,19 +145,18 @@ class EvaluationState:
 
     Args:
         folder: for nothing else; it is made.
-        key: all that the predictions depend on, as plain values.
+        key: from `state_key`.
 
     Raises:
         OutputError: the folder cannot be written.
     """
 
-    def __init__(self, folder: Path, key: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, key: str) -> None:
         self.folder = check_folder(folder)
-        digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
         about = folder / "evaluation.json"
-        if not about.is_file() or json.loads(about.read_text()) != {"key": digest}:
+        if not about.is_file() or json.loads(about.read_text()) != {"key": key}:
             shutil.rmtree(folder, ignore_errors=True)
-            write_files(folder, {about.name: json.dumps({"key": digest}).encode()})
+            write_files(folder, {about.name: json.dumps({"key": key}).encode()})
 
     def read(self, start: int) -> list[PairResult] | None:
         """The batch that begins at pair `start`; None if it is not finished."""
@@ -195,8 +194,8 @@ class EvaluationState:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def state_key(data: ChangeDataset, indices: Sequence[int], **options: Any) -> dict[str, Any]:
-    """What predictions depend on beside the model: the chosen items, their files' sizes and times, and `options`."""
+def state_key(data: ChangeDataset, indices: Sequence[int], **options: object) -> str:
+    """Digest of what predictions depend on: the chosen items, their files' sizes and times, and `options`."""
     digest = hashlib.sha256()
     for index in indices:
         item = data.items[index]
@@ -204,7 +203,8 @@ def state_key(data: ChangeDataset, indices: Sequence[int], **options: Any) -> di
             stat = Path(path).stat() if path else None
             digest.update(f"{item.name}|{path}|{item.box}|{item.classes}|".encode())
             digest.update(b"-" if stat is None else f"{stat.st_size} {stat.st_mtime_ns}".encode())
-    return {"items": digest.hexdigest(), **options}
+    digest.update(json.dumps(options, sort_keys=True).encode())
+    return digest.hexdigest()
 
 
 def _file_name(start: int) -> str:
