@@ -121,9 +121,7 @@ def _audit(arguments: argparse.Namespace) -> None:
 
     out = None if arguments.out is None else check_file(arguments.out)
     with progress_of_steps() as advance:
-        report = audit(
-            arguments.folders, partial(advance, "items read"), partial(advance, "images compared")
-        )
+        report = audit(arguments.folders, partial(advance, "items read"), partial(advance, "images compared"))
     if out is not None:
         write_files(
             out.parent,
