@@ -17,7 +17,6 @@ SUFFIXES = {".py", ".md", ".yaml", ".yml", ".toml", ".sh", ".json", ".jinja", ".
 MACHINE = re.compile(r"/root/|/work/|\bDESIGN\b")
 
 
-
 @pytest.mark.parametrize("page", CURRENT_PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_pages_use_the_house_words(page: Path) -> None:
     text = " ".join(page.read_text(encoding="utf-8").lower().split())
