@@ -70,7 +70,7 @@ class SemanticCC:
             device: for example cpu or cuda:1; by default cuda where there is one, else cpu.
             merge: fold the adapters into the base weights, which is faster; False keeps them apart for
                 `save_pretrained`.
-            allow_foundation_mismatch: go on with other foundation weights than the accepted, with a note in
+            allow_foundation_mismatch: accept other foundation weights than the model was trained on, with a note in
                 every description.
             llm_dtype: type of the language model's weights, instead of its own; int8 and int4 need the extra
                 `quantised` (bitsandbytes).
@@ -101,7 +101,7 @@ class SemanticCC:
         merge: bool = False,
         dtype: Literal["float32", "bfloat16"] = "float32",
     ) -> Path:
-        """Writes the model, with its card: what was trained alone, or with `merge` everything.
+        """Writes the model, with its card: the trained parameters, or with `merge` all of them.
 
         Args:
             folder: where to; a model that is there is replaced.

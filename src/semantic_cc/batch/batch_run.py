@@ -88,7 +88,7 @@ def run_batch(
     """Describes all pairs of a manifest.
 
     A pair that an earlier run finished, with the same files, settings, model and version, stays as it is. A pair that
-    fails is recorded, and the others go on. A run that was killed and started again ends with the same bytes as one
+    fails is recorded, and the others continue. A run that was killed and started again ends with the same bytes as one
     that was not, except for what docs/batch.md lists.
 
     - ``pairs/ID/``: the results of each pair.

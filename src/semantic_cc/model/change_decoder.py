@@ -196,7 +196,9 @@ class ChangeDecoder(nn.Module):
         h, w = self.patch * x.shape[2], self.patch * x.shape[3]
         by_stride = dict(zip(self.strides, trunk, strict=True))
         size = h // STRIDES[0], w // STRIDES[0]
-        fused = torch.cat([_resize(level(x), size) for level in self.levels], dim=1)  # (b, f, h p / 4, w p / 4)
+        fused = torch.cat(
+            [_resize(level(x), size) for level in self.levels], dim=1
+        )  # (b, f, h p / 4, w p / 4)
         if self.fuse is None:
             logits = _resize(self.classify(fused), (h, w))
         else:

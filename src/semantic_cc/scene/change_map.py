@@ -158,7 +158,7 @@ def _grid(grid: Grid) -> dict[str, Json]:
 
 
 def _input(raster: Raster) -> dict[str, Any]:
-    """What tells one input from another."""
+    """The identity of an input, and how it is read."""
     return {
         **identity_of(raster.name),
         "bands": list(raster.bands),

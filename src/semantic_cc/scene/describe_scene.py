@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -94,52 +95,35 @@ def describe_scene(
             folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="semantic-cc-")))
         else:
             folder = check_outputs(out, OUTPUTS, _files_of(pair))
-        tiling = Tiling(options.tile, options.overlap).anchored(pair.grid)
-        batch = options.batch or device_batch(model, options.tile)
-        place_batch = options.place_batch or (1 if model.device.type == "cpu" else PLACE_BATCH)
-        state = map_changes(
-            pair, inspection, model, folder, tiling=tiling, batch=batch, progress=_step(progress, "windows")
+        settings = SceneSettings(
+            tile=options.tile,
+            overlap=options.overlap,
+            batch=options.batch or device_batch(model, options.tile),
+            place_batch=options.place_batch or (1 if model.device.type == "cpu" else PLACE_BATCH),
+            instruction=instruction,
+            regularise=options.regularise,
         )
+        state = map_changes(
+            pair, inspection, model, folder, tiling=Tiling(settings.tile, settings.overlap).anchored(pair.grid),
+            batch=settings.batch, progress=_step(progress, "windows"),
+        )  # fmt: skip
         mapped = time.perf_counter()
         polygons = find_polygons(state.drafts / MASK, state.drafts / PROBABILITY, pair.grid)
         regions, home = find_regions(polygons, pair.grid)
         places = describe_places(
             regions, pair, lambda one, two: model.describe_batch(one, two, instruction),
-            place_batch, _step(progress, "places"),
+            settings.place_batch, _step(progress, "places"),
         )  # fmt: skip
-        described = time.perf_counter()
-        wanted = () if out is None else options.formats
-        written = [suffix for suffix in FORMATS if suffix in wanted and can_hold(suffix, pair.grid)]
-        left_out = [suffix for suffix in wanted if suffix not in written]
+        ended = time.perf_counter()
+        timings = {"windows": mapped - start, "places": ended - mapped, "total": ended - start}
         figures = _figures(
             polygons, pair.grid, known_pixels(state.plane("mask")), len(places), model.num_classes
         )
-        report = SceneReport(
-            sentence=scene_sentence(figures.classes, places, figures.known_area_m2, figures.known_pixels),
-            figures=figures,
-            places=places,
-            grid=_grid(pair.grid),
-            inputs=(_input(pair.rasters[0]), _input(pair.rasters[1])),
-            dates=dates,
-            model=ModelIdentity(model.info.name, model.info.digest),
-            settings=SceneSettings(
-                options.tile, options.overlap, batch, place_batch, instruction, options.regularise
-            ),
-            measured=inspection.measured,
-            warnings=(*_input_warnings(inspection), *_own_warnings(places, left_out)),
-            notes=(*pair.notes, *model.info.notes),
-            created=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-            timings={
-                "windows": round(mapped - start, 3),
-                "places": round(described - mapped, 3),
-                "total": round(time.perf_counter() - start, 3),
-            },
-            files=() if out is None else _names(written),
-            version=__version__,
-            folder=None if out is None else folder,
-        )
+        formats = () if out is None else options.formats
+        report = _report(model, pair, inspection, settings, figures, places, formats, dates, timings)
         if out is not None:
-            _write_files(report, state, pair, polygons, home, written)
+            report = dataclasses.replace(report, files=_names(formats, pair.grid), folder=folder)
+            _write_files(report, state, pair, polygons, home)
             state.publish(stale=OUTPUTS)
     return report
 
@@ -182,19 +166,47 @@ def _step(progress: Advance | None, name: str) -> Callable[[int, int], None] | N
     return None if progress is None else lambda done, total: progress(name, done, total)
 
 
-def _names(written: Sequence[str]) -> tuple[str, ...]:
-    return (MASK, PROBABILITY, *(f"{LAYER}.{suffix}" for suffix in written), REPORT, PAGE, ITEM)
+def _names(formats: Sequence[str], grid: Grid) -> tuple[str, ...]:
+    """The files of a scene, those of the formats that can hold it among them."""
+    written = [f"{LAYER}.{suffix}" for suffix in FORMATS if suffix in formats and can_hold(suffix, grid)]
+    return (MASK, PROBABILITY, *written, REPORT, PAGE, ITEM)
+
+
+def _report(
+    model: SceneModel,
+    pair: AlignedPair,
+    inspection: Inspection,
+    settings: SceneSettings,
+    figures: SceneFigures,
+    places: tuple[Place, ...],
+    formats: Sequence[str],
+    dates: tuple[str, str] | None,
+    timings: Mapping[str, float],
+) -> SceneReport:
+    """The report without its files."""
+    return SceneReport(
+        sentence=scene_sentence(figures.classes, places, figures.known_area_m2, figures.known_pixels),
+        figures=figures,
+        places=places,
+        grid=_grid(pair.grid),
+        inputs=(_input(pair.rasters[0]), _input(pair.rasters[1])),
+        dates=dates,
+        model=ModelIdentity(model.info.name, model.info.digest),
+        settings=settings,
+        measured=inspection.measured,
+        warnings=(*_input_warnings(inspection), *_own_warnings(places, formats, pair.grid)),
+        notes=(*pair.notes, *model.info.notes),
+        created=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        timings={step: round(seconds, 3) for step, seconds in timings.items()},
+        files=(),
+        version=__version__,
+    )
 
 
 def _write_files(
-    report: SceneReport,
-    state: ScanState,
-    pair: AlignedPair,
-    polygons: Polygons,
-    home: np.ndarray,
-    written: Sequence[str],
+    report: SceneReport, state: ScanState, pair: AlignedPair, polygons: Polygons, home: np.ndarray
 ) -> None:
-    """Writes all files except the two rasters as drafts.
+    """Writes all files of the report except the two rasters as drafts.
 
     Raises:
         OutputError: one cannot be written.
@@ -203,8 +215,9 @@ def _write_files(
     outlines = regular_outlines(polygons, grid) if report.settings.regularise else polygons.shapes
     frame = make_frame(polygons, outlines, home, [place.sentence for place in report.places], grid)
     try:
-        for suffix in written:
-            write_frame(frame, drafts, suffix)
+        for suffix in FORMATS:
+            if f"{LAYER}.{suffix}" in report.files:
+                write_frame(frame, drafts, suffix)
         write_page(drafts / PAGE, report, make_overview(pair, mask), pair, mask)
         write_item(drafts / ITEM, report, polygons, grid)
         text = json.dumps(report.to_json(), indent=2, ensure_ascii=False)
@@ -270,7 +283,7 @@ def _input_warnings(inspection: Inspection) -> tuple[SceneWarning, ...]:
     return tuple(SceneWarning(found.check, found.message, found.value) for found in inspection.findings)
 
 
-def _own_warnings(places: Sequence[Place], left_out: Sequence[str]) -> Iterator[SceneWarning]:
+def _own_warnings(places: Sequence[Place], formats: Sequence[str], grid: Grid) -> Iterator[SceneWarning]:
     """What the result itself gives reason to doubt."""
     silent = sum(not place.changed for place in places)
     if silent:
@@ -278,7 +291,7 @@ def _own_warnings(places: Sequence[Place], left_out: Sequence[str]) -> Iterator[
             f"at {silent} of {len(places)} places the mask shows a change that the model's change flag denies"
         )
         yield SceneWarning("disagreement", text, silent)
-    for suffix in left_out:
+    for suffix in (name for name in formats if not can_hold(name, grid)):
         text = (
             f"{LAYER}.{suffix} was left out: its coordinates are longitude and latitude, and the images do not say "
             "where on Earth they lie"

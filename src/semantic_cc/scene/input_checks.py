@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 import numpy as np
 
@@ -85,10 +84,6 @@ class Inspection:
     measured: dict[str, float | None]
     shift: Shift | None
     findings: tuple[Finding, ...]
-
-    def as_json(self) -> dict[str, Any]:
-        """`measured`, and `findings` as a list of objects."""
-        return {"measured": self.measured, "warnings": [asdict(finding) for finding in self.findings]}
 
 
 def inspect_pair(pair: AlignedPair, *, coregister: bool = False) -> Inspection:

@@ -56,7 +56,7 @@ class Polygons:
 
 
 def find_polygons(mask: str | Path, probability: str | Path, grid: Grid) -> Polygons:
-    """Traces every connected area of one class; areas that touch at a corner alone are two.
+    """Traces every connected area of one class; areas that touch only at a corner are two.
 
     So every polygon is valid and simple. Both rasters are read piece by piece; what grows is the polygons.
 
@@ -84,7 +84,7 @@ def find_polygons(mask: str | Path, probability: str | Path, grid: Grid) -> Poly
 
 
 def regular_outlines(polygons: Polygons, grid: Grid) -> np.ndarray:
-    """Outlines as a builder would draw them, buildings alone; roads keep their edges.
+    """Straight outlines of buildings; roads keep their edges.
 
     A building is replaced by the rectangle of its own area, along its smallest rotated rectangle, if that covers at
     least `FIT` of it. Any other outline is simplified by `TOLERANCE` pixels (Douglas-Peucker). Angles are right on

@@ -92,7 +92,7 @@ def _batches(
     for place, window in enumerate(windows):
         before, after, known = pair.read(window)
         if known.any():
-            # What one date alone shows would look like a change: there both are black.
+            # Pixels that only one date shows would look like a change, so both are black there.
             hidden = ~known[..., None]
             held.append((place, np.where(hidden, 0, before), np.where(hidden, 0, after), known))
         if held and (len(held) == batch or place == len(windows) - 1):
