@@ -35,7 +35,7 @@ ROLES = {
 }
 """Module names that occur more than once, with the role that the modules share."""
 
-DUPLICATE_CLASSES = {"Entry"}
+DUPLICATE_CLASSES: set[str] = set()
 """Public classes of one name that still have to be renamed; the list only shrinks."""
 
 UNTYPED = {
