@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from semantic_cc.cli.console import add_asked_model, model_options, positive, say, stdout_for_us
+from semantic_cc.cli.console import ModelOptions, add_asked_model, model_options, positive, say, stdout_for_us
 from semantic_cc.cli.scene_arguments import add_scene_arguments, given_scene_arguments, scene_options
 
 if TYPE_CHECKING:
@@ -98,10 +98,10 @@ def _check_options(arguments: argparse.Namespace, manifest: Manifest) -> None:
         )
 
 
-def _load(name: str, options: dict[str, object], device: str | None) -> SemanticCC:
+def _load(name: str, options: ModelOptions, device: str | None) -> SemanticCC:
     from semantic_cc.predictor import SemanticCC
 
-    return SemanticCC.from_pretrained(name, device, **options)  # type: ignore[arg-type]
+    return SemanticCC.from_pretrained(name, device, **options)
 
 
 @contextlib.contextmanager

@@ -10,17 +10,17 @@ from typing import Any
 
 import yaml
 
-from semantic_cc.config import Config
+from semantic_cc.config import Config, ConfigValues
 from semantic_cc.errors import ConfigError
 
 
-def parse_flags(flags: Sequence[str]) -> dict[str, Any]:
+def parse_flags(flags: Sequence[str]) -> ConfigValues:
     """``["--optim.lr", "1e-4", "--train.seed=3"]`` -> nested dicts, values read as YAML.
 
     Raises:
         ConfigError: something that is no flag, a flag without a value, a value that is no YAML.
     """
-    values: dict[str, Any] = {}
+    values: ConfigValues = {}
     rest = list(flags)
     while rest:
         flag = rest.pop(0)

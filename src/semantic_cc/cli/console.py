@@ -6,12 +6,14 @@ import argparse
 import contextlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from semantic_cc.checkpoint.device_map import DeviceMap
+    from semantic_cc.foundation.llm import LLMType
     from semantic_cc.predictor import SemanticCC
     from semantic_cc.training.parameter_count import PartCount
     from semantic_cc.types import ChangeDescription
@@ -141,8 +143,16 @@ def load_asked_model(arguments: argparse.Namespace) -> SemanticCC:
     return load_model(arguments.model, **model_options(arguments))
 
 
-def model_options(arguments: argparse.Namespace) -> dict[str, Any]:
-    """What `add_asked_model` was told of how to load the model: options of `SemanticCC.from_pretrained`."""
+class ModelOptions(TypedDict):
+    """Options of `SemanticCC.from_pretrained`, which documents them."""
+
+    allow_foundation_mismatch: bool
+    llm_dtype: LLMType | None
+    llm_device_map: DeviceMap | None
+
+
+def model_options(arguments: argparse.Namespace) -> ModelOptions:
+    """The options of `add_asked_model` that say how the model is loaded."""
     return {
         "allow_foundation_mismatch": arguments.allow_foundation_mismatch,
         "llm_dtype": arguments.llm_dtype,

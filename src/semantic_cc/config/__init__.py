@@ -5,6 +5,7 @@
 """
 
 from semantic_cc.config.loading import (
+    ConfigValues,
     load_config,
     merge,
     own_values,
@@ -32,6 +33,7 @@ __all__ = [
     "BaselineConfig",
     "ChangeDecoderConfig",
     "Config",
+    "ConfigValues",
     "EncoderConfig",
     "EnhancerConfig",
     "HardwareConfig",

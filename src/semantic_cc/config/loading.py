@@ -19,13 +19,17 @@ DEFAULT_PRESET = "small"
 """What a configuration starts from that names no preset."""
 
 
+ConfigValues = dict[str, Any]
+"""Nested keys and plain values of a configuration, as YAML gives them; `parse` checks and types them."""
+
+
 def preset_names() -> list[str]:
     """Names of the shipped presets."""
     folder = resources.files("semantic_cc") / "presets"
     return sorted(p.name.removesuffix(".yaml") for p in folder.iterdir() if p.name.endswith(".yaml"))
 
 
-def preset_values(name: str) -> dict[str, Any]:
+def preset_values(name: str) -> ConfigValues:
     """The values of a preset as nested dicts; ``a+b`` lays preset b's own values over preset a.
 
     Raises:
@@ -33,18 +37,18 @@ def preset_values(name: str) -> dict[str, Any]:
     """
     if not isinstance(name, str):
         raise ConfigError(f"preset must be a name, not {name!r}")
-    values: dict[str, Any] = {}
+    values: ConfigValues = {}
     for position, part in enumerate(name.split("+")):
         base, own = _layer(part)
         if base is not None and position == 0:
             # phases run in the order of the preset, not of its base
-            order: dict[str, Any] = {phase: {} for phase in own.get("phases", {})}
+            order: ConfigValues = {phase: {} for phase in own.get("phases", {})}
             values = merge({"phases": order}, preset_values(base))
         values = merge(values, own)
     return values
 
 
-def own_values(name: str) -> dict[str, Any]:
+def own_values(name: str) -> ConfigValues:
     """The values that a preset itself gives, without those of its base.
 
     Raises:
@@ -53,7 +57,7 @@ def own_values(name: str) -> dict[str, Any]:
     return _layer(name)[1]
 
 
-def _layer(name: str) -> tuple[str | None, dict[str, Any]]:
+def _layer(name: str) -> tuple[str | None, ConfigValues]:
     """A preset's base, if it has one, and its own values."""
     if name in RENAMED_PRESETS:
         raise ConfigError(f"the preset {name!r} is now called {RENAMED_PRESETS[name]!r}")
@@ -64,7 +68,7 @@ def _layer(name: str) -> tuple[str | None, dict[str, Any]]:
     return own.pop("base", None), own
 
 
-def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+def merge(base: ConfigValues, over: ConfigValues) -> ConfigValues:
     """`base` with the values of `over` laid on top, section by section.
 
     Where `over` has null for a section, such as a phase, the section is left out.
@@ -78,7 +82,7 @@ def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def load_config(source: str | Path | dict[str, Any], overrides: dict[str, Any] | None = None) -> Config:
+def load_config(source: str | Path | ConfigValues, overrides: ConfigValues | None = None) -> Config:
     """A checked configuration from a preset name, a YAML file or nested dicts.
 
     A YAML file may name a `preset` to start from. `overrides` is laid on top.
@@ -97,7 +101,7 @@ def load_config(source: str | Path | dict[str, Any], overrides: dict[str, Any] |
     return parse(Config, merge(preset_values(preset), {**values, "preset": preset}))
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def _read_yaml(path: Path) -> ConfigValues:
     try:
         return parse_yaml(path.read_text(), path)
     except OSError as error:
@@ -106,7 +110,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path} is not valid YAML: {error}") from error
 
 
-def parse_yaml(text: str, where: str | Path) -> dict[str, Any]:
+def parse_yaml(text: str, where: str | Path) -> ConfigValues:
     """The keys and values of a YAML text.
 
     Raises:
@@ -122,7 +126,7 @@ def parse_yaml(text: str, where: str | Path) -> dict[str, Any]:
     return values
 
 
-def parse(cls: type, values: dict[str, Any]) -> Any:
+def parse(cls: type, values: ConfigValues) -> Any:
     """Builds the configuration `cls` from nested dicts, and checks that its fields fit together.
 
     Raises:
@@ -133,7 +137,7 @@ def parse(cls: type, values: dict[str, Any]) -> Any:
     return config
 
 
-def build(cls: type, values: dict[str, Any], where: str) -> Any:
+def build(cls: type, values: ConfigValues, where: str) -> Any:
     """Builds the dataclass `cls` from nested dicts; every type is checked by jsonargparse.
 
     Raises:
@@ -187,7 +191,7 @@ def _check_keys(cls: type, values: Any, where: str, path: str = "") -> None:
             raise ConfigError(f"{where}: {name} must not be null")
 
 
-def to_dict(config: Any) -> dict[str, Any]:
+def to_dict(config: Any) -> ConfigValues:
     """Nested dicts of plain JSON values, the inverse of `parse`."""
     return json.loads(json.dumps(dataclasses.asdict(config)))
 

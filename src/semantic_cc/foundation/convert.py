@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 from semantic_cc.errors import CheckpointError, InputError
 from semantic_cc.foundation import llm_files
@@ -31,7 +31,7 @@ class Converted:
         path: the file, or the folder of a language model.
         value: what to write into the part's configuration field.
         sha256: of the source.
-        sizes: of the part, as the configuration names them; empty for a language model.
+        sizes: of the part; empty for a language model.
         loaded: how many tensors were taken.
         dropped: why tensors were left out -> how many.
     """
@@ -40,7 +40,7 @@ class Converted:
     path: Path
     value: str
     sha256: str
-    sizes: dict[str, Any] = field(default_factory=dict)
+    sizes: Mapping[str, object] = field(default_factory=dict)
     loaded: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
 
@@ -86,20 +86,24 @@ def _convert_part(path: Path, name: str | None, out: Path | None) -> Converted:
     part = read_part(path, pickles=True)
     name = name or known_name(part)
     if out is None and name is None:
-        raise InputError(f"{path}: is no model with a known name (it has {part.sizes}); give --name or --out")
+        raise InputError(
+            f"{path}: is no model with a known name (it has {asdict(part.sizes)}); give --name or --out"
+        )
     target = out or cache_folder() / f"{name}.safetensors"
     facts = write_part(part, target)
     dropped: dict[str, int] = {}
     for why in part.dropped.values():
         dropped[why] = dropped.get(why, 0) + 1
     value = str(out) if out else str(name)
-    return Converted(part.name, target, value, facts["sha256"], part.sizes, len(part.tensors), dropped)
+    return Converted(
+        part.name, target, value, facts["sha256"], asdict(part.sizes), len(part.tensors), dropped
+    )
 
 
 def known_name(part: Part) -> str | None:
     """The catalogue's name of a part of these sizes."""
     for name, known in FOUNDATIONS.items():
-        if known.part == part.name and known.sizes.items() <= part.sizes.items():
+        if known.part == part.name and known.sizes.items() <= asdict(part.sizes).items():
             return name
     return None
 

@@ -10,7 +10,6 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -21,7 +20,7 @@ from semantic_cc.errors import CheckpointError, FoundationWeightsError
 from semantic_cc.files import new_file
 from semantic_cc.foundation.catalogue import FOUNDATIONS, cache_folder
 from semantic_cc.foundation.key_mapping import Dropped, PartName, mapping_of
-from semantic_cc.foundation.tensor_shapes import MissingSizeError, resampled, shapes_of, sizes_of
+from semantic_cc.foundation.tensor_shapes import MissingSizeError, PartSizes, resampled, shapes_of, sizes_of
 from semantic_cc.foundation.weight_files import TensorFiles, digest_of, is_finite, one_line
 
 
@@ -48,8 +47,8 @@ class Part:
     dropped: dict[str, str] = field(default_factory=dict)
 
     @property
-    def sizes(self) -> dict[str, Any]:
-        """Sizes as the configuration names them."""
+    def sizes(self) -> PartSizes:
+        """The part's sizes."""
         return sizes_of(self.name, self.tensors)
 
 

@@ -1,11 +1,11 @@
-"""Sizes and shapes of a foundation part, told from its tensors, and position tables at another size."""
+"""Sizes and shapes of a foundation part, read from its tensors, and position tables at another size."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor, nn
@@ -41,8 +41,44 @@ def sam_vision(config: EncoderConfig) -> SamVisionEncoder:
     return vision
 
 
+@dataclass(frozen=True)
+class EncoderSizes:
+    """Sizes of SAM's encoder; the fields are those of `EncoderConfig`."""
+
+    width: int
+    depth: int
+    heads: int
+    window: int
+    global_layers: tuple[int, ...]
+    patch: int
+    hybrid: bool
+    image_size: int
+    change_width: int
+
+
+@dataclass(frozen=True)
+class QFormerSizes:
+    """Sizes of a Q-Former; the fields are those of `QFormerConfig`."""
+
+    queries: int
+    width: int
+    layers: int
+    encoder_width: int
+
+
+@dataclass(frozen=True)
+class ProjectionSizes:
+    """Sizes of MiniGPT-4's projection, `Linear width -> llm_width`."""
+
+    width: int
+    llm_width: int
+
+
+PartSizes = EncoderSizes | QFormerSizes | ProjectionSizes
+
+
 class MissingSizeError(Exception):
-    """A tensor that tells a size is missing or has another number of dimensions.
+    """A tensor that gives a size is missing or has another number of dimensions.
 
     Args:
         key: its name, ours.
@@ -54,65 +90,69 @@ class MissingSizeError(Exception):
         self.key, self.why = key, why
 
 
-def sizes_of(part: str, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Sizes of a part, as the configuration names them.
+def sizes_of(part: str, tensors: Mapping[str, Tensor]) -> PartSizes:
+    """Sizes of a part.
 
     Raises:
-        MissingSizeError: a tensor that tells one is missing or has another number of dimensions.
+        MissingSizeError: a tensor that gives one is missing or has another number of dimensions.
     """
     if part == "encoder":
         return _sam_sizes(tensors)
     if part == "qformer":
         _, queries, width = _dims(tensors, "queries", 3)
-        return {
-            "queries": queries,
-            "width": width,
-            "layers": _layers(tensors, r"qformer\.body\.encoder\.layer\.(\d+)\."),
-            "encoder_width": _dims(tensors, "ln_vision.weight", 1)[0],
-        }
+        return QFormerSizes(
+            queries=queries,
+            width=width,
+            layers=_layers(tensors, r"qformer\.body\.encoder\.layer\.(\d+)\."),
+            encoder_width=_dims(tensors, "ln_vision.weight", 1)[0],
+        )
+    return _projection_sizes(tensors)
+
+
+def _projection_sizes(tensors: Mapping[str, Tensor]) -> ProjectionSizes:
     llm_width, width = _dims(tensors, "llama_proj.weight", 2)
-    return {"width": width, "llm_width": llm_width}
+    return ProjectionSizes(width, llm_width)
 
 
-def _sam_sizes(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
-    """SAM's; its layers with global attention are those whose position tables reach over the whole image."""
+def _sam_sizes(tensors: Mapping[str, Tensor]) -> EncoderSizes:
+    """The layers with global attention are those whose position tables cover the whole image."""
     _, side, _, width = _dims(tensors, "pos_embed", 4)
     depth = _layers(tensors, r"layers\.(\d+)\.")
     patch = _dims(tensors, "patch_embed.projection.weight", 4)[-1]
     tables = [_dims(tensors, f"layers.{i}.attn.rel_pos_h", 2) for i in range(depth)]
     head = _usual([columns for _, columns in tables], width)
     rows = [count for count, _ in tables]
-    return {
-        "width": width,
-        "depth": depth,
-        "heads": max(1, width // head),
-        "window": (_usual([count for count in rows if count != 2 * side - 1], 2 * side - 1) + 1) // 2,
-        "global_layers": [i for i, count in enumerate(rows) if count == 2 * side - 1],
-        "patch": patch,
-        "hybrid": any(key.startswith("patch_embed.projection.trunk.") for key in tensors),
-        "image_size": side * patch,
-        "change_width": _dims(tensors, "neck.conv1.weight", 4)[0],
-    }
+    return EncoderSizes(
+        width=width,
+        depth=depth,
+        heads=max(1, width // head),
+        window=(_usual([count for count in rows if count != 2 * side - 1], 2 * side - 1) + 1) // 2,
+        global_layers=tuple(i for i, count in enumerate(rows) if count == 2 * side - 1),
+        patch=patch,
+        hybrid=any(key.startswith("patch_embed.projection.trunk.") for key in tensors),
+        image_size=side * patch,
+        change_width=_dims(tensors, "neck.conv1.weight", 4)[0],
+    )
 
 
 def shapes_of(part: str, tensors: Mapping[str, Tensor]) -> dict[str, torch.Size]:
-    """The keys and shapes that a part of these sizes has: those of the reference implementation.
+    """The keys and shapes of a part of these sizes, as the reference implementation has them.
 
     Raises:
         MissingSizeError: see `sizes_of`.
     """
     sizes = sizes_of(part, tensors)
-    if part == "enhancer":
-        weight = (sizes["llm_width"], sizes["width"])
+    if isinstance(sizes, ProjectionSizes):
+        weight = (sizes.llm_width, sizes.width)
         return {"llama_proj.weight": torch.Size(weight), "llama_proj.bias": torch.Size(weight[:1])}
     with torch.device("meta"):
-        if part == "encoder":
-            module: nn.Module = sam_vision(EncoderConfig(**sizes))
-        else:  # how many heads there are shows in no shape
+        if isinstance(sizes, EncoderSizes):
+            module: nn.Module = sam_vision(EncoderConfig(**asdict(sizes)))
+        else:  # no shape shows the number of heads
             module = qformer_part(
-                nn.Parameter(torch.empty(1, sizes["queries"], sizes["width"])),
-                nn.LayerNorm(sizes["encoder_width"]),
-                QFormer(QFormerConfig(heads=1, **sizes), vocabulary=1),
+                nn.Parameter(torch.empty(1, sizes.queries, sizes.width)),
+                nn.LayerNorm(sizes.encoder_width),
+                QFormer(QFormerConfig(heads=1, **asdict(sizes)), vocabulary=1),
             )
     return {key: value.shape for key, value in module.state_dict().items()}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,13 @@ from semantic_cc.foundation import key_mapping, llm_files
 from semantic_cc.foundation.catalogue import FOUNDATIONS
 from semantic_cc.foundation.parts import Part, facts_of, find_part, load_part, read_part
 from semantic_cc.foundation.reference_models import segment_anything
-from semantic_cc.foundation.tensor_shapes import qformer_part, sam_vision
+from semantic_cc.foundation.tensor_shapes import (
+    EncoderSizes,
+    ProjectionSizes,
+    QFormerSizes,
+    qformer_part,
+    sam_vision,
+)
 from semantic_cc.foundation.weight_files import TensorFiles, digest_of
 from semantic_cc.model.encoder import BitemporalEncoder
 from semantic_cc.model.enhancer import Enhancer
@@ -107,28 +114,34 @@ def _state(source: Path, prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value.float() for name, value in whole.tensors(names).items()}
 
 
+def _encoder_sizes(part: Part) -> EncoderSizes:
+    assert isinstance(part.sizes, EncoderSizes)
+    return part.sizes
+
+
 def _our_sam(part: Part) -> tuple[Tensor, Tensor]:
     """A fixed picture as SAM wants it (1, 3, H, W), and our features of it (1, e, h, w)."""
-    vision = sam_vision(EncoderConfig(**part.sizes))
+    sizes = _encoder_sizes(part)
+    vision = sam_vision(EncoderConfig(**asdict(sizes)))
     load_part(vision, part)
     encoder = BitemporalEncoder(vision, {}).eval()
-    side = part.sizes["image_size"]
+    side = sizes.image_size
     image = torch.linspace(0, 60, 3 * side * side).sin().view(1, 3, side, side) / 2 + 0.5
     features = encoder(image, image).change[:1]  # two equal dates
     return (image - encoder.mean) / encoder.std, features.permute(0, 3, 1, 2)
 
 
 def _transformers_sam(part: Part, source: Path) -> tuple[Tensor, Tensor]:
-    (pixels, ours), sizes = _our_sam(part), part.sizes
+    (pixels, ours), sizes = _our_sam(part), _encoder_sizes(part)
     config = SamVisionConfig(
-        hidden_size=sizes["width"],
-        num_hidden_layers=sizes["depth"],
-        num_attention_heads=sizes["heads"],
-        mlp_dim=4 * sizes["width"],
-        window_size=sizes["window"],
-        global_attn_indexes=sizes["global_layers"],
-        image_size=sizes["image_size"],
-        output_channels=sizes["change_width"],
+        hidden_size=sizes.width,
+        num_hidden_layers=sizes.depth,
+        num_attention_heads=sizes.heads,
+        mlp_dim=4 * sizes.width,
+        window_size=sizes.window,
+        global_attn_indexes=list(sizes.global_layers),
+        image_size=sizes.image_size,
+        output_channels=sizes.change_width,
     )
     theirs = SamVisionModel(config).eval()
     theirs.vision_encoder.load_state_dict(_state(source, "vision_encoder."))
@@ -136,18 +149,18 @@ def _transformers_sam(part: Part, source: Path) -> tuple[Tensor, Tensor]:
 
 
 def _meta_sam(part: Part, source: Path) -> tuple[Tensor, Tensor] | None:
-    build, sizes = segment_anything(), part.sizes
+    build, sizes = segment_anything(), _encoder_sizes(part)
     if build is None:
         return None
     pixels, ours = _our_sam(part)
     theirs = build.ImageEncoderViT(
-        img_size=sizes["image_size"],
-        embed_dim=sizes["width"],
-        depth=sizes["depth"],
-        num_heads=sizes["heads"],
-        window_size=sizes["window"],
-        global_attn_indexes=sizes["global_layers"],
-        out_chans=sizes["change_width"],
+        img_size=sizes.image_size,
+        embed_dim=sizes.width,
+        depth=sizes.depth,
+        num_heads=sizes.heads,
+        window_size=sizes.window,
+        global_attn_indexes=list(sizes.global_layers),
+        out_chans=sizes.change_width,
         norm_layer=partial(nn.LayerNorm, eps=1e-6),
         qkv_bias=True,
         use_rel_pos=True,
@@ -158,21 +171,22 @@ def _meta_sam(part: Part, source: Path) -> tuple[Tensor, Tensor] | None:
 
 def _transformers_blip2(part: Part, source: Path) -> tuple[Tensor, Tensor]:
     sizes = part.sizes
-    heads = max(1, sizes["width"] // 64)  # BERT's; how many there are shows in no tensor
+    assert isinstance(sizes, QFormerSizes)
+    heads = max(1, sizes.width // 64)  # BERT's; how many there are shows in no tensor
     config: dict[str, Any] = {
-        "hidden_size": sizes["width"],
-        "num_hidden_layers": sizes["layers"],
+        "hidden_size": sizes.width,
+        "num_hidden_layers": sizes.layers,
         "num_attention_heads": heads,
-        "intermediate_size": 4 * sizes["width"],
-        "encoder_hidden_size": sizes["encoder_width"],
+        "intermediate_size": 4 * sizes.width,
+        "encoder_hidden_size": sizes.encoder_width,
     }
     theirs = Blip2QFormerModel(Blip2QFormerConfig(**config)).eval()
     state = _state(source, "qformer.")
     theirs.load_state_dict({key: state[key] for key in theirs.state_dict()})
-    ours = QFormer(QFormerConfig(heads=heads, **sizes), vocabulary=1).eval()
-    queries = nn.Parameter(torch.zeros(1, sizes["queries"], sizes["width"]))
-    load_part(qformer_part(queries, nn.LayerNorm(sizes["encoder_width"]), ours), part)
-    tokens = torch.linspace(0, 60, 16 * sizes["encoder_width"]).sin().view(1, 16, -1)
+    ours = QFormer(QFormerConfig(heads=heads, **asdict(sizes)), vocabulary=1).eval()
+    queries = nn.Parameter(torch.zeros(1, sizes.queries, sizes.width))
+    load_part(qformer_part(queries, nn.LayerNorm(sizes.encoder_width), ours), part)
+    tokens = torch.linspace(0, 60, 16 * sizes.encoder_width).sin().view(1, 16, -1)
     their_queries = _state(source, "query_tokens")[""]
     expected = theirs(query_embeds=their_queries, encoder_hidden_states=tokens).last_hidden_state
     return expected, ours(queries, tokens)
@@ -181,11 +195,13 @@ def _transformers_blip2(part: Part, source: Path) -> tuple[Tensor, Tensor]:
 def _minigpt4(part: Part, source: Path) -> tuple[Tensor, Tensor]:
     """Of two equal dates the enhancer, gates off, gives what the projection gives of one."""
     state = _state(source, "llama_proj.")
-    projection = nn.Linear(part.sizes["width"], part.sizes["llm_width"])
+    sizes = part.sizes
+    assert isinstance(sizes, ProjectionSizes)
+    projection = nn.Linear(sizes.width, sizes.llm_width)
     load_part(nn.ModuleDict({"llama_proj": projection}), part)
-    ours = Enhancer(part.sizes["width"], part.sizes["llm_width"], activation=False)
+    ours = Enhancer(sizes.width, sizes.llm_width, activation=False)
     ours.start_from(projection)
-    output = torch.linspace(0, 60, 4 * part.sizes["width"]).sin().view(1, 4, -1)
+    output = torch.linspace(0, 60, 4 * sizes.width).sin().view(1, 4, -1)
     return nn.functional.linear(output, state["weight"], state["bias"]), ours(output, output)
 
 

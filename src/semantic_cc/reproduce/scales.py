@@ -10,7 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from semantic_cc.config import Config, StageConfig, load_config, merge, own_values, preset_values
+from semantic_cc.config import (
+    Config,
+    ConfigValues,
+    StageConfig,
+    load_config,
+    merge,
+    own_values,
+    preset_values,
+)
 from semantic_cc.config.model import OWN_ENCODER
 from semantic_cc.reproduce.paper_tables import Row
 from semantic_cc.training.stages import stages_of
@@ -91,7 +99,7 @@ SCALES = {
 """By name."""
 
 
-def configured(scale: Scale, row: Row, data: tuple[str, ...], seed: int, flags: dict[str, Any]) -> Config:
+def configured(scale: Scale, row: Row, data: tuple[str, ...], seed: int, flags: ConfigValues) -> Config:
     """The configuration of a row's run, but for where it lies and what it starts from.
 
     Args:

@@ -10,7 +10,6 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -123,10 +122,10 @@ Job = tuple[Path, Callable[[int, str], MadePair], int, str, str]
 
 def _run(
     jobs: Sequence[Job], workers: int, progress: Callable[[int, int], None] | None
-) -> list[dict[str, Any]]:
+) -> list[dict[str, object]]:
     """The entries of the caption file, in the order of the jobs."""
     report = progress or (lambda done, total: None)
-    entries: list[dict[str, Any]] = [{}] * len(jobs)
+    entries: list[dict[str, object]] = [{}] * len(jobs)
     if workers == 1:
         for number, job in enumerate(jobs):
             entries[number] = _write_pair(*job)
@@ -147,7 +146,7 @@ def _run(
 
 def _write_pair(
     work: Path, make: Callable[[int, str], MadePair], index: int, split: str, name: str
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Writes one pair's images; returns its entry of the caption file."""
     pair = make(index, split)
     for folder, image in pair.images.items():

@@ -83,7 +83,7 @@ def read_captions(path: Path, on_fault: FaultHandler = raise_fault) -> list[Capt
 
 def levir_entry(
     imgid: int, sentid: int, name: str, split: str, sentences: Sequence[str], changed: bool | None
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """One pair as LEVIR's JSON has it; its sentences are numbered from `sentid` on."""
     ids = list(range(sentid, sentid + len(sentences)))
     return {
