@@ -1,8 +1,8 @@
 """The key tables against the full-size originals: every key of either side is loaded, or dropped with a reason."""
 
+import dataclasses
 from collections.abc import Callable
 
-import dataclasses
 import foundations as files
 import pytest
 import torch

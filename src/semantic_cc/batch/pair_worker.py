@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import IO, TypedDict
+from typing import IO, TypedDict, cast
 
 import numpy as np
 from affine import Affine
@@ -173,7 +173,7 @@ class PairWorker:
             "model": [info.name, info.digest, *info.notes],
             "llm_dtype": settings.llm_dtype,
             "instruction": settings.instruction,
-            "inputs": [identity_of(entry.before), identity_of(entry.after)],
+            "inputs": [cast(Json, identity_of(path)) for path in (entry.before, entry.after)],
             "kind": "plain",
         }
         if is_scene(entry.before) or is_scene(entry.after):

@@ -167,8 +167,13 @@ def build(cls: type, values: ConfigValues, where: str) -> Any:
 
 def _mappings(cls: type) -> dict[str, type]:
     """The fields of `cls` that hold named sections, such as the phases, and what each of these is."""
-    kinds = get_type_hints(cls).items()
-    return {key: get_args(kind)[1] for key, kind in kinds if get_origin(kind) is dict}
+    kinds = {key: kind for key, kind in get_type_hints(cls).items() if get_origin(kind) is dict}
+    sections = {key: get_args(kind)[1] for key, kind in kinds.items()}
+    return {
+        key: kind
+        for key, kind in sections.items()
+        if isinstance(kind, type) and dataclasses.is_dataclass(kind)
+    }
 
 
 def _check_keys(cls: type, values: Any, where: str, path: str = "") -> None:

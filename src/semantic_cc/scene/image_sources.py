@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 import zipfile
-from pathlib import Path, PurePosixPath
-from typing import Any
+from pathlib import Path
+from typing import PurePosixPath, TypedDict
 
 from semantic_cc.errors import ImageError, InputError
 
@@ -69,8 +69,22 @@ def check_there(source: str | Path) -> None:
         raise ImageError(f"{source}: is empty (0 bytes); fetch or save it again")
 
 
-def identity_of(source: str) -> dict[str, Any]:
-    """What tells a file from another one of its name: name, size in bytes and time of change; of a URL the name.
+class FileIdentity(TypedDict, total=False):
+    """What distinguishes a file from another of its name; a URL has the name only.
+
+    Keys:
+        name: path or URL.
+        bytes: its size.
+        changed_ns: time of its last change, in nanoseconds.
+    """
+
+    name: str
+    bytes: int
+    changed_ns: int
+
+
+def identity_of(source: str) -> FileIdentity:
+    """Name, size and time of change of a file; of a URL the name.
 
     Raises:
         ImageError: there is no such file, or it is empty.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from semantic_cc.config import Config
 from semantic_cc.data.items import ChangeDataset
@@ -23,7 +24,7 @@ def starting_model(config: Config) -> ChangeModel:
     return start(config)[0]
 
 
-def start(config: Config) -> tuple[ChangeModel, dict[str, Any]]:
+def start(config: Config) -> tuple[ChangeModel, Mapping[str, object]]:
     """`starting_model`, and how it was trained until now, as its config.json has it.
 
     Raises:

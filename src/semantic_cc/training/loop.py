@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from lightning.fabric import Fabric
 
@@ -31,7 +31,7 @@ def fit(
     model: ChangeModel,
     task: Task,
     validation: Validation | None = None,
-    history: dict[str, Any] | None = None,
+    history: Mapping[str, object] | None = None,
 ) -> None:
     """Takes the steps of `task` from the state in the phase's folder, where there is one, and saves the model.
 
@@ -68,7 +68,7 @@ class TrainLoop:
         model: ChangeModel,
         task: Task,
         validation: Validation | None,
-        history: dict[str, Any],
+        history: Mapping[str, object],
     ) -> None:
         self.run, self.model, self.task, self.validation, self.history = run, model, task, validation, history
         self.total = task.epochs * task.per_epoch
@@ -166,10 +166,10 @@ class TrainLoop:
                 self._reporter.say(line)
         self.clock.seconds.clear()
 
-    def _save(self, folder: Path, facts: dict[str, Any] | None = None) -> None:
+    def _save(self, folder: Path, facts: Mapping[str, object] | None = None) -> None:
         on_first(self.run.fabric, lambda: self._save_model(folder, facts or {}))
 
-    def _save_model(self, folder: Path, facts: dict[str, Any]) -> None:
+    def _save_model(self, folder: Path, facts: Mapping[str, object]) -> None:
         from semantic_cc.checkpoint.serialization import save_pretrained
 
         run, epochs = self.run, self.done // self.task.per_epoch if self.task.per_epoch else 0
@@ -178,7 +178,7 @@ class TrainLoop:
             own |= {"epoch": epochs, "epochs": self.task.epochs, "step": self.done}
         if run.phase.ema is not None:
             own["ema"] = run.phase.ema
-        phases = {**self.history.get("phases", {}), run.name: own | facts}
+        phases = {**cast("dict[str, object]", self.history.get("phases", {})), run.name: {**own, **facts}}
         training = {**self.history, "seed": run.seed, "phases": phases}
         save_pretrained(self.model, folder, name=run.config.preset, training=training)
 

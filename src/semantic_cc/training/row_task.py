@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -60,7 +60,7 @@ class RowTask(Task):
         order: Callable[[int], Sequence[int]],
         loss_of: Callable[[Rows, random.Random], Tensor],
         *,
-        finish: Callable[[], dict[str, Any]] = dict,
+        finish: Callable[[], Mapping[str, object]] = dict,
         workers: int = 0,
         whole: bool = False,
     ) -> None:
@@ -117,7 +117,7 @@ class RowTask(Task):
         updater.update(step.number)
         return {"loss": loss.item()} if norm is None else {"loss": loss.item(), "norm": norm}
 
-    def finish(self) -> dict[str, Any]:
+    def finish(self) -> Mapping[str, object]:
         """See `Task`."""
         return self._finish()
 

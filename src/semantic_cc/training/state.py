@@ -6,7 +6,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -133,7 +133,7 @@ def open_run(config: Config, phases: Sequence[str], resume: bool) -> RunFolder:
     return folder
 
 
-def save_finished(folder: PhaseFolder, config: Config, facts: dict[str, Any]) -> None:
+def save_finished(folder: PhaseFolder, config: Config, facts: Mapping[str, object]) -> None:
     """Marks a phase as finished and removes its training state, which nothing reads any more.
 
     Raises:
@@ -211,7 +211,7 @@ def _require_same(saved: dict[str, Any], given: dict[str, Any]) -> None:
             )
 
 
-def leaves(values: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+def leaves(values: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
     """The fields of a configuration in plain values, with their dotted names."""
     for key, value in values.items():
         if isinstance(value, dict):

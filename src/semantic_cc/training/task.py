@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lightning.fabric import Fabric
 
@@ -106,6 +106,6 @@ class Task(ABC):
     def interrupt(self) -> None:  # noqa: B027
         """Is called when the model was used for something else, such as validation."""
 
-    def finish(self) -> dict[str, Any]:
+    def finish(self) -> Mapping[str, object]:
         """Does what comes after the last step; facts for the model's config.json."""
         return {}

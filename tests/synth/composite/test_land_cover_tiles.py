@@ -1,13 +1,15 @@
 """Windows with what their masks say, for pretraining."""
 
+import csv
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from phases import only
 
 from semantic_cc.config import load_config
 from semantic_cc.synth.composite.land_cover_tiles import NO_BUILDING, NOT_KNOWN, TileCovers
-from semantic_cc.training.pretraining.encoder import pretrain
+from semantic_cc.training.pipeline import train
 from semantic_cc.types import COVERS
 
 BUILDING = COVERS.index("building")
@@ -29,10 +31,14 @@ def test_buildings_are_bright_and_every_second_window_has_some(write_recipe: Cal
     assert torch.equal(again[0], windows[3][0]) and not torch.equal(other[0], windows[3][0])
 
 
-def test_pretraining_mixes_them_in(
+def test_the_encoder_phase_mixes_them_in(
     world_folder: Path, write_recipe: Callable[..., Path], tmp_path: Path
 ) -> None:
-    config = load_config("tiny", {"data": str(world_folder)})
-    losses = pretrain(config, tmp_path / "e.safetensors", epochs=6, images=48, recipe=write_recipe())
-    assert len(losses) == 6 * 48 // 8
-    assert sum(losses[-6:]) < 0.9 * sum(losses[:6])
+    losses = {}
+    for name, recipe in (("mixed", str(write_recipe())), ("plain", None)):
+        phase = {"epochs": 1, "items": None, "batch": 8, "recipe": recipe}
+        settings = {"data": str(world_folder), "out": str(tmp_path / name), **only(encoder=phase)}
+        train(load_config("tiny", settings))
+        with (tmp_path / name / "phases" / "encoder" / "log.csv").open() as file:
+            losses[name] = list(csv.DictReader(file))
+    assert len(losses["mixed"]) == 2 * len(losses["plain"])  # as many windows as images of the dataset

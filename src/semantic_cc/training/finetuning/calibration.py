@@ -7,8 +7,8 @@ into the head's linear layer, so nothing is added to the model and the threshold
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from typing import Any, cast
+from collections.abc import Iterator, Mapping
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -56,7 +56,7 @@ class CalibrationTask(Task):
         raise NotImplementedError
 
     @torch.no_grad()
-    def finish(self) -> dict[str, Any]:
+    def finish(self) -> Mapping[str, object]:
         """Folds the fit into the flag head; it and the number of pairs, for config.json."""
         batch, started = self.run.phase.batch, time.perf_counter()
         with Reporter(self.run.name, -(-len(self.pairs) // batch), 0) as reporter:
