@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 import zipfile
-from pathlib import Path
-from typing import PurePosixPath, TypedDict
+from pathlib import Path, PurePosixPath
+from typing import TypedDict
 
 from semantic_cc.errors import ImageError, InputError
 
