@@ -118,12 +118,12 @@ def shake() -> Callable[[nn.Module], None]:
 
 @pytest.fixture(scope="session")
 def build(shake: Callable[[nn.Module], None]) -> Build:
-    """Overrides of the model section -> a shaken `tiny` model in eval mode."""
+    """Overrides of the model section -> a shaken `tiny` model in eval mode, without a keyword head unless asked for."""
 
     def run(
         model: dict[str, Any] | None = None, preset: str = "tiny", shaken: bool = True
     ) -> SemanticCCModel:
-        built = build_model(load_config(preset, {"model": model or {}}).model)
+        built = build_model(load_config(preset, {"model": {"keywords": [], **(model or {})}}).model)
         if shaken:
             shake(built)
         return built.eval()

@@ -146,6 +146,9 @@ def test_words_must_occur_often_enough(cli: Callable, world_folder: Path, tmp_pa
     assert not (tmp_path / "run").exists()
 
 
-def test_alignment_needs_a_q_former(cli: Callable, world_folder: Path, tmp_path: Path) -> None:
-    outcome = cli("align", "--config", "tiny+psnet", "--data", world_folder, "--out", tmp_path / "out")
-    assert outcome.code == 2 and "model.method psnet has no Q-Former to align" in outcome.stderr
+def test_the_q_former_phase_needs_a_q_former(cli: Callable, world_folder: Path, tmp_path: Path) -> None:
+    call = ("train", "--config", "tiny+psnet", "--data", world_folder, "--out", tmp_path / "out")
+    outcome = cli(*call, "--phase", "qformer")
+    assert (
+        outcome.code == 2 and "phase qformer is left out: there is no Q-Former that trains" in outcome.stderr
+    )

@@ -338,14 +338,16 @@ def test_publishing(folder: Path, tmp_path: Path, cli: Callable, monkeypatch: py
     api = Api()
     monkeypatch.setattr(huggingface_hub, "HfApi", lambda: api)
     out = tmp_path / "out"
-    outcome = cli("publish", folder, "--out", out, "--name", "better", "--push", "someone/model", "--private")
+    outcome = cli(
+        "weights", "publish", folder, "--out", out, "--name", "better", "--push", "someone/model", "--private"
+    )
     assert outcome.code == 0 and "the model is at hub:someone/model" in outcome.stdout
     assert api.made == [("someone/model", True)]
     assert set(api.files) == {"config.json", "model.safetensors", "README.md"}
     assert b'from_pretrained("someone/model")' in api.files["README.md"]
     assert load_pretrained(out)[1].name == "better"
     assert load_pretrained(out)[1].digest == load_pretrained(folder)[1].digest
-    outcome = cli("publish", folder, "--push", "someone/model", "--merge")
+    outcome = cli("weights", "publish", folder, "--push", "someone/model", "--merge")
     assert outcome.code == 0 and "llm/model.safetensors" in api.files
 
 
@@ -373,7 +375,7 @@ def test_publishing_that_cannot_be(folder: Path, cli: Callable, monkeypatch: pyt
         (["--push", "model", "--out", folder.parent / "no"], 2, "--push model: is no place on the hub"),
         (["--push", "someone/model"], 1, "as someone/model: no rights; log in with 'hf auth login'"),
     ]:
-        outcome = cli("publish", folder, *argv)
+        outcome = cli("weights", "publish", folder, *argv)
         assert (outcome.code, outcome.stdout) == (code, "")
         assert outcome.stderr.count("\n") == 1 and words in outcome.stderr
     assert not (folder.parent / "no").exists()

@@ -34,6 +34,8 @@ def test_a_change_detector_from_training_to_scores(
         1,
         "--phases.change_detection",
         "null",
+        "--phases.encoder",
+        "null",
     ]
     trained = cli("train", *call)
     assert (trained.code, trained.stderr.count("change: loss")) == (0, 1), trained.stderr

@@ -1,6 +1,7 @@
 """Files in every official layout, made by the reference implementations: read, they give the same outputs."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ def pixels_of(before: Tensor, after: Tensor) -> Tensor:
 def test_sam_from_meta(side: int, tmp_path: Path) -> None:
     source = files.save_pickle(files.meta_sam().state_dict(), tmp_path / "sam_vit.pth")
     part = converted(source, tmp_path)
-    assert (part.name, part.sizes["image_size"]) == ("encoder", 128)
+    assert (part.name, part.sizes.image_size) == ("encoder", 128)
     before, after = torch.rand(2, 1, 3, 16 * side, 16 * side)
     expected = reference_sam(files.meta_sam, side).image_encoder(pixels_of(before, after))
     got = encoder_of(part, side)(before, after).change
@@ -124,7 +125,7 @@ def blip2_source(layout: str, folder: Path) -> tuple[nn.Module, Path]:
 def test_blip2(layout: str, build: Callable, tmp_path: Path) -> None:
     model, source = blip2_source(layout, tmp_path)
     part = converted(source, tmp_path)
-    assert part.name == "qformer" and part.sizes == {
+    assert part.name == "qformer" and asdict(part.sizes) == {
         k: v for k, v in files.QFORMER_OURS.items() if k != "heads"
     }
     weights = {"weights": str(tmp_path / "converted.safetensors"), "frozen": True}
