@@ -35,9 +35,6 @@ ROLES = {
 }
 """Module names that occur more than once, with the role that the modules share."""
 
-UNTYPED = {"reproduce/experiment_runs.py:scored", "reproduce/table_notes.py:run_notes"}
-"""Public functions that still pass the kept JSON of an evaluation as `dict[str, Any]`."""
-
 LONGEST = 320
 """Lines of a source file."""
 
@@ -129,7 +126,7 @@ def test_public_signatures_are_typed() -> None:
         for name, function in public_functions(path)
         if takes_or_returns_untyped(function)
     }
-    assert found <= UNTYPED
+    assert found == set()
 
 
 def test_the_signature_reader_sees_arguments_results_and_methods(tmp_path: Path) -> None:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from semantic_cc.reproduce.experiment_runs import Workshop
+from semantic_cc.reproduce.experiment_runs import ReproductionSetup
 from semantic_cc.reproduce.paper_tables import OURS, TABLES
 
-Shop = Callable[..., Workshop]
+MakeSetup = Callable[..., ReproductionSetup]
 
 
 @pytest.fixture(scope="session")
@@ -19,18 +19,18 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def said() -> list[str]:
-    """What the workshops of a test tell."""
+    """The progress lines of a test's setups."""
     return []
 
 
 @pytest.fixture
-def shop(kept: Path, world_folder: Path, said: list[str]) -> Shop:
-    """Overrides -> a workshop at scale tiny on the twenty pairs of the world, without METEOR."""
+def make_setup(kept: Path, world_folder: Path, said: list[str]) -> MakeSetup:
+    """Overrides -> a setup at scale tiny on the twenty pairs of the world, without METEOR."""
 
-    def make(out: Path = kept, data: Path = world_folder, **more: object) -> Workshop:
+    def make(out: Path = kept, data: Path = world_folder, **more: object) -> ReproductionSetup:
         data = (str(data),)
-        flags = {"hardware": {"accelerator": "cpu"}}
-        return Workshop("tiny", data, data, data, out, flags, **{"meteor": False, "say": said.append, **more})
+        given = {"flags": {"hardware": {"accelerator": "cpu"}}, "meteor": False, "say": said.append, **more}
+        return ReproductionSetup(scale="tiny", data=data, test=data, masks=data, out=out, **given)
 
     return make
 

@@ -19,17 +19,17 @@ def _calm(one_calm_thread: None) -> None:
     """Numbers are compared."""
 
 
-def test_what_is_finished_is_not_repeated(shop: Callable, said: list[str], one_row: str) -> None:
-    first = reproduce_table(one_row, shop(), seeds=1)
+def test_what_is_finished_is_not_repeated(make_setup: Callable, said: list[str], one_row: str) -> None:
+    first = reproduce_table(one_row, make_setup(), seeds=1)
     said.clear()
-    kept = {path: path.stat().st_mtime_ns for path in shop().out.rglob("*") if path.is_file()}
-    assert reproduce_table(one_row, shop(), seeds=1) == first
+    kept = {path: path.stat().st_mtime_ns for path in make_setup().out.rglob("*") if path.is_file()}
+    assert reproduce_table(one_row, make_setup(), seeds=1) == first
     assert said == ["table4, Semantic-CC (ours), seed 0: trained already"]
-    assert kept == {path: path.stat().st_mtime_ns for path in shop().out.rglob("*") if path.is_file()}
+    assert kept == {path: path.stat().st_mtime_ns for path in make_setup().out.rglob("*") if path.is_file()}
 
 
-def test_a_table_has_what_must_stand_beside_a_number(shop: Callable, one_row: str) -> None:
-    result = reproduce_table(one_row, shop(), seeds=1)
+def test_a_table_has_what_must_stand_beside_a_number(make_setup: Callable, one_row: str) -> None:
+    result = reproduce_table(one_row, make_setup(), seeds=1)
     (row,) = result.rows
     assert row.scores["all"]["CIDEr"].spread is None and len(row.scores["all"]["CIDEr"].values) == 1
     assert row.scores["changed"]["flag"].mean is not None
@@ -50,15 +50,15 @@ def test_a_table_has_what_must_stand_beside_a_number(shop: Callable, one_row: st
         assert words in notes
 
 
-def test_a_table_cannot_be_scored_on_data_without_its_truth(shop: Callable, tmp_path: Path) -> None:
+def test_a_table_cannot_be_scored_on_data_without_its_truth(make_setup: Callable, tmp_path: Path) -> None:
     masks_alone = layouts.write_levir_cd(tmp_path / "cd")
     with pytest.raises(DataError, match=r"no test pair has sentences to score; name other data with --test"):
-        reproduce_table("table1", shop(data=masks_alone), seeds=1)
-    assert not (shop().out / "runs" / "none").exists()
+        reproduce_table("table1", make_setup(data=masks_alone), seeds=1)
+    assert not (make_setup().out / "runs" / "none").exists()
 
 
-def test_what_was_trained_is_recorded(shop: Callable) -> None:
-    run = trained(shop(), OURS, 0, "ours")
+def test_what_was_trained_is_recorded(make_setup: Callable) -> None:
+    run = trained(make_setup(), OURS, 0, "ours")
     facts = json.loads((run.folder / "trained.json").read_text())
     assert (
         facts["pairs"] == 12 and facts["device"].startswith("CPU") and facts["config"]["train"]["seed"] == 0
@@ -66,14 +66,14 @@ def test_what_was_trained_is_recorded(shop: Callable) -> None:
     assert run.model.is_dir()
     done = [path.parent.name for path in (run.folder / "train" / "phases").glob("*/finished.json")]
     assert sorted(done) == ["change_detection", "keyword_head", "llm", "multitask", "qformer"]
-    (start,) = (shop().out / "starts").glob("*/encoder.safetensors")
+    (start,) = (make_setup().out / "starts").glob("*/encoder.safetensors")
     assert facts["config"]["model"]["encoder"]["weights"] == str(start)
 
 
 @pytest.mark.slow
-def test_kills_at_any_moment_change_no_number(shop: Callable, tmp_path: Path, one_row: str) -> None:
+def test_kills_at_any_moment_change_no_number(make_setup: Callable, tmp_path: Path, one_row: str) -> None:
     def run(name: str) -> None:
-        result = reproduce_table(one_row, shop(out=tmp_path / name), seeds=1)
+        result = reproduce_table(one_row, make_setup(out=tmp_path / name), seeds=1)
         (tmp_path / name / "result.json").write_text(result.to_json())
 
     result = survives_kills(run, lambda name: (tmp_path / name / "result.json").read_text(), kills=8)
@@ -81,9 +81,11 @@ def test_kills_at_any_moment_change_no_number(shop: Callable, tmp_path: Path, on
 
 
 @pytest.mark.slow
-def test_two_processes_that_need_the_same_run_train_it_once(shop: Callable, tmp_path: Path, capfd) -> None:
+def test_two_processes_that_need_the_same_run_train_it_once(
+    make_setup: Callable, tmp_path: Path, capfd
+) -> None:
     def work() -> None:
-        trained(shop(out=tmp_path, say=lambda line: print(line, flush=True)), OURS, 0, "ours")
+        trained(make_setup(out=tmp_path, say=lambda line: print(line, flush=True)), OURS, 0, "ours")
 
     processes = [forked(work), forked(work)]
     for process in processes:
@@ -94,10 +96,10 @@ def test_two_processes_that_need_the_same_run_train_it_once(shop: Callable, tmp_
 
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_table_and_another_does_not(
-    shop: Callable, tmp_path: Path, one_row: str
+    make_setup: Callable, tmp_path: Path, one_row: str
 ) -> None:
-    again = reproduce_table(one_row, shop(out=tmp_path), seeds=2)
-    first = reproduce_table(one_row, shop(), seeds=2)
+    again = reproduce_table(one_row, make_setup(out=tmp_path), seeds=2)
+    first = reproduce_table(one_row, make_setup(), seeds=2)
     assert again.rows == first.rows
     models = [run.model for run in first.rows[0].runs]
     assert models[0] != models[1]
@@ -105,6 +107,6 @@ def test_the_same_seed_gives_the_same_table_and_another_does_not(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TABLES)
-def test_every_table_runs(name: str, shop: Callable) -> None:
-    result = reproduce_table(name, shop(), seeds=1)
+def test_every_table_runs(name: str, make_setup: Callable) -> None:
+    result = reproduce_table(name, make_setup(), seeds=1)
     assert [row.scores is not None for row in result.rows] == [row.here for row in TABLES[name].rows]

@@ -10,11 +10,14 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from semantic_cc.cli.caption_tables import add_meteor
 from semantic_cc.cli.config_flags import parse_flags
 from semantic_cc.cli.console import add_data, positive, say, stdout_for_us
+
+if TYPE_CHECKING:
+    from semantic_cc.reproduce.experiment_runs import ReproductionSetup
 
 NAME = "reproduce"
 HELP = "the paper's tables and figures, ours beside the paper's"
@@ -81,24 +84,30 @@ def run(arguments: argparse.Namespace) -> None:
     hardware = {name: value for name in ("devices", "sharding") if (value := getattr(arguments, name))}
     flags = merge(flags, {"hardware": hardware} if hardware else {})
     with stdout_for_us():
-        from semantic_cc.reproduce.experiment_runs import Workshop
+        from semantic_cc.reproduce.experiment_runs import ReproductionSetup
 
         data = _datasets(arguments.data)
         test = _datasets(arguments.test) or data
-        shop = Workshop(
-            arguments.scale, data, test, _datasets(arguments.masks) or test, out, flags, arguments.meteor,
+        setup = ReproductionSetup(
+            scale=arguments.scale,
+            data=data,
+            test=test,
+            masks=_datasets(arguments.masks) or test,
+            out=out,
+            flags=flags,
+            meteor=arguments.meteor,
             say=lambda line: print(line, file=sys.stderr),
-        )  # fmt: skip
+        )
         if arguments.plan is not None:
             from semantic_cc.reproduce.planned_hours import planned
 
-            lines = planned(arguments.what, shop, arguments.plan)
+            lines = planned(arguments.what, setup, arguments.plan)
         elif arguments.what in _FIGURES:
             from semantic_cc.reproduce.paper_figures import draw
 
-            lines = [str(path) for path in draw(arguments.what, shop)]
+            lines = [str(path) for path in draw(arguments.what, setup)]
         else:
-            lines = [_table(arguments.what, shop, arguments.seeds, arguments.format)]
+            lines = [_table(arguments.what, setup, arguments.seeds, arguments.format)]
     for line in lines:
         say(line)
 
@@ -118,15 +127,15 @@ def _kept_table(arguments: argparse.Namespace) -> str:
     return format_table(table, arguments.format).rstrip("\n")
 
 
-def _table(name: str, shop: Any, seeds: int, form: str) -> str:
+def _table(name: str, setup: ReproductionSetup, seeds: int, form: str) -> str:
     from semantic_cc.files import write_files
     from semantic_cc.reproduce.table_format import FORMATS, format_table
     from semantic_cc.reproduce.table_results import reproduce_table
 
-    result = reproduce_table(name, shop, seeds)
+    result = reproduce_table(name, setup, seeds)
     texts = {form: format_table(result, form) for form in FORMATS}
     write_files(
-        shop.out, {f"{name}-{shop.scale}.{FORMATS[form]}": text.encode() for form, text in texts.items()}
+        setup.out, {f"{name}-{setup.scale}.{FORMATS[form]}": text.encode() for form, text in texts.items()}
     )
     return texts[form].rstrip("\n")
 

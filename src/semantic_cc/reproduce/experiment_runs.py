@@ -28,6 +28,7 @@ from semantic_cc.errors import ConfigError, DataError, OutputError, SemanticCCEr
 from semantic_cc.evaluation.evaluate import evaluate
 from semantic_cc.files import locked, write_files
 from semantic_cc.metrics.meteor import find_java
+from semantic_cc.reproduce.kept_evaluation import KeptEvaluation, read_evaluation
 from semantic_cc.reproduce.paper_tables import Kind, Row
 from semantic_cc.reproduce.run_digests import code_digest, data_digest, run_digest, scores_digest
 from semantic_cc.reproduce.scales import SCALES, configured, tasks_of
@@ -36,19 +37,19 @@ from semantic_cc.training.pipeline import train
 from semantic_cc.training.sampling import schedules_of
 
 
-@dataclass(frozen=True)
-class Workshop:
-    """Where runs are made, and from what.
+@dataclass(frozen=True, kw_only=True)
+class ReproductionSetup:
+    """What all runs of a reproduction share: size, data, place and configuration values.
 
     Attributes:
         scale: name of one of `SCALES`.
-        data: training data.
-        test: what sentences are scored on (and masks, unless `masks` says another); its test split.
-        masks: what masks are scored on.
-        out: where everything is kept.
+        data: folders of the training data.
+        test: folders whose test split the sentences are scored on.
+        masks: folders whose test split the masks are scored on.
+        out: folder of the runs, tables and figures.
         flags: configuration values for every row.
         meteor: whether METEOR is scored, where there is Java.
-        say: told what is being done.
+        say: called with a line for each training and evaluation.
     """
 
     scale: str
@@ -61,7 +62,7 @@ class Workshop:
     say: Callable[[str], None] = print
 
     def require_truth(self, kind: Kind) -> None:
-        """Refuses data that cannot be scored, before anything is trained.
+        """Refuses data that cannot be scored; call it before a training.
 
         Raises:
             DataError: no test pairs, or none with sentences or with masks.
@@ -100,32 +101,32 @@ class FinishedRun:
         return self.folder / "train" / "model"
 
 
-def trained(shop: Workshop, row: Row, seed: int, name: str) -> FinishedRun:
+def trained(setup: ReproductionSetup, row: Row, seed: int, name: str) -> FinishedRun:
     """The run of a row, trained as far as it is not.
 
     Args:
-        shop: where.
-        row: what.
+        setup: scale, data and folder.
+        row: the row of a table.
         seed: of initial weights, sampling and dropout.
-        name: of the run, for people.
+        name: title of the run in progress lines.
 
     Raises:
         As `train`; OutputError: OUT holds something else than runs.
     """
-    config = configured(SCALES[shop.scale], row, shop.data, seed, shop.flags)
+    config = configured(SCALES[setup.scale], row, setup.data, seed, setup.flags)
     if config.hardware.nodes > 1:
         raise ConfigError("configuration: reproduce runs on one machine; hardware.nodes must be 1")
-    data = shop.digest(shop.data, "train", "val")
-    folder = shop.out / "runs" / run_name(config, data)
+    data = setup.digest(setup.data, "train", "val")
+    folder = setup.out / "runs" / run_name(config, data)
     record = folder / "trained.json"
     config = replace(config, out=str((folder / "train").resolve()))
     if record.exists():
-        shop.say(f"{name}: trained already")
+        setup.say(f"{name}: trained already")
         return FinishedRun(folder, config, json.loads(record.read_text()))
     with _only_process(folder) as lock:
         if not record.exists():  # another process may have just finished it
-            shop.say(f"{name}: training in {folder}")
-            config = _from_shared_encoder(shop, config, data)
+            setup.say(f"{name}: training in {folder}")
+            config = _from_shared_encoder(setup, config, data)
             _train(config, lock)
             facts = {
                 "name": name, "seed": seed, "version": semantic_cc.__version__, "code": code_digest(), "data": data,
@@ -140,30 +141,28 @@ def run_name(config: Config, data: str) -> str:
     return run_digest(config, data, encoder=_start_name(config, data))
 
 
-def scored(shop: Workshop, run: FinishedRun, kind: Kind, name: str) -> dict[str, Any]:
-    """The evaluation of a run, made where it is not there: `evaluate`'s report with ``predictions``.
+def scored(setup: ReproductionSetup, run: FinishedRun, kind: Kind, name: str) -> KeptEvaluation:
+    """The evaluation of a run, which is made where its file is missing.
 
     Args:
-        shop: on what data.
+        setup: the data, and whether METEOR is scored.
         run: the run.
-        kind: what is wanted of it; where both are scored on the same data they are one evaluation.
-        name: of the run, for people.
+        kind: what is scored; where sentences and masks have the same test data, one evaluation has both.
+        name: title of the run in progress lines.
 
     Raises:
-        As `evaluate`.
+        As `evaluate`; InputError: the file is not an evaluation.
     """
-    data = shop.test if kind == "captions" else shop.masks
-    says = tasks_of(run.config)[1] and (kind == "captions" or data == shop.test)
-    meteor = says and shop.meteor and find_java() is not None
-    digest = shop.digest(data, "train", "test")  # a baseline reads the training sentences
+    data = setup.test if kind == "captions" else setup.masks
+    says = tasks_of(run.config)[1] and (kind == "captions" or data == setup.test)
+    meteor = says and setup.meteor and find_java() is not None
+    digest = setup.digest(data, "train", "test")  # a baseline reads the training sentences
     path = run.folder / f"scores-{scores_digest(digest, sentences=says, meteor=meteor)}.json"
-    if path.exists():
-        return dict(json.loads(path.read_text()))
-    shop.say(f"{name}: scoring on {' '.join(data)}, split test")
-    report = evaluate(run.model, data, meteor=meteor, sentences=says).to_json(predictions=True)
-    report["data_digest"] = digest
-    _write(path, report)
-    return report
+    if not path.exists():
+        setup.say(f"{name}: scoring on {' '.join(data)}, split test")
+        report = evaluate(run.model, data, meteor=meteor, sentences=says).to_json(predictions=True)
+        _write(path, {**report, "data_digest": digest})
+    return read_evaluation(path)
 
 
 def _start_name(config: Config, data: str) -> str | None:
@@ -186,15 +185,15 @@ def _encoder_run(config: Config) -> Config | None:
     return Config(data=config.data, model=model, optim=config.optim, train=train, phases=phases)
 
 
-def _from_shared_encoder(shop: Workshop, config: Config, data: str) -> Config:
+def _from_shared_encoder(setup: ReproductionSetup, config: Config, data: str) -> Config:
     """`config` starting from the encoder that all runs share, which is pretrained where it is not there."""
     start = _encoder_run(config)
     if start is None:
         return config
-    path = shop.out.resolve() / "starts" / run_digest(start, data) / "encoder.safetensors"
+    path = setup.out.resolve() / "starts" / run_digest(start, data) / "encoder.safetensors"
     with _only_process(path.parent):
         if not path.exists():
-            shop.say(f"the encoder that all runs start from: pretraining in {path.parent}")
+            setup.say(f"the encoder that all runs start from: pretraining in {path.parent}")
             model = train(
                 replace(start, out=str(path.parent / "train"), hardware=replace(config.hardware, devices=1)),
                 resume=True,

@@ -26,7 +26,7 @@ from semantic_cc.figures.overlay import draw_heatmap
 from semantic_cc.files import write_files
 from semantic_cc.metrics.word_correctness import judge_words
 from semantic_cc.model.base import MaskPrediction
-from semantic_cc.reproduce.experiment_runs import FinishedRun, Workshop, scored, trained
+from semantic_cc.reproduce.experiment_runs import FinishedRun, ReproductionSetup, scored, trained
 from semantic_cc.reproduce.paper_tables import OURS, TABLES, WITHOUT_CHANGE_TASK, Row
 from semantic_cc.types import Pair
 
@@ -43,12 +43,12 @@ Words = Sequence[tuple[str, bool | None]]
 _NOTHING: Words = [("(no word)", None)]
 
 
-def draw(name: str, shop: Workshop) -> list[Path]:
-    """Trains and scores what is missing of a figure and writes it to `shop.out`.
+def draw(name: str, setup: ReproductionSetup) -> list[Path]:
+    """Trains and scores what is missing of a figure and writes it to `setup.out`.
 
     Args:
         name: fig6, fig7, fig8 or fig9.
-        shop: where the runs are kept.
+        setup: what the runs share.
 
     Returns:
         The paths of the PNG and the PDF.
@@ -60,14 +60,14 @@ def draw(name: str, shop: Workshop) -> list[Path]:
     """
     if find_spec("matplotlib") is None:
         raise ConfigError("a figure needs matplotlib: pip install 'semantic-cc[figures]'")
-    figure = _FIGURES[name](shop)
+    figure = _FIGURES[name](setup)
     files = {}
     for ending, facts in (("png", {"Software": None}), ("pdf", {"CreationDate": None})):
         content = io.BytesIO()
         # tight: the last sentence may take one line more; without the date: the same bytes again
         figure.savefig(content, format=ending, dpi=_DPI, metadata=facts, bbox_inches="tight")
-        files[f"{name}-{shop.scale}.{ending}"] = content.getvalue()
-    return write_files(shop.out, files)
+        files[f"{name}-{setup.scale}.{ending}"] = content.getvalue()
+    return write_files(setup.out, files)
 
 
 def chosen(pairs: ChangeDataset, changed: int, unchanged: int) -> list[Pair]:
@@ -80,21 +80,21 @@ def chosen(pairs: ChangeDataset, changed: int, unchanged: int) -> list[Pair]:
     return [pairs[place] for place in (*by_flag[True][:changed], *by_flag[False][:unchanged])]
 
 
-def _figure6(shop: Workshop) -> Figure:
+def _figure6(setup: ReproductionSetup) -> Figure:
     methods = {row.cells[0]: row for row in TABLES["table1"].rows}
-    return _sentences(shop, methods, "Fig. 6: sentences of the compared methods", changed=5, unchanged=1)
+    return _sentences(setup, methods, "Fig. 6: sentences of the compared methods", changed=5, unchanged=1)
 
 
-def _figure7(shop: Workshop) -> Figure:
+def _figure7(setup: ReproductionSetup) -> Figure:
     models = {"without guidance": WITHOUT_CHANGE_TASK, "with guidance": OURS}
-    return _sentences(shop, models, "Fig. 7: with and without the change task", changed=6, unchanged=0)
+    return _sentences(setup, models, "Fig. 7: with and without the change task", changed=6, unchanged=0)
 
 
-def _figure8(shop: Workshop) -> Figure:
-    pairs = _shown(shop, changed=3, unchanged=3)
+def _figure8(setup: ReproductionSetup) -> Figure:
+    pairs = _shown(setup, changed=3, unchanged=3)
     maps = {
-        "without guidance": _located(_run(shop, WITHOUT_CHANGE_TASK), pairs),
-        "with guidance": _located(_run(shop, OURS), pairs),
+        "without guidance": _located(_run(setup, WITHOUT_CHANGE_TASK), pairs),
+        "with guidance": _located(_run(setup, OURS), pairs),
     }
     figure, axes = _grid("Fig. 8: differential features after the neck", len(pairs), 2 + len(maps), 1.9, 2.1)
     for row, pair in zip(axes, pairs, strict=True):
@@ -108,10 +108,10 @@ def _figure8(shop: Workshop) -> Figure:
     return figure
 
 
-def _figure9(shop: Workshop) -> Figure:
-    pairs = _shown(shop, changed=4, unchanged=0)
-    run = _run(shop, OURS)
-    said = scored(shop, run, "captions", "fig9")["predictions"]
+def _figure9(setup: ReproductionSetup) -> Figure:
+    pairs = _shown(setup, changed=4, unchanged=0)
+    run = _run(setup, OURS)
+    said = scored(setup, run, "captions", "fig9").sentences
     found = _located(run, pairs)
     figure, axes = _grid("Fig. 9: masks and sentences", len(pairs), 1, 7.6, 2.9)
     for (axis,), pair in zip(axes, pairs, strict=True):
@@ -126,45 +126,45 @@ def _figure9(shop: Workshop) -> Figure:
         _picture(axis, np.asarray(draw_strip(pair, mask)), panels)
         _write(
             axis,
-            [("truth", [(pair.sentences[0], None)]), ("ours", [(said[pair.name]["sentence"], None)])],
+            [("truth", [(pair.sentences[0], None)]), ("ours", [(said[pair.name], None)])],
             2 * LINE,
         )
     return figure
 
 
-_FIGURES: dict[str, Callable[[Workshop], Any]] = {
+_FIGURES: dict[str, Callable[[ReproductionSetup], Any]] = {
     "fig6": _figure6, "fig7": _figure7, "fig8": _figure8, "fig9": _figure9,
 }  # fmt: skip
 
 
-def _sentences(shop: Workshop, models: dict[str, Row], title: str, changed: int, unchanged: int) -> Figure:
+def _sentences(
+    setup: ReproductionSetup, models: dict[str, Row], title: str, changed: int, unchanged: int
+) -> Figure:
     """Pairs with what each model says of them, judged word by word."""
-    pairs = _shown(shop, changed, unchanged)
-    said = {
-        name: scored(shop, _run(shop, row), "captions", name)["predictions"] for name, row in models.items()
-    }
+    pairs = _shown(setup, changed, unchanged)
+    said = {name: scored(setup, _run(setup, row), "captions", name).sentences for name, row in models.items()}
     columns = min(2, len(pairs))
     rows = -(-len(pairs) // columns)
     figure, axes = _grid(title, rows, columns, 4.4, 2.3 + 0.24 * len(models))
     for axis, pair in zip(axes.flat, pairs, strict=False):
         _picture(axis, np.asarray(draw_strip(replace(pair, label=None), None)), "before, after")
         lines: list[tuple[str, Words]] = [("truth", [(pair.sentences[0], None)])]
-        for name, answers in said.items():
-            lines.append((name, judge_words(answers[pair.name]["sentence"], pair.sentences) or _NOTHING))
+        for name, sentences in said.items():
+            lines.append((name, judge_words(sentences[pair.name], pair.sentences) or _NOTHING))
         _write(axis, lines, LINE)
     for axis in axes.flat[len(pairs) :]:
         axis.remove()
     return figure
 
 
-def _run(shop: Workshop, row: Row) -> FinishedRun:
-    return trained(shop, row, 0, f"{' '.join(row.cells)}, seed 0")
+def _run(setup: ReproductionSetup, row: Row) -> FinishedRun:
+    return trained(setup, row, 0, f"{' '.join(row.cells)}, seed 0")
 
 
-def _shown(shop: Workshop, changed: int, unchanged: int) -> list[Pair]:
-    pairs = chosen(open_dataset(shop.test, "test"), changed, unchanged)
+def _shown(setup: ReproductionSetup, changed: int, unchanged: int) -> list[Pair]:
+    pairs = chosen(open_dataset(setup.test, "test"), changed, unchanged)
     if not pairs:
-        raise DataError(f"{' '.join(shop.test)}: no captioned test pairs to show; give others with --test")
+        raise DataError(f"{' '.join(setup.test)}: no captioned test pairs to show; give others with --test")
     return pairs
 
 

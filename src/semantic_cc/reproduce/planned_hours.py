@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from semantic_cc.reproduce.experiment_runs import Workshop
+from semantic_cc.reproduce.experiment_runs import ReproductionSetup
 from semantic_cc.reproduce.paper_tables import OURS, TABLES, WITHOUT_CHANGE_TASK, Row
 from semantic_cc.reproduce.scales import SCALES, configured
 from semantic_cc.training.run_estimate import GIB, RunEstimate, estimate_run
 
 
-def planned(name: str, shop: Workshop, device: str) -> list[str]:
+def planned(name: str, setup: ReproductionSetup, device: str) -> list[str]:
     """A line for each run of one seed, and their sum; nothing is written.
 
     Finished runs are in it; pretraining and evaluations are not.
 
     Args:
         name: of a table or a figure.
-        shop: scale, data and flags.
+        setup: scale, data and flags.
         device: a name that `estimate_run` knows.
 
     Raises:
@@ -23,7 +23,7 @@ def planned(name: str, shop: Workshop, device: str) -> list[str]:
     """
     lines, total = [], 0.0
     for row in rows_of(name):
-        plan = estimate_run(configured(SCALES[shop.scale], row, shop.data, 0, shop.flags), device)
+        plan = estimate_run(configured(SCALES[setup.scale], row, setup.data, 0, setup.flags), device)
         total += plan.hours
         lines.append(f"{' '.join(row.cells)}: {_described(plan)}")
     return [*lines, f"one seed of all rows: {total:,.1f} hours of runs; {plan.device}"]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from semantic_cc.reproduce.experiment_runs import FinishedRun, Workshop
+from semantic_cc.reproduce.experiment_runs import FinishedRun, ReproductionSetup
+from semantic_cc.reproduce.kept_evaluation import KeptEvaluation
 from semantic_cc.reproduce.paper_tables import KEYWORD_HEAD, PaperTable
 from semantic_cc.reproduce.run_digests import code_digest
 from semantic_cc.reproduce.scales import SCALES
@@ -18,28 +18,31 @@ _MASK_PROTOCOL = (
 
 
 def run_notes(
-    table: PaperTable, shop: Workshop, runs: Sequence[FinishedRun], reports: Sequence[dict[str, Any]]
+    table: PaperTable,
+    setup: ReproductionSetup,
+    runs: Sequence[FinishedRun],
+    evaluations: Sequence[KeptEvaluation],
 ) -> list[str]:
     """The conditions of the runs and of their evaluations."""
     seeds = sorted({run.facts["seed"] for run in runs})
     pairs = sorted({run.facts["pairs"] for run in runs})
     codes = {run.facts["code"] for run in runs} | {code_digest()}
-    first = reports[0]
+    first = evaluations[0]
     notes = [
-        f"scale {shop.scale}: {SCALES[shop.scale].told}",
+        f"scale {setup.scale}: {SCALES[setup.scale].told}",
         f"paper: {table.where}, as printed, times 100; here: {_seeds(seeds)}; the model after the last epoch, not one "
         "chosen on a split",
-        f"scored on {first['pairs']:,} test pairs of {first['data']} (sha256 {first['data_digest'][:12]}), images "
-        f"{first['tiles']}",
-        *(_caption_notes(runs, reports) if table.kind == "captions" else [_MASK_PROTOCOL]),
+        f"scored on {first.pairs:,} test pairs of {first.data} (sha256 {first.data_digest[:12]}), images "
+        f"{first.image_sizes}",
+        *(_caption_notes(runs, evaluations) if table.kind == "captions" else [_MASK_PROTOCOL]),
         f"pairs visited in training, all stages: {' to '.join(f'{n:,}' for n in (pairs[0], pairs[-1])[: len(pairs)])}",
         f"trained on {', '.join(sorted({run.facts['device'] for run in runs}))}",
     ]
-    if shop.flags:
-        notes.append(f"configuration values for every row, besides the scale's: {shop.flags}")
+    if setup.flags:
+        notes.append(f"configuration values for every row, besides the scale's: {setup.flags}")
     if len(codes) > 1:
         notes.append("the runs do not all come from the present state of this version's code")
-    return notes + list(dict.fromkeys(note for report in reports for note in report["notes"]))
+    return notes + list(dict.fromkeys(note for evaluation in evaluations for note in evaluation.notes))
 
 
 def _seeds(seeds: Sequence[int]) -> str:
@@ -48,24 +51,25 @@ def _seeds(seeds: Sequence[int]) -> str:
     return f"mean ± sample standard deviation of seeds {', '.join(map(str, seeds))}"
 
 
-def _caption_notes(runs: Sequence[FinishedRun], reports: Sequence[dict[str, Any]]) -> list[str]:
-    captions = reports[0]["captions"]
+def _caption_notes(runs: Sequence[FinishedRun], evaluations: Sequence[KeptEvaluation]) -> list[str]:
+    captions = evaluations[0].captions
+    assert captions is not None  # the rows of a table of sentences write sentences
     decodings = sorted(
-        {f"{run.config.model.method} {report['decoding']}" for run, report in zip(runs, reports, strict=True)}
+        {f"{run.config.model.method} {own.decoding}" for run, own in zip(runs, evaluations, strict=True)}
     )
     models = [run.config.model for run in runs]
     with_llm = sorted({f"{model.method} ({model.llm.name})" for model in models if model.has_llm})
     without = sorted({model.method for model in models if not model.has_llm})
     other = f"; without one, vocabulary from the training sentences: {', '.join(without)}" if without else ""
     notes = [
-        f"here: protocol '{captions['protocol']}' ({captions['protocol_note']}), percent, CIDEr is CIDEr-D; the paper "
+        f"here: protocol '{captions.protocol}' ({captions.protocol_note}), percent, CIDEr is CIDEr-D; the paper "
         "names no protocol, and its rows use different ones (docs/scoring.md)",
-        f"true flags: {captions['flag_truth']}; changed pairs are also scored as a separate set",
+        f"true flags: {captions.flag_truth}; changed pairs are also scored as a separate set",
         f"decoding: {', '.join(decodings)}",
         f"with a language model: {', '.join(with_llm)}{other}",
     ]
-    if captions["meteor"] != "run":
-        notes.append(f"METEOR {captions['meteor']}")
+    if captions.meteor != "run":
+        notes.append(f"METEOR {captions.meteor}")
     return notes
 
 

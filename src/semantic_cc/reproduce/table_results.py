@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from semantic_cc.reproduce.experiment_runs import FinishedRun, Workshop, scored, trained
+from semantic_cc.metrics.caption_report import PartScores
+from semantic_cc.reproduce.experiment_runs import FinishedRun, ReproductionSetup, scored, trained
+from semantic_cc.reproduce.kept_evaluation import KeptEvaluation
 from semantic_cc.reproduce.paper_tables import TABLES, PaperTable, Row
 from semantic_cc.reproduce.table_notes import comparison, row_order, run_notes
 from semantic_cc.reproduce.table_types import (
@@ -26,64 +27,70 @@ BASELINES = {
 """Answers that read no image: key of `semantic_cc.metrics.report` -> name in the table."""
 
 
-def reproduce_table(name: str, shop: Workshop, seeds: int) -> TableResult:
+def reproduce_table(name: str, setup: ReproductionSetup, seeds: int) -> TableResult:
     """Trains and scores the runs of a table that are missing, and collects their scores.
 
     Args:
         name: a key of `TABLES`.
-        shop: where the runs are kept.
+        setup: what the runs share.
         seeds: number of seeds: 0, 1, ...
 
     Raises:
         As `trained` and `scored`.
     """
     table = TABLES[name]
-    shop.require_truth(table.kind)
-    rows, reports, runs = [], [], []
+    setup.require_truth(table.kind)
+    rows, evaluations, runs = [], [], []
     for row in table.rows:
         title = f"{name}, {' '.join(row.cells)}"
-        own = [trained(shop, row, seed, f"{title}, seed {seed}") for seed in range(seeds) if row.here]
-        scores = [scored(shop, run, table.kind, f"{title}, seed {seed}") for seed, run in enumerate(own)]
-        rows.append(_row(table, row, own, scores))
+        own = [trained(setup, row, seed, f"{title}, seed {seed}") for seed in range(seeds) if row.here]
+        own_evaluations = [
+            scored(setup, run, table.kind, f"{title}, seed {seed}") for seed, run in enumerate(own)
+        ]
+        rows.append(_row(table, row, own, own_evaluations))
         runs += own
-        reports += scores
-    first = reports[0]
+        evaluations += own_evaluations
+    first = evaluations[0]
     return TableResult(
         table=name,
         title=table.title,
         heads=table.heads,
         columns=(*table.columns, "flag") if table.kind == "captions" else tuple(table.columns),
-        scale=shop.scale,
+        scale=setup.scale,
         seeds=tuple(range(seeds)),
-        command=_command(name, shop, seeds),
-        train=DataRecord(" ".join(shop.data), runs[0].facts["data"]),
-        test=DataRecord(first["data"], first["data_digest"], first["pairs"]),
+        command=_command(name, setup, seeds),
+        train=DataRecord(" ".join(setup.data), runs[0].facts["data"]),
+        test=DataRecord(first.data, first.data_digest, first.pairs),
         rows=tuple(rows),
-        baselines=_baselines(table, first) if table.kind == "captions" else {},
-        notes=(*run_notes(table, shop, runs, reports), *row_order(table, rows), *comparison(table, rows)),
+        baselines=_baselines(table, first),
+        notes=(
+            *run_notes(table, setup, runs, evaluations),
+            *row_order(table, rows),
+            *comparison(table, rows),
+        ),
     )
 
 
-def _command(name: str, shop: Workshop, seeds: int) -> str:
+def _command(name: str, setup: ReproductionSetup, seeds: int) -> str:
     words = [
         "semantic-cc reproduce",
         name,
         "--scale",
-        shop.scale,
+        setup.scale,
         "--seeds",
         str(seeds),
         "--data",
-        *shop.data,
+        *setup.data,
     ]
-    if shop.test != shop.data:
-        words += ["--test", *shop.test]
-    if shop.masks != shop.test:
-        words += ["--masks", *shop.masks]
-    return " ".join([*words, *(f"--{key} {value}" for key, value in leaves(shop.flags))])
+    if setup.test != setup.data:
+        words += ["--test", *setup.test]
+    if setup.masks != setup.test:
+        words += ["--masks", *setup.masks]
+    return " ".join([*words, *(f"--{key} {value}" for key, value in leaves(setup.flags))])
 
 
 def _row(
-    table: PaperTable, row: Row, runs: Sequence[FinishedRun], reports: Sequence[dict[str, Any]]
+    table: PaperTable, row: Row, runs: Sequence[FinishedRun], evaluations: Sequence[KeptEvaluation]
 ) -> RowResult:
     paper = dict(zip(table.columns, row.paper, strict=True))
     if not runs:
@@ -94,33 +101,37 @@ def _row(
         row.cells,
         paper,
         scores={
-            pairs: _over_seeds([_scores(table, report, pairs) for report in reports]) for pairs in pair_sets
+            pairs: _over_seeds([_scores(table, evaluation, pairs) for evaluation in evaluations])
+            for pairs in pair_sets
         },
         llm=model.llm.name if table.kind == "captions" and model.has_llm else None,
         runs=tuple(
             RunRecord(
                 run=run.folder.name,
-                model=report["model"]["digest"],
+                model=evaluation.model_digest,
                 code=run.facts["code"],
                 device=run.facts["device"],
                 pairs_visited=run.facts["pairs"],
             )
-            for run, report in zip(runs, reports, strict=True)
+            for run, evaluation in zip(runs, evaluations, strict=True)
         ),
     )
 
 
-def _scores(table: PaperTable, report: dict[str, Any], pairs: PairSet) -> dict[str, float | None]:
+def _scores(table: PaperTable, evaluation: KeptEvaluation, pairs: PairSet) -> dict[str, float | None]:
     """Column -> score of one evaluation; empty for a set without pairs."""
     if table.kind == "masks":
-        return {column: report["change"]["building"][score] for column, score in table.columns.items()}
-    scores = report["captions"][pairs]
-    return _caption_columns(table, scores) if scores["count"] else {}
+        return {column: getattr(evaluation.building, score) for column, score in table.columns.items()}
+    assert evaluation.captions is not None  # the rows of a table of sentences write sentences
+    return _caption_columns(table, evaluation.captions.scores[pairs])
 
 
-def _caption_columns(table: PaperTable, scores: dict[str, Any]) -> dict[str, float | None]:
-    columns = {column: scores[score] for column, score in table.columns.items()}
-    return {**columns, "flag": scores["flag_accuracy"]}
+def _caption_columns(table: PaperTable, part: PartScores) -> dict[str, float | None]:
+    """Column -> score; empty for a set without pairs."""
+    if not part.count:
+        return {}
+    columns = {column: part.scores[score] for column, score in table.columns.items()}
+    return {**columns, "flag": part.flag_accuracy}
 
 
 def _over_seeds(by_seed: Sequence[Mapping[str, float | None]]) -> dict[str, SeedScores]:
@@ -131,11 +142,15 @@ def _over_seeds(by_seed: Sequence[Mapping[str, float | None]]) -> dict[str, Seed
 
 
 def _baselines(
-    table: PaperTable, report: dict[str, Any]
+    table: PaperTable, evaluation: KeptEvaluation
 ) -> dict[str, dict[PairSet, dict[str, float | None]]]:
-    baselines = {name: report["captions"]["baselines"][name] for name in BASELINES}
+    """Name -> set of pairs -> column -> score; empty for a table of masks."""
+    if table.kind == "masks":
+        return {}
+    assert evaluation.captions is not None  # the rows of a table of sentences write sentences
+    baselines = {name: evaluation.captions.baselines[name] for name in BASELINES}
     return {
-        name: {pairs: _caption_columns(table, own[pairs]) for pairs in PAIR_SETS if own[pairs]["count"]}
+        name: {pairs: columns for pairs in PAIR_SETS if (columns := _caption_columns(table, own[pairs]))}
         for name, own in baselines.items()
         if own is not None
     }
