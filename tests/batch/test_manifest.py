@@ -11,7 +11,7 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semantic_cc.batch.manifest import LONGEST_NAME, Entry, read_manifest
+from semantic_cc.batch.manifest import LONGEST_NAME, ManifestEntry, read_manifest
 from semantic_cc.errors import DataError
 
 ROWS = [
@@ -23,10 +23,12 @@ ROWS = [
 ]  # fmt: skip
 
 
-def expected(folder: Path) -> tuple[Entry, ...]:
+def expected(folder: Path) -> tuple[ManifestEntry, ...]:
     return (
-        Entry("a/1", f"{folder}/x/a.tif", "/y/b.tif", ((3, 2, 1), (1, 2, 3)), "EPSG:32614"),
-        Entry("17", "https://example.org/a.tif", "s3://b/c.tif", dates=("2020-01-31", "2024-05-01T10:00:00")),
+        ManifestEntry("a/1", f"{folder}/x/a.tif", "/y/b.tif", ((3, 2, 1), (1, 2, 3)), "EPSG:32614"),
+        ManifestEntry(
+            "17", "https://example.org/a.tif", "s3://b/c.tif", dates=("2020-01-31", "2024-05-01T10:00:00")
+        ),
     )
 
 
@@ -98,7 +100,7 @@ def test_empty_cells_are_not_given_and_other_columns_are_named(tmp_path: Path) -
         ("pairs.csv", "", "has no column 'id'; needed are id, before, after"),
         ("pairs.csv", "id,before\na,b\n", "has no column 'after'"),
         ("pairs.csv", "id,before,after\n", "names no pair"),
-        ("pairs.csv", "id,before,after\na,b,c\na,d,e\n", "line 3: the id 'a' is there already"),
+        ("pairs.csv", "id,before,after\na,b,c\na,d,e\n", "line 3: the id 'a' is used twice"),
         ("pairs.csv", "id,before,after\na,b,\n", "line 2: has no 'after'; fill it in"),
         ("pairs.csv", "id,before,after\n,b,c\n", "line 2: has no 'id'"),
         ("pairs.csv", "id,before,after\na,b,c,d\n", "line 2: has more cells"),
@@ -106,7 +108,7 @@ def test_empty_cells_are_not_given_and_other_columns_are_named(tmp_path: Path) -
         ("pairs.csv", b"id,before,after\n\xff,b,c\n", "cannot be read .*UTF-8"),
         ("pairs.csv", "id,before,after,bands\na,b,c,1\n", "line 2: bands '1': give the numbers"),
         ("pairs.csv", "id,before,after,crs\na,b,c,nowhere\n", "line 2: 'nowhere' is no coordinate reference"),
-        ("pairs.csv", "id,before,after,date_before\na,b,c,2020-01-01\n", "line 2: has one date alone"),
+        ("pairs.csv", "id,before,after,date_before\na,b,c,2020-01-01\n", "line 2: has one date; give"),
         ("pairs.csv", "id,before,after,date_before,date_after\na,b,c,x,y\n", "line 2: 'x' is no date"),
         ("pairs.csv", f"id,before,after\n{'x' * 201},b,c\n", "line 2: the id 'xxx.*too long"),
         ("pairs.parquet", "id,before,after\n", "cannot be read .*write it again"),
@@ -129,7 +131,7 @@ def test_what_is_wrong_is_said_in_one_line(
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), min_size=2, unique=True))
 def test_every_id_has_a_folder_of_its_own(ids: list[str]) -> None:
-    folders = [Entry(name, "a", "b").folder for name in ids]
+    folders = [ManifestEntry(name, "a", "b").folder for name in ids]
     assert len(set(folders)) == len(ids)
     for folder in folders:
         assert folder.isascii() and folder not in (".", "..") and not folder.startswith(".")
@@ -137,5 +139,5 @@ def test_every_id_has_a_folder_of_its_own(ids: list[str]) -> None:
 
 
 def test_ids_are_folders_as_they_are_where_they_can_be() -> None:
-    assert Entry("Tile 31_a-2.b", "", "").folder == "Tile 31_a-2.b"
-    assert Entry("é" * 33, "", "").folder == "%C3%A9" * 33 and len("%C3%A9" * 33) < LONGEST_NAME
+    assert ManifestEntry("Tile 31_a-2.b", "", "").folder == "Tile 31_a-2.b"
+    assert ManifestEntry("é" * 33, "", "").folder == "%C3%A9" * 33 and len("%C3%A9" * 33) < LONGEST_NAME

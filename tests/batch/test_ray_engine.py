@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from batches import archive, left, run
 
-from semantic_cc.batch.batch_run import Progress
+from semantic_cc.batch.batch_run import BatchProgress
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("ray", reason="Ray is not installed (pip install 'semantic-cc[ray]')")
@@ -23,7 +23,7 @@ def test_two_actors_leave_what_one_process_leaves_though_one_is_killed(tmp_path:
     path = archive(tmp_path / "in", bad=True)
     run(path, tmp_path / "here")
     for name, model in (("ray", {}), ("killed", {"dies_at": 1, "once": tmp_path / "once"})):
-        seen: list[Progress] = []
+        seen: list[BatchProgress] = []
         run(path, tmp_path / name, model=model, workers=2, engine="ray", progress=seen.append)
         assert left(tmp_path / name) == left(tmp_path / "here")
         assert (seen[-1].worked, seen[-1].failed) == (5, 1)

@@ -196,4 +196,4 @@ def test_lines_come_every_half_minute_and_at_the_end(capsys, monkeypatch):
         for _ in range(10):
             reporter.step("change", 1, 1, {"loss": 1.0}, 10.0, 2)
     lines = capsys.readouterr().err.splitlines()
-    assert [line.split()[2] for line in lines] == ["3/10", "5/10", "7/10", "9/10", "10/10"]
+    assert [line.split()[2] for line in lines] == ["3/10", "6/10", "9/10", "10/10"]

@@ -66,9 +66,10 @@ class Reporter:
             f"epoch {epoch}/{epochs} {stage}: {shown}{', ' if shown else ''}{seconds / items:.3f} s/item, "
             f"ETA {timedelta(seconds=round(left))}"
         )
+        now = monotonic()
         if self._bar and self._task is not None:
             self._bar.update(self._task, completed=self.done, description=line)
-        elif monotonic() - self._printed >= PLAIN_EVERY or self.done == self.total:
-            self._printed = monotonic()
+        elif now - self._printed >= PLAIN_EVERY or self.done == self.total:
+            self._printed = now
             sys.stderr.write(f"{self.phase}: step {self.done}/{self.total} {line}\n")
             sys.stderr.flush()
