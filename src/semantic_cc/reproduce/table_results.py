@@ -24,7 +24,7 @@ BASELINES = {
     "always_same": "always 'the scene is the same as before'",
     "true_flag": "true flag, one fixed sentence",
 }
-"""Answers that read no image: key of `semantic_cc.metrics.report` -> name in the table."""
+"""Answers that read no image: key of `semantic_cc.metrics.caption_report` -> name in the table."""
 
 
 def reproduce_table(name: str, setup: ReproductionSetup, seeds: int) -> TableResult:
