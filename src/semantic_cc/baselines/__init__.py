@@ -1,7 +1,6 @@
-"""The methods that Semantic-CC is compared with, each written from its paper, a file each.
+"""The methods that Semantic-CC is compared with, one file each, reimplemented from their papers.
 
-They train and are scored by the same commands. Those that write sentences, and TTP, start from the same image encoder
-as Semantic-CC, without BCSF; the other change detectors are networks with an encoder of their own. `captioner` is what
-the word-by-word methods share, with `vocabulary` and `word_decoder`, and `mask_model` what the change detectors
-share, with `change_networks`; `build` builds any of them.
+The same commands train and score them. The captioning methods and TTP use Semantic-CC's image encoder without BCSF;
+the other change detectors have their own encoder. `captioner`, `vocabulary` and `word_decoder` are shared by the
+captioning methods, `mask_model` and `change_networks` by the change detectors. `build` builds any of them.
 """

@@ -1,4 +1,4 @@
-"""Builds a compared method, on the encoder that methods share or with its own."""
+"""Builds a baseline on the shared encoder or on its own."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from semantic_cc.model.encoder import BitemporalEncoder
 def build_baseline(
     config: ModelConfig, encoder: BitemporalEncoder | None, llm: LanguageModel | None = None
 ) -> ChangeModel:
-    """The method that `config.method` names, at random weights but for encoder and language model.
+    """Builds the method `config.method` with random weights, except for the encoder and the language model.
 
     Args:
         config: all sizes.
-        encoder: built, without BCSF; None for a change detector with an encoder of its own.
-        llm: the language model, for methods that have one.
+        encoder: the shared encoder without BCSF; None for a change detector with its own encoder.
+        llm: the language model, for methods that use one.
 
     Raises:
-        ValueError: the method is none of those compared.
+        ValueError: the method is not a baseline, or it lacks the encoder or language model it needs.
     """
     match config.method:
         case "fc-siam-diff":

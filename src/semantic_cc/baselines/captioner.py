@@ -1,4 +1,4 @@
-"""What the compared captioning methods have in common: encoder -> neck of their own -> caption decoder."""
+"""Base classes of the captioning baselines: shared encoder -> method's neck -> caption decoder."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from semantic_cc.sentences import says_change
 
 
 class Captioner(ChangeModel):
-    """A method that reads the captioning tier, gives no mask and is not asked anything."""
+    """A method that captions from the encoder's caption features. It predicts no mask and takes no instructions."""
 
     neck: nn.Module
 
     @abstractmethod
     def teach(self, tokens: Tensor, sentences: Sequence[Sequence[str]]) -> ModelOutput:
-        """Tokens (2b, h, w, c), before first, and every pair's sentences -> what the loss reads."""
+        """Tokens (2b, h, w, c), before first, and the sentences of each pair -> the inputs of the loss."""
 
     def forward(
         self,
@@ -36,19 +36,19 @@ class Captioner(ChangeModel):
         change: bool = True,
         features: Features | None = None,
     ) -> ModelOutput:
-        """One training pass, see `ChangeModel.forward`; every pair has a sentence where any has."""
+        """One training pass, see `ChangeModel.forward`. Either every pair has a sentence or none has."""
         features = self.encode(before, after) if features is None else features
         return ModelOutput(None) if sentences is None else self.teach(features.caption, sentences)
 
     @abstractmethod
     def say(self, tokens: Tensor) -> tuple[Tensor | None, list[str]]:
-        """Tokens (2b, h, w, c), before first -> probabilities of change (b,), or None, and b sentences."""
+        """Tokens (2b, h, w, c), before first -> change probabilities (b,), or None, and b sentences."""
 
     @torch.no_grad()
     def predict(self, before: Tensor, after: Tensor, instructions: Sequence[str] | None = None) -> Prediction:
-        """Sentences and flags of a batch, see `ChangeModel.predict`.
+        """Predicts the sentences and change flags of a batch, see `ChangeModel.predict`.
 
-        Without a classifier the flags are read from the sentences.
+        Without a classifier, the flags are derived from the sentences.
         """
         if instructions is not None:
             raise InputError(f"the method {self.config.method} reads no instruction; leave it out")
@@ -69,7 +69,7 @@ class Captioner(ChangeModel):
 
     @torch.no_grad()
     def predict_masks(self, before: Tensor, after: Tensor) -> MaskPrediction:
-        """The heatmap alone."""
+        """Returns only the heatmap."""
         return MaskPrediction(None, None, self._heatmap(self.encode(before, after).caption, before))
 
     def _heatmap(self, tokens: Tensor, image: Tensor) -> Tensor:
@@ -77,17 +77,17 @@ class Captioner(ChangeModel):
 
 
 class WordCaptioner(Captioner):
-    """A method that writes word by word; its neck turns (2b, h, w, c) tokens, before first, into memories (b, n, d).
+    """A method that generates word by word. Its neck maps tokens (2b, h, w, c), before first, to memories (b, n, d).
 
-    The neck gives one memory, which every layer of the decoder reads, or one for each of its layers.
+    The neck returns one memory for all decoder layers, or one memory per layer.
     """
 
     caption_decoder: WordDecoder
 
     def teach(self, tokens: Tensor, sentences: Sequence[Sequence[str]]) -> ModelOutput:
-        """Word by word."""
+        """Applies teacher forcing."""
         return ModelOutput(None, *self.caption_decoder.teach(self.neck(tokens), sentences))
 
     def say(self, tokens: Tensor) -> tuple[Tensor | None, list[str]]:
-        """Sentences alone."""
+        """Generates sentences without change probabilities."""
         return None, self.caption_decoder.generate(self.neck(tokens))

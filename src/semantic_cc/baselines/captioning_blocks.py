@@ -1,4 +1,4 @@
-"""Parts that several compared captioning methods have in common.
+"""Modules that several captioning baselines share.
 
 Legend: b pairs, h, w tokens a side, n = h w, c encoder width, d the method's width.
 """
@@ -15,10 +15,10 @@ from semantic_cc.model.encoder import resample_positions
 
 
 class Entrance(nn.Module):
-    """The encoder's tokens at the method's width, with learned places: half of the channels a row's, half a column's.
+    """Projects the encoder's tokens to width d and adds learned position embeddings, half row and half column channels.
 
     Args:
-        config: encoder width and size, method's width.
+        config: encoder width and image size, method's width.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -29,7 +29,7 @@ class Entrance(nn.Module):
         nn.init.xavier_uniform_(self.pos_embed)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """(2b, h, w, c) -> (2b, h, w, d); the table is resampled for images of another size."""
+        """(2b, h, w, c) -> (2b, h, w, d); position embeddings are resampled for other image sizes."""
         rows, columns = self.pos_embed
         side = len(rows)
         table = torch.cat(
@@ -39,10 +39,10 @@ class Entrance(nn.Module):
 
 
 class Attention(nn.Module):
-    """Multi-head attention whose keys and values are computed apart: once for all who ask.
+    """Multi-head attention that computes keys and values separately, so that several queries can share them.
 
     Args:
-        width: d. heads: attention heads. dropout: of the weights.
+        width: d. heads: attention heads. dropout: of the attention weights.
     """
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
@@ -56,7 +56,7 @@ class Attention(nn.Module):
         return self.key_value(memory).unflatten(2, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
 
     def forward(self, x: Tensor, known: Tensor, causal: bool = False) -> Tensor:
-        """What x (b, t, d) reads of `remember`'s answer; causal = nothing of later places. To x's shape."""
+        """Queries x (b, t, d) attend to the output of `remember` -> (b, t, d); `causal` masks later positions."""
         query = self.query(x).unflatten(2, (self.heads, -1)).transpose(1, 2)  # (b, heads, t, d / heads)
         keys, values = known
         dropout = self.dropout if self.training else 0.0
@@ -65,16 +65,16 @@ class Attention(nn.Module):
 
 
 def feed_forward(width: int, dropout: float) -> nn.Module:
-    """The Transformer's FFN, four times as wide between."""
+    """The Transformer's FFN with hidden width 4 d."""
     return nn.Sequential(
         nn.Linear(width, 4 * width), nn.ReLU(), nn.Dropout(dropout), nn.Linear(4 * width, width)
     )
 
 
 class DifferenceAttention(nn.Module):
-    """Post-norm Transformer layer that asks a date's tokens about the difference of the dates.
+    """Post-norm Transformer layer in which the tokens of each date attend to the difference of the dates.
 
-    ``x = LN(x + MHA(x, D, D)); x = LN(x + FFN(x))``, D = after - before, one set of weights for both dates.
+    ``x = LN(x + MHA(x, D, D)); x = LN(x + FFN(x))``, D = after - before, shared weights for both dates.
 
     Args:
         width: d. heads: attention heads. dropout: of attention and FFN.
@@ -88,7 +88,7 @@ class DifferenceAttention(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(2b, n, d), before first, to the same."""
+        """(2b, n, d), before first -> (2b, n, d)."""
         before, after = x.chunk(2)
         known = self.attention.remember(after - before)
         read = self.attention(x, known.repeat(1, 2, 1, 1, 1))
@@ -97,9 +97,9 @@ class DifferenceAttention(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """1x1, 3x3 and 1x1 convolution at half the width between, added to the input.
+    """Residual bottleneck: 1x1, 3x3 and 1x1 convolutions with half the width inside.
 
-    The originals have BatchNorm after each; here it is LayerNorm over channels, because the paper's batch is 1.
+    LayerNorm over channels replaces the originals' BatchNorm, because the paper's batch size is 1.
 
     Args:
         width: channels.
@@ -120,5 +120,5 @@ class ResidualBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(b, h, w, width) to the same."""
+        """(b, h, w, width) -> (b, h, w, width)."""
         return F.relu(x + self.convs(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1))

@@ -1,13 +1,13 @@
-"""What the compared change-detection networks share.
+"""Base class and shared layers of the change detection baselines.
 
-Each has an encoder of its own, images to levels, and a decoder, levels to logits; `model.baseline.encoder shared` puts
-the decoder on the encoder that all methods share, so that no method starts with other knowledge.
+Each network has an encoder (images to feature levels) and a decoder (levels to logits). `model.baseline.encoder shared`
+replaces the encoder with the shared one, so that all methods start from the same pretrained weights.
 
 Legend: b pairs, H, W pixels, K classes, i level at stride s_i with c_i channels, p pixels a side of a token, e its
 channels.
 
-None of them has BatchNorm: a step may hold one pair, devices and `train.accumulate` must not change what is learned,
-and the training state holds no running means. GroupNorm with 16 channels a group stands for it.
+GroupNorm with 16 channels a group replaces BatchNorm: a step may contain a single pair, the number of devices and
+`train.accumulate` must not change the result, and the training state does not store running means.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ _COARSEST = 64  # FC-Siam-diff pools the level at stride 32 once more
 
 
 class ChangeNetwork(nn.Module, ABC):
-    """Images of any size -> change logits of that size; a method gives `encode`, `decode` and `layers`.
+    """Images of any size -> change logits of that size. Subclasses implement `encode`, `decode` and `layers`.
 
     Args:
         widths: c_i of the levels, the finest first.
-        multiple: the method's coarsest stride; images are padded to multiples of it, and the answer is cut.
+        multiple: the coarsest stride. Images are padded to multiples of it and the logits are cropped.
     """
 
     mean: Tensor
@@ -53,24 +53,24 @@ class ChangeNetwork(nn.Module, ABC):
 
     @abstractmethod
     def encode(self, images: Tensor) -> list[Tensor]:
-        """(2b, 3, H, W) standardised, before first, sides multiples of `multiple` -> the levels (2b, c_i, h_i, w_i)."""
+        """(2b, 3, H, W) standardised, before first, sides multiples of `multiple` -> levels (2b, c_i, h_i, w_i)."""
 
     @abstractmethod
     def decode(self, levels: Sequence[Tensor], size: Sequence[int]) -> Tensor:
-        """The levels, of any strides that double, and H, W -> (b, K, H, W)."""
+        """Levels whose strides double, and the size (H, W) -> (b, K, H, W)."""
 
     @abstractmethod
     def layers(self) -> Iterable[nn.Module]:
-        """The layers that gradient checkpointing runs again."""
+        """The layers to which gradient checkpointing applies."""
 
 
 class OnSharedEncoder(nn.Module):
-    """A network's decoder on the tokens of the encoder that all methods share.
+    """A network's decoder on the tokens of the shared encoder.
 
-    SimpleFPN brings each date's tokens to strides 4 to 32, as in Semantic-CC's and TTP's decoders.
+    SimpleFPN maps each date's tokens to strides 4 to 32, as in Semantic-CC's and TTP's decoders.
 
     Args:
-        network: built without an encoder of its own, for four levels.
+        network: built without its own encoder, for four levels.
         token_width: e.
         patch: p.
     """
@@ -84,7 +84,7 @@ class OnSharedEncoder(nn.Module):
         )
 
     def forward(self, tokens: Tensor, before: Tensor, after: Tensor) -> Tensor:
-        """Tokens (2b, h, w, e), before first; of the pictures (b, 3, H, W) the size -> (b, K, H, W)."""
+        """Tokens (2b, h, w, e), before first, and images (b, 3, H, W), used only for their size -> (b, K, H, W)."""
         x = pad_to_patches(tokens.permute(0, 3, 1, 2), _COARSEST // self.patch)
         size = self.patch * x.shape[2], self.patch * x.shape[3]
         logits = self.network.decode([level(x) for level in self.levels], size)
@@ -92,12 +92,12 @@ class OnSharedEncoder(nn.Module):
 
 
 def norm(channels: int) -> nn.GroupNorm:
-    """GroupNorm with 16 channels a group, or fewer where 16 does not divide them."""
+    """GroupNorm with 16 channels a group, or fewer if 16 does not divide `channels`."""
     return nn.GroupNorm(channels // math.gcd(channels, 16), channels)
 
 
 def convolutions(widths: Sequence[int], dropout: float = 0.0) -> nn.Sequential:
-    """3x3 convolutions from each width to the next, each with norm, ReLU and dropout of whole channels."""
+    """3x3 convolutions from each width to the next, each followed by norm, ReLU and channel dropout."""
     layers: list[nn.Module] = []
     for before, after in pairwise(widths):
         layers += [nn.Conv2d(before, after, 3, padding=1), norm(after), nn.ReLU()]
@@ -106,7 +106,7 @@ def convolutions(widths: Sequence[int], dropout: float = 0.0) -> nn.Sequential:
 
 
 def resize(x: Tensor, size: Sequence[int]) -> Tensor:
-    """(b, c, h, w) -> (b, c, *size), bilinear; itself where that is its size."""
+    """(b, c, h, w) -> (b, c, *size), bilinear; returns `x` if the size is the same."""
     if x.shape[-2:] == tuple(size):
         return x
     return F.interpolate(x, tuple(size), mode="bilinear", align_corners=False)

@@ -1,21 +1,22 @@
-"""ChangeFormer: a hierarchical Transformer on both dates, and a difference module at each of its levels.
+"""ChangeFormer: a hierarchical Transformer encoder for both dates, with a difference module at each level.
 
 Paper: W. G. C. Bandara, V. M. Patel, "A Transformer-based Siamese network for change detection", IGARSS 2022.
 
-    encoder     four stages at strides 4, 8, 16, 32: overlapping patches, then layers whose attention reads keys and
-                values reduced by 8, 4, 2, 1 a side, and whose MLP holds a 3x3 depth-wise convolution
+    encoder     four stages at strides 4, 8, 16, 32: overlapping patches, then layers whose attention reduces keys and
+                values by 8, 4, 2, 1 a side, and whose MLP contains a 3x3 depth-wise convolution
     difference  D_i = BN(ReLU(Conv3x3([F1_i ; F2_i])))
-    decoder     Linear c_i -> e, bilinear to stride 4, joined, Linear 4e -> e, upsampled to (H, W), classified
+    decoder     Linear c_i -> e, bilinear to stride 4, concatenation, Linear 4e -> e, upsampling to (H, W), classifier
 
-The encoder is SegFormer's, and so it is taken from `transformers`; sizes and dropout are those of the released
-ChangeFormerV6, whose depths no published SegFormer has, so that it starts at random.
+The encoder is SegFormer's, from `transformers`. Sizes and dropout are those of the released ChangeFormerV6. No
+published SegFormer has its depths, so the encoder starts from random weights.
 
-Differs from the original:
-- GroupNorm for BatchNorm (why: `change_networks`).
-- The paper upsamples by one transposed convolution of kernel 3 and stride 4, which would leave every fourth row and
-  column to the bias alone. Here it is the released code's: two of kernel 4 and stride 2, each with a residual block.
-- V6 also joins the dates after the Linear instead of before, adds each level to the next finer one, and learns from
-  a mask at every level. Here it is as the paper writes it, with one loss for every method.
+Differences from the original:
+- GroupNorm replaces BatchNorm (why: `change_networks`).
+- The paper upsamples with one transposed convolution of kernel 3 and stride 4, whose output depends only on the bias
+  in every fourth row and column. Here, as in the released code, there are two with kernel 4 and stride 2, each
+  followed by a residual block.
+- V6 also concatenates the dates after the Linear layer instead of before, adds each level to the next finer one, and
+  supervises a mask at every level. This code follows the paper and uses the loss that all methods share.
 
 Legend: b pairs, H, W pixels, K classes, i level at stride s_i with c_i channels, e width of the decoder.
 """
@@ -35,13 +36,13 @@ from semantic_cc.model.encoder import BitemporalEncoder
 
 
 class ChangeFormer(ChangeNetwork):
-    """The network.
+    """The ChangeFormer network.
 
     Args:
         widths: c_i.
         width: e.
         classes: K; 1 = one logit of change.
-        encoder: see `hierarchical_encoder`; None = its levels come from another one.
+        encoder: see `hierarchical_encoder`; None = the levels come from another encoder.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class ChangeFormer(ChangeNetwork):
 
     def encode(self, images: Tensor) -> list[Tensor]:
         """(2b, 3, H, W) -> (2b, c_i, H / s_i, W / s_i)."""
-        assert self.encoder is not None  # else nothing calls it
+        assert self.encoder is not None  # called only if the network has its own encoder
         levels: list[Tensor] = []
         for stage in self.encoder.stages:
             levels.append(stage(levels[-1] if levels else images))
@@ -75,13 +76,13 @@ class ChangeFormer(ChangeNetwork):
         return resize(self.classify(self.up(fused)), size)
 
     def layers(self) -> Iterable[nn.Module]:
-        """The encoder's layers, and the decoder's way up."""
+        """The encoder's layers and the decoder's upsampling blocks."""
         stages = self.encoder.stages if self.encoder is not None else ()
         return [*(block for stage in stages for block in stage.blocks), *self.up]
 
 
 class Residual(nn.Module):
-    """Two 3x3 convolutions whose answer is added at a tenth of its size, as released."""
+    """Two 3x3 convolutions whose output is scaled by 0.1 and added to the input, as in the released code."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -90,7 +91,7 @@ class Residual(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """The same shape."""
+        """(b, e, h, w) -> (b, e, h, w)."""
         return x + 0.1 * self.convs(x)
 
 
@@ -107,8 +108,8 @@ def hierarchical_encoder(
     """SegFormer's encoder with random weights.
 
     Args:
-        widths: c_i. depths: layers of each stage. heads: their attention heads.
-        dropout: of attention, of activations and of whole layers (the last layer's; it grows linearly).
+        widths: c_i. depths: layers of each stage. heads: attention heads of each stage.
+        dropout: of attention and activations, and the drop-path rate of the last layer (it grows linearly).
     """
     return SegformerModel(
         SegformerConfig(
@@ -123,10 +124,7 @@ def hierarchical_encoder(
 
 
 def build_changeformer(config: ModelConfig, encoder: BitemporalEncoder | None) -> MaskModel:
-    """ChangeFormer of 64 channels in its first stage and 256 in its decoder, times `baseline.scale`.
-
-    On `encoder`, or on its own.
-    """
+    """ChangeFormer on `encoder` or its own, with c_0 = 64 and e = 256, both times `baseline.scale`."""
     width = round(64 * config.baseline.scale)
     widths = (width, 2 * width, 5 * width, 8 * width)
     own = hierarchical_encoder(widths, dropout=config.baseline.dropout) if encoder is None else None

@@ -3,17 +3,17 @@
 S. Chang, P. Ghamisi, "Changes to Captions: An Attentive Network for Remote Sensing Change Captioning", IEEE
 Transactions on Image Processing 32, 2023.
 
-What is followed (N blocks; X_0 are a date's tokens with their places)::
+Implemented (N blocks; X_0 are a date's tokens with position embeddings)::
 
-    X  <- X + SA(X)                            self-attention within each date, the same weights for both
-    X1, X2 <- split(SA'([X1 ; X2])) + X_0      self-attention over the joined dates, and the first tokens again
-    M  = ResBlock(Conv1x1_{2d -> d}([X1 ; X2] + cos(X1, X2)))                  the cosine mask is one number a position
+    X  <- X + SA(X)                            self-attention within each date, shared weights
+    X1, X2 <- split(SA'([X1 ; X2])) + X_0      self-attention over the concatenated dates, plus the first tokens
+    M  = ResBlock(Conv1x1_{2d -> d}([X1 ; X2] + cos(X1, X2)))                  cosine mask: one number per position
 
-SA and SA' are post-norm Transformer layers. The word decoder's layers add their input to their output once more.
+SA and SA' are post-norm Transformer layers. Each layer of the word decoder adds its input to its output once more.
 
-What differs: the image encoder is the one that all methods here share instead of ResNet-101, and its tokens are first
-brought to width d (theirs stay at 2,048); the FFN is as wide as its tokens; keys and values have their own maps (the
-released code has one for both); the block's BatchNorm is LayerNorm; unknown words are never written.
+Differences from the original: the shared image encoder replaces ResNet-101, and its tokens are first projected to
+width d (the original keeps 2,048); the FFN is as wide as its tokens; keys and values have separate projections (the
+released code shares one); LayerNorm replaces the block's BatchNorm; unknown words are never generated.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from semantic_cc.model.encoder import BitemporalEncoder
 
 
 class HierarchicalAttention(nn.Module):
-    """One block: within each date, then over both.
+    """One block: attention within each date, then over both dates.
 
     Args:
         sizes: width d, heads, dropout.
@@ -44,14 +44,14 @@ class HierarchicalAttention(nn.Module):
         )
 
     def forward(self, x: Tensor, first: Tensor) -> Tensor:
-        """x and the first tokens (2b, n, d), before first, to the same."""
+        """x and the first tokens (2b, n, d), before first -> (2b, n, d)."""
         x = x + self.within(x)
         joined = self.across(torch.cat(x.chunk(2), dim=-1))  # (b, n, 2d)
         return torch.cat(joined.chunk(2, dim=-1)) + first  # (2b, n, d)
 
 
 class Chg2CapNeck(nn.Module):
-    """Attentive encoder, cosine mask and residual block.
+    """Attention blocks, cosine mask and residual block.
 
     Args:
         config: the sizes.

@@ -1,16 +1,16 @@
-"""FC-Siam-diff: the floor.
+"""FC-Siam-diff: a convolutional lower bound for change detection.
 
 Paper: R. Caye Daudt, B. Le Saux, A. Boulch, "Fully convolutional siamese networks for change detection", ICIP 2018.
-One encoder for both dates, as in a U-Net (16, 32, 64, 128 channels; 2, 2, 3, 3 convolutions), and one decoder whose
-skip connections bring |F1 - F2|, the absolute difference of the dates' features at each level.
+A U-Net encoder with shared weights for both dates (16, 32, 64, 128 channels; 2, 2, 3, 3 convolutions). The skip
+connections of the decoder pass |F1 - F2|, the absolute difference of the dates' features at each level.
 
-Differs from the original:
-- GroupNorm for BatchNorm (why: `change_networks`).
-- The loss is ours for every method; the original weighs the classes by their frequency.
-- Images of any size are padded to multiples of 16 and the answer is cut; the original pads inside its decoder.
+Differences from the original:
+- GroupNorm replaces BatchNorm (why: `change_networks`).
+- The loss is the one that all methods share; the original weights the classes by their frequency.
+- Images are padded to multiples of 16 and the logits cropped; the original pads inside its decoder.
 
-As in the released code, the decoder starts from the later date's pooled features, and a transposed convolution of
-stride 1 is written as the convolution that it is.
+As in the released code, the decoder starts from the later date's pooled features. A transposed convolution of stride 1
+is implemented as a plain convolution.
 
 Legend: b pairs, H, W pixels, K classes, i level from 0, the finest, with c_i channels at stride 2^i.
 """
@@ -30,14 +30,14 @@ from semantic_cc.model.encoder import BitemporalEncoder
 
 
 class FCSiamDiff(ChangeNetwork):
-    """The network.
+    """The FC-Siam-diff network.
 
     Args:
         classes: K; 1 = one logit of change.
         widths: c_i.
         depths: convolutions of each level.
-        dropout: probability that a channel is dropped, after each convolution.
-        own: whether it has its own encoder; else its levels come from another one.
+        dropout: probability of dropping a channel, after each convolution.
+        own: whether the network has its own encoder; if not, the levels come from another encoder.
     """
 
     def __init__(
@@ -77,12 +77,12 @@ class FCSiamDiff(ChangeNetwork):
         return resize(self.classify(x), size)
 
     def layers(self) -> Iterable[nn.Module]:
-        """The levels' convolutions."""
+        """The convolutions of each level."""
         return [*self.down, *self.merge]
 
 
 def build_fc_siam_diff(config: ModelConfig, encoder: BitemporalEncoder | None) -> MaskModel:
-    """FC-Siam-diff of 16 channels at full size, times `baseline.scale`; on `encoder`, or on its own."""
+    """FC-Siam-diff on `encoder` or its own, with c_0 = 16 times `baseline.scale`."""
     width = round(16 * config.baseline.scale)
     network = FCSiamDiff(
         config.change_decoder.classes,

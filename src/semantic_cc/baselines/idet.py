@@ -1,26 +1,26 @@
-"""IDET: Transformers that refine the difference of the dates, guided by the dates, at five scales.
+"""IDET: Transformers that refine the difference of the dates at five scales, guided by the features of both dates.
 
 Paper: Q. Guo, R. Wang, R. Huang, S. Sun, Y. Zhang, "IDET: Iterative difference-enhanced Transformers for high-quality
 change detection", 2022 (arXiv 2207.09240).
 
-    features    a U-Net on each date, VGG-16 down (64, 128, 256, 512, 512 channels) and as many up again
-    refinement  at each scale T times, with own weights (T = 2 as released):
-                    X_k <- Transformer(X_k)                        one for both dates
-                    G    = MLP(LN(|X_1 - X_2|))                    what guides
+    features    a U-Net on each date: VGG-16 down (64, 128, 256, 512, 512 channels) and as many levels up
+    refinement  at each scale T iterations with separate weights (T = 2 as released):
+                    X_k <- Transformer(X_k)                        shared weights for both dates
+                    G    = MLP(LN(|X_1 - X_2|))                    guidance
                     D   <- D + Attention(LN(G)) + MLP(LN(G))       the third Transformer
-    fusion      coarse to fine: a scale's D and what came from the coarser one, joined, doubled, convolved; a mask at
-                each scale, and their 3x3 convolution
+    fusion      coarse to fine: concatenate a scale's D with the output of the coarser scale, upsample by 2, convolve;
+                predict a mask at each scale, and combine the masks with a 3x3 convolution
 
-The equations are those of the released code. A Transformer layer is SegFormer's, on which that was based, and so it is
-taken from `transformers`: keys and values are reduced by 16, 8, 4, 2, 1 a side, and the MLP, twice as wide inside,
-holds a 3x3 depth-wise convolution.
+The equations follow the released code. Its Transformer layer is based on SegFormer's, which is used here, from
+`transformers`: keys and values are reduced by 16, 8, 4, 2, 1 a side, and the MLP, with twice the width inside, contains
+a 3x3 depth-wise convolution.
 
-Differs from the original:
-- GroupNorm in the U-Net (why: `change_networks`), whose upper half has no norm in the released code.
-- D starts as |X_1 - X_2| at its own scale; the released code draws it at every scale from one more, small pyramid.
-- One loss on the last mask, as for every method; the original learns from every scale's mask and difference too.
-- Random start: the original begins with VGG-16 trained on ImageNet, whose BatchNorm is not here.
-- No layers are dropped in training; the released code drops up to a tenth of them.
+Differences from the original:
+- The U-Net uses GroupNorm (why: `change_networks`); its upper half has no norm in the released code.
+- D starts as |X_1 - X_2| at its own scale; the released code computes the initial D with another small pyramid.
+- One loss on the last mask, as for all methods; the original also supervises the masks and differences of all scales.
+- Random initialisation: the original starts from VGG-16 with BatchNorm, trained on ImageNet.
+- No drop path in training; the released code drops up to a tenth of the layers.
 
 Legend: b pairs, H, W pixels, K classes, i scale from 0, at stride s_i = 2^(i+1), with c_i channels, h, w its sides.
 """
@@ -45,21 +45,22 @@ from semantic_cc.config import ModelConfig
 from semantic_cc.model.encoder import BitemporalEncoder
 
 REDUCTIONS = (16, 8, 4, 2, 1)
-"""Of keys and values, a side, at each scale."""
-_MLP = 2  # width inside, in widths
-_FINEST = 8  # the finest scale has many tokens: its features are narrowed to so many channels
+"""Reduction of keys and values, a side, at each scale."""
+_MLP = 2  # hidden width / width
+_FINEST = 8  # the finest scale has many tokens, so its features are reduced to this many channels
 
 
 class IDET(ChangeNetwork):
-    """The network.
+    """The IDET network.
 
     Args:
         classes: K; 1 = one logit of change.
-        widths: c_i, five of them, or four where the levels come from another encoder.
-        depths: convolutions of each of the U-Net's levels on the way down.
-        heads: attention heads of each of five scales.
+        widths: c_i: five, or four if the levels come from another encoder.
+        depths: convolutions of each U-Net level on the way down.
+        heads: attention heads of each of the five scales.
         iterations: T.
-        own: whether it has its U-Net; else its levels come from another encoder, at the four coarser strides.
+        own: whether the network has its own U-Net; if not, the levels come from another encoder, at the four coarser
+            strides.
     """
 
     def __init__(
@@ -80,7 +81,7 @@ class IDET(ChangeNetwork):
             Refinement(width, head, reduction, iterations)
             for width, head, reduction in zip(refined, heads[coarsest:], REDUCTIONS[coarsest:], strict=True)
         )
-        fused = [refined[0], *widths[:-1]]  # what a scale hands on
+        fused = [refined[0], *widths[:-1]]  # channels that a scale passes to the next finer one
         coarser = [*fused[1:], 0]
         self.fuse = nn.ModuleList(
             convolutions([width + more, out, out])
@@ -91,7 +92,7 @@ class IDET(ChangeNetwork):
 
     def encode(self, images: Tensor) -> list[Tensor]:
         """(2b, 3, H, W) -> (2b, c_i, H / s_i, W / s_i)."""
-        assert self.features is not None  # else nothing calls it
+        assert self.features is not None  # called only if the network has its own encoder
         scales: list[Tensor] = self.features(images)
         return scales
 
@@ -109,7 +110,7 @@ class IDET(ChangeNetwork):
         return self.classify(torch.cat(masks, dim=1))
 
     def layers(self) -> Iterable[nn.Module]:
-        """The U-Net's levels, the iterations, and the fusion's convolutions."""
+        """The U-Net's levels, the iterations and the convolutions of the fusion."""
         steps = [module for module in self.refine.modules() if isinstance(module, DifferenceStep)]
         levels = [*self.features.down, *self.features.up] if self.features is not None else []
         return [*levels, *steps, *self.fuse]
@@ -119,7 +120,7 @@ class UNet(nn.Module):
     """VGG's convolutions with pooling down to stride 32, and as many levels up to stride 2.
 
     Args:
-        widths: c_i. depths: convolutions of each level on the way down; two on the way up.
+        widths: c_i. depths: convolutions of each level on the way down; the way up has two per level.
     """
 
     def __init__(self, widths: Sequence[int], depths: Sequence[int]) -> None:
@@ -151,7 +152,7 @@ class Refinement(nn.Module):
     """The T iterations at one scale.
 
     Args:
-        width: c_i. heads: of the attention. reduction: of its keys and values, a side. iterations: T.
+        width: c_i. heads: attention heads. reduction: of keys and values, a side. iterations: T.
     """
 
     def __init__(self, width: int, heads: int, reduction: int, iterations: int) -> None:
@@ -171,7 +172,7 @@ class Refinement(nn.Module):
 
 
 class DifferenceStep(nn.Module):
-    """One iteration: both dates, then their difference.
+    """One iteration: updates both dates, then their difference.
 
     Args:
         As `Refinement`.
@@ -189,7 +190,7 @@ class DifferenceStep(nn.Module):
         self.mlp = SegformerMixMLP(config, width, _MLP * width)
 
     def forward(self, dates: Tensor, difference: Tensor, h: int, w: int) -> tuple[Tensor, Tensor]:
-        """(2b, h w, c) and (b, h w, c) -> the same."""
+        """Dates (2b, h w, c) and difference (b, h w, c) -> the updated ones."""
         dates = self.date(dates, h, w)
         first, second = dates.chunk(2)
         guide = self.guide(self.guide_norm((first - second).abs()), h, w)
@@ -198,7 +199,7 @@ class DifferenceStep(nn.Module):
 
 
 def build_idet(config: ModelConfig, encoder: BitemporalEncoder | None) -> MaskModel:
-    """IDET of 64 channels at its finest scale, times `baseline.scale`; on `encoder`, or on its own."""
+    """IDET on `encoder` or its own, with c_0 = 64 times `baseline.scale`."""
     width, own = round(64 * config.baseline.scale), encoder is None
     widths = (width, 2 * width, 4 * width, 8 * width, 8 * width)
     network = IDET(config.change_decoder.classes, widths=widths if own else widths[1:], own=own)

@@ -1,4 +1,4 @@
-"""The base of the methods that give a mask and no sentence: pair -> logits, as a `ChangeModel`."""
+"""Base of the methods that predict only a mask: pair -> logits, as a `ChangeModel`."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from semantic_cc.model.encoder import BitemporalEncoder, Features
 
 
 class MaskModel(ChangeModel):
-    """A change detection method: `change_decoder` holds all of it except SAM's encoder, if it uses that.
+    """A change detection method. `change_decoder` contains all of it except SAM's encoder, if the method uses SAM.
 
-    Without SAM the change decoder is a `change_networks.ChangeNetwork`, two images (b, 3, H, W) -> (b, K, H, W). With
-    SAM it also takes SAM's tokens (2b, h, w, e), as Semantic-CC's does.
+    Without SAM, `change_decoder` is a `change_networks.ChangeNetwork`: two images (b, 3, H, W) -> (b, K, H, W). With
+    SAM, it also takes SAM's tokens (2b, h, w, e), as Semantic-CC's decoder does.
 
-    A pair is changed if any pixel is. The heatmap is each pixel's probability of change, because these methods share no
-    tier of features.
+    A pair is changed if any pixel is. The heatmap is each pixel's probability of change, because these methods have no
+    common feature level to compare.
     """
 
     def forward(
@@ -36,12 +36,12 @@ class MaskModel(ChangeModel):
         change: bool = True,
         features: Features | None = None,
     ) -> ModelOutput:
-        """One training pass, see `ChangeModel.forward`; sentences are not read."""
+        """One training pass, see `ChangeModel.forward`; ignores sentences."""
         return ModelOutput(self._logits(before, after, features) if change else None)
 
     @torch.no_grad()
     def predict(self, before: Tensor, after: Tensor, instructions: Sequence[str] | None = None) -> Prediction:
-        """Masks of a batch, with empty sentences; see `ChangeModel.predict`."""
+        """Predicts the masks of a batch, with empty sentences; see `ChangeModel.predict`."""
         if instructions is not None:
             raise InputError(f"the method {self.config.method} reads no instruction; leave it out")
         start = time.perf_counter()
@@ -58,12 +58,12 @@ class MaskModel(ChangeModel):
 
     @torch.no_grad()
     def predict_masks(self, before: Tensor, after: Tensor) -> MaskPrediction:
-        """Masks of a batch; there is no flag."""
+        """Predicts the masks of a batch, without a change flag."""
         planes = class_probabilities(self._logits(before, after).float())
         return MaskPrediction(planes, None, 1 - planes[:, 0])
 
     def layers(self) -> Iterable[nn.Module]:
-        """SAM's layers, or the network's own."""
+        """SAM's layers, or the layers of the network."""
         return super().layers() if self.config.has_sam else self.change_decoder.layers()
 
     def _logits(self, before: Tensor, after: Tensor, features: Features | None = None) -> Tensor:
@@ -74,7 +74,7 @@ class MaskModel(ChangeModel):
 
 
 def mask_model(config: ModelConfig, network: ChangeNetwork, encoder: BitemporalEncoder | None) -> MaskModel:
-    """The method of a network, on the shared encoder, or without one on the network's own."""
+    """Builds a `MaskModel` of `network` on the shared encoder, or on the network's own if `encoder` is None."""
     if encoder is None:
         return MaskModel(config, None, change_decoder=network)
     shared = OnSharedEncoder(network, config.encoder.change_width, config.encoder.patch)

@@ -1,23 +1,26 @@
-"""PromptCC: whether something changed and what changed, told apart; a frozen language model that learned prompts lead.
+"""PromptCC: separate predictions of whether and what changed; learned prompts condition a frozen language model.
 
 C. Liu, R. Zhao, J. Chen, Z. Qi, Z. Zou, Z. Shi, "A Decoupling Paradigm With Prompt Learning for Remote Sensing Image
 Change Captioning", IEEE TGRS 61, 2023.
 
-What is followed (F_1, F_2 a date's tokens with their places, D = F_2 - F_1)::
+Implemented (F_1, F_2 are a date's tokens with position embeddings, D = F_2 - F_1)::
 
     whether  p = Classifier([class ; [F_1 ; F_2]])                       image-level classifier, three layers at 2d
     what     F_k <- Siamese(F_k);  V_k = Linear_{2d -> m}(Encoder([F_k ; D]) + time_k)         feature-level encoder
-    prompt   [V_1 ; V_2 ; unified ; of change or of no change]           multi-prompt learning; then the LLM's sentence
+    prompt   [V_1 ; V_2 ; unified ; change or no change]                 multi-prompt learning, input of the LLM
 
-The LLM's weights stay as they are. The prompt of (no) change follows the truth in training and p in use, and the LLM
-writes about unchanged pairs too.
+The LLM is frozen. The change or no-change prompt follows the ground truth in training and p in inference. The LLM
+describes unchanged pairs too.
 
-What differs: the LLM is the one that Semantic-CC has (SmolLM2 or Vicuna) instead of GPT-2, and its head is frozen too,
-where the released code trains one anew; the image encoder is the one that all methods here share instead of a frozen
-CLIP ViT-B/32, its tokens averaged to CLIP's 7 x 7 so that the prompt has the original's length; the classifier trains
-in the same stage, by the flag's loss beside the caption's, not in a run before; the dates' class tokens, which nothing
-reads, are left out; prompts start at the size of the LLM's word embeddings, since four times as large they drown its
-own words and a frozen head cannot follow; greedy decoding instead of three beams.
+Differences from the original:
+- The LLM is Semantic-CC's (SmolLM2 or Vicuna) instead of GPT-2. Its head is frozen; the released code trains a new one.
+- The shared image encoder replaces a frozen CLIP ViT-B/32. Its tokens are averaged to CLIP's 7 x 7 grid, so that the
+  prompt has the original's length.
+- The classifier trains in the same stage as the captions, with an additional loss, not in an earlier run.
+- The class tokens of the dates are omitted, because nothing uses them.
+- Prompts are initialised at the scale of the LLM's word embeddings. At four times that scale they dominate the word
+  embeddings, and a frozen head cannot adapt.
+- Greedy decoding replaces beam search with three beams.
 """
 
 from __future__ import annotations
@@ -41,10 +44,10 @@ from semantic_cc.model.prompter import TEMPLATES, Prompter
 from semantic_cc.sentences import says_change
 
 GRID = 7
-"""Visual tokens a side of each date, at most: CLIP ViT-B/32's."""
+"""Maximum visual tokens a side of each date: CLIP ViT-B/32's."""
 SIAMESE_LAYERS, CLASSIFIER_LAYERS = 2, 3
 UNIFIED = 5
-"""Learned prompt tokens that every pair gets."""
+"""Learned prompt tokens that all pairs share."""
 
 
 def _transformer(width: int, ffn: int, config: ModelConfig, layers: int) -> nn.Module:
@@ -59,7 +62,7 @@ class PromptCCNeck(nn.Module):
     Args:
         config: the sizes.
         llm_width: m.
-        size: deviation that the visual prompts start with, ().
+        size: initial standard deviation of the visual prompts, ().
     """
 
     def __init__(self, config: ModelConfig, llm_width: int, size: Tensor) -> None:
@@ -73,12 +76,12 @@ class PromptCCNeck(nn.Module):
         self.encoder = _transformer(2 * width, 8 * width, config, layers)
         self.time = nn.Parameter(torch.randn(2, 2 * width) * width**-0.5)
         self.project = nn.Linear(2 * width, llm_width)
-        with torch.no_grad():  # it reads what a LayerNorm gives
+        with torch.no_grad():  # the input is LayerNorm's output
             self.project.weight.normal_().mul_(size * (2 * width) ** -0.5)
             self.project.bias.zero_()
 
     def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """(2b, h, w, c), before first -> logits of change (b,), visual prompts (b, 2n, m) with n of 7 x 7 at most."""
+        """(2b, h, w, c), before first -> change logits (b,), visual prompts (b, 2n, m), n at most 7 x 7."""
         grid = self.entrance(tokens).permute(0, 3, 1, 2)
         size = min(GRID, grid.shape[2]), min(GRID, grid.shape[3])
         x = F.adaptive_avg_pool2d(grid, size).flatten(2).mT  # (2b, n, d)
@@ -98,7 +101,7 @@ class PromptCCNeck(nn.Module):
 
 
 def embedding_size(llm: PreTrainedModel) -> Tensor:
-    """Standard deviation of the word embeddings' entries, ()."""
+    """Standard deviation of the entries of the word embeddings, ()."""
     deviation: Tensor = llm.get_input_embeddings().weight.detach().float().std()
     return deviation
 
@@ -107,8 +110,8 @@ class PromptDecoder(nn.Module):
     """Learned prompts before a frozen LLM.
 
     Args:
-        llm, prompter: the language model with its tokens; of its template the end mark alone is used.
-        max_new_tokens: longest answer.
+        llm, prompter: the language model and its tokenizer; of the prompt template, only the end mark is used.
+        max_new_tokens: maximum length of a sentence.
     """
 
     def __init__(self, llm: PreTrainedModel, prompter: Prompter, max_new_tokens: int) -> None:
@@ -121,11 +124,11 @@ class PromptDecoder(nn.Module):
         contiguous_head(llm)
 
     def answer_ids(self, sentence: str) -> list[int]:
-        """The tokens that are learned from a sentence, its end mark included."""
+        """The target tokens of a sentence, including the end mark."""
         return self.prompter.answer_ids(sentence)
 
     def prompts(self, visual: Tensor, changed: Sequence[bool]) -> list[Tensor]:
-        """Visual prompts (b, 2n, m) and b flags -> b rows (2n + 6, m) in the LLM's type."""
+        """Visual prompts (b, 2n, m) and b flags -> b prompts (2n + 6, m) in the LLM's dtype."""
         dtype = self.llm.get_input_embeddings().weight.dtype
         flags = [self.of_change[int(flag)] for flag in changed]
         return [
@@ -140,14 +143,14 @@ class PromptCC(Captioner):
     caption_decoder: PromptDecoder
 
     def teach(self, tokens: Tensor, sentences: Sequence[Sequence[str]]) -> ModelOutput:
-        """The sentences after their prompts; whether a pair changed is read from its sentences."""
+        """Applies teacher forcing to the sentences. The flag of a pair is derived from its sentences."""
         flag, visual = self.neck(tokens)
         decoder = self.caption_decoder
         prompts = decoder.prompts(visual, [any(map(says_change, own)) for own in sentences])
         return ModelOutput(None, *teach_sentences(decoder.llm, decoder.prompter, prompts, sentences), flag)
 
     def say(self, tokens: Tensor) -> tuple[Tensor | None, list[str]]:
-        """The classifier's probabilities, and the sentences under the prompts that these choose."""
+        """The classifier's probabilities, and sentences generated with the prompts that they select."""
         logits, visual = self.neck(tokens)
         flag, decoder = torch.sigmoid(logits.float()), self.caption_decoder
         prompts = decoder.prompts(visual, is_changed(flag).tolist())
@@ -155,7 +158,7 @@ class PromptCC(Captioner):
 
     @torch.no_grad()
     def predict_masks(self, before: Tensor, after: Tensor) -> MaskPrediction:
-        """The classifier's flag, and the heatmap."""
+        """The classifier's flag and the heatmap."""
         tokens = self.encode(before, after).caption
         return MaskPrediction(
             None, torch.sigmoid(self.neck(tokens)[0].float()), self._heatmap(tokens, before)
@@ -163,7 +166,7 @@ class PromptCC(Captioner):
 
 
 def build_promptcc(config: ModelConfig, encoder: BitemporalEncoder, llm: LanguageModel) -> PromptCC:
-    """PromptCC on `encoder`, before `llm`."""
+    """PromptCC on `encoder`, with `llm`."""
     prompter = Prompter(llm.tokenizer, TEMPLATES[config.llm.template])
     decoder = PromptDecoder(llm.model, prompter, config.llm.max_new_tokens)
     neck = PromptCCNeck(config, llm.model.config.get_text_config().hidden_size, embedding_size(llm.model))

@@ -3,17 +3,17 @@
 C. Liu, J. Yang, Z. Qi, Z. Zou, Z. Shi, "Progressive Scale-Aware Network for Remote Sensing Image Change Captioning",
 IGARSS 2023.
 
-What is followed (N layers, both dates through the same weights, D = after - before of layer i's input)::
+Implemented (N layers, shared weights for both dates, D = after - before of layer i's input)::
 
     F_i = Linear_{2d -> d}(TransformerLayer([F_{i-1} ; D]))                     progressive difference perception
     C_i = [F_i before ; F_i after]                                              (b, n, 2d)
     S_i = C_i + FFN(LN(MHA(LN(C_i), K, K))),  K = LN of all C_j, j != i         scale-aware reinforcement
 
-Each of the N layers of the word decoder reads one of the S_i, the deepest first.
+Each of the N layers of the word decoder attends to one of the S_i, the deepest first.
 
-What differs: the image encoder is the one that all methods here share instead of ViT-B/32 (its grid is finer than
-7 x 7); both dates' D comes from the layer's inputs, where the released code takes the later date's from the earlier
-one's output; one dropout for all (theirs: 0.8 in the encoder, 0.5 in the decoder); unknown words are never written.
+Differences from the original: the shared image encoder replaces ViT-B/32 (its grid is finer than 7 x 7); D is computed
+from the layer's inputs for both dates, where the released code uses the earlier date's output for the later date; one
+dropout rate everywhere (original: 0.8 in the encoder, 0.5 in the decoder); unknown words are never generated.
 """
 
 from __future__ import annotations
@@ -42,17 +42,17 @@ class DifferencePerception(nn.Module):
         self.narrow = nn.Linear(wide, sizes.width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(2b, n, d), before first, to the same."""
+        """(2b, n, d), before first -> (2b, n, d)."""
         before, after = x.chunk(2)
         difference = (after - before).repeat(2, 1, 1)
         return self.narrow(self.layer(torch.cat([x, difference], dim=-1)))
 
 
 class ScaleReinforcement(nn.Module):
-    """Lets one layer's features gather what the other layers saw.
+    """Cross-attention from one layer's features to the features of all other layers.
 
     Args:
-        sizes: width d, of which features have twice as much; heads, dropout.
+        sizes: width d (the features have 2d), heads, dropout.
     """
 
     def __init__(self, sizes: BaselineConfig) -> None:
@@ -65,13 +65,13 @@ class ScaleReinforcement(nn.Module):
         )
 
     def forward(self, x: Tensor, others: list[Tensor]) -> Tensor:
-        """x and each of the others (b, n, 2d), to x's shape."""
+        """x and each of the others (b, n, 2d) -> (b, n, 2d)."""
         known = self.attention.remember(self.norm(torch.cat(others, dim=1)))
         return x + self.ffn(self.attention(self.norm(x), known))
 
 
 class PSNetNeck(nn.Module):
-    """Perception layers, and reinforcement of each by the others.
+    """Perception layers, each reinforced by the others.
 
     Args:
         config: the sizes; at least two layers.
@@ -99,7 +99,7 @@ class PSNetNeck(nn.Module):
 
 
 def build_psnet(config: ModelConfig, encoder: BitemporalEncoder) -> WordCaptioner:
-    """PSNet on `encoder`; its word decoder has as many layers as its encoder."""
+    """PSNet on `encoder`. The word decoder has as many layers as the neck."""
     sizes = config.baseline
     decoder = WordDecoder(sizes, 2 * sizes.width, layers=sizes.layers)
     return WordCaptioner(config, encoder, PSNetNeck(config), None, decoder)

@@ -3,15 +3,15 @@
 C. Liu, R. Zhao, H. Chen, Z. Zou, Z. Shi, "Remote Sensing Image Change Captioning With Dual-Branch Transformers: A New
 Method and a Large Scale Dataset", IEEE TGRS 60, 2022.
 
-What is followed (N layers, both dates through the same weights, D_i = after - before of layer i's input)::
+Implemented (N layers, shared weights for both dates, D_i = after - before of layer i's input)::
 
     F_i   = CTE_i(F_{i-1})    = LN(X + FFN(X)),  X = LN(F + MHA(F, D, D))      cross-encoding
     M_i   = LN(ResBlock_i(M_{i-1} + [F_i before ; F_i after])),  M_0 = 0        multistage bitemporal fusion
 
-and M_N, one token a position at twice the width, is what the Transformer decoder reads.
+The Transformer decoder attends to M_N, one token per position with width 2d.
 
-What differs: the image encoder is the one that all methods here share instead of ResNet-101; the block's BatchNorm is
-LayerNorm; dropout is 0.1 as for all methods (theirs 0.5); unknown words are never written.
+Differences from the original: the shared image encoder replaces ResNet-101; LayerNorm replaces the block's BatchNorm;
+dropout is 0.1 as for all methods (original 0.5); unknown words are never generated.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from semantic_cc.model.encoder import BitemporalEncoder
 
 
 class RSICCFormerNeck(nn.Module):
-    """Cross-encoding and fusion.
+    """Cross-encoding and multistage fusion.
 
     Args:
         config: the sizes.

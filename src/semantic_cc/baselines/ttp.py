@@ -1,4 +1,4 @@
-"""TTP, "time travelling pixels": SAM with LoRA, a gate between the dates, and a decoder of several levels.
+"""TTP, "time travelling pixels": SAM with LoRA, a gate between the dates, and a multi-level decoder.
 
 Paper: K. Chen, C. Liu, W. Li, Z. Liu, H. Chen, H. Zhang, Z. Zou, Z. Shi, "Time travelling pixels: bitemporal features
 integration with foundation model for remote sensing image change detection", 2023 (arXiv 2312.16202).
@@ -6,18 +6,18 @@ integration with foundation model for remote sensing image change detection", 20
     encoder  SAM's ViT on both dates, LoRA on every qkv
     gate     g   = sigmoid(Linear_{2c -> 1}([x1 ; x2]))
              x_k <- x_k + FFN(x_other * g)                  one gate and one FFN for both dates
-    decoder  SAM's neck, dates joined on channels, SimpleFPN to strides 4 to 64, at each 1x1 convolution and bilinear to
-             stride 4, joined, 1x1 convolution, classified
+    decoder  SAM's neck, dates concatenated on channels, SimpleFPN to strides 4 to 64, 1x1 convolution and bilinear
+             upsampling to stride 4 at each level, concatenation, 1x1 convolution, classifier
 
 Encoder, weights and SimpleFPN are Semantic-CC's, so the two methods differ in the gate (BCSF there) and the neck.
 
-Differs from the original:
-- The gate follows the four layers with global attention, as Semantic-CC's filters do; the released code puts it after
-  the others, with a note that these may be meant. `encoder.bcsf_after` moves it.
-- The FFN's last layer starts at zero, so that the pretrained encoder is untouched at the start.
-- Both dates are updated from the same inputs; in the released code the second reads the updated first.
-- LayerNorm and GELU for the decoder's BatchNorm and ReLU (why: `change_networks`); the level at stride 64 is pooled
-  from the tokens, not from the level before it. LoRA has no bias.
+Differences from the original:
+- The gate follows the four layers with global attention, as Semantic-CC's filters do. The released code puts it after
+  the other layers, with a note that the global ones may be meant. `encoder.bcsf_after` changes its position.
+- The FFN's last layer is initialised to zero, so that the pretrained encoder is unchanged at the start.
+- Both dates are updated from the same inputs; in the released code the second date uses the updated first.
+- LayerNorm and GELU replace the decoder's BatchNorm and ReLU (why: `change_networks`). The level at stride 64 is pooled
+  from the tokens, not from the previous level. LoRA has no bias.
 
 Legend: b pairs, H, W pixels, K classes, p pixels a side of a token, h = H/p, w = W/p, c encoder width, e width of
 SAM's neck.
@@ -36,7 +36,7 @@ from semantic_cc.model.encoder import BitemporalEncoder, filtered_layers
 
 
 class TimeTravellingGate(nn.Module):
-    """Adds to each date the other date's features, weighted by one gate a position.
+    """Adds to each date the other date's features, weighted by one gate value per position.
 
     Args:
         width: c.
@@ -49,14 +49,14 @@ class TimeTravellingGate(nn.Module):
         nn.init.constant_(self.gate.weight, 1 / (2 * width))
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """(2b, h, w, c), before first -> the same shape."""
+        """(2b, h, w, c), before first -> (2b, h, w, c)."""
         first, second = tokens.chunk(2)
         gate = torch.sigmoid(self.gate(torch.cat([first, second], dim=-1)))  # (b, h, w, 1)
         return tokens + self.ffn(torch.cat([second * gate, first * gate]))
 
 
 class TTPDecoder(ChangeDecoder):
-    """Semantic-CC's decoder with a fifth level and a convolution before the classes.
+    """Semantic-CC's decoder with a fifth level and a convolution before the classifier.
 
     Args:
         token_width: e.
@@ -77,7 +77,7 @@ class TTPDecoder(ChangeDecoder):
 
 
 def build_ttp(config: ModelConfig, encoder: BitemporalEncoder) -> MaskModel:
-    """TTP on SAM, with 256 channels in its decoder, times `baseline.scale`."""
+    """TTP on SAM, with 256 decoder channels times `baseline.scale`."""
     sizes = config.encoder
     gates: dict[int, nn.Module] = {layer: TimeTravellingGate(sizes.width) for layer in filtered_layers(sizes)}
     width = round(256 * config.baseline.scale)

@@ -1,4 +1,4 @@
-"""Vocabulary of the methods that write word by word."""
+"""Vocabulary of the methods that generate word by word."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 START, END, UNKNOWN = 0, 1, 2
-"""Ids of the marks; the words follow."""
+"""Ids of the special marks; word ids follow."""
 MARKS = 3
 
 
 def split(sentence: str) -> list[str]:
-    """The words of a sentence, in lower case and without the full stop, as the metrics read them."""
+    """The words of a sentence in lower case, without the final full stop, as the metrics split them."""
     return " ".join(sentence.lower().split()).rstrip(" .").split()
 
 
@@ -22,7 +22,7 @@ def vocabulary_of(sentences: Iterable[str], min_count: int = 5) -> tuple[str, ..
 
 
 class Vocabulary:
-    """Sentences to ids and back.
+    """Converts sentences to ids and back.
 
     Args:
         words: in the order of their ids.
@@ -36,11 +36,11 @@ class Vocabulary:
         return MARKS + len(self.words)
 
     def ids(self, sentence: str) -> list[int]:
-        """The words' ids and the end mark; a word that is not known is `UNKNOWN`."""
+        """The ids of the words and the end mark; unknown words become `UNKNOWN`."""
         return [*(self._ids.get(word, UNKNOWN) for word in split(sentence)), END]
 
     def sentence(self, ids: Sequence[int]) -> str:
-        """The words up to the end mark."""
+        """The sentence of `ids` up to the end mark."""
         told = list(ids)
         told = told[: told.index(END)] if END in told else told
         return " ".join(self.words[i - MARKS] for i in told if i >= MARKS)

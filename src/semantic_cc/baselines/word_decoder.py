@@ -1,6 +1,6 @@
-"""Transformer decoder that writes a sentence word by word, greedily or by beam search.
+"""Transformer decoder that generates a sentence word by word, greedily or by beam search.
 
-Legend: b pairs, k beams, n tokens of a memory, d width, t words, V words and marks.
+Legend: b pairs, k beams, B sentences, n tokens of a memory, d width, t words, V words and marks.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from semantic_cc.config import BaselineConfig
 
 
 class DecoderLayer(nn.Module):
-    """Post-norm Transformer decoder layer: words read words, then the memory, then the FFN.
+    """Post-norm Transformer decoder layer: causal self-attention, attention to the memory, FFN.
 
     Args:
         width: d. heads: attention heads. dropout: of attention and FFN.
@@ -33,19 +33,19 @@ class DecoderLayer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, known: Tensor) -> Tensor:
-        """x (B, t, d) and what `memory.remember` gave, to x's shape."""
+        """x (B, t, d) and the output of `memory.remember` -> (B, t, d)."""
         x = self.norms[0](x + self.dropout(self.words(x, self.words.remember(x), causal=True)))
         x = self.norms[1](x + self.dropout(self.memory(x, known)))
         return self.norms[2](x + self.dropout(self.ffn(x)))
 
 
 class WordDecoder(nn.Module):
-    """Post-norm Transformer decoder over memories of the pair, as RSICCFormer's.
+    """Post-norm Transformer decoder over the memories of a pair, as in RSICCFormer.
 
     Args:
-        sizes: heads, layers, dropout, beam, longest sentence, vocabulary.
+        sizes: heads, layers, dropout, beam, maximum length, vocabulary.
         width: d, of words and memories.
-        layers: instead of `sizes.decoder_layers`.
+        layers: overrides `sizes.decoder_layers`.
         skip: whether each layer's input is added to its output once more (Chg2Cap).
     """
 
@@ -66,21 +66,21 @@ class WordDecoder(nn.Module):
         nn.init.zeros_(self.score.bias)
 
     def answer_ids(self, sentence: str) -> list[int]:
-        """The words that are learned from a sentence, and its end mark."""
+        """The target ids of a sentence, including the end mark."""
         return self.vocabulary.ids(sentence)
 
     def remember(self, memories: Sequence[Tensor]) -> list[Tensor]:
-        """What each layer knows of the memories (b, n, d), one for all layers or one for each."""
+        """Keys and values of each layer from the memories (b, n, d), one for all layers or one per layer."""
         layers: Any = self.layers
         each = memories if len(memories) > 1 else [*memories] * len(layers)
         return [layer.memory.remember(own) for layer, own in zip(layers, each, strict=True)]
 
     def forward(self, ids: Tensor, known: Sequence[Tensor]) -> Tensor:
-        """Logits of the word after each.
+        """Logits of the next word at each position.
 
         Args:
             ids: (B, t) int64, the start mark first.
-            known: `remember`'s answer, for B pairs.
+            known: the output of `remember`, for B pairs.
 
         Returns:
             (B, t, V).
@@ -92,11 +92,11 @@ class WordDecoder(nn.Module):
         return self.score(self.dropout(x))
 
     def teach(self, memories: Sequence[Tensor], sentences: Sequence[Sequence[str]]) -> tuple[Tensor, Tensor]:
-        """Logits of the true sentences' words, their end marks included (teacher forcing).
+        """Logits of the ground truth words, including the end marks (teacher forcing).
 
         Args:
-            memories: (b, n, d), as `remember`'s.
-            sentences: for each pair one or more.
+            memories: (b, n, d), as in `remember`.
+            sentences: one or more for each pair.
 
         Returns:
             logits (m, V) and targets (m,), m = all words and end marks.
@@ -112,16 +112,16 @@ class WordDecoder(nn.Module):
 
     @torch.no_grad()
     def generate(self, memories: Sequence[Tensor]) -> list[str]:
-        """The most probable sentence found for each pair, `beam` held at a time (1 = greedy); never an unknown word.
+        """The most probable sentence found for each pair with `beam` beams (1 = greedy), without unknown words.
 
         Args:
-            memories: (b, n, d), as `remember`'s.
+            memories: (b, n, d), as in `remember`.
         """
         pairs, k, device = len(memories[0]), self.beam, memories[0].device
         known = [own.repeat_interleave(k, dim=1) for own in self.remember(memories)]
         ids = torch.full((pairs, k, 1), START, device=device)
         scores = torch.full((pairs, k), -math.inf, device=device)
-        scores[:, 0] = 0.0  # the others would be the same sentence
+        scores[:, 0] = 0.0  # the other beams would duplicate the first
         for _ in range(self.max_words):
             ended = ids[:, :, -1] == END
             if ended.all():
@@ -139,7 +139,7 @@ class WordDecoder(nn.Module):
 
 
 def places(length: int, width: int) -> Tensor:
-    """Sines and cosines of a word's place in the sentence ("Attention is all you need"): (length, width)."""
+    """Sinusoidal position embeddings ("Attention is all you need"): (length, width)."""
     rates = torch.exp(-math.log(10000) * torch.arange(0, width, 2) / width)
     angles = torch.arange(length)[:, None] * rates
     return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
