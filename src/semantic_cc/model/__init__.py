@@ -1,1 +1,1 @@
-"""The network alone: parts arrive built, `semantic_cc.py` routes; `semantic_cc.checkpoint.build` has the sizes."""
+"""The network modules. `semantic_cc.py` connects them; `semantic_cc.checkpoint.build` builds them from a config."""

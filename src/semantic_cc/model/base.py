@@ -1,6 +1,6 @@
-"""What every method offers: Semantic-CC and the methods it is compared with (`semantic_cc.baselines`).
+"""Interface of all methods: Semantic-CC and the baselines (`semantic_cc.baselines`).
 
-Training, validation, checkpoints, `evaluate` and `describe` know a model by this alone. Legend: b pairs, H, W pixels,
+Training, validation, checkpoints, `evaluate` and `describe` use only this interface. Legend: b pairs, H, W pixels,
 K classes.
 """
 
@@ -22,11 +22,11 @@ from semantic_cc.model.encoder import BitemporalEncoder, Features, pad_to_patche
 
 @dataclass(frozen=True)
 class ModelOutput:
-    """What training reads.
+    """Outputs of a training pass.
 
     Attributes:
-        change_logits: (b, K, H, W), None where the mask was not decoded.
-        caption_logits: (k, V) over the k answer tokens of the batch, None without sentences.
+        change_logits: (b, K, H, W), None if the mask was not decoded.
+        caption_logits: (k, V) for the k answer tokens of the batch, None without sentences.
         caption_targets: (k,) int64 token ids, None without sentences.
         flag_logits: (b,), None without sentences or without the flag head.
     """
@@ -39,7 +39,7 @@ class ModelOutput:
 
 @dataclass(frozen=True)
 class MaskPrediction:
-    """What `ChangeModel.predict_masks` finds; attributes as a `Prediction`'s of these names."""
+    """Result of `ChangeModel.predict_masks`; attributes as in `Prediction`."""
 
     class_probabilities: Tensor | None
     change_probability: Tensor | None
@@ -48,16 +48,16 @@ class MaskPrediction:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What inference reads.
+    """Result of inference.
 
     Attributes:
-        class_probabilities: (b, 2 or 3, H, W) float32, the class "none" first; None with the change task off.
-        change_probability: (b,) float32 of the flag head, None without it.
+        class_probabilities: (b, 2 or 3, H, W) float32, class "none" first; None with the change task off.
+        change_probability: (b,) float32 from the flag head, None without it.
         changed: b change flags.
-        sentences: b dicts instruction -> sentence; empty where the flag closed the gate.
-        sentence: b sentences.
+        sentences: b dicts instruction -> sentence; empty for pairs that the flag head calls unchanged.
+        sentence: b final sentences.
         heatmap: (b, H, W) float32 in [0, 1]: |F1 - F2| / (|F1| + |F2|) of the captioning tokens after the neck.
-        timings: seconds by step, for the whole batch.
+        timings: seconds per step, for the whole batch.
     """
 
     class_probabilities: Tensor | None
@@ -70,15 +70,15 @@ class Prediction:
 
 
 class ChangeModel(nn.Module, ABC):
-    """A method as the rest of the package knows it; `forward` and `predict` are its own.
+    """Base class of all methods. Subclasses implement `forward`, `predict` and `predict_masks`.
 
     Args:
-        config: what it was built from.
-        encoder: two images -> tiers of tokens; the same for every method that reads SAM, None for the others.
-        neck: what lies between encoder and decoders; None where nothing does.
-        change_decoder: what ends in a mask; None where the method gives none.
-        caption_decoder: what ends in a sentence, with `answer_ids`; None where the method writes none. Its language
-            model, if it has one, is its attribute `llm` beside `prompter`.
+        config: model config.
+        encoder: two images -> `Features`, shared by all methods with a SAM encoder; None for the others.
+        neck: module between encoder and decoders; None = no neck.
+        change_decoder: module that outputs the mask; None if the method predicts no mask.
+        caption_decoder: module that outputs the sentence, with `answer_ids`; None if the method writes no sentence.
+            A decoder with a language model has the attributes `llm` and `prompter`.
     """
 
     encoder: Any
@@ -101,15 +101,15 @@ class ChangeModel(nn.Module, ABC):
         self.change_decoder = change_decoder
         self.caption_decoder = caption_decoder
         self.foundation: dict[str, str] = {}
-        """Part -> digest of the foundation weights that it started from; `build_model` fills it."""
+        """Part -> digest of its foundation weights; set by `build_model`."""
 
     @property
     def llm(self) -> PreTrainedModel | None:
-        """The language model that writes the sentences, None for a method without one."""
+        """The language model, None for a method without one."""
         return getattr(self.caption_decoder, "llm", None)
 
     def encode(self, before: Tensor, after: Tensor) -> Features:
-        """Images (b, 3, H, W) in [0, 1] -> the encoder's tiers that this method reads."""
+        """Images (b, 3, H, W) in [0, 1] -> encoder features."""
         patch = self.config.encoder.patch
         padded = pad_to_patches(before, patch), pad_to_patches(after, patch)
         return self.encoder(*padded, change=self.config.change_task)
@@ -129,11 +129,11 @@ class ChangeModel(nn.Module, ABC):
 
         Args:
             before, after: (b, 3, H, W) float in [0, 1], any H, W of at least 16.
-            sentences: true sentences of each pair, none for pairs that no sentence is learned from; None = the
-                caption decoder does not run.
-            instructions: one for each pair, for methods that read them.
-            change: whether the mask is decoded.
-            features: what `encode` gives for these images, where it is known already.
+            sentences: reference sentences of each pair; an empty list excludes the pair from caption training.
+                None = the caption decoder does not run.
+            instructions: one per pair, for methods that use instructions.
+            change: whether to decode the mask.
+            features: precomputed output of `encode` for these images.
         """
 
     @abstractmethod
@@ -142,22 +142,22 @@ class ChangeModel(nn.Module, ABC):
 
         Args:
             before, after: (b, 3, H, W) float in [0, 1].
-            instructions: what to ask; None = what the method asks of itself.
+            instructions: prompts for the LLM; None = the method's default.
 
         Raises:
-            InputError: there are instructions, and the method reads none.
+            InputError: instructions are given to a method that does not use them.
         """
 
     @abstractmethod
     def predict_masks(self, before: Tensor, after: Tensor) -> MaskPrediction:
-        """Mask and flag of a batch as `predict` gives them, and no sentence.
+        """Mask and flag of a batch, equal to those of `predict`, without sentences.
 
         Args:
             before, after: (b, 3, H, W) float in [0, 1].
         """
 
     def timed_parts(self) -> dict[str, list[nn.Module | None]]:
-        """Name -> the modules whose time is booked under it."""
+        """Name in the timing report -> the modules timed under it."""
         parts: dict[str, list[nn.Module | None]] = {
             name.replace("_", " "): [part] for name, part in self.named_children()
         }
@@ -166,14 +166,14 @@ class ChangeModel(nn.Module, ABC):
         return parts
 
     def layers(self) -> Iterable[nn.Module]:
-        """The layers that gradient checkpointing runs again: those of the encoder and of the language model."""
+        """Layers for gradient checkpointing: those of the encoder and the language model."""
         yield from self.encoder.vision.layers
         if self.llm is not None:
             yield from self.llm.get_decoder().layers
 
 
 def class_probabilities(logits: Tensor) -> Tensor:
-    """(b, K, H, W) logits -> (b, 2 or 3, H, W) probabilities, the class "none" first."""
+    """Logits (b, K, H, W) -> probabilities (b, 2 or 3, H, W), class "none" first."""
     if logits.shape[1] > 1:
         return logits.softmax(dim=1)
     change = torch.sigmoid(logits)
@@ -181,12 +181,12 @@ def class_probabilities(logits: Tensor) -> Tensor:
 
 
 def difference_map(tokens: Tensor, size: tuple[int, int], patch: int) -> Tensor:
-    """Relative size of the dates' difference (paper Fig. 8).
+    """Relative magnitude of the difference of the dates (paper Fig. 8).
 
     Args:
         tokens: (2b, h, w, c), before first.
-        size: H, W of the answer, in pixels.
-        patch: pixels a side of a token.
+        size: H, W of the result in pixels.
+        patch: patch size in pixels.
 
     Returns:
         (b, H, W) in [0, 1].

@@ -1,4 +1,4 @@
-"""Bi-temporal change semantic filter, the paper's eqs. 2 and 3 (III-B, Fig. 2).
+"""Bi-temporal change semantic filter (paper III-B, Fig. 2, eqs. 2 and 3).
 
 Legend: b pairs, h, w token grid, c encoder width.
 """
@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 
 class FeedForward(nn.Sequential):
-    """c -> c -> c with GELU; the last layer starts at zero, so the filter starts as the identity."""
+    """MLP c -> c -> c with GELU. The last layer is zero-initialised, so the filter starts as the identity."""
 
     def __init__(self, width: int) -> None:
         super().__init__(nn.Linear(width, width), nn.GELU(), nn.Linear(width, width))
@@ -21,10 +21,10 @@ class FeedForward(nn.Sequential):
 
 
 class ChannelGate(nn.Module):
-    """Gate of one value a channel: a linear layer over the positions of both dates (eq. 3 on c x hw).
+    """One gate value per channel: a linear layer over the positions of both dates (eq. 3 on c x hw).
 
-    The paper's layer is bound to one grid. Here its weights, seen as a (2, h, w) map, are resampled to
-    the input's grid and rescaled by the ratio of positions, so that any image size runs.
+    The paper's layer supports one grid size. Here the weights, a (2, h, w) map, are resampled to the input's grid and
+    rescaled by the ratio of position counts, so any image size works.
     """
 
     def __init__(self, grid: int) -> None:
@@ -34,7 +34,7 @@ class ChannelGate(nn.Module):
         nn.init.normal_(self.weight, std=(2 * grid * grid) ** -0.5)
 
     def forward(self, x: Tensor, other: Tensor) -> Tensor:
-        """(b, h, w, c) twice -> (b, 1, 1, c) in (0, 1)."""
+        """Two tensors (b, h, w, c) -> (b, 1, 1, c) in (0, 1)."""
         h, w = x.shape[1:3]
         weight: Tensor = self.weight
         if weight.shape[1:] != (h, w):
@@ -46,22 +46,22 @@ class ChannelGate(nn.Module):
 
 
 class BCSF(nn.Module):
-    """Filters each date's tokens by what both dates hold, along space and along channels (eqs. 2, 3).
+    """Spatial and channel gating of each date's tokens, computed from both dates (eqs. 2, 3).
 
     Args:
         width: channels c.
-        grid: tokens a side that the channel gate's weights are made for.
+        grid: tokens per side of the channel gate's weights.
     """
 
     def __init__(self, width: int, grid: int) -> None:
         super().__init__()
-        self.spatial_gate = nn.Linear(2 * width, 1)  # shared by both dates: the same place
+        self.spatial_gate = nn.Linear(2 * width, 1)  # shared by both dates
         self.spatial_ffn = FeedForward(width)
         self.channel_gates = nn.ModuleList([ChannelGate(grid), ChannelGate(grid)])
         self.channel_ffns = nn.ModuleList([FeedForward(width), FeedForward(width)])
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """(2b, h, w, c), before first -> the same shape; both dates are updated from the same inputs."""
+        """(2b, h, w, c), before first -> the same shape. Both updates use the same inputs."""
         first, second = tokens.chunk(2)
         updates = [self._update(0, first, second), self._update(1, second, first)]
         return tokens + torch.cat(updates)

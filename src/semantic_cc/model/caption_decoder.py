@@ -1,7 +1,7 @@
 """Change caption decoder (paper III-E, eq. 7): Q-Former, enhancer, prompter, LLM.
 
-Legend: b pairs, n tokens a date, c encoder width, q queries, d Q-Former width, m LLM width,
-t prompt length, V vocabulary.
+Legend: b pairs, n tokens per date, c encoder width, v Q-Former input width, q queries, d Q-Former width, m LLM width,
+t prompt length, V vocabulary size.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ class CaptionDecoder(nn.Module):
     """Tokens of two dates -> a sentence.
 
     Args:
-        project: `Linear c -> v`, the Q-Former's input width; None where the enhancer does it (before).
-        ln_vision: BLIP-2's norm of that input.
+        project: `Linear c -> v`; None if the enhancer comes before the Q-Former and projects to v.
+        ln_vision: BLIP-2's LayerNorm of the Q-Former's input.
         queries: (1, q, d).
         qformer: the Q-Former.
-        enhancer: eq. 8, at the width of its position.
-        to_llm: `Linear d -> m` where the enhancer stands before the Q-Former, else None.
-        flag: the optional change-flag head, a linear m -> 1.
-        keyword_head: the optional head that predicts which keywords the sentence uses.
-        keywords: its keywords, words or phrases.
+        enhancer: eq. 8, with the width at its position.
+        to_llm: `Linear d -> m` if the enhancer comes before the Q-Former, else None.
+        flag: optional change-flag head, `Linear m -> 1`.
+        keyword_head: optional head that predicts which keywords the sentence uses.
+        keywords: keywords of the head, words or phrases.
         llm: any causal LM of transformers.
-        prompter: template and tokenizer of that LLM.
-        max_new_tokens: longest answer.
-        beams: sentences held while one is written; 1 = greedy.
+        prompter: template and tokenizer of the LLM.
+        max_new_tokens: maximum answer length.
+        beams: beam width; 1 = greedy search.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class CaptionDecoder(nn.Module):
 
     @property
     def keyword_ids(self) -> list[list[int]]:
-        """Token ids of each keyword, as it is written inside a sentence."""
+        """Token ids of each keyword inside a sentence."""
         start = len(self.prompter.ids("a"))
         return [self.prompter.ids(f"a {word}")[start:] for word in self.keywords]
 
@@ -90,7 +90,7 @@ class CaptionDecoder(nn.Module):
         return self.llm.config.get_text_config().hidden_size
 
     def answer_ids(self, sentence: str) -> list[int]:
-        """The tokens that are learned from a sentence, its end mark included."""
+        """Target token ids of a sentence, end mark included."""
         return self.prompter.answer_ids(sentence)
 
     def visual_tokens(self, tokens: Tensor, instructions: list[str] | None = None) -> Tensor:
@@ -98,7 +98,7 @@ class CaptionDecoder(nn.Module):
 
         Args:
             tokens: (2b, h, w, c), before first.
-            instructions: b instructions, read by a text-aware Q-Former alone.
+            instructions: b instructions, used only by a text-aware Q-Former.
 
         Returns:
             (b, q, m).
@@ -112,7 +112,7 @@ class CaptionDecoder(nn.Module):
         return self.enhancer(*output.chunk(2))
 
     def _seen(self, tokens: Tensor) -> Tensor:
-        """(B, h, w, v) -> what the Q-Former reads, (B, n, v): normalised, with positions where it wants them."""
+        """(B, h, w, v) -> Q-Former input (B, n, v): normalised, plus sine positions if configured."""
         normal = self.ln_vision(tokens)
         if self.qformer.positions:
             normal = normal + sine_positions(*tokens.shape[1:]).to(normal)
@@ -129,7 +129,7 @@ class CaptionDecoder(nn.Module):
         return padded.to(self.queries.device), mask.to(self.queries.device)
 
     def flag_logits(self, visual: Tensor) -> Tensor | None:
-        """(b, q, m) -> logits of "changed", (b,); None without the head."""
+        """(b, q, m) -> change logits (b,); None without the flag head."""
         return None if self.flag is None else self.flag(visual.mean(dim=1))[:, 0]
 
     def _prompts(self, visual: Tensor, instructions: Sequence[str]) -> list[Tensor]:
@@ -145,15 +145,15 @@ class CaptionDecoder(nn.Module):
     def teach(
         self, visual: Tensor, instructions: Sequence[str], sentences: Sequence[Sequence[str]]
     ) -> tuple[Tensor, Tensor]:
-        """Logits of the true sentences' tokens, see `teach_sentences`.
+        """Logits of the reference sentences' tokens, see `teach_sentences`.
 
         Args:
             visual: (b, q, m).
             instructions: b texts.
-            sentences: for each pair one or more texts.
+            sentences: one or more texts per pair.
 
         Returns:
-            logits (k, V) and targets (k,), k = all answer tokens of the batch.
+            logits (k, V) and targets (k,), k = number of answer tokens in the batch.
         """
         return teach_sentences(self.llm, self.prompter, self._prompts(visual, instructions), sentences)
 
@@ -165,13 +165,13 @@ class CaptionDecoder(nn.Module):
         masks: Tensor | None = None,
         use_cache: bool = True,
     ) -> list[str]:
-        """Sentences for b pairs.
+        """Generates one sentence for each of b pairs.
 
         Args:
             visual: (b, q, m).
             instructions: b texts.
-            masks: class probabilities (b, 1 + k, H, W), read by the keyword head of a model with the change task.
-            use_cache: whether keys and values are kept from token to token.
+            masks: class probabilities (b, 1 + k, H, W) for a keyword head with mask classes.
+            use_cache: whether to use the key-value cache.
         """
         prompts, processor = self._prompts(visual, instructions), None
         if self.keyword_head is not None:
@@ -183,9 +183,9 @@ class CaptionDecoder(nn.Module):
 
 
 def consensus(sentences: list[str]) -> str:
-    """The sentence closest to the others (the multi-output ensemble).
+    """The sentence most similar to the others (the multi-output ensemble).
 
-    Closeness is the mean of difflib's ratio over words in both directions; the first wins a tie.
+    Similarity is difflib's ratio over words, averaged over both directions. The first sentence wins a tie.
     """
 
     def closeness(a: str, b: str) -> float:

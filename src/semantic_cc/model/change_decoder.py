@@ -1,7 +1,7 @@
-"""Change detection decoder (paper III-D, eq. 6): SimpleFPN over the joined dates, fused at stride 4.
+"""Change detection decoder (paper III-D, eq. 6): SimpleFPN over the concatenated dates, fused at stride 4.
 
-Legend: b pairs, p pixels a side of a token, h = H/p, w = W/p, e channels of a date's tokens, K classes, f channels of
-the four levels together.
+Legend: b pairs, p patch size in pixels, h = H/p, w = W/p, e channels of one date's tokens, K classes, f total channels
+of the four levels.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from semantic_cc.model.encoder import pad_to_patches
 
 
 class ChannelNorm(nn.LayerNorm):
-    """LayerNorm over the channels of (b, c, h, w). BatchNorm is out: the paper's batch is 1."""
+    """LayerNorm over the channels of (b, c, h, w). It replaces BatchNorm because the paper's batch size is 1."""
 
     def forward(self, x: Tensor) -> Tensor:
         """The same shape."""
@@ -24,11 +24,11 @@ class ChannelNorm(nn.LayerNorm):
 
 
 STRIDES = (4, 8, 16, 32)
-"""Pixels a side of each level's cells."""
+"""Stride of each level, in pixels."""
 
 
 def _resample(width: int, stride: int, patch: int) -> nn.Module:
-    """From the tokens' stride to a level's."""
+    """Resampling from the tokens' stride to a level's stride."""
     if 4 * stride == patch:
         return nn.Sequential(
             nn.ConvTranspose2d(width, width // 2, 2, 2),
@@ -38,16 +38,16 @@ def _resample(width: int, stride: int, patch: int) -> nn.Module:
         )
     if 2 * stride == patch:
         return nn.ConvTranspose2d(width, width // 2, 2, 2)
-    # ceil_mode: a 1x1 grid still has coarser levels
+    # ceil_mode keeps coarser levels non-empty for a 1x1 grid
     return nn.Identity() if stride == patch else nn.MaxPool2d(stride // patch, ceil_mode=True)
 
 
 class Lateral(nn.Module):
-    """Convolutional features of the two dates at one stride -> what is fused with the pyramid's levels.
+    """Lateral connection: convolutional features of the two dates at one stride -> input to the fusion.
 
     Args:
-        channels: of one date.
-        width: of the result.
+        channels: channels of one date.
+        width: output channels.
     """
 
     def __init__(self, channels: int, width: int) -> None:
@@ -61,13 +61,13 @@ class Lateral(nn.Module):
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        """(2b, channels, h, w), before first -> (b, width, h, w); the dates, and how much they differ."""
+        """(2b, channels, h, w), before first -> (b, width, h, w), from both dates and their absolute difference."""
         first, second = features.chunk(2)
         return self.convs(torch.cat([first, second, (first - second).abs()], dim=1))
 
 
 class PyramidLevel(nn.Module):
-    """One level: resampling, SimpleFPN's 1x1 and 3x3 convolutions, then 1x1, LN and GELU."""
+    """One level: resampling, SimpleFPN's 1x1 and 3x3 convolutions, then a 1x1 convolution, LN and GELU."""
 
     def __init__(self, width_in: int, stride: int, width: int, patch: int) -> None:
         super().__init__()
@@ -89,15 +89,15 @@ class PyramidLevel(nn.Module):
 
 
 class Detail(nn.Module):
-    """Corrects the logits along edges, which tokens and strides of 4 px cannot place; not in the paper.
+    """Refines the logits along edges, which a stride of 4 px cannot resolve. Not in the paper.
 
-    Three convolutions at stride 4 over the levels and, of a hybrid encoder, its finest features; then three at
-    stride 2 with the pictures. It starts as no correction at all.
+    Three convolutions at stride 4 read the levels and a hybrid encoder's features at stride 4. Three more at stride 2
+    add the images. The correction starts at zero.
 
     Args:
         fused: channels f of the levels.
-        fine: channels of a hybrid encoder's finest features of one date; 0 = there are none.
-        width: its own channels.
+        fine: channels of a hybrid encoder's stride 4 features of one date; 0 = none.
+        width: hidden channels.
         classes: K.
     """
 
@@ -114,7 +114,7 @@ class Detail(nn.Module):
         nn.init.zeros_(self.correction.bias)  # type: ignore[arg-type]
 
     def forward(self, fused: Tensor, fine: Tensor | None, before: Tensor, after: Tensor) -> Tensor:
-        """What is to be added to the logits.
+        """Correction to add to the logits.
 
         Args:
             fused: the levels, (b, f, H/4, W/4).
@@ -136,17 +136,17 @@ def _conv(width: int) -> tuple[nn.Module, ...]:
 
 
 class ChangeDecoder(nn.Module):
-    """Two dates' tokens -> change logits.
+    """Tokens of two dates -> change logits.
 
     Args:
         token_width: channels e of one date.
-        width: channels of every level.
-        classes: K; 1 = one logit of change.
-        patch: p, 8 or 16; the levels' strides are 4 to 32 px whatever it is.
-        detail: channels of `Detail`; 0 = the paper's decoder, which has none.
-        laterals: whether the levels read a hybrid encoder's features; the logits are then decoded from the fused
-            levels by 3x3 convolutions, 16 pixels a cell, and not resized.
-        trunk: stride -> channels of a hybrid encoder's features of one date; empty = there are none.
+        width: channels of each level.
+        classes: K; 1 = binary change, one logit.
+        patch: p, 8 or 16. The strides of the levels do not depend on it.
+        detail: channels of `Detail`; 0 = no `Detail`, as in the paper.
+        laterals: whether the levels are fused with a hybrid encoder's features. 3x3 convolutions then decode
+            4x4 pixels per cell, instead of bilinear resizing.
+        trunk: stride -> channels of a hybrid encoder's features of one date; empty = none.
     """
 
     def __init__(
@@ -167,10 +167,10 @@ class ChangeDecoder(nn.Module):
         self.laterals = nn.ModuleDict()
         self.fuse: nn.Module | None = None
         if laterals:
-            # the finest level, 2 px a cell, lies in the cells of 4 px: 4 times its channels
+            # stride 2 is unshuffled to stride 4, with 4 times the channels
             read = {4: 4 * (trunk or {})[2] + (trunk or {})[4], **{s: (trunk or {})[s] for s in (8, 16)}}
             self.laterals.update({str(s): Lateral(channels, width) for s, channels in read.items()})
-            # tokens of an encoder without SAM's weights are noise at first: the levels start at weight 0
+            # tokens of an encoder without SAM's weights start as noise: the levels start at scale 0
             self.level_scale = nn.Parameter(torch.zeros(4 * width, 1, 1))
             self.fuse = nn.Sequential(
                 nn.Conv2d(7 * width, width, 1), ChannelNorm(width), nn.GELU(), *_conv(width), *_conv(width)
@@ -181,12 +181,12 @@ class ChangeDecoder(nn.Module):
         self.detail = Detail(4 * width, (trunk or {}).get(4, 0), detail, classes) if detail else None
 
     def forward(self, tokens: Tensor, before: Tensor, after: Tensor, trunk: Sequence[Tensor] = ()) -> Tensor:
-        """The logits of a change.
+        """Change logits.
 
         Args:
             tokens: (2b, h, w, e), before first.
-            before, after: the pictures, (b, 3, H, W) in [0, 1].
-            trunk: a hybrid encoder's features, (2b, c, H/s, W/s) for its strides s, before first.
+            before, after: images (b, 3, H, W) in [0, 1].
+            trunk: a hybrid encoder's features, (2b, c, H/s, W/s) for each stride s, before first.
 
         Returns:
             (b, K, H, W).
@@ -211,7 +211,7 @@ class ChangeDecoder(nn.Module):
         return logits[..., : before.shape[-2], : before.shape[-1]]
 
     def _laterals(self, trunk: Mapping[int, Tensor]) -> list[Tensor]:
-        """The laterals at strides 4, 8 and 16; the finest features lie in the cells of 4 px."""
+        """Lateral features at strides 4, 8 and 16; stride 2 is unshuffled to stride 4."""
         read = {**trunk, 4: torch.cat([F.pixel_unshuffle(trunk[2], 2), trunk[4]], dim=1)}
         return [lateral(read[int(stride)]) for stride, lateral in self.laterals.items()]
 

@@ -1,6 +1,6 @@
-"""Bi-temporal SAM encoder (paper III-B): SAM's ViT with a BCSF after its global layers, in two tiers.
+"""Bi-temporal SAM encoder (paper III-B): SAM's ViT with a BCSF after its global attention layers, two outputs.
 
-Legend: b pairs, H, W pixels, h = H/p, w = W/p tokens of p pixels (SAM's 16), c encoder width, e = width of SAM's neck.
+Legend: b pairs, H, W pixels, p patch size (SAM: 16), h = H/p, w = W/p, c encoder width, e width of SAM's neck.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from transformers.models.sam.modeling_sam import SamVisionEncoder
 
 from semantic_cc.config import EncoderConfig
 
-PIXEL_MEAN = (0.485, 0.456, 0.406)  # SAM's pixel mean and deviation (123.675, ...) for inputs in [0, 1]
+PIXEL_MEAN = (0.485, 0.456, 0.406)  # SAM's pixel mean and std (123.675, ...) scaled to [0, 1]
 PIXEL_STD = (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
 class Features:
-    """The two tiers, dates on the batch axis, before first.
+    """Encoder outputs. The dates are stacked on the batch axis, before first.
 
     Attributes:
-        caption: (2b, h, w, c), the last layer's tokens.
-        change: (2b, h, w, e), after SAM's own neck; None where change detection is off.
-        trunk: (2b, f, H/s, W/s) for the strides s of `hybrid.LEVELS`, a hybrid's convolutional features; empty
-            where there are none, or change detection is off.
+        caption: (2b, h, w, c), tokens of the last layer.
+        change: (2b, h, w, e), tokens after SAM's neck; None if change detection is off.
+        trunk: (2b, f, H/s, W/s) for each stride s of `hybrid.LEVELS`, the convolutional features of a hybrid
+            encoder; empty for other encoders or if change detection is off.
     """
 
     caption: Tensor
@@ -35,11 +35,11 @@ class Features:
 
 
 class BitemporalEncoder(nn.Module):
-    """SAM's ViT on both dates at once, with filters between some of its layers.
+    """SAM's ViT over both dates in one batch, with a BCSF after selected layers.
 
     Args:
         vision: transformers' SAM vision encoder, with or without LoRA.
-        filters: layer index -> the BCSF that follows it; empty = SAM untouched.
+        filters: layer index -> BCSF after that layer; empty = plain SAM.
     """
 
     mean: Tensor
@@ -53,7 +53,7 @@ class BitemporalEncoder(nn.Module):
         self.register_buffer("std", torch.tensor(PIXEL_STD).view(3, 1, 1), persistent=False)
 
     def forward(self, before: Tensor, after: Tensor, change: bool = True) -> Features:
-        """Encodes `(b, 3, H, W)` images with values in [0, 1]; H and W are multiples of the patch."""
+        """Encodes images (b, 3, H, W) in [0, 1]; H and W are multiples of the patch size."""
         pixels = (torch.cat([before, after]) - self.mean) / self.std  # (2b, 3, H, W)
         embedded = self.vision.patch_embed.projection(pixels)
         x, trunk = embedded if isinstance(embedded, tuple) else (embedded, ())
@@ -68,13 +68,13 @@ class BitemporalEncoder(nn.Module):
 
 
 def filtered_layers(config: EncoderConfig) -> list[int]:
-    """The layers that a filter between the dates follows: those with global attention, or all others."""
+    """Indices of the layers followed by a BCSF: those with global attention, or all others."""
     after_global = config.bcsf_after == "global"
     return [layer for layer in range(config.depth) if (layer in config.global_layers) == after_global]
 
 
 def resample_positions(table: Tensor, h: int, w: int) -> Tensor:
-    """Position table (1, h0, w0, c) -> (1, h, w, c), bicubic; itself where the size is the same."""
+    """Resizes a position table (1, h0, w0, c) to (1, h, w, c) with bicubic interpolation."""
     if table.shape[1:3] == (h, w):
         return table
     grid = F.interpolate(table.float().permute(0, 3, 1, 2), (h, w), mode="bicubic", align_corners=False)
@@ -82,6 +82,6 @@ def resample_positions(table: Tensor, h: int, w: int) -> Tensor:
 
 
 def pad_to_patches(image: Tensor, patch: int) -> Tensor:
-    """(b, 3, H, W) padded at the bottom and right to multiples of `patch`, by repeating the border."""
+    """Pads (b, 3, H, W) at the bottom and right to multiples of `patch`, with replicated borders."""
     height, width = image.shape[-2:]
     return F.pad(image, (0, -width % patch, 0, -height % patch), mode="replicate")

@@ -1,6 +1,6 @@
 """Change semantic feature enhancer (paper Fig. 5, eq. 8) with the variants of Table III.
 
-Legend: b pairs, q tokens of a date, d their width, m output width.
+Legend: b pairs, q tokens per date, d token width, m output width.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from torch import Tensor, nn
 
 
 class Enhancer(nn.Module):
-    """Two dates' tokens -> tokens of their difference.
+    """Tokens of two dates -> difference tokens.
 
     Args:
         width: d. out_width: m.
-        activation: the gates of the first two formulas; off = gates 1.
-        subtraction: the third block, the difference of the dates.
+        activation: whether to apply the gates of the first two formulas; without them all gates are 1.
+        subtraction: whether to append the third block, the difference of the dates.
     """
 
     def __init__(self, width: int, out_width: int, activation: bool = True, subtraction: bool = True) -> None:
@@ -28,16 +28,17 @@ class Enhancer(nn.Module):
 
     @torch.no_grad()
     def _start_as_difference(self, width: int) -> None:
-        """[0, 0, P] with orthogonal P: what the dates share, most of F1 and F2, starts out of the way."""
+        """Initialises the blocks as [0, 0, P] with orthogonal P, which cancels what the dates have in common."""
         self.project.weight[:, : 2 * width] = 0
         nn.init.orthogonal_(self.project.weight[:, 2 * width :])
         nn.init.zeros_(self.project.bias)
 
     @torch.no_grad()
     def start_from(self, projection: nn.Linear) -> None:
-        """Starts as a projection P: d -> m that Q-Former and LLM already share: two equal dates F give P F.
+        """Initialises from the pretrained projection P: d -> m between Q-Former and LLM.
 
-        The gates start at 0.5 everywhere and the blocks as [P, P, 0]; without gates, the blocks are [P/2, P/2, 0].
+        All gates start at 0.5 and the blocks as [P, P, 0]; without gates the blocks start as [P/2, P/2, 0]. Two equal
+        dates F then give P F.
         """
         share = 0.5
         if self.gates is not None:
@@ -50,7 +51,7 @@ class Enhancer(nn.Module):
         self.project.bias.copy_(projection.bias)
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
-        """(b, q, d) twice -> (b, q, m)."""
+        """Two tensors (b, q, d) -> (b, q, m)."""
         if self.gates is not None:
             gate1 = torch.sigmoid(self.gates[0](torch.cat([first, second], dim=-1)))  # (b, q, 1)
             gate2 = torch.sigmoid(self.gates[1](torch.cat([second, first], dim=-1)))

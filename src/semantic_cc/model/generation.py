@@ -1,6 +1,6 @@
-"""A language model learns sentences after prompts that are partly images, and writes them.
+"""Teacher forcing and generation with a language model on prompts that contain image tokens.
 
-Legend: b prompts, t tokens of a row, m LLM width, V vocabulary.
+Legend: b prompts, t tokens per row, m LLM width, V vocabulary size.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from semantic_cc.model.prompter import Prompter
 
 
 def contiguous_head(llm: PreTrainedModel) -> None:
-    """generate() hands over a strided slice, for which torch copies the vocabulary matrix once per row; no longer."""
+    """Makes the LM head's input contiguous: for generate()'s strided slice, torch copies the LM head once per row."""
     llm.get_output_embeddings().register_forward_pre_hook(lambda _, given: (given[0].contiguous(),))
 
 
 def teach_sentences(
     llm: PreTrainedModel, prompter: Prompter, prompts: Sequence[Tensor], sentences: Sequence[Sequence[str]]
 ) -> tuple[Tensor, Tensor]:
-    """Logits of the true sentences' tokens, their end marks included (teacher forcing).
+    """Logits of the reference sentences' tokens, end marks included (teacher forcing).
 
-    All sentences of a prompt follow it, side by side: each sees the prompt and itself alone, at the
-    positions right after the prompt. So one pass gives what a pass for each would give.
+    All sentences of a prompt are packed into one row after it. Each attends only to the prompt and itself, with
+    positions that start right after the prompt. One pass therefore equals one pass per sentence.
 
     Args:
-        llm, prompter: the language model with its tokens.
+        llm, prompter: the language model and its prompter.
         prompts: b rows (t_i, m).
-        sentences: for each prompt one or more texts.
+        sentences: one or more texts per prompt.
 
     Returns:
-        logits (k, V) and targets (k,), k = all answer tokens of the batch.
+        logits (k, V) and targets (k,), k = number of answer tokens in the batch.
     """
     device, embed = prompts[0].device, llm.get_input_embeddings()
     answers = [[prompter.answer_ids(text) for text in own] for own in sentences]
@@ -46,7 +46,7 @@ def teach_sentences(
         torch.cat([prompt, embed(torch.tensor(list(chain.from_iterable(own)), device=device))])
         for prompt, own in zip(prompts, answers, strict=True)
     ]
-    embeds = pad_sequence(rows, batch_first=True)  # (b, t, m), padded at the right
+    embeds = pad_sequence(rows, batch_first=True)  # (b, t, m), right-padded
     parts, places = side_by_side(starts, [[len(answer) for answer in own] for own in answers])
     parts, places = parts.to(device), places.to(device)  # (b, t)
     seen = (parts[:, None, :] == parts[:, :, None]) | (parts[:, None, :] == 0)
@@ -55,7 +55,7 @@ def teach_sentences(
     hidden = llm.get_decoder()(
         inputs_embeds=embeds, attention_mask=mask, position_ids=places, use_cache=False
     ).last_hidden_state
-    # a token is predicted by the hidden state before it: for an answer's first that is the prompt's last
+    # the preceding hidden state predicts a token: for the first of an answer, the last of the prompt
     picked, targets = [], []
     for row, (start, own) in enumerate(zip(starts, answers, strict=True)):
         at = start
@@ -68,14 +68,14 @@ def teach_sentences(
 
 
 class KeywordLogitsProcessor(LogitsProcessor):
-    """Adds log-odds to the scores of keywords that a sentence does not have yet.
+    """Adds log-odds to the scores of keywords that a sentence does not contain yet (K2T: Pascual et al., EMNLP
+    Findings 2021).
 
-    The method is K2T's (Pascual et al., EMNLP Findings 2021). For a keyword of several tokens, the log-odds are added
-    to its last token, in rows that end with the tokens before it.
+    For a keyword of several tokens, the log-odds are added to its last token in rows that end with its other tokens.
 
     Args:
         keyword_ids: token ids of v keywords.
-        log_odds: (b, v), for each of b prompts.
+        log_odds: (b, v), one row per prompt.
     """
 
     def __init__(self, keyword_ids: Sequence[Sequence[int]], log_odds: Tensor) -> None:
@@ -83,7 +83,7 @@ class KeywordLogitsProcessor(LogitsProcessor):
         self.log_odds = log_odds
 
     def expanded(self, beams: int) -> KeywordLogitsProcessor:
-        """The same processor for beam search, where each prompt has `beams` consecutive rows."""
+        """Copy of the processor for beam search, with `beams` consecutive rows per prompt."""
         processor = copy(self)
         processor.log_odds = self.log_odds.repeat_interleave(beams, dim=0)
         return processor
@@ -103,7 +103,7 @@ class KeywordLogitsProcessor(LogitsProcessor):
 
 
 def _contains(rows: Tensor, ids: Tensor) -> Tensor:
-    """Which of the rows (b, t) contain `ids`, n <= t consecutive tokens: (b,) bool."""
+    """Whether each row of (b, t) contains `ids`, n <= t consecutive tokens: (b,) bool."""
     return (rows.unfold(1, len(ids), 1) == ids).all(dim=2).any(dim=1)
 
 
@@ -117,15 +117,15 @@ def write_sentences(
     beams: int = 1,
     keywords: KeywordLogitsProcessor | None = None,
 ) -> list[str]:
-    """The likeliest sentences after b prompts.
+    """Generates one sentence for each of b prompts.
 
     Args:
-        llm, prompter: the language model with its tokens.
+        llm, prompter: the language model and its prompter.
         prompts: b rows (t_i, m).
-        max_new_tokens: longest answer.
-        use_cache: whether keys and values are kept from token to token.
-        beams: sentences held while one is written, of which the likeliest counts, whatever its length; 1 = greedy.
-        keywords: what raises the scores of keywords; None = nothing does.
+        max_new_tokens: maximum answer length.
+        use_cache: whether to use the key-value cache.
+        beams: beam width, without length penalty; 1 = greedy search.
+        keywords: logits processor for keyword-guided decoding; None = off.
     """
     embeds = pad_sequence(list(prompts), batch_first=True, padding_side="left")
     mask = pad_sequence(
@@ -136,7 +136,7 @@ def write_sentences(
     end, stop_id = prompter.template.end, prompter.end_id
     options: dict[str, Any] = {"stop_strings": [end]} if stop_id is None else {"eos_token_id": stop_id}
     if beams > 1:
-        options["length_penalty"] = 0.0  # per token, the longest sentence wins
+        options["length_penalty"] = 0.0  # with a penalty, the longest sentence wins
     ids = llm.generate(
         inputs_embeds=embeds,
         attention_mask=mask,
@@ -154,14 +154,14 @@ def write_sentences(
 
 
 def side_by_side(starts: Sequence[int], lengths: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-    """How answers stand after their prompts.
+    """Segment and position of each token where answers are packed after their prompts.
 
     Args:
-        starts: each row's tokens before its answers. lengths: the lengths of each row's answers.
+        starts: prompt length of each row. lengths: lengths of each row's answers.
 
     Returns:
-        Two (b, t) int64 tensors, t = the longest row: whose each token is (0 the prompt's, n = 1, 2, ... the
-        n-th answer's, -1 padding), and its position.
+        Two (b, t) int64 tensors, t = length of the longest row: the segment of each token (0 = prompt, n = n-th
+        answer, -1 = padding), and its position.
     """
     parts, places = [], []
     for start, own in zip(starts, lengths, strict=True):

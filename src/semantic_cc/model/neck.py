@@ -1,6 +1,6 @@
 """Multi-task semantic aggregation neck (paper III-C, Figs. 3 and 4, eqs. 4 and 5).
 
-Legend: b pairs, n = h w tokens, c1 channels of the task that is updated, c2 of the task it reads.
+Legend: b pairs, n = h w tokens, c1 channels of the updated task, c2 channels of the other task.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 def intra_task_attention(width: int, heads: int) -> nn.Module:
-    """A pre-norm Transformer encoder layer over the tokens of each date (eq. 4, intra)."""
+    """Intra-task attention (eq. 4): a pre-norm Transformer encoder layer over the tokens of each date."""
     return nn.TransformerEncoderLayer(
         width, heads, 4 * width, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
     )
@@ -21,8 +21,8 @@ class BilinearAttention(nn.Module):
 
     Args:
         width: c1. other_width: c2.
-        tensor: the released code's form, one score a channel of the other task (`nn.Bilinear`),
-            instead of the paper's one score a position.
+        tensor: whether to compute one score per channel of the other task (`nn.Bilinear`, the released code) instead
+            of one score per position (the paper).
     """
 
     def __init__(self, width: int, other_width: int, tensor: bool = False) -> None:
@@ -40,7 +40,7 @@ class BilinearAttention(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """Ordinary multi-head cross-attention, Table II's `Neck_cs`, with pre-norms."""
+    """Multi-head cross-attention with pre-norms (Table II, `Neck_cs`)."""
 
     def __init__(self, width: int, other_width: int, heads: int) -> None:
         super().__init__()
@@ -57,12 +57,12 @@ class CrossAttention(nn.Module):
 
 
 class AggregationUnit(nn.Module):
-    """One unit: intra-task attention in each task, then inter-task attention (eq. 4).
+    """Intra-task attention in each task, then inter-task attention (eq. 4).
 
     Args:
         intra_change, intra_caption: attention within each task.
-        into_caption: what change detection gives to captioning.
-        into_change: what captioning gives to change detection; None = that direction is off.
+        into_caption: attention from captioning to change detection tokens.
+        into_change: attention from change detection to captioning tokens; None = off.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class AggregationUnit(nn.Module):
         self.into_change = into_change
 
     def forward(self, change: Tensor, caption: Tensor) -> tuple[Tensor, Tensor]:
-        """change (2b, n, e), caption (2b, n, c) -> the same shapes, both from the same intra outputs."""
+        """change (2b, n, e), caption (2b, n, c) -> the same shapes. Both updates use the same intra-task outputs."""
         change_intra, caption_intra = self.intra_change(change), self.intra_caption(caption)
         caption = caption + self.into_caption(caption_intra, change_intra)
         if self.into_change is None:
@@ -88,7 +88,7 @@ class AggregationUnit(nn.Module):
 
 
 class AggregationNeck(nn.Module):
-    """N aggregation units in a row (the paper's N is 3)."""
+    """A sequence of N aggregation units (paper: N = 3)."""
 
     def __init__(self, units: list[AggregationUnit]) -> None:
         super().__init__()
@@ -103,10 +103,10 @@ class AggregationNeck(nn.Module):
         return change.unflatten(1, (h, w)), caption.unflatten(1, (h, w))
 
     def reached_by(self, task: str) -> set[str]:
-        """Names of the parameters, relative to the neck, that a task's loss reaches.
+        """Names of the parameters, relative to the neck, that receive gradients from a task's loss.
 
-        Both streams mix, so a loss reaches everything except the other task's last update; with one
-        direction alone, change detection never reads the captioning stream.
+        The streams mix, so these are all parameters except the other task's last update. Without `into_change`,
+        change detection does not depend on the captioning stream.
 
         Args:
             task: "change" or "caption".

@@ -1,6 +1,6 @@
-"""Prompter (paper III-E, eq. 7): instructions, templates and end marks as token ids.
+"""Prompter (paper III-E, eq. 7): converts instructions, templates and end marks to token ids.
 
-Templates belong to the LLM: MiniGPT-4's for Vicuna, the chat template for SmolLM2.
+The template depends on the LLM: MiniGPT-4's for Vicuna, the chat template for SmolLM2.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ class Template:
     """Text around the image tokens.
 
     Attributes:
-        start: before the image tokens.
-        rest: after them; holds ``{instruction}``.
-        end: the end mark that closes the answer.
-        bos: whether the LLM's begin-of-sequence token comes first.
+        start: text before the image tokens.
+        rest: text after the image tokens; contains ``{instruction}``.
+        end: end mark of the answer.
+        bos: whether the prompt starts with the LLM's begin-of-sequence token.
     """
 
     start: str
@@ -47,7 +47,7 @@ TEMPLATES = {
 
 
 class Prompter:
-    """Turns instructions and sentences into token ids.
+    """Converts instructions and sentences to token ids.
 
     Args:
         tokenizer: the LLM's tokenizer.
@@ -68,21 +68,21 @@ class Prompter:
         return self._known[text]
 
     def rest_ids(self, instruction: str) -> list[int]:
-        """Ids of what follows the image tokens."""
+        """Token ids of the prompt after the image tokens."""
         return self.ids(self.template.rest.format(instruction=instruction))
 
     def answer_ids(self, sentence: str) -> list[int]:
-        """Ids of the sentence and its end mark: what the LLM learns to write."""
+        """Token ids of the sentence and its end mark, the LLM's training target."""
         return self.ids(sentence + self.template.end)
 
     @property
     def end_id(self) -> int | None:
-        """The end mark's id, None where it is plain text, whose ids depend on the word before it."""
+        """Id of the end mark. None if the mark is plain text, whose ids depend on the preceding word."""
         end = self.ids(self.template.end)
         return end[0] if len(end) == 1 and end[0] in self.tokenizer.added_tokens_decoder else None
 
     def sentence(self, ids: list[int]) -> str:
-        """Text of generated ids up to the end mark or the LLM's own end of text, white space folded."""
+        """Text of generated ids up to the end mark or end-of-sequence token, with white space collapsed."""
         text = self.tokenizer.decode(ids, skip_special_tokens=False)
         for mark in (self.template.end, self.tokenizer.eos_token or self.template.end):
             text = text.split(mark)[0]

@@ -1,4 +1,4 @@
-"""Q-Former (paper III-E): learned queries read each date's tokens, with shared weights.
+"""Q-Former (paper III-E): learned queries attend to the tokens of each date, with shared weights.
 
 Legend: B = 2b dates, q queries, d their width, n tokens of width v.
 """
@@ -17,11 +17,11 @@ from semantic_cc.config import QFormerConfig
 
 
 class QFormer(nn.Module):
-    """BLIP-2's Q-Former, or InstructBLIP's, which also reads the instruction.
+    """BLIP-2's Q-Former, or InstructBLIP's text-aware one, which also attends to the instruction.
 
     Args:
         config: sizes.
-        vocabulary: ids the text-aware form must embed; those of the LLM's tokenizer.
+        vocabulary: vocabulary size of the LLM's tokenizer, for the text-aware form.
     """
 
     def __init__(self, config: QFormerConfig, vocabulary: int) -> None:
@@ -34,7 +34,7 @@ class QFormer(nn.Module):
             "encoder_hidden_size": config.encoder_width,
             "cross_attention_frequency": 2,
         }
-        if not config.frozen:  # BERT's dropout belongs to its pretraining
+        if not config.frozen:  # dropout only as in the pretrained weights
             sizes |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
         self.text = config.text
         self.positions = config.positions
@@ -68,14 +68,14 @@ class QFormer(nn.Module):
 
 
 def sine_positions(h: int, w: int, width: int) -> Tensor:
-    """Sines and cosines of the place in the picture, half for y, half for x: (h, w, width), values in [-2, 2].
+    """Sine and cosine position encoding, half for y, half for x: (h, w, width), values in [-2, 2].
 
-    Places are relative to the picture's sides, so any size has its "top left". Frequencies run from a
-    quarter of a period to two periods a side: two places look alike if they are within about a sixth of it.
-    The amplitude of 2 lets places speak louder than what `ln_vision` leaves of the content, which has size 1.
+    Positions are relative to the image size. Frequencies run from a quarter of a period to two periods per side:
+    positions within about a sixth of a side have similar encodings. The amplitude is 2 because the tokens, normalised
+    by `ln_vision`, have standard deviation 1.
 
     Args:
-        h, w: tokens a side. width: a multiple of 4.
+        h, w: tokens per side. width: a multiple of 4.
     """
     frequencies = math.pi * torch.linspace(0.5, 4, width // 4)
 
@@ -90,15 +90,15 @@ def sine_positions(h: int, w: int, width: int) -> Tensor:
 
 @torch.no_grad()
 def start_on_grid(qformer: QFormer, queries: nn.Parameter) -> None:
-    """Starts an untrained Q-Former as a pooling over a grid: each query reads the tokens around its cell.
+    """Initialises an untrained Q-Former as grid pooling: each query attends to the tokens around its grid cell.
 
-    From BERT's start every query sees the mean of all tokens, and tells of places only after tens of
-    thousands of pairs. Here query and key maps are the same rotation, so that sine positions meet themselves;
-    value and output maps are each other's inverse, so that content passes unchanged.
+    With BERT's initialisation each query starts as the mean of all tokens, and needs tens of thousands of pairs to
+    encode positions. Here the query and key projections are the same orthogonal matrix, so equal sine positions match.
+    The value and output projections are each other's inverse, so token content passes unchanged.
 
     Args:
         qformer: with `positions`, encoder width d.
-        queries: (1, q, d), overwritten by the positions of the most nearly square r x q/r grid.
+        queries: (1, q, d), overwritten with the positions of the r x q/r grid closest to a square.
     """
     _, count, width = queries.shape
     rows = max(r for r in range(1, math.isqrt(count) + 1) if count % r == 0)

@@ -1,9 +1,9 @@
-"""SAM's attention without the table of position biases: the same sums, folded into queries and keys.
+"""SAM's attention with the relative position biases folded into queries and keys.
 
-SAM adds to the score of query i and key j a bias for their distance in rows and one for that in columns (MViTv2's
-decomposed relative positions). Written out, that is one number for each pair of tokens, which keeps fused attention
-kernels from being used. But the bias of row r is q . R[row(i) - r], so appending these h + w products to the query,
-and to the key a one at its row and at its column, gives the same score from one product.
+SAM adds two biases to the score of query i and key j: one for their distance in rows, one for their distance in
+columns (MViTv2's decomposed relative positions). The full bias matrix has one entry per pair of tokens, which rules
+out fused attention kernels. The bias of row r is q . R[row(i) - r]. This module appends these h + w products to the
+query, and a one-hot row and column to the key. One dot product then gives the same score.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from transformers.models.sam.modeling_sam import SamVisionAttention, SamVisionEn
 
 
 class FoldedAttention(SamVisionAttention):
-    """Multi-head attention over (b, h, w, c) with SAM's weights and names, equal to transformers' own."""
+    """Multi-head attention over (b, h, w, c), equal to the transformers implementation, with the same parameters."""
 
     def forward(self, hidden_states: Tensor, output_attentions: bool = False) -> tuple[Tensor, None]:
-        """(b, h, w, c) -> the same shape, and None in the place of attention weights."""
+        """(b, h, w, c) -> the same shape, and None for the attention weights."""
         b, h, w, _ = hidden_states.shape
         split = self.qkv(hidden_states).reshape(b, h * w, 3, self.num_attention_heads, -1)
         query, key, value = split.permute(2, 0, 3, 1, 4).flatten(1, 2).unbind(0)  # (b heads, h w, c / heads)
@@ -31,7 +31,7 @@ class FoldedAttention(SamVisionAttention):
         query = torch.cat([query * self.scale, by_row.to(query.dtype), by_column.to(query.dtype)], dim=-1)
         key = torch.cat([key, places], dim=-1)
         width = value.shape[-1]
-        value = F.pad(value, (0, h + w))  # fused kernels want one width
+        value = F.pad(value, (0, h + w))  # fused kernels need equal widths
         heads = (b, self.num_attention_heads)
         read = F.scaled_dot_product_attention(
             query.unflatten(0, heads), key.unflatten(0, heads), value.unflatten(0, heads), scale=1.0
@@ -41,12 +41,12 @@ class FoldedAttention(SamVisionAttention):
 
 
 def _places(h: int, w: int, like: Tensor) -> Tensor:
-    """(h w, h + w): a one at each token's row, and one at its column."""
+    """One-hot row and column of each token: (h w, h + w)."""
     rows = torch.eye(h, device=like.device, dtype=like.dtype).repeat_interleave(w, dim=0)
     return torch.cat([rows, torch.eye(w, device=like.device, dtype=like.dtype).repeat(h, 1)], dim=1)
 
 
 def fold_positions(vision: SamVisionEncoder) -> None:
-    """Gives every layer this attention in the place of transformers'; weights stay as they are."""
+    """Replaces the attention of every layer with `FoldedAttention`; weights are unchanged."""
     for layer in vision.layers:
-        layer.attn.__class__ = FoldedAttention  # the same parameters, another way to multiply them
+        layer.attn.__class__ = FoldedAttention  # same parameters, different forward

@@ -1,6 +1,6 @@
-"""Semantic-CC, the paper's Fig. 1: encoder -> neck -> change decoder and caption decoder (eq. 1).
+"""Semantic-CC (paper Fig. 1): encoder -> neck -> change decoder and caption decoder (eq. 1).
 
-Parts arrive built (see `checkpoint/build.py`); this module only routes. Legend: b pairs, H, W pixels.
+`checkpoint/build.py` builds the parts; this module connects them. Legend: b pairs, H, W pixels.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class SemanticCCModel(ChangeModel):
     """The multi-task model.
 
     Args:
-        config: what it was built from.
-        encoder: two images -> two tiers of tokens.
+        config: model config.
+        encoder: two images -> change and captioning tokens.
         neck: task interaction; None with the change task off.
         change_decoder: tokens -> mask; None with the change task off.
         caption_decoder: tokens -> sentence.
@@ -45,7 +45,7 @@ class SemanticCCModel(ChangeModel):
     caption_decoder: CaptionDecoder
 
     def tokens(self, features: Features) -> tuple[Tensor | None, Tensor]:
-        """The encoder's tiers -> change tokens (2b, h, w, e) or None, caption tokens (2b, h, w, c)."""
+        """Encoder features -> change tokens (2b, h, w, e) or None, captioning tokens (2b, h, w, c)."""
         if self.neck is None or features.change is None:
             return None, features.caption
         return self.neck(features.change, features.caption)
@@ -60,7 +60,7 @@ class SemanticCCModel(ChangeModel):
         change: bool = True,
         features: Features | None = None,
     ) -> ModelOutput:
-        """One training pass, see `ChangeModel.forward`; the LLM reads what `sentences` and `instructions` say."""
+        """One training pass, see `ChangeModel.forward`."""
         features = self.encode(before, after) if features is None else features
         change_tokens, caption_tokens = self.tokens(features)
         mask = None
@@ -84,8 +84,8 @@ class SemanticCCModel(ChangeModel):
 
         Args:
             before, after: (b, 3, H, W) float in [0, 1].
-            instructions: what to ask; None = the four of the paper under consensus decoding, else the
-                first of them. Of several answers the closest to the others is chosen.
+            instructions: prompts for the LLM; None = the paper's four under consensus decoding, else the first of
+                them. Of several answers, `consensus` selects one.
         """
         asked = list(
             instructions or (INSTRUCTIONS if self.config.decoding == "consensus" else INSTRUCTIONS[:1])
@@ -112,7 +112,7 @@ class SemanticCCModel(ChangeModel):
 
     @torch.no_grad()
     def predict_masks(self, before: Tensor, after: Tensor) -> MaskPrediction:
-        """Mask and flag of a batch as `predict` gives them, and no sentence: the LLM does not run."""
+        """Mask and flag of a batch, equal to those of `predict`, without running the LLM."""
         size = before.shape[-2], before.shape[-1]
         features = self.encode(before, after)
         change_tokens, caption_tokens = self.tokens(features)
@@ -126,13 +126,13 @@ class SemanticCCModel(ChangeModel):
     def masks(
         self, tokens: Tensor | None, before: Tensor, after: Tensor, trunk: tuple[Tensor, ...]
     ) -> Tensor | None:
-        """What the change decoder reads -> (b, 2 or 3, H, W), None with the change task off."""
+        """Class probabilities (b, 2 or 3, H, W) from the change tokens, None with the change task off."""
         if self.change_decoder is None or tokens is None:
             return None
         return class_probabilities(self.change_decoder(tokens, before, after, trunk).float())
 
     def _visual_tokens(self, tokens: Tensor, instruction: str) -> Tensor:
-        """What the LLM reads of each pair; the instruction reaches it where the Q-Former reads text."""
+        """Visual tokens of each pair; a text-aware Q-Former also gets the instruction."""
         if self.caption_decoder.qformer.text:
             return self.caption_decoder.visual_tokens(tokens, [instruction] * (len(tokens) // 2))
         return self.caption_decoder.visual_tokens(tokens)
@@ -144,9 +144,9 @@ class SemanticCCModel(ChangeModel):
     def _answers(
         self, tokens: Tensor, asked: list[str], masks: Tensor | None
     ) -> tuple[Tensor | None, list[dict[str, str]]]:
-        """Flag probabilities, and each pair's answers; a pair that the flag calls unchanged gets none."""
+        """Change probabilities, and the answers of each pair; none for pairs that the flag head calls unchanged."""
         decoder, pairs = self.caption_decoder, len(tokens) // 2
-        if decoder.qformer.text:  # one pass for each
+        if decoder.qformer.text:  # one pass per instruction
             by_instruction = [self._visual_tokens(tokens, text) for text in asked]
         else:
             by_instruction = [self._visual_tokens(tokens, asked[0])] * len(asked)
@@ -162,7 +162,7 @@ class SemanticCCModel(ChangeModel):
         return flag, answers
 
     def timed_parts(self) -> dict[str, list[nn.Module | None]]:
-        """Of the caption decoder, Q-Former and LLM apart."""
+        """As in `ChangeModel`, with the caption decoder split into Q-Former and LLM."""
         decoder = self.caption_decoder
         return {
             "encoder": [self.encoder],
@@ -173,7 +173,7 @@ class SemanticCCModel(ChangeModel):
         }
 
     def layers(self) -> Iterable[nn.Module]:
-        """Neck units and Q-Former's layers too."""
+        """As in `ChangeModel`, plus the neck's units and the Q-Former's layers."""
         yield from super().layers()
         yield from [] if self.neck is None else self.neck.units
         body: Any = self.caption_decoder.qformer.body
