@@ -1,7 +1,7 @@
-"""Procedural pairs: drawn from a seed in the style of LEVIR-CC, with exact masks and true sentences.
+"""Procedural image pairs in the style of LEVIR-CC, generated from a seed, with exact masks and correct captions.
 
-`plan_pair` decides what stands where at both dates and gathers the facts, `generate_pair` draws it, labels it
-and puts the facts into words, `write_dataset` writes many of them in the layout of LEVIR-MCI.
+`plan_pair` lays out the scene at both dates and derives the change events. `generate_pair` renders the images and
+writes the label and captions. `write_dataset` writes a dataset in the LEVIR-MCI layout.
 """
 
 from semantic_cc.synth.procedural.caption_writer import UNCHANGED

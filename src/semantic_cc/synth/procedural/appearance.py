@@ -1,4 +1,4 @@
-"""The appearance of a date: light, season, sensor. What differs between the dates though nothing changed."""
+"""Acquisition conditions of a date (illumination, season, sensor): differences that are not changes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Span = tuple[float, float]
 
 @dataclass(frozen=True)
 class CampaignStyle:
-    """How the pictures of one campaign appearance, as spans to draw from; `odds` of the earlier and later date."""
+    """Sampling ranges for the images of one acquisition campaign; `odds`: probability at the earlier and later date."""
 
     odds: tuple[float, float]
     gain: Span
@@ -27,7 +27,7 @@ class CampaignStyle:
     green: Span
 
 
-# Seen in LEVIR-CD: early pictures warm and soft, a few overexposed or violet; late ones dark, dull and crisp.
+# As in LEVIR-CD: early images are warm and soft, some overexposed or violet; late images are dark, dull and sharp.
 _CAMPAIGN_STYLES = (
     # odds (early, late), gain, contrast, cast, saturation, blur, sharpen, haze, green
     CampaignStyle((0.36, 0.05), (0.92, 1.15), (1.1, 1.35), (1.04, 1.0, 0.88),
@@ -47,17 +47,17 @@ _CAMPAIGN_STYLES = (
 
 @dataclass(frozen=True)
 class Appearance:
-    """One date's appearance.
+    """The acquisition conditions of one date.
 
     Attributes:
         sun: direction in which shadows fall, unit vector (x, y); reach: shadow length of a house in units.
-        shade: how much light a shadow takes, 0..1.
+        shade: shadow strength, 0..1.
         green: 0 dry season, 1 green season; stains: strength of moist spots in grey levels.
-        worn: how bare the patches of bare land are, 0..1: grass comes back.
+        worn: bareness of the bare-land patches, 0..1; lower values mean regrown grass.
         gain, gamma, contrast, cast (RGB factors), haze, saturation: tone curve.
         blur in units; sharpen: strength of the sharpening; noise in grey levels.
         shift: displacement of this date in units (x, y).
-        seed: for cars and moist spots, which differ by date.
+        seed: seed of the details that differ between the dates, such as cars and moist spots.
     """
 
     sun: tuple[float, float]
@@ -80,7 +80,7 @@ class Appearance:
 
 
 def draw_appearances(rng: np.random.Generator) -> tuple[Appearance, Appearance]:
-    """Looks of the earlier and the later date; the earlier is more often blurred and carries the shift."""
+    """Draws the appearance of the earlier and the later date; only the earlier date is shifted."""
     return _draw_appearance(rng, 0), replace(_draw_appearance(rng, 1), shift=(0, 0))
 
 
@@ -88,7 +88,7 @@ def _draw_appearance(rng: np.random.Generator, late: int) -> Appearance:
     style = _CAMPAIGN_STYLES[
         int(rng.choice(len(_CAMPAIGN_STYLES), p=[m.odds[late] for m in _CAMPAIGN_STYLES]))
     ]
-    turn = rng.uniform(-2.6, -0.5)  # the sun stands in the south, so shadows fall northwards
+    turn = rng.uniform(-2.6, -0.5)  # the sun is in the south, so shadows point north
     r, g, b = np.array(style.cast) * rng.normal(1.0, 0.015, 3)
     return Appearance(
         sun=(float(np.cos(turn)), float(np.sin(turn))),
@@ -114,7 +114,7 @@ def _draw_appearance(rng: np.random.Generator, late: int) -> Appearance:
 def apply_sensor(
     picture: np.ndarray, appearance: Appearance, scale: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """The sensor: blur, sharpening, tone curve, noise. `picture` (H, W, 3) float 0..255 -> (H, W, 3) uint8."""
+    """Simulates the sensor: blur, sharpening, tone curve, noise. (H, W, 3) float in 0..255 -> (H, W, 3) uint8."""
     soft = Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8))
     if appearance.blur > 0.15:
         soft = soft.filter(ImageFilter.GaussianBlur(appearance.blur * scale))
@@ -124,7 +124,7 @@ def apply_sensor(
     x = (x - 0.38) * appearance.contrast + 0.38
     grey = x.mean(axis=2, keepdims=True)
     x = grey + (x - grey) * appearance.saturation
-    # The cast lies on what is bright; what is dark keeps its colour.
+    # The colour cast affects bright pixels most; dark pixels keep their colour.
     x *= 1 + (np.array(appearance.cast, dtype=np.float32) - 1) * np.clip(2 * grey, 0, 1.5)
     x = x * (255 * (1 - appearance.haze)) + 255 * 0.6 * appearance.haze
     x += rng.standard_normal(x.shape, dtype=np.float32) * appearance.noise
@@ -132,18 +132,18 @@ def apply_sensor(
 
 
 def relit(colour: Colour, factor: float) -> Colour:
-    """`colour` in more or less light."""
+    """`colour` with its brightness multiplied by `factor`."""
     r, g, b = (int(v * factor) for v in colour)
     return r, g, b
 
 
 def mix_colours(a: Colour, b: Colour, share: float) -> Colour:
-    """One colour, `share` of `b` and the rest `a`."""
+    """Blends two colours: weight `share` for `b`, 1 - `share` for `a`."""
     r, g, v = (int(x) for x in blend_colours(a, b, share))
     return r, g, v
 
 
 def blend_colours(a: Colour, b: Colour, share: np.ndarray | float) -> np.ndarray:
-    """`share` of `b`, the rest `a`, (..., 3) float32."""
+    """Blends two colours, as `mix_colours`, with `share` (..., 1) or a scalar; (..., 3) float32."""
     first, second = np.array(a, dtype=np.float32), np.array(b, dtype=np.float32)
     return np.asarray(first + (second - first) * share)

@@ -1,6 +1,6 @@
-"""The parts of the sentences: subjects with their number, verbs, and tails of place, ground and road.
+"""Caption phrases: subjects with counts, verbs, and phrases for location, ground and road.
 
-The weights follow how often LEVIR-CC's training captions use each word, as far as procedural pairs show what they name
+The weights follow the word frequencies of the LEVIR-CC training captions for the objects that procedural pairs contain
 (runs/caption_words.py prints the comparison).
 """
 
@@ -11,10 +11,10 @@ from collections.abc import Callable
 from semantic_cc.synth.procedural.scene_objects import Event
 
 Choose = Callable[..., str]
-"""Picks one of its arguments: texts, or pairs of a text and its weight (1 otherwise)."""
+"""Selects one of its arguments at random; each is a text (weight 1) or a (text, weight) pair."""
 
 AT_LEAST = ("home", "roof")
-"""Kinds of events whose count is a lower bound: buildings that are houses, buildings of any kind."""
+"""Event kinds whose count is a lower bound: "home" for houses, "roof" for buildings of any type."""
 
 _PLURAL: dict[str, tuple[str | tuple[str, float], ...]] = {
     "house": (("houses", 6), ("buildings", 2.2), ("villas", 1.6)),
@@ -52,9 +52,9 @@ _GROUND: dict[str, tuple[str | tuple[str, float], ...]] = {
 
 
 def number_words(kind: str, count: int) -> tuple[str | tuple[str, float], ...]:
-    """The words that tell `count` truly: exact to four, "some", "several" from 3 to 8, "many" from 9 on.
+    """The correct number words for `count`: exact numbers for small counts, "some" or "several" from 3, "many" from 9.
 
-    Of a kind of `AT_LEAST` "some", from 9 on "many", or nothing but the plural.
+    Kinds in `AT_LEAST` get "some" or a bare plural below 9, and "many", "lots of" or "some" from 9.
     """
     if count == 1:
         return ("a",)
@@ -73,7 +73,7 @@ def number_words(kind: str, count: int) -> tuple[str | tuple[str, float], ...]:
 
 
 def counted(e: Event, pick: Choose) -> tuple[str, bool]:
-    """(subject, whether it takes a plural verb), for example ("some houses", True)."""
+    """The counted subject and whether it takes a plural verb, for example ("some houses", True)."""
     if e.kind == "tree":
         noun = pick(*_TREES)
         if noun == "vegetation":
@@ -93,7 +93,7 @@ def counted(e: Event, pick: Choose) -> tuple[str, bool]:
 
 
 def house_subjects(e: Event, pick: Choose) -> tuple[str, bool]:
-    """As `counted`, or as rows where the houses stand in rows."""
+    """As `counted`; houses in rows may be described as rows."""
     if 1 <= e.rows <= 4 and pick("rows", ("count", 2)) == "rows":
         noun = pick(("houses", 5), "villas", "detached houses", "buildings")
         n = ("a row of", "two rows of", "three rows of", "four rows of")[e.rows - 1]
@@ -104,7 +104,7 @@ def house_subjects(e: Event, pick: Choose) -> tuple[str, bool]:
 
 
 def road_subject(e: Event, pick: Choose) -> tuple[str, bool]:
-    """The subject of a road event and whether it takes a plural verb."""
+    """The subject of a road event, and whether it takes a plural verb."""
     if e.count == 1 and e.tone == "cement" and pick("tone", ("shape", 12)) == "tone":
         text = "a cement road"
     elif e.shape in _ROADS:
@@ -122,7 +122,7 @@ def plural_of(subject: str) -> bool:
 
 
 def verb_came(plural: bool, pick: Choose) -> str:
-    """A verb of coming."""
+    """A verb phrase for an appearance."""
     are, have, s = ("are", "have", "") if plural else ("is", "has", "s")
     return pick(
         (f"{are} built", 7), (f"{are} constructed", 2.2), (f"appear{s}", 7.5), (f"{have} been built", 1.4),
@@ -131,7 +131,7 @@ def verb_came(plural: bool, pick: Choose) -> str:
 
 
 def verb_gone(plural: bool, pick: Choose) -> str:
-    """A verb of going."""
+    """A verb phrase for a disappearance."""
     are, have, s = ("are", "have", "") if plural else ("is", "has", "s")
     return pick(
         (f"{are} removed", 2), (f"disappear{s}", 2), (f"{have} been removed", 0.7), (f"{have} disappeared", 0.5),
@@ -140,19 +140,19 @@ def verb_gone(plural: bool, pick: Choose) -> str:
 
 
 def on_ground(e: Event, pick: Choose) -> str:
-    """In place of what; "" where the ground is mixed."""
+    """The phrase for the previous ground; "" where the ground is mixed."""
     return pick(*_GROUND[e.ground]) if e.ground else ""
 
 
 def place_tail(e: Event, pick: Choose) -> str:
-    """Where in the scene; "" where it spreads."""
+    """The phrase for the location in the scene; "" or "in the scene" where the event has no place."""
     p = e.place
     if not p:
-        plain = e.kind in AT_LEAST or (e.kind == "building" and e.count > 1)  # few words besides
+        plain = e.kind in AT_LEAST or (e.kind == "building" and e.count > 1)  # few other words
         return pick("", "in the scene") if plain else ""
     if p.endswith("corner"):
         down, across, _ = p.split()
-        corner = f"upper {across}" if down == "top" else f"lower-{across}"  # as LEVIR-CC writes them
+        corner = f"upper {across}" if down == "top" else f"lower-{across}"  # spelled as in LEVIR-CC
         return pick(
             (f"in the {p}", 1.2), f"in the {p} of the scene", (f"at the {p}", 0.5), (f"at the {down} {across}", 0.6),
             (f"in the {corner} corner", 1.3),
@@ -167,12 +167,12 @@ def place_tail(e: Event, pick: Choose) -> str:
 
 
 def bare_of(e: Event) -> float:
-    """How often a tail without the place is taken: where there is one place to tell, most people tell it."""
+    """The weight of a phrase without the location: annotators usually name the location if there is one."""
     return 0.1 if e.place else 1.0
 
 
 def road_tail(e: Event, pick: Choose) -> str:
-    """Beside which road; "" where there is none."""
+    """The phrase for the adjacent road; "" where there is none."""
     if not e.road:
         return ""
     noun = "road" if e.roads == 1 else "roads"
@@ -192,7 +192,7 @@ def road_tail(e: Event, pick: Choose) -> str:
 
 
 def short_clause(e: Event, pick: Choose) -> str:
-    """One event in few words, to be joined with another."""
+    """A short clause for one event, to be joined with another clause."""
     if e.kind == "road":
         subject, plural = road_subject(e, pick)
     else:
@@ -207,13 +207,13 @@ def short_clause(e: Event, pick: Choose) -> str:
 
 
 def tail_of(pick: Choose, *options: tuple[str, float] | str) -> str:
-    """One of `options` that says something; "" where none does."""
+    """One of the non-empty `options`; "" if all are empty."""
     full = [o for o in options if (o if isinstance(o, str) else o[0]).strip()]
     return pick(*full) if full else ""
 
 
 def tree_verb(plural: bool, pick: Choose) -> str:
-    """A verb of clearing."""
+    """A verb phrase for the removal of trees."""
     are, have, s = ("are", "have", "") if plural else ("is", "has", "s")
     return pick(
         (f"{are} removed", 6), (f"disappear{s}", 1.5), (f"{have} been removed", 1.5), (f"{are} cut down", 0.5),
@@ -222,7 +222,7 @@ def tree_verb(plural: bool, pick: Choose) -> str:
 
 
 def clearing(pick: Choose) -> str:
-    """That trees were removed for what follows."""
+    """A clause for trees removed to make room for new objects."""
     noun = pick(*_TREES)
     subject = pick(noun, f"the {noun}", f"some {noun}")
     return f"{subject} {tree_verb(noun != 'vegetation', pick)} and"

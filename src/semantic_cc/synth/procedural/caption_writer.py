@@ -1,4 +1,4 @@
-"""Facts -> five sentences in LEVIR-CC's manner. Knows events only, no layout and no pixels."""
+"""Writes five LEVIR-CC style captions from change events; does not access the layout or the pixels."""
 
 from __future__ import annotations
 
@@ -32,28 +32,28 @@ UNCHANGED = (
     "no change has occurred",
     "almost nothing has changed",
 )
-"""The five sentences of every unchanged pair, as in LEVIR-CC and in its order."""
+"""The five captions of every unchanged pair, in the order of LEVIR-CC."""
 
 SHORTEST, LONGEST = 3, 21
-"""Words of a sentence."""
+"""Minimum and maximum number of words in a caption."""
 
 _SHORT = {SHORTEST: 0.1, 4: 0.1, 5: 0.15, 6: 0.35, 7: 0.5, 8: 0.8}
-"""Words of a short sentence -> how often it is taken, as long as the facts give longer ones."""
+"""Number of words -> probability of accepting a short caption while longer ones are available."""
 
 
 def write_sentences(events: tuple[Event, ...], rng: np.random.Generator) -> tuple[str, ...]:
-    """Five different true sentences about `events`; `UNCHANGED` where there are none.
+    """Writes five different correct captions for `events`; `UNCHANGED` if there are no events.
 
     Args:
-        events: the facts, the weightiest first.
-        rng: draws the phrasing; the same state gives the same sentences.
+        events: the change events, most important first.
+        rng: selects the phrasing; the same state gives the same captions.
     """
     if not events:
         return UNCHANGED
     pick = _chooser(rng)
     events = _one_place(events)
     out: list[str] = []
-    # Most people name the main change; with several changes more than half the sentences join two.
+    # Annotators usually name the main change; with several changes more than half of the captions combine two.
     for attempt in range(400):
         if len(events) > 1 and rng.random() < 0.72:
             text = _joined(events, pick, rng)
@@ -73,7 +73,7 @@ def write_sentences(events: tuple[Event, ...], rng: np.random.Generator) -> tupl
 
 
 def _one_place(events: tuple[Event, ...]) -> tuple[Event, ...]:
-    """The events with the place of the main change alone: a sentence of two places is one that nobody says."""
+    """Keeps only the location of the main change: annotators do not write captions with two locations."""
     place = events[0].place
     return tuple(e if e.place == place else replace(e, place="") for e in events)
 
@@ -153,7 +153,7 @@ _ACROSS = {
 
 
 def near_old(e: Event) -> str:
-    """Beside which house of before; "" where there is none near."""
+    """The phrase for an adjacent older house; "" if there is none nearby."""
     return "next to the original house" if e.beside and e.count == 1 else ""
 
 
@@ -169,7 +169,7 @@ def _road(e: Event, pick: Choose) -> str:
 
 
 def _joined(events: tuple[Event, ...], pick: Choose, rng: np.random.Generator) -> str:
-    """Two events in one sentence."""
+    """Combines two events in one caption."""
     first = events[0]
     other = events[1] if len(events) == 2 or rng.random() < 0.7 else events[int(rng.integers(2, len(events)))]
     kinds = {first.kind, other.kind}
@@ -184,7 +184,7 @@ def _joined(events: tuple[Event, ...], pick: Choose, rng: np.random.Generator) -
         link = pick("with", ("and", 0.5))
         return f"{big} {link} a parking lot {verb_came(plural or link == 'and', pick)} {tail}"
     parts = [short_clause(e, pick) for e in (first, other)]
-    # What made room is mostly told before what came.
+    # Removed trees are usually named before the new objects.
     if other.kind == "tree" or rng.random() < 0.3:
         parts.reverse()
     return " and ".join(parts)
@@ -197,7 +197,7 @@ def _houses_and_road(house: Event, road: Event, pick: Choose) -> str:
     place = place_tail(house, pick) if house.place == road.place else ""
     where = tail_of(pick, (ground, 2 * bare_of(house) if place else 2), place, f"{ground} {place}")
     verb, verb_way = verb_came(True, pick), verb_came(plural, pick)
-    if (house.place or road.place) and house.place != road.place:  # one of them alone has a place to tell
+    if (house.place or road.place) and house.place != road.place:  # only one of them has a location
         part = pick((place_tail(road, pick), 3), (ground, bare_of(road)), ("", bare_of(road)))
         return f"{way} {verb_way} {part} and {short_clause(house, pick)}"
     forms: list[str | tuple[str, float]] = [

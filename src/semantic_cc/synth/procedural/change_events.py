@@ -1,4 +1,4 @@
-"""Reads the facts of a change off a layout: what, how many, where, in place of what, beside what."""
+"""Derives change events from a layout: kind, count, location, previous ground and adjacent objects."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from semantic_cc.synth.procedural.geometry import SIDE, Box, in_frame, overlap, 
 from semantic_cc.synth.procedural.scene_objects import Event, House, PairPlan, Road
 
 LEAST_TREES = 6
-"""A clearing counts as an event of its own from this many grown trees on."""
+"""Minimum number of large trees for a clearing to count as an event."""
 
 SMALL = 620.0
-"""A house whose main body covers less (square units) is a small one."""
+"""Area in square units below which the main body makes a house small."""
 
 NEXT = 14.0
-"""A house stands next to another within this many units."""
+"""Maximum distance in units between adjacent houses."""
 
 LEAST_WOODS = 12
-"""From this many lost grown trees on, trees are called woods."""
+"""Minimum number of removed large trees for them to be called woods."""
 
 
 def place_of(points: np.ndarray) -> str:
-    """Where `points` (N, 2) lie: a side, a corner or the middle of the scene; "" where they spread.
+    """The location of `points` (N, 2): a side, a corner or the middle of the scene; "" where they spread.
 
-    Also "" where two people would name two places: between left and middle, say.
+    Also "" for an ambiguous location, for example between left and middle.
     """
     p = np.clip(points[in_frame(points, -1)] if in_frame(points, -1).any() else points, 0, SIDE) / SIDE
     across = _third(p[:, 0], "left", "right")
@@ -45,7 +45,7 @@ def place_of(points: np.ndarray) -> str:
 
 
 def _third(t: np.ndarray, low: str, high: str) -> str:
-    """`low`, "middle", `high`; "between" two of them; "" where the points spread."""
+    """`low`, "middle" or `high`; "between" for a position between two of them; "" where the points spread."""
     centre, least, most = float(t.mean()), float(t.min()), float(t.max())
     if most - least > 0.55:
         return ""
@@ -57,7 +57,7 @@ def _third(t: np.ndarray, low: str, high: str) -> str:
 
 
 def gather_events(plan: PairPlan) -> tuple[Event, ...]:
-    """All events of a layout, the weightiest first; empty for an unchanged pair."""
+    """All events of a layout, most important first; empty for an unchanged pair."""
     events: list[Event] = []
     for gone in (False, True):
         houses = [h for h in plan.houses if h.before == gone and h.after != gone]
@@ -83,7 +83,7 @@ def _seen(road: Road) -> int:
 
 
 def _under(plan: PairPlan, points: np.ndarray) -> tuple[str, bool]:
-    """(ground, trees removed there) of the earlier date under `points`."""
+    """The ground under `points` at the earlier date, and whether trees were removed there."""
     points = points[in_frame(points)]
     removed = plan.trees.before & ~plan.trees.after
     share = vegetation.canopy(plan.trees, removed, points)
@@ -98,10 +98,10 @@ def _grid(boxes: Sequence[Box]) -> np.ndarray:
 
 
 def _beside(plan: PairPlan, points: np.ndarray, reach: float = 14.0) -> tuple[str, int]:
-    """("" | "old" | "new", number) of the roads whose edge comes within `reach` units of `points`."""
+    """The age ("", "old" or "new") and number of the roads whose edge is within `reach` units of `points`."""
     near = [r for r in plan.roads if r.gap(points).min() < reach]
     kinds = {"old" if r.before else "new" for r in near}
-    # With an old and a new road beside it, "the road" is still true; "newly built" would be half true.
+    # Beside an old and a new road, "the road" is correct but "newly built" is only partly correct.
     return ("" if not near else "new" if kinds == {"new"} else "old"), len(near)
 
 
@@ -147,7 +147,7 @@ def _houses(plan: PairPlan, houses: list[House], gone: bool) -> Event:
 
 
 def _unbroken(plan: PairPlan, line: tuple[int, int], gone: bool) -> bool:
-    """Whether the changed houses of one side of one road stand next to each other in one line."""
+    """Whether the changed houses on one side of a road form a continuous row."""
     path = plan.roads[line[0]].path
     row = [h for h in plan.houses if (h.road, h.side) == line]
     at = {id(h): int(np.hypot(*(path - (h.boxes[0].x, h.boxes[0].y)).T).argmin()) for h in row}
@@ -156,7 +156,7 @@ def _unbroken(plan: PairPlan, line: tuple[int, int], gone: bool) -> bool:
     first, last = changed.index(True), len(changed) - 1 - changed[::-1].index(True)
     if not all(changed[first : last + 1]):
         return False
-    # A wide gap or a street between neighbours splits the row for the eye.
+    # A wide gap or a street between neighbours visually splits the row.
     spots = np.array([(h.boxes[0].x, h.boxes[0].y) for h in row[first : last + 1]])
     if (np.hypot(*np.diff(spots, axis=0).T) > 62).any():
         return False
@@ -172,7 +172,7 @@ def _roads(plan: PairPlan, roads: list[Road]) -> Event:
     if len(roads) == 2 and len(plan.roads) == 2:
         gap = path_distance(roads[0].path, roads[1].path)
         ends = min(gap[0], gap[-1])
-        # A stem that ends on the other road makes a T, one that runs through it a crossroad.
+        # A road that ends on the other road forms a T; a road that crosses it forms a crossroad.
         shape = "" if gap.min() > 8 else "t-shaped" if ends < 8 else "crossroad"
         meeting = roads[1].path[int(gap.argmin())]
         if shape and not in_frame(meeting[None], 15)[0]:
@@ -192,7 +192,7 @@ def _roads(plan: PairPlan, roads: list[Road]) -> Event:
 
 
 def _trees(plan: PairPlan, events: list[Event], roads: list[Road]) -> Event | None:
-    """The clearing that is nobody else's building ground."""
+    """The event of a clearing that is not the site of another event."""
     t = plan.trees.xyr
     lost = plan.trees.before & ~plan.trees.after & (t[:, 2] >= 5) & in_frame(t[:, :2])
     yards = [h.yard for h in plan.houses if h.yard and not h.before and h.after]

@@ -1,4 +1,4 @@
-"""What can happen between two dates, as data."""
+"""Definitions of the change scenarios between two dates."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ Want = frozenset[tuple[str, bool]]
 
 @dataclass(frozen=True)
 class ChangeScenario:
-    """A kind of change and the scene that it asks for.
+    """A type of change and the scene it requires.
 
     Attributes:
         houses: "" none change; "few" 1-4, "some" 3-8, "row", "rows", "many", "lone" (off the road), "gone".
-        networks: road networks to draw from.
+        networks: candidate road networks.
         building, parking: "" | "new" | "old" | "gone".
-        clear: a clump of trees is cut; in_woods: what is new stands where woods were.
-        pools: pools come to old houses; old_houses: other houses may stand.
-        grounds: odds of grassland, bareland, desert.
+        clear: a group of trees is removed; in_woods: new objects replace woods.
+        pools: pools appear at old houses; old_houses: unchanged houses may exist.
+        grounds: probabilities of grassland, bareland and desert.
     """
 
     name: str
@@ -37,7 +37,7 @@ class ChangeScenario:
 
     @property
     def wants(self) -> Want:
-        """The (kind, gone) of every event that must come out."""
+        """The (kind, gone) of every event the layout must produce."""
         out: set[tuple[str, bool]] = set()
         if self.houses:
             out.add(("house", self.houses == "gone"))
@@ -55,12 +55,12 @@ class ChangeScenario:
 
     @property
     def large_is_new(self) -> bool:
-        """Whether the large building or lot comes with this scenario, so that trees may stand there before."""
+        """Whether the large building or parking lot is new, so that its site may have trees at the earlier date."""
         return "new" in (self.building, self.parking)
 
     @property
     def new_pools_allowed(self) -> bool:
-        """Whether new houses may bring a pool along; never where one would be a change of its own."""
+        """Whether new houses may include a pool; False where a new pool would be a separate change."""
         return self.houses in ("some", "row", "rows", "many")
 
 
@@ -101,5 +101,5 @@ _ODDS = np.array([w for w, _ in _SCENARIOS])
 
 
 def draw_scenario(rng: np.random.Generator) -> ChangeScenario:
-    """One scenario of a changed pair."""
+    """Draws the scenario of a changed pair."""
     return _SCENARIOS[int(rng.choice(len(_SCENARIOS), p=_ODDS / _ODDS.sum()))][1]

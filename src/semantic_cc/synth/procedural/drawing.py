@@ -1,4 +1,4 @@
-"""A drawing layer at twice the picture's size, averaged down for smooth edges."""
+"""A drawing layer with 2x supersampling for anti-aliased edges."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ Colour = tuple[int, int, int]
 
 
 class Layer:
-    """A transparent layer; coordinates in units, `shift` in units moves all that is drawn.
+    """A transparent layer. Coordinates and the global offset `shift` are in units.
 
-    Colours average with nothing (0) at edges, so that the reduced layer is premultiplied as is.
+    Edge colours average with the empty background (0), so the downsampled layer is premultiplied.
     """
 
     def __init__(self, size: int, shift: tuple[int, int], mono: bool = False) -> None:
@@ -21,7 +21,7 @@ class Layer:
         self._k = 2 * size / SIDE
         self._shift = np.array(shift, dtype=float)
         self._mono = mono
-        # RGBX, its X used as coverage: averaging RGBA would divide the colours by it again.
+        # RGBX with X as coverage: resizing RGBA would divide the colours by the coverage.
         self._image = Image.new("L" if mono else "RGBX", (2 * size, 2 * size))
         self._draw = ImageDraw.Draw(self._image)
 
@@ -35,7 +35,7 @@ class Layer:
         return ((np.asarray(points, dtype=float) + self._shift) * self._k).ravel().tolist()
 
     def polygon(self, points: np.ndarray, colour: Colour | None = None) -> None:
-        """Fills a polygon (N, 2)."""
+        """Fills a polygon with vertices (N, 2)."""
         self._draw.polygon(self._xy(points), fill=self._fill(colour))
 
     def box(self, box: Box, colour: Colour | None = None) -> None:
@@ -66,7 +66,7 @@ class Layer:
         return np.asarray(small, dtype=np.float32) / 255
 
     def over(self, picture: np.ndarray, grain: np.ndarray | float = 0.0) -> np.ndarray:
-        """The layer on top of `picture` (size, size, 3), its colours roughened by `grain`."""
+        """Composites the layer over `picture` (size, size, 3), with `grain` added to the layer's colours."""
         rgba = np.asarray(self._image.reduce(2), dtype=np.float32)
         a = rgba[..., 3:] / 255
         return picture * (1 - a) + rgba[..., :3] + grain * a

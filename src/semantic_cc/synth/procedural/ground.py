@@ -1,4 +1,4 @@
-"""Draws what lies flat and unbuilt: grass, soil, patches, tracks, and the yards of houses."""
+"""Draws the ground: grass, soil, patches, tracks and the yards of houses."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from semantic_cc.synth.procedural.geometry import SIDE, Box
 from semantic_cc.synth.procedural.scene_objects import House, PairPlan
 from semantic_cc.synth.procedural.texture import Texture, noise_field
 
-# Each kind has several soils; a place draws one of each (dry season, green season).
+# Several soils for each kind, each with (dry season, green season) colours; a scene uses one soil of each kind.
 _SOILS: dict[str, tuple[tuple[Colour, Colour], ...]] = {
     "grassland": (
         ((138, 114, 84), (86, 90, 62)), ((152, 130, 98), (98, 100, 70)), ((122, 110, 93), (80, 86, 64)),
@@ -30,10 +30,10 @@ _SOD = np.array((1.0, 0.95, 0.8), dtype=np.float32)
 def draw_ground(
     plan: PairPlan, appearance: Appearance, date: str, size: int, texture: Texture, own: np.random.Generator
 ) -> np.ndarray:
-    """The bare ground with patches, tracks and yards, (size, size, 3) float32, moved by the appearance's shift.
+    """Draws the ground with patches, tracks and yards, shifted by `appearance.shift`; (size, size, 3) float32.
 
     Args:
-        own: draws what is of this date alone: moist and worn spots.
+        own: random generator for the details specific to this date, such as moist spots.
     """
     place = np.random.default_rng(texture.seed)
     soils = {kind: soils[int(place.integers(len(soils)))] for kind, soils in _SOILS.items()}
@@ -61,7 +61,7 @@ def _soil(
     kind: str, soil: tuple[Colour, Colour], appearance: Appearance, texture: Texture, shade: np.ndarray
 ) -> np.ndarray:
     """Textured ground of one kind, (H, W, 3)."""
-    # The dry places of a meadow stay brown longest.
+    # Dry areas of a meadow stay brown longest.
     green = np.clip(appearance.green + 0.3 * texture.other + 0.1 * texture.broad, 0, 1)[..., None]
     pic = blend_colours(soil[0], soil[1], green)
     rough = _SHADE[kind] * shade + _STREAKS[kind] * texture.streaks
@@ -74,7 +74,7 @@ def _soil(
 def _yards(
     pic: np.ndarray, plan: PairPlan, appearance: Appearance, date: str, size: int, texture: Texture
 ) -> np.ndarray:
-    """Lots of the houses that stand, and the scars of what is gone, on `pic`."""
+    """Draws the lots of existing houses and the bare soil left by removed objects on `pic`."""
     soft = Layer(size, (0, 0))
     for house in plan.houses:
         lot = house.yard or house.boxes[0].grown(9)
@@ -91,7 +91,7 @@ def _yards(
 
 
 def _lawn(house: House, appearance: Appearance) -> Colour:
-    """The colour of a yard: sown and watered, dry, or not sown yet."""
+    """The colour of a yard: green, dry or bare soil."""
     dice = own_dice(house.boxes[0])
     sown, tint = dice.random(2)
     if sown < 0.14 and not (house.before and house.after):
@@ -101,12 +101,12 @@ def _lawn(house: House, appearance: Appearance) -> Colour:
 
 
 def own_dice(box: Box) -> np.random.Generator:
-    """Random numbers that belong to what stands at `box`, the same at both dates."""
+    """A random generator seeded by the position of `box`, so that an object looks the same at both dates."""
     return np.random.default_rng((int(abs(box.x) * 64), int(abs(box.y) * 64)))
 
 
 def _moved(pic: np.ndarray, dx: int, dy: int) -> np.ndarray:
-    """`pic` moved by whole pixels, its edge repeated."""
+    """`pic` shifted by whole pixels with edge padding."""
     m = max(abs(dx), abs(dy))
     if not m:
         return pic

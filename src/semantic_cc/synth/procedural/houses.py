@@ -1,4 +1,4 @@
-"""Draws roofs and what belongs to a house: shadows, fences, shrubs."""
+"""Draws roofs, shadows, fences and shrubs."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from semantic_cc.synth.procedural.ground import own_dice
 from semantic_cc.synth.procedural.scene_objects import Building, House
 
 _RELIEF = 0.42
-"""How much lighter or darker a roof's face is than its flat colour."""
+"""Brightness change of a sloping roof face relative to the base colour."""
 _FENCE: Colour = (62, 52, 44)
 
 
 def _face(layer: Layer, box: Box, points: Sequence[tuple[float, float]], normal: tuple[float, float],
           colour: Colour, appearance: Appearance) -> None:  # fmt: skip
-    """One sloping face: `points` and the outward `normal` in the axes of `box`, relit by its slope against the sun."""
+    """Draws one shaded roof face; `points` and the outward `normal` are in the frame of `box`."""
     nx, ny = np.subtract(box.at(*normal), (box.x, box.y))
     layer.polygon(
         np.array([box.at(u, v) for u, v in points]),
@@ -28,7 +28,7 @@ def _face(layer: Layer, box: Box, points: Sequence[tuple[float, float]], normal:
 
 
 def _draw_body(layer: Layer, box: Box, hip: bool, colour: Colour, appearance: Appearance) -> None:
-    """A roof of two faces along the longer side, or of four where `hip`."""
+    """Draws a roof with two faces along the longer side (gable), or four if `hip`."""
     if box.w < box.h:
         box = Box(box.x, box.y, box.h, box.w, box.angle + np.pi / 2)
     a, b = box.w / 2, box.h / 2
@@ -43,9 +43,9 @@ def _draw_body(layer: Layer, box: Box, hip: bool, colour: Colour, appearance: Ap
 
 
 def _draw_wing(layer: Layer, main: Box, wing: Box, hip: bool, colour: Colour, appearance: Appearance) -> None:
-    """A roof that reaches out of a side of `main`; its ridge runs back into the main roof's slope.
+    """Draws the roof of a wing on one side of `main`; its ridge ends on the slope of the main roof.
 
-    Both slopes rise alike, so the ridge of a wing 2a wide meets the slope of `main` a units behind the eaves.
+    Both roofs have the same pitch, so the ridge of a wing 2a wide meets the slope of `main` a units behind the eaves.
     """
     u, v = main.local(np.array([[wing.x, wing.y]]))[0]
     across = abs(v) / main.h > abs(u) / main.w
@@ -63,7 +63,7 @@ def _draw_wing(layer: Layer, main: Box, wing: Box, hip: bool, colour: Colour, ap
 
 
 def draw_house(layer: Layer, house: House, appearance: Appearance) -> None:
-    """The main roof, the wings, a small gable and the vents."""
+    """Draws the main roof, the wings, a small gable and the vents."""
     main, *wings = house.boxes
     _draw_body(layer, main, house.hip, house.roof, appearance)
     dice = own_dice(main)
@@ -79,7 +79,7 @@ def draw_house(layer: Layer, house: House, appearance: Appearance) -> None:
 
 
 def draw_building(layer: Layer, building: Building, appearance: Appearance) -> None:
-    """A flat roof with a parapet, seams and roof units; or ridged metal roofs."""
+    """Draws a flat roof with a parapet, seams and rooftop units, or ridged metal roofs."""
     if building.ridge:
         for box in building.boxes:
             _draw_body(layer, box, False, building.roof, appearance)
@@ -108,7 +108,7 @@ def draw_building(layer: Layer, building: Building, appearance: Appearance) -> N
 
 
 def draw_fence(layer: Layer, house: House) -> None:
-    """A wooden fence round the sides and the back of most yards."""
+    """Draws a wooden fence around the sides and back of most yards."""
     if house.yard is None or own_dice(house.yard).random() < 0.2:
         return
     y = house.yard
@@ -117,7 +117,7 @@ def draw_fence(layer: Layer, house: House) -> None:
 
 
 def draw_shrubs(layer: Layer, house: House, appearance: Appearance) -> None:
-    """Shrubs and young trees in the yard, too small to count as trees."""
+    """Draws shrubs and young trees in the yard, too small to count as trees."""
     lot = house.yard or house.boxes[0].grown(8)
     dice = own_dice(lot)
     for _ in range(int(dice.poisson(3.0))):
@@ -128,7 +128,7 @@ def draw_shrubs(layer: Layer, house: House, appearance: Appearance) -> None:
 
 
 def cast_shadow(layer: Layer, boxes: Sequence[Box], appearance: Appearance, height: float) -> None:
-    """The cast shadow of boxes: their footprint swept along the sun."""
+    """Draws the shadow of `boxes`: their footprints swept along the shadow direction."""
     step = np.array(appearance.sun) * appearance.reach * height
     for box in boxes:
         c = box.corners()

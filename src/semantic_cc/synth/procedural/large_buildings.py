@@ -1,4 +1,4 @@
-"""Large buildings with their parking lots."""
+"""Places large buildings and their parking lots."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _METAL = ((150, 160, 164), (178, 182, 182), (128, 116, 102), (112, 122, 124))
 def place_large_buildings(
     rng: np.random.Generator, scenario: ChangeScenario, roads: list[Road]
 ) -> tuple[list[Building], list[ParkingLot]] | None:
-    """One to three buildings and a parking lot, new, old or gone as the scenario says; None where there is no room."""
+    """One to three buildings and a parking lot (new, old or gone, by `scenario`); None if they do not fit."""
     building, lot = scenario.building, scenario.parking
     if not building and not lot and rng.random() < 0.14:
         building, lot = "old", str(rng.choice(["old", ""], p=[0.7, 0.3]))
@@ -49,7 +49,7 @@ def place_large_buildings(
 
 
 def _sketch(rng: np.random.Generator, centre: np.ndarray, angle: float) -> tuple[list[Box], Box]:
-    """The main boxes of the buildings, side by side, and the parking lot before the first."""
+    """The main boxes of adjacent buildings, and the parking lot in front of the first."""
     count = int(rng.choice([1, 2, 3], p=[0.72, 0.15, 0.13]))
     w, h = (
         (rng.uniform(52, 125), rng.uniform(34, 66))
@@ -66,7 +66,7 @@ def _sketch(rng: np.random.Generator, centre: np.ndarray, angle: float) -> tuple
 
 
 def _drive(start: Box, roads: list[Road]) -> Box | None:
-    """The way from the middle of `start` to the nearest road."""
+    """The driveway from the centre of `start` to the nearest road; None if there is none."""
     if not roads:
         return None
     path = np.concatenate([r.path for r in roads])
@@ -77,7 +77,7 @@ def _drive(start: Box, roads: list[Road]) -> Box | None:
 
 
 def _forms(rng: np.random.Generator, bodies: list[Box], ridge: bool) -> list[tuple[Box, ...]]:
-    """The boxes of each building: a lone one with a flat roof may have a wing away from the parking lot."""
+    """The boxes of each building; a single flat-roofed building may have a wing opposite the parking lot."""
     b = bodies[0]
     if len(bodies) == 1 and not ridge and rng.random() < 0.4:
         w, h = b.w * rng.uniform(0.2, 0.5), b.h * rng.uniform(0.2, 0.4)

@@ -1,4 +1,4 @@
-"""Plans a pair: draws a scenario, lays the place out for both dates and gathers the facts."""
+"""Plans a pair: draws a scenario, lays out the scene at both dates and derives the change events."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from semantic_cc.synth.procedural.scene_objects import House, PairPlan, Patch, R
 
 
 def generator(seed: int, index: int, purpose: int) -> np.random.Generator:
-    """The stream of random numbers of one pair for one purpose; no other pair shares it."""
+    """The random generator of one pair for one purpose, independent of all other pairs."""
     return np.random.default_rng(np.random.SeedSequence([seed, index, purpose]))
 
 
 def is_changed(seed: int, index: int) -> bool:
-    """Whether pair `index` is changed: of two neighbours 2k, 2k + 1 exactly one is, by a seeded coin."""
+    """Whether pair `index` is changed; exactly one of the pairs 2k and 2k + 1 is, selected by the seed."""
     coin = int(np.random.SeedSequence([seed, index // 2, 7]).generate_state(1)[0]) & 1
     return (index & 1) == coin
 
 
 def plan_pair(seed: int, index: int) -> PairPlan:
-    """Layout and facts of pair `index` of a seed, without drawing anything.
+    """Plans the layout and change events of pair `index` without rendering.
 
-    Deterministic in (`seed`, `index`). The facts' truth is by construction: they are read off the layout.
+    Deterministic in (`seed`, `index`). The events are exact because they are derived from the layout.
     """
     rng = generator(seed, index, 0)
     changed = is_changed(seed, index)
     while True:
         scenario = draw_scenario(rng) if changed else QUIET
-        # A scenario that finds no room gets other scenes first, so that the odds of the scenarios hold.
+        # Retry a failed scenario in other scenes first to preserve the scenario probabilities.
         for _ in range(10):
             plan = _try(rng, scenario)
             if plan is not None:
@@ -77,7 +77,7 @@ def _try(rng: np.random.Generator, scenario: ChangeScenario) -> PairPlan | None:
 def _site(
     rng: np.random.Generator, scenario: ChangeScenario, ground: str, roads: list[Road], houses: list[House]
 ) -> tuple[Patch, ...]:
-    """Often the ground was graded before the houses came."""
+    """The patches of graded ground that often precede new houses."""
     fresh = np.array([(h.boxes[0].x, h.boxes[0].y) for h in houses if not h.before]).reshape(-1, 2)
     if ground == "bareland" or scenario.in_woods or not roads or not len(fresh) or rng.random() < 0.55:
         return ()
@@ -94,7 +94,7 @@ def _date_roads(rng: np.random.Generator, scenario: ChangeScenario, roads: list[
         return roads
     if not roads:
         return None
-    # With several roads either all are new or all but the first (a T's stem, a second street).
+    # With several roads, either all are new or all except the first.
     first = 0 if len(roads) == 1 or rng.random() < 0.5 else 1
     return [replace(r, before=i < first) for i, r in enumerate(roads)]
 
@@ -106,7 +106,7 @@ def _assign(
     plots: list[Plot],
     blocked: list[Box],
 ) -> list[House] | None:
-    """Decides for each plot: empty, old house, new house, vanished house."""
+    """Assigns each plot: empty, unchanged house, new house or removed house."""
     old_roads = [i for i, r in enumerate(roads) if r.before]
     chosen = _choose(rng, scenario, plots, old_roads)
     if chosen is None:
@@ -128,11 +128,11 @@ def _assign(
 def _choose(
     rng: np.random.Generator, scenario: ChangeScenario, plots: list[Plot], old_roads: list[int]
 ) -> set[int] | None:
-    """Indices of the plots whose houses change; None where the scene does not offer them."""
+    """Indices of the plots whose houses change; None if the scene has no suitable plots."""
     kind = scenario.houses
     if kind in ("", "lone"):
         return set()
-    # A vanishing house needs an old road; without new roads in the scenario all roads are old.
+    # A removed house needs an old road; without new roads in the scenario, all roads are old.
     usable = [i for i, p in enumerate(plots) if kind != "gone" or p.road in old_roads]
     if kind == "many":
         return set(usable) if len(usable) > 8 else None
@@ -148,7 +148,7 @@ def _choose(
     n = int(rng.integers(3, 9)) if kind == "some" else int(rng.choice([1, 1, 1, 2, 2, 3, 4]))
     if len(usable) < n or not usable:
         return None
-    # Neighbours around one spot, as real building goes lot by lot.
+    # Select neighbouring plots, as in real construction.
     seed = plots[usable[int(rng.integers(len(usable)))]].box
     near = sorted(usable, key=lambda i: (plots[i].box.x - seed.x) ** 2 + (plots[i].box.y - seed.y) ** 2)
     return set(near[:n])
@@ -184,7 +184,7 @@ def _lone_houses(
 def _place_pools(
     rng: np.random.Generator, scenario: ChangeScenario, houses: list[House]
 ) -> list[SwimmingPool] | None:
-    """Pools behind houses: some old ones, and the scenario's new ones behind old houses."""
+    """Places existing pools behind houses and the scenario's new pools behind unchanged houses."""
     pools: list[SwimmingPool] = []
     want = int(rng.choice([1, 2, 2, 3])) if scenario.pools else 0
     for house in houses:
@@ -215,7 +215,7 @@ def _grow(
     blocked: list[Box],
     pools: list[SwimmingPool],
 ) -> Trees | None:
-    """Trees of both dates: those in the way of what comes are removed, none ever appears."""
+    """Trees at both dates; trees on the site of new objects are removed, and no trees appear."""
     areas = [vegetation.woods_area(rng, None) for _ in range(int(rng.choice([0, 0, 1, 2])))]
     fresh = np.array([(h.boxes[0].x, h.boxes[0].y) for h in houses if not h.before]).reshape(-1, 2)
     if scenario.in_woods:
@@ -234,7 +234,7 @@ def _grow(
         areas.append(cut.grown(rng.uniform(5, 40)))
     wild = vegetation.sow(rng, areas, int(rng.choice([4, 12, 30, 50])))
     xyr = np.concatenate([wild, vegetation.plant(rng, houses)])
-    # In yards stands what was planted about old houses, and a few that the builders left.
+    # Yards contain the trees planted at unchanged houses and a few older trees.
     spared = rng.random(len(xyr)) < rng.choice([0.0, 0.05, 0.2])
     spared[len(wild) :] = True
 
@@ -245,7 +245,7 @@ def _grow(
         yards = [h.yard for h in present if h.yard] + [h.boxes[0].grown(9) for h in present if not h.yard]
         return vegetation.clear_of(xyr, [r for r in roads if getattr(r, date)], boxes, yards, spared)
 
-    # Large buildings and lots keep their ground free at both dates unless they are new.
+    # Sites of large buildings and parking lots are free of trees at both dates unless the buildings are new.
     before = free("before")
     after = before & free("after")
     for box in blocked:

@@ -1,4 +1,4 @@
-"""Draws what is paved: roads with kerbs and sidewalks, driveways, parking lots, and the cars on them."""
+"""Draws paved areas (roads with kerbs and sidewalks, driveways, parking lots) and cars."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _CARS: tuple[Colour, ...] = (
     (146, 30, 28), (44, 62, 108), (196, 192, 180),
 )  # fmt: skip
 _BAY = (5.6, 9.6)
-"""Width and length of a parking bay."""
+"""Width and length of a parking bay in units."""
 
 
 def draw_roads(layer: Layer, roads: Sequence[Road], verge: Colour) -> None:
-    """Sidewalks beyond a `verge` of grass, kerbs, surfaces; each for all roads at once, so that crossings are open."""
+    """Draws sidewalks, the grass `verge`, kerbs and surfaces, one layer for all roads at a time so that roads join."""
     walked = [r for r in roads if r.walks]
     for some, by, colour in ((walked, 6.6, relit(_PAVED, 0.95)), (walked, 5.0, verge), (roads, 1.4, _KERB)):
         for road in some:
@@ -39,7 +39,7 @@ def draw_roads(layer: Layer, roads: Sequence[Road], verge: Colour) -> None:
 
 
 def draw_drive(layer: Layer, house: House) -> None:
-    """The driveway, a path to the door and a terrace behind."""
+    """Draws the driveway, a path to the door and a terrace behind the house."""
     if house.drive is None:
         return
     dice = own_dice(house.drive)
@@ -54,7 +54,7 @@ def draw_drive(layer: Layer, house: House) -> None:
 
 
 def draw_apron(layer: Layer, building: Building) -> None:
-    """The way to the road and the pavement round a large building."""
+    """Draws the driveway and the pavement around a large building."""
     if building.drive:
         layer.box(building.drive, _ROAD["cement"])
     wide = float(own_dice(building.boxes[0]).choice([4, 7, 13]))
@@ -63,7 +63,7 @@ def draw_apron(layer: Layer, building: Building) -> None:
 
 
 def bays(lot: ParkingLot) -> list[Box]:
-    """The marked bays of a lot: double rows along its longer axis, lanes between them."""
+    """The marked bays of a lot: double rows along its longer axis, separated by lanes."""
     b = lot.box
     long, short = max(b.w, b.h), min(b.w, b.h)
     out = []
@@ -75,7 +75,7 @@ def bays(lot: ParkingLot) -> list[Box]:
 
 
 def _rows(short: float) -> list[float]:
-    """Middle lines of the rows of bays across a lot `short` units wide."""
+    """Centre lines of the rows of bays across a lot `short` units wide."""
     edge = short / 2 - _BAY[1] / 2 - 1
     if short < 2 * _BAY[1] + 12:
         return [edge]
@@ -84,7 +84,7 @@ def _rows(short: float) -> list[float]:
 
 
 def draw_lot(layer: Layer, lot: ParkingLot) -> None:
-    """Pavement with white lines between the bays; some bays are islands of grass."""
+    """Draws the pavement with white lines between the bays; some bays are grass islands."""
     layer.box(lot.box.grown(1.5), _KERB)
     layer.box(lot.box, (104, 104, 106) if lot.tone == "asphalt" else (182, 176, 162))
     dice = own_dice(lot.box)
@@ -98,7 +98,7 @@ def draw_lot(layer: Layer, lot: ParkingLot) -> None:
 
 
 def draw_cars(layer: Layer, plan: PairPlan, date: str, rng: np.random.Generator) -> None:
-    """Cars on roads, at kerbs, on driveways and in bays; others at each date."""
+    """Draws cars on roads, at kerbs, on driveways and in bays; the cars differ between the dates."""
     spots: list[Box] = []
     filled = rng.uniform(0.05, 0.6)
     for lot in plan.lots:

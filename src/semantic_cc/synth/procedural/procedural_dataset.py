@@ -11,7 +11,7 @@ from semantic_cc.synth.procedural.procedural_pair import check_numbers, draw_cov
 from semantic_cc.synth.writer import SPLITS, MadePair, write_pairs
 
 VERSION = 3
-"""Version of the generator; it is raised if the same seed and index draw another pair."""
+"""Version of the generator; incremented when the output for a given seed and index changes."""
 
 
 def write_dataset(
@@ -25,21 +25,21 @@ def write_dataset(
 ) -> None:
     """Writes the first `pairs` pairs of a seed (256 x 256 px) to the new or empty folder `out`.
 
-    The layout is LEVIR-MCI's: ``images/SPLIT/{A,B,label}/SPLIT_000001.png`` and ``LevirCCcaptions.json``. Besides, the
-    folders ``cover_A`` and ``cover_B`` hold the land cover of each date (indices of `COVERS`), and ``synth.json``
-    records version, seed and numbers. The same `pairs`, `seed` and `splits` give the same bytes for any number of
-    `workers`.
+    The layout is that of LEVIR-MCI: ``images/SPLIT/{A,B,label}/SPLIT_000001.png`` and ``LevirCCcaptions.json``. The
+    additional folders ``cover_A`` and ``cover_B`` contain the land cover of each date (indices into `COVERS`), and
+    ``synth.json`` records the version, seed and pair counts. The output for given `pairs`, `seed` and `splits` is
+    byte-identical for any number of `workers`.
 
     Args:
-        out: the dataset's folder; it appears completely or not at all.
-        pairs: number of pairs, all splits together.
-        seed: 0 or more.
-        workers: processes; None = one for each core; 1 = this process.
+        out: output folder; written completely or not at all.
+        pairs: total number of pairs over all splits.
+        seed: integer >= 0.
+        workers: number of processes; None = one per core; 1 = the current process.
         progress: called with (done, total) after each pair.
         splits: split (train, val, test) -> share; the shares sum to 1.
 
     Raises:
-        InputError: a number or a share is out of its range.
+        InputError: a number or share is out of range.
         OutputError: `out` is not empty or cannot be written.
     """
     check_numbers(seed=seed)

@@ -1,4 +1,4 @@
-"""One procedural pair: images, label and sentences from one plan."""
+"""Generates one procedural pair: images, label and captions from one plan."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ from semantic_cc.synth.procedural.texture import draw_texture
 from semantic_cc.types import BUILDING, COVERS, NONE, ROAD, Pair
 
 SIZES = (32, 1024)
-"""Smallest and largest picture side in pixels."""
+"""Minimum and maximum image side in pixels."""
 
 
 def generate_pair(seed: int, index: int, size: int = 256) -> Pair:
-    """Pair `index` of a seed.
+    """Generates pair `index` of a seed.
 
-    The place measures 128 m x 128 m at every `size`; at 256 a pixel is 0.5 m as in LEVIR-CC. The pair depends
-    on nothing but (`seed`, `index`, `size`). Of each two neighbours 2k, 2k + 1 exactly one shows a change.
+    The scene measures 128 m x 128 m at every `size`; at 256 px the ground resolution is 0.5 m, as in LEVIR-CC. The
+    pair depends only on (`seed`, `index`, `size`). Exactly one of the pairs 2k and 2k + 1 shows a change.
 
-    The label is 128 on new roads, 255 on roofs of houses and buildings that came or went (over roads), and 0
-    elsewhere: parking lots, driveways, pools and trees are 0 whether they changed or not.
+    The label is 128 on new roads, 255 on the roofs of new or removed houses and buildings (which take precedence over
+    roads), and 0 elsewhere, including changed parking lots, driveways, pools and trees.
 
     Args:
         seed, index: integers >= 0.
-        size: side of the square pictures in pixels, 32..1024.
+        size: side of the square images in pixels, 32..1024.
 
     Raises:
-        InputError: a number is out of its range.
+        InputError: a number is out of range.
     """
     check_numbers(seed=seed, index=index)
     if not SIZES[0] <= size <= SIZES[1]:
@@ -62,7 +62,7 @@ def generate_pair(seed: int, index: int, size: int = 256) -> Pair:
 
 
 def check_numbers(**numbers: int) -> None:
-    """Raises `InputError` for any of `numbers` below 0."""
+    """Raises `InputError` if any of `numbers` is negative."""
     for name, value in numbers.items():
         if value < 0:
             raise InputError(
@@ -71,14 +71,14 @@ def check_numbers(**numbers: int) -> None:
 
 
 def draw_label(plan: PairPlan, size: int = 256) -> np.ndarray:
-    """The label of a plan, (size, size) uint8 of 0, 128, 255, in the frame of the later image."""
+    """Draws the label of a plan in the frame of the later image; (size, size) uint8 with values 0, 128, 255."""
     k = size / SIDE
     image = Image.new("L", (size, size), NONE)
     draw = ImageDraw.Draw(image)
     for road in plan.roads:
         if road.before != road.after:
             _pave(draw, road, k, ROAD)
-    # A new road's mouth on a road that stood before is no change.
+    # The part of a new road that overlaps an old road is not a change.
     for road in plan.roads:
         if road.before and road.after:
             _pave(draw, road, k, NONE)
@@ -91,7 +91,7 @@ def draw_label(plan: PairPlan, size: int = 256) -> np.ndarray:
 
 
 def draw_cover(plan: PairPlan, date: str, size: int = 256) -> np.ndarray:
-    """What covers the ground at one date ("before" | "after"), (size, size) uint8 indices of `COVERS`."""
+    """Draws the land cover at one date ("before" or "after"); (size, size) uint8 indices into `COVERS`."""
     k = size / SIDE
     image = Image.new("L", (size, size), COVERS.index("ground"))
     draw = ImageDraw.Draw(image)

@@ -1,4 +1,4 @@
-"""Draws one date of a plan, layer by layer: ground, paving, shadows, roofs, trees, and the sensor."""
+"""Renders one date of a plan in layers (ground, paving, shadows, roofs, trees) and applies the sensor model."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from semantic_cc.synth.procedural.tree_crowns import DICE, draw_trees, tree_shad
 
 
 def render_date(plan: PairPlan, appearance: Appearance, date: str, size: int, texture: Texture) -> np.ndarray:
-    """One date ("before" | "after") of `plan` under `appearance`, (size, size, 3) uint8.
+    """Renders one date ("before" or "after") of `plan` with `appearance`; (size, size, 3) uint8.
 
-    Polygons are drawn at twice the size and averaged down. `texture` is the same for both dates: the place is the same.
+    Polygons are drawn with 2x supersampling. Both dates use the same `texture`.
     """
     there = lambda things: [x for x in things if getattr(x, date)]  # noqa: E731
     own = np.random.default_rng(appearance.seed)

@@ -1,4 +1,4 @@
-"""Road networks, and the plots for houses along them."""
+"""Generates road networks and the house plots along them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FAR = 240.0
 
 @dataclass(frozen=True)
 class Plot:
-    """A place for a house beside a road; `box` is the house's room, its -v side faces the road."""
+    """A plot for a house beside a road; `box` is the area for the house, and its -v side faces the road."""
 
     box: Box
     yard: Box
@@ -25,15 +25,15 @@ class Plot:
 
 
 def lay_roads(rng: np.random.Generator, kind: str) -> list[Road]:
-    """Roads of one network.
+    """Generates the roads of one network.
 
     Args:
         kind: "none", "straight", "curved", "winding", "cross", "t", "fork" (a curve with a branch), "parallel" or
-            "dead end" (a street that ends in a turning circle).
+            "dead end" (a street with a turning circle at its end).
     """
     if kind == "none":
         return []
-    # Suburbs mostly follow the compass; the rest lie at any angle.
+    # Most suburbs are aligned north-south; the others have any orientation.
     angle = (
         rng.choice([0, math.pi / 2]) + rng.normal(0, 0.06) if rng.random() < 0.45 else rng.uniform(0, math.pi)
     )
@@ -81,13 +81,13 @@ def lay_roads(rng: np.random.Generator, kind: str) -> list[Road]:
         )
         for i, (p, s) in enumerate(paths)
     ]
-    # What runs past a corner, or outside, is no road of this place.
+    # Drop roads that are outside the frame or only touch a corner.
     return [r for r in roads if in_frame(r.path, 8).sum() >= 10]
 
 
 @dataclass(frozen=True)
 class _Style:
-    """How the lots of one place are cut: sizes in units."""
+    """Lot dimensions of one scene, in units."""
 
     size: float
     setback: float
@@ -96,14 +96,14 @@ class _Style:
 
 
 def _style(rng: np.random.Generator) -> _Style:
-    """Rows of tract houses in most places, villas in wide gardens in the rest."""
+    """Draws the lot style: tract houses in most scenes, villas with large gardens in the others."""
     if rng.random() < 0.78:
         return _Style(rng.uniform(27, 37), rng.uniform(9, 16), rng.uniform(2.5, 11), rng.uniform(12, 24))
     return _Style(rng.uniform(34, 42), rng.uniform(13, 24), rng.uniform(12, 26), rng.uniform(16, 30))
 
 
 def lay_plots(rng: np.random.Generator, roads: list[Road], blocked: list[Box]) -> list[Plot]:
-    """Plots along both sides of every road and round its end, free of each other, of the roads and of `blocked`."""
+    """Plots on both sides and at the end of every road that overlap neither each other, the roads nor `blocked`."""
     plots: list[Plot] = []
     style = _style(rng)
     for index, road in enumerate(roads):
@@ -116,7 +116,9 @@ def lay_plots(rng: np.random.Generator, roads: list[Road], blocked: list[Box]) -
             while at < s[-1]:
                 k = int(np.clip(np.searchsorted(s, at), 1, len(s) - 2))
                 here = road.path[k]
-                if np.abs(here - SIDE / 2).max() > SIDE / 2 + 60:  # too far off for its house to be seen
+                if (
+                    np.abs(here - SIDE / 2).max() > SIDE / 2 + 60
+                ):  # too far outside for its house to be visible
                     at += 6.0
                     continue
                 tangent = road.path[k + 1] - road.path[k - 1]
@@ -130,7 +132,7 @@ def lay_plots(rng: np.random.Generator, roads: list[Road], blocked: list[Box]) -
 
 
 def _around_end(rng: np.random.Generator, road: Road, index: int, style: _Style) -> list[Plot]:
-    """Plots that face the turning circle at the end of a road."""
+    """Plots facing the turning circle at the end of a road."""
     d = road.path[-1] - road.path[-4]
     ahead = math.atan2(d[1], d[0]) - math.pi / 2
     turns = ahead + np.array([-1.1, 0.0, 1.1]) + rng.normal(0, 0.1)
@@ -139,7 +141,7 @@ def _around_end(rng: np.random.Generator, road: Road, index: int, style: _Style)
 
 def _plot(rng: np.random.Generator, at: np.ndarray, angle: float, edge: float, style: _Style, road: int,
           side: int) -> tuple[Plot, float]:  # fmt: skip
-    """The plot beyond a road's `edge`, seen from the point `at` on it along the v axis of `angle`; and its width."""
+    """The plot beyond the `edge` of a road, along the v axis of `angle` from the road point `at`; and its width."""
     w, d = style.size * rng.uniform(0.85, 1.15, 2)
     pitch = float(w + style.gap * rng.uniform(0.8, 1.25))
     setback = style.setback * rng.uniform(0.85, 1.2)
@@ -153,7 +155,7 @@ def _plot(rng: np.random.Generator, at: np.ndarray, angle: float, edge: float, s
 
 def _fits(plot: Plot, others: list[Plot], roads: list[Road], blocked: list[Box]) -> bool:
     box = plot.box
-    # A house counts as one, so enough of it must be seen.
+    # Every house is counted, so enough of it must be visible.
     if not (8 <= box.x <= SIDE - 8 and 8 <= box.y <= SIDE - 8) or box.inside_share() < 0.45:
         return False
     edge = np.concatenate([box.corners(), box.grid(3)])
@@ -163,7 +165,7 @@ def _fits(plot: Plot, others: list[Plot], roads: list[Road], blocked: list[Box])
     return not (any(overlap(core, o.box) for o in others) or any(overlap(core, b) for b in blocked))
 
 
-# Dark grey and brown above all, a few of pale tiles.
+# Mostly dark grey and brown, a few pale tile roofs.
 _ROOFS = (
     (4, (86, 85, 88)), (4, (74, 75, 79)), (3, (98, 97, 97)), (2, (82, 87, 94)), (3, (106, 97, 88)),
     (2.5, (96, 84, 74)), (1, (124, 110, 96)), (0.7, (150, 138, 120)), (0.5, (172, 160, 142)), (0.5, (120, 84, 68)),
@@ -172,12 +174,12 @@ _ODDS = np.array([odds for odds, _ in _ROOFS])
 
 
 def draw_roof(rng: np.random.Generator) -> tuple[int, int, int]:
-    """A roof's colour."""
+    """Draws a roof colour."""
     return _ROOFS[int(rng.choice(len(_ROOFS), p=_ODDS / _ODDS.sum()))][1]
 
 
 def build_house(rng: np.random.Generator, plot: Plot, before: bool, after: bool) -> House:
-    """A house on `plot`: a main body across it, mostly with a wing at the driveway and one at the back."""
+    """Builds a house on `plot`: a main body, usually with a wing at the driveway and one at the back."""
     b = plot.box
     front = b.h * rng.uniform(0.14, 0.3) if rng.random() < 0.8 else 0.0
     rear = b.h * rng.uniform(0.1, 0.22) if rng.random() < 0.5 else 0.0

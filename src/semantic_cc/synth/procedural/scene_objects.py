@@ -1,6 +1,6 @@
-"""What stands where in a synthetic scene, before and after: data alone, no pixels and no words.
+"""Data classes for the objects and change events of a synthetic scene.
 
-Everything that stands carries two flags, `before` and `after`. Units as in `geometry`.
+The flags `before` and `after` state at which dates an object exists. Units are those of `geometry`.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ class Road:
 
     Attributes:
         tone: "asphalt" or "cement".
-        shape: "straight" or "curved"; "" for what is neither.
-        bulb: radius of the turning circle at the end of the path, 0 without one.
-        walks: sidewalks run along it.
+        shape: "straight" or "curved"; "" otherwise.
+        bulb: radius of the turning circle at the end of the path; 0 if there is none.
+        walks: whether the road has sidewalks.
     """
 
     path: np.ndarray
@@ -33,14 +33,14 @@ class Road:
     after: bool = True
 
     def gap(self, points: np.ndarray) -> np.ndarray:
-        """Distance of each of `points` (N, 2) to the road's edge, negative on the road, (N,)."""
+        """Distance from each of `points` (N, 2) to the edge of the road, negative on the road, (N,)."""
         gap = path_distance(self.path, points) - self.width / 2
         if self.bulb:
             gap = np.minimum(gap, np.hypot(*(points - self.path[-1]).T) - self.bulb)
         return np.asarray(gap)
 
     def outlines(self, by: float = 0.0) -> list[np.ndarray]:
-        """The polygons (N, 2) that the road covers, `by` units wider on each side."""
+        """The polygons (N, 2) of the road, expanded by `by` units on each side."""
         strip = [ribbon(self.path, self.width + 2 * by)]
         return strip + ([circle(self.path[-1], self.bulb + by)] if self.bulb else [])
 
@@ -50,12 +50,12 @@ class House:
     """A house: a main body and wings, its yard, driveway and roof.
 
     Attributes:
-        boxes: the main body, then the wings, each reaching out of one of its sides.
-        yard: the lot with lawn; None for a house that stands alone.
-        drive: the driveway's box, or None.
-        roof: RGB of the roof in even light.
-        hip: four faces when True, two otherwise.
-        road, side: index of the road along which it stands (-1: none) and the side of it (-1 or 1; 0: around its end).
+        boxes: the main body, then the wings, each attached to one of its sides.
+        yard: the lot with lawn; None for an isolated house.
+        drive: the box of the driveway, or None.
+        roof: RGB of the roof without shading.
+        hip: True: hip roof with four faces; False: gable roof with two.
+        road, side: index of the adjacent road (-1: none) and the side of the road (-1 or 1; 0: around its end).
     """
 
     boxes: tuple[Box, ...]
@@ -71,7 +71,7 @@ class House:
 
 @dataclass(frozen=True)
 class Building:
-    """A larger building with a flat roof, or a metal one of two faces where `ridge`; `drive` leads to its road."""
+    """A large building with a flat roof, or a two-faced metal roof if `ridge`; `drive` connects it to its road."""
 
     boxes: tuple[Box, ...]
     roof: tuple[int, int, int]
@@ -83,7 +83,7 @@ class Building:
 
 @dataclass(frozen=True)
 class ParkingLot:
-    """A paved rectangle with marked bays in rows along its longer axis, and cars."""
+    """A paved rectangle with rows of marked bays along its longer axis."""
 
     box: Box
     tone: str
@@ -102,7 +102,7 @@ class SwimmingPool:
 
 @dataclass(frozen=True)
 class Trees:
-    """All trees: `xyr` (T, 3) centre and crown radius, with presence at both dates (T,) bool."""
+    """All trees: `xyr` (T, 3) centre and crown radius; `before`, `after` (T,) bool, presence at each date."""
 
     xyr: np.ndarray
     before: np.ndarray
@@ -111,39 +111,39 @@ class Trees:
 
 @dataclass(frozen=True)
 class Patch:
-    """A piece of another ground inscribed in `box`: an ellipse, or nearly the whole box where `square`."""
+    """An area of another ground type inscribed in `box`: an ellipse, or a rounded rectangle if `square`."""
 
     box: Box
     kind: str
     square: bool = False
 
     def depth(self, points: np.ndarray) -> np.ndarray:
-        """How far inside each of `points` (N, 2) lies, (N,): 1 in the centre, 0 on the edge, negative outside."""
+        """Relative depth of each of `points` (N, 2), (N,): 1 at the centre, 0 on the edge, negative outside."""
         uv = np.abs(self.box.local(points) / (self.box.w / 2, self.box.h / 2))
-        # The sixth power makes a rectangle with round corners of the circle's equation.
+        # The 6-norm gives a rounded rectangle.
         return np.asarray(1.0 - ((uv**6).sum(axis=1) ** (1 / 6) if self.square else np.hypot(*uv.T)))
 
 
 @dataclass(frozen=True)
 class Event:
-    """One change as facts, from which sentences are phrased.
+    """One change, from which captions are generated.
 
     Attributes:
         kind: "house", "building", "road", "parking lot", "tree" or "pool".
-        gone: it disappeared; False: it appeared.
-        count: how many.
-        place: "top", "top left corner", ..., "middle"; "" where it spreads over the scene.
-        ground: what was there in the earlier image: "grassland", "bareland", "desert", "woods"; "" mixed.
-        trees: trees that stood there were removed with it.
-        road: the road beside it: "" none, "old", "new".
-        roads: how many roads it stands along.
-        rows: number of rows when all of it stands in rows of at least three, else 0.
-        sides: 1 all on one side of one road, 2 on both sides of every road beside it, 0 otherwise.
+        gone: True: disappeared; False: appeared.
+        count: number of objects.
+        place: "top", "top left corner", ..., "middle"; "" where the objects spread over the scene.
+        ground: ground at the earlier date: "grassland", "bareland", "desert", "woods"; "" if mixed.
+        trees: whether trees were removed at the site.
+        road: the adjacent road: "" none, "old", "new".
+        roads: number of adjacent roads.
+        rows: number of rows if all objects are in rows of at least three, else 0.
+        sides: 1: all on one side of one road; 2: on both sides of every adjacent road; 0: otherwise.
         shape: for roads "straight", "curved", "crossroad", "t-shaped"; "" otherwise.
         tone: for roads "cement" or "asphalt"; "" otherwise.
         small: a single house smaller than most.
-        more: they came to others that stand at both dates; beside: one of them stands next to it.
-        boxes: footprints of what changed.
+        more: objects of the same kind exist at both dates; beside: one of them is adjacent.
+        boxes: footprints of the changed objects.
     """
 
     kind: str
@@ -166,7 +166,7 @@ class Event:
 
 @dataclass(frozen=True)
 class PairPlan:
-    """A planned pair: the layout of both dates and the facts of the change (`events`, empty if unchanged)."""
+    """A planned pair: the layout at both dates and the change events (`events`, empty if unchanged)."""
 
     changed: bool
     scenario: str

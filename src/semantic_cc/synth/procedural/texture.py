@@ -1,4 +1,4 @@
-"""The texture of a place: noise and tracks that both dates share."""
+"""The texture of a scene: noise and tracks that both dates share."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from semantic_cc.synth.procedural.geometry import SIDE, bezier
 
 @dataclass(frozen=True)
 class Texture:
-    """Noise fields of about unit spread, made once a pair.
+    """Noise fields with a standard deviation of about 1, shared by both dates of a pair.
 
     Attributes:
-        broad, other: (H, W) shade and hue of the ground.
-        streaks: (H, W) lines of one direction: mown strips, furrows, the traces of graders.
-        fine, grain, leafy: (H, W, 1) tufts, surface of built things, foliage.
-        tracks: (H, W, 1) in 0..1, pale dirt tracks; on any ground, too faint to count as roads.
-        seed: seeds what belongs to the place, such as its soil and the form of each tree.
+        broad, other: (H, W) brightness and hue of the ground.
+        streaks: (H, W) parallel lines: mown strips, furrows, grading marks.
+        fine, grain, leafy: (H, W, 1) grass tufts, built surfaces, foliage.
+        tracks: (H, W, 1) in 0..1, pale dirt tracks, too faint to count as roads.
+        seed: seed of the properties of the scene, such as the soil and the shape of each tree.
     """
 
     broad: np.ndarray
@@ -34,7 +34,7 @@ class Texture:
 
 
 def noise_field(rng: np.random.Generator, n: int, cells: tuple[int, ...], fall: float = 0.62) -> np.ndarray:
-    """Multi-octave noise (n, n) float32 of unit spread: random grids of `cells`, enlarged and summed."""
+    """Multi-octave noise (n, n) float32 with unit standard deviation: the sum of upsampled random grids of `cells`."""
     out = np.zeros((n, n), dtype=np.float32)
     weight = 1.0
     for c in cells:
@@ -45,10 +45,10 @@ def noise_field(rng: np.random.Generator, n: int, cells: tuple[int, ...], fall: 
 
 
 def draw_texture(rng: np.random.Generator, size: int) -> Texture:
-    """The texture of one place for pictures of `size` pixels a side."""
+    """Draws the texture of one scene for images with a side of `size` pixels."""
     seed = int(rng.integers(2**31))
     fine = noise_field(rng, size, (24, 48, 96, 256), 0.85)
-    # Tufts are darker and rarer than the gaps between them.
+    # Tufts are darker and sparser than the gaps between them.
     fine = np.where(fine < 0, 1.35 * fine, 0.75 * fine)
     return Texture(
         broad=noise_field(rng, size, (4, 8, 16, 32, 64, 128), 0.72),
@@ -63,7 +63,7 @@ def draw_texture(rng: np.random.Generator, size: int) -> Texture:
 
 
 def _streaks(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Noise drawn out along one direction; in some places with the even stripes of a field."""
+    """Noise stretched along one direction, in some scenes with the regular stripes of a field; (size, size)."""
     wide = size * 3 // 2
     grid = Image.fromarray(rng.standard_normal((96, 7), dtype=np.float32))
     lines = np.asarray(grid.resize((wide, wide), Image.Resampling.BICUBIC))
@@ -81,7 +81,7 @@ def _streaks(rng: np.random.Generator, size: int) -> np.ndarray:
 
 
 def _tracks(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Tracks of two ruts on a pale swath, single paths among them."""
+    """Draws vehicle tracks (two ruts on a pale strip) and single paths; (size, size) in 0..1."""
     layer = Layer(size, (0, 0), mono=True)
     swath = Layer(size, (0, 0), mono=True)
     for _ in range(int(rng.choice([0, 0, 1, 2, 3, 5]))):

@@ -1,4 +1,4 @@
-"""Draws trees: ragged crowns relit from one side, and their shadows."""
+"""Draws trees: irregular crowns shaded from one side, and their shadows."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from semantic_cc.synth.procedural.appearance import Appearance, mix_colours, rel
 from semantic_cc.synth.procedural.drawing import Layer
 
 DICE = 14
-"""Numbers in 0..1 that give a tree its form."""
+"""Number of random values in 0..1 that define the shape of a tree."""
 _CLUMPS = 8
 
 
 def tree_shadows(layer: Layer, xyr: np.ndarray, appearance: Appearance) -> None:
-    """Round shadows beside the crowns of `xyr` (T, 3)."""
+    """Draws circular shadows for the crowns `xyr` (T, 3)."""
     for x, y, r in xyr:
         k = appearance.reach * (0.12 + r / 22)
         layer.disc(x + appearance.sun[0] * k, y + appearance.sun[1] * k, r * 0.82)
 
 
 def draw_trees(layer: Layer, xyr: np.ndarray, appearance: Appearance, dice: np.ndarray) -> None:
-    """Crowns of `xyr` (T, 3): a dark ragged outline, lighter clumps towards the sun.
+    """Draws the crowns `xyr` (T, 3): a dark irregular outline with clumps that are lighter on the sunlit side.
 
-    `dice` (T, `DICE`) in 0..1 belongs to the tree, so that it keeps its form at both dates.
+    `dice` (T, `DICE`) in 0..1 defines the shape of each tree; use the same values for both dates.
     """
     base = mix_colours((66, 76, 52), (48, 70, 46), appearance.green)
     edge = np.linspace(0, 2 * np.pi, 11, endpoint=False)

@@ -1,4 +1,4 @@
-"""Ground kinds, patches and trees of a scene."""
+"""Ground types, patches and trees of a scene."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from semantic_cc.synth.procedural.scene_objects import House, Patch, Road, Trees
 GROUNDS = ("grassland", "bareland", "desert")
 
 RAGGED = 0.12
-"""Patches are drawn with edges that stray about this far (in units of `Patch.depth`) from their outline."""
+"""Approximate deviation of drawn patch edges from the outline, in units of `Patch.depth`."""
 
 
 def lay_patches(rng: np.random.Generator, ground: str) -> tuple[Patch, ...]:
-    """A few patches of one other ground, all ellipses or all fields of one direction."""
+    """Draws a few patches of one other ground type: all ellipses, or all fields with the same orientation."""
     other = {"grassland": "bareland", "bareland": "grassland", "desert": "bareland"}[ground]
     if ground == "desert" or rng.random() < 0.5:
         return ()
@@ -33,7 +33,7 @@ def lay_patches(rng: np.random.Generator, ground: str) -> tuple[Patch, ...]:
 
 
 def ground_under(ground: str, patches: tuple[Patch, ...], points: np.ndarray) -> str:
-    """The kind surely under at least 80 % of `points` (N, 2), or "" where none is: edges of patches are ragged."""
+    """The ground under at least 80 % of `points` (N, 2), excluding irregular patch edges; "" if there is none."""
     deepest = np.full(len(points), -1.0)
     for patch in patches:
         deepest = np.maximum(deepest, patch.depth(points))
@@ -43,7 +43,7 @@ def ground_under(ground: str, patches: tuple[Patch, ...], points: np.ndarray) ->
 
 
 def woods_area(rng: np.random.Generator, around: np.ndarray | None) -> Box:
-    """An ellipse of woods (inscribed in the box), over the points `around` (N, 2) if given."""
+    """The box of an ellipse of woods, which covers the points `around` (N, 2) if given."""
     if around is None:
         return Box.about(rng.uniform(0, SIDE, 2), rng.uniform(60, 190, 2), rng.uniform(0, 3.1))
     low, high = around.min(axis=0), around.max(axis=0)
@@ -51,7 +51,7 @@ def woods_area(rng: np.random.Generator, around: np.ndarray | None) -> Box:
 
 
 def sow(rng: np.random.Generator, areas: list[Box], scattered: int) -> np.ndarray:
-    """Tree candidates (T, 3) as x, y, crown radius: dense in `areas`, about `scattered` in clumps elsewhere."""
+    """Tree candidates (T, 3) as x, y, crown radius: dense in `areas`, plus `scattered` trees in clumps."""
     out = []
     for area in areas:
         pitch = 9.5
@@ -74,7 +74,7 @@ def sow(rng: np.random.Generator, areas: list[Box], scattered: int) -> np.ndarra
 
 
 def plant(rng: np.random.Generator, houses: list[House]) -> np.ndarray:
-    """Trees (T, 3) as in `sow` in the yards of houses that stand at both dates."""
+    """Trees (T, 3), as in `sow`, in the yards of unchanged houses."""
     out = [np.zeros((0, 3))]
     many = rng.choice([0.0, 0.5, 1.2])
     for house in houses:
@@ -89,7 +89,7 @@ def plant(rng: np.random.Generator, houses: list[House]) -> np.ndarray:
 def clear_of(
     trees: np.ndarray, roads: list[Road], boxes: list[Box], yards: list[Box], spared: np.ndarray
 ) -> np.ndarray:
-    """Which of `trees` (T, 3) cover no road or box and, unless `spared` (T,), stand in no yard, (T,) bool."""
+    """Mask (T,) bool of the `trees` (T, 3) clear of roads, boxes and, unless `spared` (T,), yards."""
     free = np.ones(len(trees), dtype=bool)
     xy, r = trees[:, :2], trees[:, 2]
     for road in roads:
@@ -102,7 +102,7 @@ def clear_of(
 
 
 def canopy(trees: Trees, there: np.ndarray, points: np.ndarray) -> float:
-    """Share of `points` (N, 2) under the crowns of the trees that are `there` (T,) bool."""
+    """Fraction of `points` (N, 2) under the crowns of the trees selected by `there` (T,) bool."""
     t = trees.xyr[there]
     if not len(t):
         return 0.0
