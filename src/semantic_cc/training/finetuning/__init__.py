@@ -1,1 +1,1 @@
-"""Training of single parts of a trained model: mask decoder, keyword head, calibration of the change flag."""
+"""Training of single parts of a trained model: keyword head, calibration of the change flag."""

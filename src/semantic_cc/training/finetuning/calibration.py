@@ -1,7 +1,7 @@
-"""Phase `calibration`: Platt scaling of the change flag on validation pairs, after which its odds mean what they say.
+"""Phase `calibration`: Platt scaling of the change flag on validation pairs.
 
-The flag's logit z becomes a z + c, with a and c of the highest likelihood on the validation pairs; both are folded
-into the head's linear layer, so nothing is added to the model and the threshold stays 0.5.
+The flag's logit z becomes a z + c, with the maximum-likelihood a and c on the validation pairs. Both are folded into
+the head's linear layer, so the model gets no new parameters and the threshold stays 0.5.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def open_calibration_phase(run: PhaseRun) -> OpenedData:
     """Opens the val split.
 
     Raises:
-        DataError: no val split; a pair has no change flag, or all are alike.
+        DataError: no val split; a pair has no change flag, or all flags are equal.
     """
     pairs = open_dataset(run.data, "val")
     truth = [item.changed for item in pairs.items]
@@ -42,22 +42,22 @@ def open_calibration_phase(run: PhaseRun) -> OpenedData:
 
 
 class CalibrationTask(Task):
-    """Fits scale and offset of the flag's logit; takes no steps."""
+    """Fits scale and offset of the flag's logit, without training steps."""
 
     def __init__(self, run: PhaseRun, model: ChangeModel, pairs: ChangeDataset) -> None:
         self.run, self.model, self.pairs, self.parameters = run, model.to(run.fabric.device), pairs, {}
 
     def steps(self, done: int) -> Iterator[TrainStep]:
-        """See `Task`; there are none."""
+        """See `Task`; empty."""
         return iter(())
 
     def take(self, step: TrainStep) -> dict[str, float]:
-        """See `Task`; is never called."""
+        """See `Task`; never called."""
         raise NotImplementedError
 
     @torch.no_grad()
     def finish(self) -> Mapping[str, object]:
-        """Folds the fit into the flag head; it and the number of pairs, for config.json."""
+        """Folds the fit into the flag head; returns the fit and the number of pairs for config.json."""
         batch, started = self.run.phase.batch, time.perf_counter()
         with Reporter(self.run.name, -(-len(self.pairs) // batch), 0) as reporter:
 
@@ -80,18 +80,18 @@ class CalibrationTask(Task):
 def flag_probabilities(
     model: ChangeModel, pairs: ChangeDataset, batch: int = 8, progress: Progress | None = None
 ) -> Tensor:
-    """The flag head's probability of change of each pair, (n,); `model` is in eval mode, and its LLM does not run."""
+    """Change probability of each pair from the flag head, (n,). `model` is in eval mode; its LLM does not run."""
     chosen = Subset(pairs, range(len(pairs)))
     found = predict_pairs(model, chosen, batch=batch, progress=progress, sentences=False)
     return torch.tensor([result.probability for result in found])
 
 
 def platt_scaling(logits: Tensor, truth: Tensor) -> tuple[float, float]:
-    """The a and c for which sigmoid(a z + c) makes `truth` likeliest (Platt, 1999).
+    """The a and c of sigmoid(a z + c) with the highest likelihood of `truth` (Platt, 1999).
 
     Args:
-        logits: z, (n,) float64. truth: (n,) float64; not quite 0 and 1 in the fit, as Platt has it, so that it ends
-            where the classes are apart too.
+        logits: z, (n,) float64. truth: (n,) float64 of 0 and 1. The fit uses Platt's smoothed targets, so it
+            converges for separable classes, too.
     """
     changed = truth.sum()
     target = torch.where(truth > 0.5, (changed + 1) / (changed + 2), 1 / (len(truth) - changed + 2))

@@ -1,8 +1,8 @@
-"""Phase `keyword_head`: the head that reads keywords off the visual tokens and the mask (`model.keywords`).
+"""Phase `keyword_head`: trains the head that predicts keywords from visual tokens and mask (`model.keywords`).
 
-A small language model follows what is likely to be said more than what the tokens say; a linear layer on the same
-tokens knows places and numbers better, and the mask knows them best. The head's answer is how much likelier than usual
-a word is, in log-odds, so that other words keep the language model's. Nothing else of the model changes.
+A small language model relies more on its language prior than on the visual tokens. A linear layer on these tokens
+predicts places and numbers better, and the mask predicts them best. The head outputs log-odds relative to a keyword's
+base rate, so they leave the language model's scores of average words unchanged. All other parts are frozen.
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ if TYPE_CHECKING:
     from semantic_cc.model.semantic_cc import SemanticCCModel
 
 VIEWS = 4
-"""Symmetries under which each pair is seen."""
+"""Number of symmetries per pair."""
 SIZE = 20.0
-"""Length that tokens are brought to while the head learns, whatever the LLM's embeddings have."""
+"""Norm that the tokens are scaled to during training, independent of the LLM's embeddings."""
 
 
 def open_keyword_phase(run: PhaseRun) -> OpenedData:
-    """Opens the phase's data, its changed pairs.
+    """Opens the phase's changed pairs.
 
     Raises:
-        DataError: no such dataset, or one without changed pairs with sentences; images of several sizes.
+        DataError: no such dataset; no changed pairs with sentences; images of different sizes.
     """
     items = [item for item in open_dataset(run.data, "train").items if item.changed and item.sentences]
     if not items:
@@ -89,7 +89,7 @@ def open_keyword_phase(run: PhaseRun) -> OpenedData:
 
 
 class ViewRows(Dataset[tuple[Tensor, ...]]):
-    """Tensors of equal length, indexed by what `RowTask` asks for."""
+    """Tensors of equal length, indexed by the `SampleRef` of a `RowTask`."""
 
     def __init__(self, tensors: tuple[Tensor, ...]) -> None:
         self.tensors = tensors
@@ -102,10 +102,10 @@ class ViewRows(Dataset[tuple[Tensor, ...]]):
 def tokens_and_masks(
     model: SemanticCCModel, pairs: ChangeDataset, fabric: Fabric
 ) -> tuple[Tensor, Tensor | None]:
-    """The model's output for n pairs before a sentence is written, on the CPU.
+    """Captioning tokens and masks of n pairs, on the CPU.
 
     Returns:
-        Captioning tokens as `encode` gives them, and `mask_grid` of the masks; None where it draws none.
+        Captioning tokens as from `encode`, and `mask_grid` of the masks; None if the model predicts no masks.
     """
     tokens, grids = [], []
     for batch, change, caption, trunk in encoded(model, pairs, fabric):
@@ -124,8 +124,8 @@ def augmented_views(
     """Each of n pairs under `VIEWS` symmetries.
 
     Returns:
-        Visual tokens (VIEWS n, q, m) bfloat16, which of v words the sentences use, (VIEWS n, v) float32, and where
-        there are `grids`, (n, g, g, k), these turned alike, (VIEWS n, g, g, k).
+        Visual tokens (VIEWS n, q, m) bfloat16; multi-hot keywords of the sentences, (VIEWS n, v) float32; and, if
+        `grids` (n, g, g, k) are given, the transformed grids (VIEWS n, g, g, k).
     """
     decoder, known = model.caption_decoder, model.config.keywords
     visual, present, turned = [], [], []

@@ -1,4 +1,5 @@
-"""What comes before training where there are no public weights.
+"""Pretraining phases for parts without public weights.
 
-Land cover for the encoder (`encoder`), words for the Q-Former (`qformer`), sentences for the LLM's LoRA (`llm`).
+Land-cover segmentation for the encoder (`encoder`), word prediction for the Q-Former (`qformer`), captioning for the
+LLM's LoRA (`llm`).
 """

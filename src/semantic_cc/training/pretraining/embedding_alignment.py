@@ -1,12 +1,13 @@
-"""Visual tokens in the LLM's own tongue: even in all directions, and a word's direction near its embedding.
+"""Aligns visual tokens with the LLM's input embeddings, by one linear map in closed form.
 
-Tokens that have learned words hold them in directions of their own, and mostly one thing: how much changed. An LLM
-finds "left" in such tokens only after thousands of steps. One linear map, found in closed form and laid into the last
-layer before the LLM, whitens the tokens (so that place and number are as loud as the amount) and rotates them as
-closely as a rotation can (orthogonal Procrustes) from each word's direction to the embedding of that word. The few
-directions that tell places and numbers are then made louder than the rest: among hundreds an LLM finds them late.
+After word prediction, most variance of the visual tokens is the amount of change. An LLM then needs thousands of steps
+to use directions such as "left". The map has three factors:
 
-Legend: n pairs, q tokens of each, m LLM width, v words.
+- whitening, so that position and number have the same variance as the amount of change;
+- an orthogonal Procrustes rotation from each word's direction to the embedding of that word;
+- a gain on the few directions of positions and numbers, which the LLM otherwise learns late.
+
+The map is folded into the last layer before the LLM. Legend: n pairs, q tokens per pair, m LLM width, v words.
 """
 
 from __future__ import annotations
@@ -22,26 +23,26 @@ if TYPE_CHECKING:
     from semantic_cc.model.caption_decoder import CaptionDecoder
 
 FLOOR = 1e-3
-"""Variance, as a share of all, below which a direction is not made louder."""
+"""Regularisation of the whitening: variance added to each direction, as a fraction of the total variance."""
 LOUD = (
     (("left", "right", "top", "bottom", "middle", "center", "corner"), 6.0),
     (("one", "two", "three", "four", "five", "some", "many", "several", "few"), 3.0),
 )
-"""Words, and by how much the directions that tell them are louder than others."""
+"""Words, and the gain on their directions."""
 OWN = 0.3
-"""Singular value of unit directions from which on they span one more."""
+"""Singular value above which unit directions span a further dimension."""
 
 
 @torch.no_grad()
 def translate(decoder: CaptionDecoder, visual: Tensor, directions: Tensor, known: Sequence[str]) -> None:
-    """Changes the last layer before the LLM so that its tokens come in the LLM's tongue, at its embeddings' size.
+    """Folds the map into the last layer before the LLM, and scales the tokens to the mean norm of the embeddings.
 
-    The flag head is changed with it: the flag stays as it was.
+    The flag head is adapted, so its output does not change.
 
     Args:
-        decoder: whose layers are changed.
-        visual: (n, q, m), tokens it gives.
-        directions: (v, m), what a token is multiplied with to tell whether it tells a word.
+        decoder: caption decoder, modified in place.
+        visual: (n, q, m), its visual tokens.
+        directions: (v, m), weights of the linear word classifier on a token.
         known: the v words.
     """
     embeddings = decoder.llm.get_input_embeddings().weight.float()
@@ -68,28 +69,25 @@ def translate(decoder: CaptionDecoder, visual: Tensor, directions: Tensor, known
 
 
 def whitening(centred: Tensor) -> tuple[Tensor, Tensor]:
-    """The symmetric map that brings rows (k, m) of mean 0 to equal variance in all directions, and its inverse.
-
-    What is below `FLOOR` of all variance becomes no louder than what is at it.
-    """
+    """Symmetric whitening matrix of zero-mean rows (k, m), regularised by `FLOOR`, and its inverse."""
     values, vectors = torch.linalg.eigh(centred.T @ centred / len(centred))
     scale = (values.clamp(min=0) + FLOOR * values.sum()).sqrt()
     return vectors / scale @ vectors.T, vectors * scale @ vectors.T
 
 
 def nearest_rotation(sources: Tensor, targets: Tensor) -> Tensor:
-    """The orthogonal (m, m) that turns the directions of sources (v, m) towards those of targets (v, m)."""
+    """The orthogonal (m, m) matrix that best maps directions of sources (v, m) to directions of targets (v, m)."""
     left, _, right = torch.linalg.svd(F.normalize(targets, dim=1).T @ F.normalize(sources, dim=1))
     return left @ right
 
 
 def moved(directions: Tensor, change: Tensor) -> Tensor:
-    """(k, m), which tell of changed tokens what `directions` (k, m) told of them before."""
+    """Linear weights (k, m) that give the same products with mapped tokens as `directions` with the original ones."""
     return torch.linalg.solve(change.T, directions.T).T
 
 
 def louder(directions: Tensor, gain: float) -> Tensor:
-    """The symmetric (m, m) map that multiplies what lies along some directions (k, m) by `gain`, and nothing else."""
+    """The symmetric (m, m) matrix that scales the span of directions (k, m) by `gain` and keeps its complement."""
     left, values, _ = torch.linalg.svd(F.normalize(directions, dim=1).T, full_matrices=False)
     own = left[:, values > OWN]
     return torch.eye(len(own)).to(own) + (gain - 1) * own @ own.T

@@ -1,6 +1,6 @@
-"""Phase `encoder`: land cover of single images, in place of SAM's knowledge where an encoder has no public weights.
+"""Phase `encoder`: land-cover segmentation of single images, for encoders without public SAM weights.
 
-A linear layer reads the land cover off SAM's neck, and is thrown away afterwards.
+A linear layer predicts the land cover from the output of SAM's neck. It is discarded afterwards.
 """
 
 from __future__ import annotations
@@ -30,16 +30,14 @@ if TYPE_CHECKING:
     from semantic_cc.model.base import ChangeModel
 
 STRIDE = 4
-"""Pixels a side of one predicted cell, as the change decoder's finest level."""
+"""Stride of the predictions in pixels, equal to the change decoder's finest level."""
 
 
 def open_encoder_phase(run: PhaseRun) -> OpenedData:
-    """Opens the phase's data.
-
-    The images are those of the datasets that have land-cover maps.
+    """Opens the images of all datasets with land-cover maps.
 
     Raises:
-        ConfigError, DataError: no dataset has land-cover maps, or the recipe is wrong.
+        ConfigError, DataError: no dataset has land-cover maps, or the recipe is invalid.
     """
     roots = [str(root) for root in roots_of(run.data)]
     covered = [root for root in roots if (Path(root) / "images" / "train" / "cover_A").is_dir()]
@@ -61,7 +59,7 @@ def open_encoder_phase(run: PhaseRun) -> OpenedData:
         stages.apply(stages.ENCODER, model)
         parameters = float_parameters(model, stages.trainable_names(stages.ENCODER, model))
         parameters |= {f"head.{name}": value for name, value in head.named_parameters()}
-        filters, encoder.filters = encoder.filters, nn.ModuleDict()  # single images have no other date
+        filters, encoder.filters = encoder.filters, nn.ModuleDict()  # single images have one date
 
         def loss_of(given: tuple[Tensor, ...], draw: random.Random) -> Tensor:
             return cover_loss(encoder, head, *given)
@@ -80,7 +78,7 @@ def open_encoder_phase(run: PhaseRun) -> OpenedData:
 
 
 class CoverRows(Dataset[tuple[Tensor, Tensor]]):
-    """Images with their land cover, indexed by what `RowTask` asks for."""
+    """Images with their land cover, indexed by the `SampleRef` of a `RowTask`."""
 
     def __init__(self, images: Dataset[tuple[Tensor, Tensor]]) -> None:
         self.images = images
@@ -90,14 +88,14 @@ class CoverRows(Dataset[tuple[Tensor, Tensor]]):
 
 
 def cover_loss(encoder: nn.Module, head: nn.Linear, images: Tensor, cover: Tensor) -> Tensor:
-    """Cross-entropy of the land cover, one prediction a cell of `STRIDE` pixels.
+    """Cross-entropy of the land cover, with one prediction per cell of `STRIDE` x `STRIDE` pixels.
 
     Args:
-        encoder, head: image encoder, and the linear layer on its change tier.
-        images: (b, 3, H, W) in [0, 1], b even, sides multiples of the patch.
-        cover: (b, H, W) int64 classes, or `NO_BUILDING`, `NOT_KNOWN`; a cell's truth is its centre pixel.
+        encoder, head: image encoder, and the linear layer on its change tokens.
+        images: (b, 3, H, W) in [0, 1], b even, sides multiples of the patch size.
+        cover: (b, H, W) int64 classes, or `NO_BUILDING`, `NOT_KNOWN`; the centre pixel is the target of a cell.
     """
-    tokens = encoder(*images.chunk(2)).change  # (b, h, w, e): two "dates" are just two halves of the batch
+    tokens = encoder(*images.chunk(2)).change  # (b, h, w, e); the halves of the batch stand for the two dates
     cells = images.shape[2] // tokens.shape[1] // STRIDE
     logits = F.pixel_shuffle(head(tokens).permute(0, 3, 1, 2), cells)  # (b, classes, H/4, W/4)
     truth = cover[:, STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE]

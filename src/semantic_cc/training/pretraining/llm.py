@@ -1,6 +1,6 @@
-"""Phase `llm`: the LLM's LoRA learns the sentences from visual tokens that no longer change.
+"""Phase `llm`: trains the LLM's LoRA on the sentences, with all other parts frozen.
 
-Encoder and neck run once; their tokens are held in memory. A visit then costs little.
+Encoder and neck run once; their tokens are cached in memory, which makes the training steps cheap.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 def open_llm_phase(run: PhaseRun) -> OpenedData:
     """Opens the phase's data.
 
-    With a flag head the LLM learns from changed pairs only: unchanged ones get a fixed sentence.
+    With a flag head, only changed pairs are used: unchanged pairs get a fixed sentence.
 
     Raises:
-        DataError: no such dataset, or one without a pair to learn a sentence from; images of several sizes.
+        DataError: no such dataset; no pair to learn a sentence from; images of different sizes.
     """
     items = [
         replace(item, label=None)
@@ -76,7 +76,7 @@ def open_llm_phase(run: PhaseRun) -> OpenedData:
             return caption_loss(*decoder.teach(visual, instructions, learned))
 
         task = RowTask(run, parameters, pairs, lambda _: visits, loss_of)
-        task.epochs = 1  # `visits` has all passes
+        task.epochs = 1  # `visits` covers all passes
         return task
 
     return OpenedData(len(items), -(-len(visits) // run.phase.batch), task)
@@ -85,15 +85,15 @@ def open_llm_phase(run: PhaseRun) -> OpenedData:
 def visits_of(
     rows: Sequence[int], placed: Sequence[int], place_epochs: int, epochs: int, rng: random.Random
 ) -> list[int]:
-    """Which pairs are visited, one after the other.
+    """Order in which the pairs are visited.
 
     Args:
         rows: all pairs.
-        placed: those of them whose sentences name a place.
-        place_epochs: passes over these before all others; then every second visit is one of them too. An LLM learns
-            last where something is, and leaves it out while it is unsure.
-        epochs: passes over all.
-        rng: of the order.
+        placed: pairs whose sentences name a place.
+        place_epochs: passes over `placed` at the start; every second later visit is then one of them, too. An LLM
+            learns places last, and omits them while uncertain.
+        epochs: passes over `rows`.
+        rng: random generator for the order.
     """
 
     def passes(part: Sequence[int], number: int | None = None) -> Iterator[int]:
@@ -107,5 +107,5 @@ def visits_of(
 
 
 def _names_place(sentences: Sequence[str]) -> bool:
-    """Whether most of the sentences name a place in the picture."""
+    """Whether most of the sentences name a place in the image."""
     return 2 * sum(bool(named_places(sentence.lower())) for sentence in sentences) > len(sentences)

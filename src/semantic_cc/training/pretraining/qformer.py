@@ -1,11 +1,11 @@
-"""Phase `qformer`: words of the sentences, in place of BLIP-2's pretraining where a Q-Former has none.
+"""Phase `qformer`: word prediction, for a Q-Former without BLIP-2's weights.
 
-The caption path up to the LLM learns which words a pair's sentences use; a linear layer reads them off the visual
-tokens. Then `embedding_alignment` moves the tokens to the LLM's embeddings, and the linear layer is thrown away: an
-LLM that cannot read the tokens yet would teach the Q-Former one token for all pairs.
+The caption path up to the LLM learns which words a pair's sentences use, through a linear layer on the visual tokens.
+`embedding_alignment` then maps the tokens to the LLM's embeddings, and the linear layer is discarded. Without this
+phase, the Q-Former learns from the LLM's loss to output the same tokens for all pairs.
 
-Encoder and neck run once; their tokens are held in memory, in bfloat16 (1 KiB a pair and token at width 256), and each
-visit sees them turned or mirrored, with the sentences that are true then.
+Encoder and neck run once; their tokens are cached in memory, in bfloat16 (1 KiB per pair and token at width 256). Each
+visit uses them under a random rotation or reflection, with the sentences rewritten to match.
 """
 
 from __future__ import annotations
@@ -47,17 +47,17 @@ if TYPE_CHECKING:
     from semantic_cc.model.semantic_cc import SemanticCCModel
 
 RARE = 0.005
-"""Words of fewer pairs than this share are left out: nothing is learned from a handful."""
+"""Minimum fraction of pairs whose sentences use a word; rarer words are ignored."""
 ALIGNED_BY = 400
-"""Pairs whose visual tokens the alignment is computed from."""
+"""Number of pairs for the alignment."""
 
 
 def open_qformer_phase(run: PhaseRun) -> OpenedData:
     """Opens the phase's data.
 
     Raises:
-        DataError: no such dataset, or one without sentences, or without change flags for a model with a flag head;
-            images of several sizes.
+        DataError: no such dataset; no sentences; no change flags for a model with a flag head; images of different
+            sizes.
     """
     items = [replace(item, label=None) for item in open_dataset(run.data, "train").items if item.sentences]
     items = drawn(items, run.phase.items, run.seed)
@@ -88,7 +88,7 @@ def open_qformer_phase(run: PhaseRun) -> OpenedData:
             return word_loss(decoder, head, tokens, present[rows, symmetries], changed[rows])
 
         def finish() -> dict[str, Any]:
-            model.eval()  # tokens as the LLM will see them, without dropout
+            model.eval()  # no dropout, as for the LLM
             visual = all_visual_tokens(decoder, pairs.tokens[(spoken or [0])[:ALIGNED_BY]], run.fabric)
             translate(decoder, visual, head.token_logits.weight, known)
             return {"pairs": len(items), "words": len(known)}
@@ -100,10 +100,10 @@ def open_qformer_phase(run: PhaseRun) -> OpenedData:
 
 
 def vocabulary(references: Sequence[Sequence[str]]) -> list[str]:
-    """The words that are not rare among the sentences of each pair, in alphabetical order.
+    """Words that are not rare among the pairs' sentences, in alphabetical order.
 
     Raises:
-        DataError: no word is left.
+        DataError: there are none.
     """
     counts = Counter(word for texts in references for word in _words_of(texts))
     known = sorted(word for word, count in counts.items() if count >= RARE * len(references))
@@ -113,14 +113,14 @@ def vocabulary(references: Sequence[Sequence[str]]) -> list[str]:
 
 
 def uses(known: Sequence[str], alternatives: Sequence[Sequence[str] | None]) -> Tensor:
-    """Which of v known words and phrases each of s alternative sets of sentences uses: (s, v) float32 of 0 and 1."""
+    """Multi-hot encoding (s, v) float32 of the v known words and phrases that each of s sets of sentences uses."""
     longest = max((len(word.split()) for word in known), default=1)
     used = [_words_of(texts or (), longest) for texts in alternatives]
     return torch.tensor([[float(word in own) for word in known] for own in used])
 
 
 def _words_of(texts: Sequence[str], longest: int = 1) -> set[str]:
-    """All that stands in the sentences in up to so many words in a row."""
+    """All n-grams of the sentences with n <= `longest`."""
     found = set()
     for said in (words(text).split() for text in texts):
         for n in range(1, longest + 1):
@@ -131,11 +131,11 @@ def _words_of(texts: Sequence[str], longest: int = 1) -> set[str]:
 def word_loss(
     decoder: CaptionDecoder, head: nn.Module, tokens: Tensor, present: Tensor, changed: Tensor
 ) -> Tensor:
-    """Binary cross-entropy of every word and pair, and of the change flag where the model has its head.
+    """Binary cross-entropy of the words, plus that of the change flag if the model has a flag head.
 
     Args:
         decoder, head: caption path, and the linear layer on its visual tokens.
-        tokens: (b, 2, h, w, c), as `encode` gives them. present: (b, v) of 0 and 1. changed: (b,) of 0 and 1.
+        tokens: (b, 2, h, w, c), from `encode`. present: (b, v) of 0 and 1. changed: (b,) of 0 and 1.
     """
     visual = visual_tokens(decoder, tokens, instructions_for(range(len(tokens))))
     loss = F.binary_cross_entropy_with_logits(head(visual).float(), present)

@@ -1,4 +1,4 @@
-"""Pairs as the encoder's cached tokens, turned and mirrored together with the places that their sentences name."""
+"""Cached encoder tokens under rotations and reflections, with the places in the sentences rewritten to match."""
 
 from __future__ import annotations
 
@@ -14,20 +14,19 @@ from semantic_cc.data.augment.transforms import turn_sentences
 from semantic_cc.training.sampling import SampleRef
 
 Sentences = tuple[str, ...]
-_SYMMETRY = 2  # keeps these draws apart from those of `sampling`
+_SYMMETRY = 2  # makes these draws independent of those in `sampling`
 
 
 class SymmetricPairs(Dataset[tuple[Tensor, int, int]]):
-    """Cached tokens, each time under another symmetry of the square.
+    """Cached tokens, under a random symmetry of the square at each visit.
 
-    A turned grid of tokens is not quite what the encoder makes of the turned images, but it shows the Q-Former the
-    same change in eight places at no cost.
+    The transformed tokens only approximate the tokens of the transformed images, but need no encoder pass.
 
     Args:
         tokens: (n, 2, h, w, c).
-        references: the sentences of the n pairs.
-        seed: of the symmetries, which are drawn evenly among those under which every sentence of a pair can be
-            rewritten; of a grid that is no square, among the four that keep its shape.
+        references: sentences of the n pairs.
+        seed: seed of the draws. They are uniform over the symmetries under which all sentences of the pair can be
+            rewritten; for grids that are not square, over those of the four that keep the shape.
     """
 
     def __init__(self, tokens: Tensor, references: Sequence[Sentences], seed: int) -> None:
@@ -37,14 +36,14 @@ class SymmetricPairs(Dataset[tuple[Tensor, int, int]]):
         self.sentences = [
             [turn_sentences(sentences, symmetry) for symmetry in self.symmetries] for sentences in references
         ]
-        """Of each pair and symmetry; None where a sentence cannot be rewritten."""
+        """Sentences per pair and symmetry; None if a sentence cannot be rewritten."""
         self.seed = seed
 
     def __len__(self) -> int:
         return len(self.tokens)
 
     def __getitem__(self, ref: SampleRef) -> tuple[Tensor, int, int]:
-        """Turned tokens (2, h, w, c), the row, and the symmetry's number, for `sentences`."""
+        """Transformed tokens (2, h, w, c), and the two indices into `sentences`: pair and symmetry."""
         known = [number for number, said in enumerate(self.sentences[ref.index]) if said is not None]
         draw = np.random.default_rng([self.seed, _SYMMETRY, ref.epoch, ref.position])
         number = known[draw.integers(len(known))]
@@ -52,6 +51,6 @@ class SymmetricPairs(Dataset[tuple[Tensor, int, int]]):
 
 
 def turn_tokens(tokens: Tensor, symmetry: Symmetry) -> Tensor:
-    """(..., h, w, c) under a symmetry, as `Symmetry.of_array` moves a picture."""
+    """Applies a symmetry to tokens (..., h, w, c), as `Symmetry.of_array` does to an image."""
     turned = torch.rot90(tokens, symmetry.turns, (-3, -2))
     return turned.flip(-2) if symmetry.mirror else turned

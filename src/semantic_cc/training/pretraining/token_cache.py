@@ -1,4 +1,4 @@
-"""Pairs as tokens in memory: encoder and neck run once, the caption path up to the LLM as often as one likes."""
+"""In-memory cache of the tokens after the neck, so that encoder and neck run once per pair."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from semantic_cc.model.semantic_cc import SemanticCCModel
 
 AT_ONCE = 16
-"""Pairs a batch."""
+"""Batch size in pairs."""
 
 
 def drawn(items: list[Item], count: int | None, seed: int) -> list[Item]:
-    """So many of the items, drawn by the seed; all where `count` is None or not below their number."""
+    """A seeded random sample of `count` items; all items if `count` is None or not below their number."""
     return items if count is None or count >= len(items) else random.Random(seed).sample(items, count)
 
 
@@ -36,7 +36,7 @@ def drawn(items: list[Item], count: int | None, seed: int) -> list[Item]:
 def encoded(
     model: SemanticCCModel, pairs: ChangeDataset, fabric: Fabric
 ) -> Iterator[tuple[Batch, Tensor | None, Tensor, tuple[Tensor, ...]]]:
-    """Batch by batch: the pairs, their change and captioning tokens after the neck, and the trunk's features."""
+    """Yields per batch: the pairs, their change and captioning tokens after the neck, and the trunk's features."""
     model.eval()
     loader = DataLoader(
         pairs, AT_ONCE, num_workers=default_workers(), worker_init_fn=end_with_parent, collate_fn=list
@@ -54,7 +54,7 @@ def encoded(
 
 
 def encode(model: SemanticCCModel, pairs: ChangeDataset, fabric: Fabric) -> Tensor:
-    """Captioning tokens of all pairs after the neck: (n, 2, h, w, c) bfloat16 on the CPU."""
+    """Captioning tokens after the neck, of all pairs: (n, 2, h, w, c) bfloat16 on the CPU."""
     batches = encoded(model, pairs, fabric)
     return torch.cat([by_pair(caption).to("cpu", torch.bfloat16) for _, _, caption, _ in batches])
 
@@ -70,13 +70,13 @@ def by_date(x: Tensor) -> Tensor:
 
 
 def visual_tokens(decoder: CaptionDecoder, tokens: Tensor, instructions: list[str]) -> Tensor:
-    """(b, 2, h, w, c), as `encode` gives them, and b instructions -> (b, q, m)."""
+    """Tokens (b, 2, h, w, c) from `encode` and b instructions -> visual tokens (b, q, m)."""
     return decoder.visual_tokens(by_date(tokens), instructions)
 
 
 @torch.no_grad()
 def all_visual_tokens(decoder: CaptionDecoder, tokens: Tensor, fabric: Fabric) -> Tensor:
-    """`visual_tokens` of any number of pairs, (n, q, m)."""
+    """`visual_tokens` of n pairs in batches, (n, q, m)."""
     with fabric.autocast():
         return torch.cat(
             [
@@ -87,5 +87,5 @@ def all_visual_tokens(decoder: CaptionDecoder, tokens: Tensor, fabric: Fabric) -
 
 
 def instructions_for(rows: Iterable[int]) -> list[str]:
-    """The instruction of each row: the paper's four in turn."""
+    """Instruction of each row; cycles through the paper's four."""
     return [INSTRUCTIONS[row % len(INSTRUCTIONS)] for row in rows]
