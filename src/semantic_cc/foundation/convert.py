@@ -1,4 +1,4 @@
-"""Official files -> the cache, under a short name that configurations use."""
+"""Converts official files into the cache, under short names for configurations."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ FIELDS = {
     "enhancer": "model.enhancer.weights",
     "llm": "model.llm.name",
 }
-"""Part -> the configuration's field that names its weights."""
+"""Part -> the configuration field that names its weights."""
 
 
 @dataclass(frozen=True)
 class Converted:
-    """What a conversion left.
+    """The result of a conversion.
 
     Attributes:
         part: encoder, qformer, enhancer or llm.
         path: the file, or the folder of a language model.
-        value: what to write into the part's configuration field.
+        value: the value for the part's configuration field.
         sha256: of the source.
         sizes: of the part; empty for a language model.
-        loaded: how many tensors were taken.
-        dropped: why tensors were left out -> how many.
+        loaded: number of converted tensors.
+        dropped: reason -> number of omitted tensors.
     """
 
     part: str
@@ -46,23 +46,23 @@ class Converted:
 
     @property
     def is_official(self) -> bool:
-        """Whether the source's sha256 is one that the catalogue knows."""
+        """Whether the catalogue lists the source's sha256."""
         return any(self.sha256 in known.digests for known in FOUNDATIONS.values())
 
 
 def convert(source: str, name: str | None = None, out: Path | None = None) -> Converted:
-    """Converts SAM, BLIP-2, MiniGPT-4 or a language model, recognised by what is in the file.
+    """Converts SAM, BLIP-2, MiniGPT-4 or a language model; the content of the file determines which.
 
     Args:
-        source: a .pth or .safetensors file, a folder in the Hugging Face layout, a GGUF file, or the hub id of a
+        source: a .pth or .safetensors file, a folder in the Hugging Face layout, a GGUF file, or the Hub id of a
             language model.
-        name: its name in the cache; by default a known name of those sizes, a language model's the folder's own.
-        out: a .safetensors file to write instead; for parts other than the language model.
+        name: its name in the cache; by default the known name for its sizes, or the folder's name for a language model.
+        out: a .safetensors file to write instead; not for a language model.
 
     Raises:
-        CheckpointError: it is none of these, or not whole; the message names the key.
-        FoundationWeightsError: a hub id that cannot be had, or a cache that cannot be written.
-        InputError: a name is needed, or the arguments contradict each other.
+        CheckpointError: the source is none of these, or incomplete; the message names the key.
+        FoundationWeightsError: the Hub id is not available, or the cache cannot be written.
+        InputError: a name is required, or the arguments contradict each other.
         OutputError: `out` cannot be written.
     """
     if out is not None and (name is not None or out.suffix != ".safetensors"):
@@ -78,7 +78,7 @@ def convert(source: str, name: str | None = None, out: Path | None = None) -> Co
         and mapping_of(TensorFiles(path, pickles=True).place) is not None
     )
     if not is_part and path.is_file() and path.suffix != ".gguf":
-        read_part(path, pickles=True)  # says what is wrong with it
+        read_part(path, pickles=True)  # raises the error that explains the problem
     return _convert_part(path, name, out) if is_part else _convert_llm(source, name, out)
 
 
@@ -101,7 +101,7 @@ def _convert_part(path: Path, name: str | None, out: Path | None) -> Converted:
 
 
 def known_name(part: Part) -> str | None:
-    """The catalogue's name of a part of these sizes."""
+    """The catalogue's name for a part with these sizes."""
     for name, known in FOUNDATIONS.items():
         if known.part == part.name and known.sizes.items() <= asdict(part.sizes).items():
             return name

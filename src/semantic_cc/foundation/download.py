@@ -1,4 +1,4 @@
-"""Foundation weights from the Hugging Face hub: only the files that are needed, resumed, checked by sha256."""
+"""Downloads foundation weights from the Hugging Face Hub: only the required files, resumable, checked by sha256."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from semantic_cc.foundation.key_mapping import TABLES, Dropped
 from semantic_cc.foundation.weight_files import INDEXES, SINGLES, digest_of, is_pickle
 
 TEXT = (".json", ".model", ".txt")
-"""Endings of the small files beside the weights: configuration and tokenizer."""
+"""Suffixes of the small files beside the weights: configuration and tokenizer."""
 
 
 def fetchable(name: str) -> tuple[str, Foundation]:
-    """The known model that `name` names, or begins the name of, and that is on the hub.
+    """The known model on the Hub whose name is `name` or starts with it.
 
     Raises:
         InputError: there is none, or there are several.
@@ -29,18 +29,18 @@ def fetchable(name: str) -> tuple[str, Foundation]:
 
 
 def fetch(name: str, offline: bool = False) -> Path:
-    """Downloads a known model; what is there already is not fetched again, what broke off goes on.
+    """Downloads a known model. Skips complete files and resumes partial ones.
 
     Args:
         name: a known name.
-        offline: take it from the hub's own cache on this machine, ask no network; so too under $HF_HUB_OFFLINE.
+        offline: use only the Hub's local cache, no network; also set by $HF_HUB_OFFLINE.
 
     Returns:
         The folder, in the Hugging Face layout.
 
     Raises:
-        FoundationWeightsError: not to be had; the message says which file to put where.
-        CheckpointError: a file is not what the hub says it is.
+        FoundationWeightsError: not available; the message says which file to put where.
+        CheckpointError: a file does not match the digest on the Hub.
     """
     from huggingface_hub import HfApi, constants, hf_hub_download, snapshot_download
 
@@ -57,7 +57,7 @@ def fetch(name: str, offline: bool = False) -> Path:
             shards = _shards(Path(hf_hub_download(hub, index, revision=info.sha)), known.part)
         wanted = _wanted(listed, shards)
         folder = Path(snapshot_download(hub, revision=info.sha, allow_patterns=wanted))
-    except Exception as error:  # the hub's client raises many kinds; all mean "not to be had"
+    except Exception as error:  # the Hub's client raises many types; all mean "not available"
         where = "in the hub's cache on this machine" if offline else "to be had from the hub"
         raise FoundationWeightsError(
             f"{hub} is not {where} ({type(error).__name__}): get {known.original}, put it anywhere, and run "
@@ -73,7 +73,7 @@ def fetch(name: str, offline: bool = False) -> Path:
 
 
 def _listed(siblings: Iterable[object]) -> dict[str, str | None]:
-    """File -> its sha256; None for small files, of which the hub tells none."""
+    """File -> its sha256; None for small files, for which the Hub has no sha256."""
     listed = {}
     for sibling in siblings:
         lfs = getattr(sibling, "lfs", None)
@@ -82,7 +82,7 @@ def _listed(siblings: Iterable[object]) -> dict[str, str | None]:
 
 
 def _wanted(listed: dict[str, str | None], shards: set[str] | None) -> list[str]:
-    """Configuration, tokenizer, and the weights once: safetensors where there are any."""
+    """Configuration, tokenizer, and one copy of the weights: safetensors if available."""
     weights = shards or {next((file for file in SINGLES if file in listed), "")}
     small = {file for file in listed if "/" not in file and file.endswith(TEXT)}
     if not any(is_pickle(Path(file)) for file in weights):
@@ -91,7 +91,7 @@ def _wanted(listed: dict[str, str | None], shards: set[str] | None) -> list[str]
 
 
 def _shards(index: Path, part: str) -> set[str]:
-    """The shards with tensors that we take: all of a language model, few of BLIP-2."""
+    """The shards with the tensors we need: all of a language model, few of BLIP-2."""
     places = json.loads(index.read_text())["weight_map"]
     table = next((table for table in TABLES if table.part == part and table.mark in places), None)
     return {file for key, file in places.items() if table is None or not isinstance(table.ours(key), Dropped)}

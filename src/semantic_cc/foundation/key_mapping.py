@@ -1,10 +1,10 @@
-"""Key tables of the foundation checkpoints: their names -> ours, and what is dropped, with the reason.
+"""Tensor names of the foundation checkpoints: their names -> ours, and which tensors are dropped, with the reason.
 
-In a pattern ``#`` stands for a layer's number and a final ``*`` for the rest of the name; ours repeats them.
-Ours are names relative to the part: transformers' SAM vision encoder; our caption decoder; MiniGPT-4's
-projection. Sources: ``segment_anything`` 1.0 (modeling/), ``transformers`` 5 (SamModel, Blip2*), LAVIS
-(models/blip2_models/: blip2.py, Qformer.py, blip2_qformer.py, blip2_t5.py, blip2_opt.py), MiniGPT-4
-(models/mini_gpt4.py; runners/runner_base.py saves what trains, and every buffer).
+In a pattern, ``#`` stands for a layer number and a final ``*`` for the rest of the name; our pattern repeats them.
+Our names are relative to the part: transformers' SAM vision encoder; our caption decoder; MiniGPT-4's projection.
+Sources: ``segment_anything`` 1.0 (modeling/), ``transformers`` 5 (SamModel, Blip2*), LAVIS (models/blip2_models/:
+blip2.py, Qformer.py, blip2_qformer.py, blip2_t5.py, blip2_opt.py), MiniGPT-4 (models/mini_gpt4.py;
+runners/runner_base.py saves the trained parameters and all buffers).
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ PartName = Literal["encoder", "qformer", "enhancer"]
 
 @dataclass(frozen=True)
 class Dropped:
-    """A tensor that is left out on purpose.
+    """A tensor that is deliberately not loaded.
 
     Attributes:
-        why: the reason, for people.
+        why: the reason, shown to users.
     """
 
     why: str
@@ -31,13 +31,13 @@ class Dropped:
 
 @dataclass(frozen=True)
 class KeyMapping:
-    """One layout of one part.
+    """The tensor names of a part in one layout.
 
     Attributes:
-        part: the part of our model that it fills.
-        layout: the layout's name, for people.
-        mark: a key that no other layout has.
-        keys: pattern -> our pattern, or None with the reason in `Dropped`.
+        part: the part of our model.
+        layout: the layout's name, shown to users.
+        mark: a key that occurs in no other layout.
+        keys: pattern -> our pattern, or `Dropped` with the reason.
     """
 
     part: PartName
@@ -46,7 +46,7 @@ class KeyMapping:
     keys: Mapping[str, str | Dropped]
 
     def ours(self, key: str) -> str | Dropped | None:
-        """Our name of their `key`, why it is dropped, or None where the table does not know it."""
+        """Our name for their `key`, the reason it is dropped, or None if the table does not list it."""
         for pattern, target in self.keys.items():
             if isinstance(target, Dropped):
                 if _compiled(pattern).fullmatch(key):
@@ -56,7 +56,7 @@ class KeyMapping:
         return None
 
     def theirs(self, key: str) -> str:
-        """Their name of our `key`; itself where the table has none."""
+        """Their name for our `key`; `key` itself if the table does not list it."""
         names = (
             _moved(key, ours, theirs) for theirs, ours in self.keys.items() if not isinstance(ours, Dropped)
         )
@@ -64,7 +64,7 @@ class KeyMapping:
 
 
 def _moved(key: str, pattern: str, target: str) -> str | None:
-    """`key`, which fits `pattern`, in the form of `target`; None where it does not fit."""
+    """`key` rewritten from `pattern` to `target`; None if it does not match."""
     found = _compiled(pattern).fullmatch(key)
     if found is None:
         return None
@@ -78,7 +78,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 
 def mapping_of(keys: Iterable[str]) -> KeyMapping | None:
-    """The table whose mark is among `keys`; None = no layout that we know."""
+    """The table whose mark is among `keys`; None = unknown layout."""
     present = set(keys)
     return next((table for table in TABLES if table.mark in present), None)
 
@@ -196,6 +196,6 @@ OWN = (
     KeyMapping("encoder", "SAM, converted", "pos_embed", {"*": "*"}),
     KeyMapping("qformer", "Q-Former, converted", "qformer.body.layernorm.weight", {"*": "*"}),
 )
-"""What we write ourselves (MiniGPT-4's names are kept)."""
+"""The layouts that this package writes (MiniGPT-4's names are kept)."""
 
 TABLES = (SAM_META, SAM_TRANSFORMERS, BLIP2_LAVIS, BLIP2_TRANSFORMERS, MINIGPT4, *OWN)

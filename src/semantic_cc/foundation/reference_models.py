@@ -1,4 +1,4 @@
-"""Reference implementations beside ours, for proofs: Meta's own SAM, loaded without the rest of its package."""
+"""Reference implementations for comparison: Meta's SAM, loaded without the rest of its package."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ ALIAS = "semantic_cc_segment_anything"
 
 
 def segment_anything() -> ModuleType | None:
-    """``segment_anything.build_sam``, where the distribution is installed; None where it is not.
+    """``segment_anything.build_sam``; None if the distribution is not installed.
 
-    Importing the package itself would ask for torchvision; its model files alone do not.
+    Importing the whole package requires torchvision; its model files do not.
     """
     spec = importlib.util.find_spec("segment_anything")
     if spec is None or spec.submodule_search_locations is None:

@@ -1,4 +1,4 @@
-"""Sizes and shapes of a foundation part, read from its tensors, and position tables at another size."""
+"""Sizes and shapes of a foundation part, derived from its tensors, and resampling of position embeddings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from semantic_cc.model.sam_attention import fold_positions
 
 
 def sam_vision(config: EncoderConfig) -> SamVisionEncoder:
-    """Transformers' SAM vision encoder at our sizes, with random weights."""
+    """Transformers' SAM vision encoder at the configured sizes, with random weights."""
     vision = SamVisionEncoder(
         SamVisionConfig(
             hidden_size=config.width,
@@ -32,7 +32,7 @@ def sam_vision(config: EncoderConfig) -> SamVisionEncoder:
             image_size=config.image_size,
             patch_size=config.patch,
             output_channels=config.change_width,
-            initializer_range=0.02,  # transformers' 1e-10 is of no use from scratch
+            initializer_range=0.02,  # transformers' default 1e-10 is too small to train from scratch
         )
     )
     fold_positions(vision)
@@ -78,10 +78,10 @@ PartSizes = EncoderSizes | QFormerSizes | ProjectionSizes
 
 
 class MissingSizeError(Exception):
-    """A tensor that gives a size is missing or has another number of dimensions.
+    """A tensor that determines a size is missing or has the wrong number of dimensions.
 
     Args:
-        key: its name, ours.
+        key: our name of the tensor.
         why: what is wrong with it.
     """
 
@@ -94,7 +94,7 @@ def sizes_of(part: str, tensors: Mapping[str, Tensor]) -> PartSizes:
     """Sizes of a part.
 
     Raises:
-        MissingSizeError: a tensor that gives one is missing or has another number of dimensions.
+        MissingSizeError: a tensor that determines a size is missing or has the wrong number of dimensions.
     """
     if part == "encoder":
         return _sam_sizes(tensors)
@@ -115,7 +115,7 @@ def _projection_sizes(tensors: Mapping[str, Tensor]) -> ProjectionSizes:
 
 
 def _sam_sizes(tensors: Mapping[str, Tensor]) -> EncoderSizes:
-    """The layers with global attention are those whose position tables cover the whole image."""
+    """Layers whose position tables cover the whole image have global attention."""
     _, side, _, width = _dims(tensors, "pos_embed", 4)
     depth = _layers(tensors, r"layers\.(\d+)\.")
     patch = _dims(tensors, "patch_embed.projection.weight", 4)[-1]
@@ -136,7 +136,7 @@ def _sam_sizes(tensors: Mapping[str, Tensor]) -> EncoderSizes:
 
 
 def shapes_of(part: str, tensors: Mapping[str, Tensor]) -> dict[str, torch.Size]:
-    """The keys and shapes of a part of these sizes, as the reference implementation has them.
+    """The keys and shapes of a part with the sizes of `tensors`, as in the reference implementation.
 
     Raises:
         MissingSizeError: see `sizes_of`.
@@ -148,7 +148,7 @@ def shapes_of(part: str, tensors: Mapping[str, Tensor]) -> dict[str, torch.Size]
     with torch.device("meta"):
         if isinstance(sizes, EncoderSizes):
             module: nn.Module = sam_vision(EncoderConfig(**asdict(sizes)))
-        else:  # no shape shows the number of heads
+        else:  # no tensor shape depends on the number of heads
             module = qformer_part(
                 nn.Parameter(torch.empty(1, sizes.queries, sizes.width)),
                 nn.LayerNorm(sizes.encoder_width),
@@ -158,19 +158,19 @@ def shapes_of(part: str, tensors: Mapping[str, Tensor]) -> dict[str, torch.Size]
 
 
 def qformer_part(queries: nn.Parameter, ln_vision: nn.Module, qformer: QFormer) -> nn.Module:
-    """What BLIP-2 fills, under the names that it has in our caption decoder."""
+    """The modules that BLIP-2 initialises, under the names they have in our caption decoder."""
     part = nn.Module()
     part.queries, part.ln_vision, part.qformer = queries, ln_vision, qformer
     return part
 
 
 def resampled(key: str, value: Tensor, ours: Tensor) -> Tensor:
-    """A position table of SAM at another size: `pos_embed` bicubic, `rel_pos` linear; anything else as it is.
+    """Resamples SAM's position embeddings: `pos_embed` bicubic, `rel_pos` linear; returns other tensors unchanged.
 
     Args:
         key: its name in SAM's vision encoder.
         value: (1, h, w, c), or (positions, head width).
-        ours: the tensor it is to fill.
+        ours: the tensor to initialise.
     """
     if key == "pos_embed" and value.ndim == ours.ndim == 4:
         return resample_positions(value, *ours.shape[1:3])
@@ -195,5 +195,5 @@ def _layers(tensors: Mapping[str, Tensor], pattern: str) -> int:
 
 
 def _usual(values: list[int], otherwise: int) -> int:
-    """The most frequent value: one misshaped tensor does not decide."""
+    """The most frequent value, so that one misshaped tensor does not decide."""
     return Counter(values).most_common(1)[0][0] if values else otherwise

@@ -1,4 +1,4 @@
-"""Proof that converted weights are what they were: digests, tensors, and outputs beside the reference's."""
+"""Checks converted weights: digests, tensors, and outputs compared with the reference implementation's."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ from semantic_cc.model.qformer import QFormer
 
 
 def verify(name: str, source: Path | None = None) -> Iterator[str]:
-    """Checks converted weights; yields a line for each thing that holds.
+    """Checks converted weights; yields one line per passed check.
 
     Args:
         name: a converted .safetensors file, a known name in the cache, or a language model's name or folder.
-        source: the original they were converted from; None = what they say of themselves is all there is.
+        source: the original file; None = check only against the recorded metadata.
 
     Raises:
-        CheckpointError: something does not hold; the message says what.
-        FoundationWeightsError: there are no such weights.
+        CheckpointError: a check fails; the message says which.
+        FoundationWeightsError: the weights are not found.
     """
     known = FOUNDATIONS.get(name)
     if (
@@ -84,7 +84,7 @@ def _standing(digest: str) -> str:
 
 
 def _beside_theirs(part: Part, source: Path) -> str:
-    """Runs a fixed input through theirs, filled from the source by its own names, and through ours."""
+    """Compares the outputs of the reference model, loaded from the source, and of ours on a fixed input."""
     layout = key_mapping.mapping_of(TensorFiles(source, pickles=True).place)
     runs: dict[str, Callable[[Part, Path], tuple[Tensor, Tensor] | None]] = {
         key_mapping.SAM_META.layout: _meta_sam,
@@ -102,7 +102,7 @@ def _beside_theirs(part: Part, source: Path) -> str:
 
 def _same(theirs: Tensor, ours: Tensor) -> str:
     difference = float((theirs - ours).abs().max())
-    # float32 sums in another order: 1e-5 at most over the 12 layers of a full-size SAM ViT-B with random weights
+    # summation order differs: at most 1e-5 over the 12 layers of a full-size SAM ViT-B with random weights
     if difference > 1e-4 * float(theirs.abs().max()):
         raise CheckpointError(f"a fixed input gives another output than theirs: up to {difference:.2g} apart")
     return f"a fixed input gives the same output through theirs and ours (at most {difference:.2g} apart)"
@@ -120,14 +120,14 @@ def _encoder_sizes(part: Part) -> EncoderSizes:
 
 
 def _our_sam(part: Part) -> tuple[Tensor, Tensor]:
-    """A fixed picture as SAM wants it (1, 3, H, W), and our features of it (1, e, h, w)."""
+    """A fixed image as SAM's input (1, 3, H, W), and our features of it (1, e, h, w)."""
     sizes = _encoder_sizes(part)
     vision = sam_vision(EncoderConfig(**asdict(sizes)))
     load_part(vision, part)
     encoder = BitemporalEncoder(vision, {}).eval()
     side = sizes.image_size
     image = torch.linspace(0, 60, 3 * side * side).sin().view(1, 3, side, side) / 2 + 0.5
-    features = encoder(image, image).change[:1]  # two equal dates
+    features = encoder(image, image).change[:1]  # same image for both dates
     return (image - encoder.mean) / encoder.std, features.permute(0, 3, 1, 2)
 
 
@@ -172,7 +172,7 @@ def _meta_sam(part: Part, source: Path) -> tuple[Tensor, Tensor] | None:
 def _transformers_blip2(part: Part, source: Path) -> tuple[Tensor, Tensor]:
     sizes = part.sizes
     assert isinstance(sizes, QFormerSizes)
-    heads = max(1, sizes.width // 64)  # BERT's; how many there are shows in no tensor
+    heads = max(1, sizes.width // 64)  # BERT's head width; no tensor shape depends on the number of heads
     config: dict[str, Any] = {
         "hidden_size": sizes.width,
         "num_hidden_layers": sizes.layers,
@@ -193,7 +193,7 @@ def _transformers_blip2(part: Part, source: Path) -> tuple[Tensor, Tensor]:
 
 
 def _minigpt4(part: Part, source: Path) -> tuple[Tensor, Tensor]:
-    """Of two equal dates the enhancer, gates off, gives what the projection gives of one."""
+    """With equal dates and gates off, the enhancer must return the projection's output."""
     state = _state(source, "llama_proj.")
     sizes = part.sizes
     assert isinstance(sizes, ProjectionSizes)
@@ -220,7 +220,7 @@ def _verify_llm(name: str, source: Path | None) -> Iterator[str]:
     theirs = AutoModelForCausalLM.from_pretrained(
         source.parent if place else source, dtype=torch.float32, **place
     ).eval()
-    for parameter in theirs.parameters():  # not .to(dtype): that would round the rotary frequencies too
+    for parameter in theirs.parameters():  # not .to(dtype), which would round the rotary frequencies too
         parameter.data = parameter.data.to(ours.dtype)
     ids = torch.arange(3, 35)[None]
     with torch.inference_mode():

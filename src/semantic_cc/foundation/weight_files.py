@@ -1,4 +1,4 @@
-"""Files of tensors, read one tensor at a time: safetensors, sharded or not, and pickles that hold tensors alone."""
+"""Reads files of tensors one tensor at a time: safetensors, sharded or not, and pickles that contain only tensors."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ SINGLES = ("model.safetensors", "pytorch_model.bin")
 
 
 class TensorFiles:
-    """Tensors by name, in one file or in the shards of a folder; nothing is read before it is asked for.
+    """Tensors by name, in one file or in the shards of a folder, read on demand.
 
     Args:
         path: a .safetensors file, a pickle (.pth, .pt, .bin), or a folder in the Hugging Face layout.
-        pickles: whether pickles may be read; only converters do.
+        pickles: whether pickles may be read (only for converters).
 
     Raises:
-        CheckpointError: nothing of the kind, unreadable, an index and its shards that disagree.
+        CheckpointError: no such files, an unreadable file, or an index that does not match its shards.
     """
 
     def __init__(self, path: Path, pickles: bool = False) -> None:
@@ -37,18 +37,18 @@ class TensorFiles:
         self.pickles = pickles
         self._pickled: dict[Path, Mapping[str, Any]] = {}
         self.place = self._places(path)
-        """Name -> the file that holds it."""
+        """Tensor name -> the file that contains it."""
 
     @property
     def files(self) -> list[Path]:
-        """The files that hold the tensors, sorted."""
+        """The files that contain the tensors, sorted."""
         return sorted(set(self.place.values()))
 
     def tensors(self, names: Iterable[str]) -> dict[str, Tensor]:
-        """The tensors of those names, as they are stored.
+        """The tensors with these names, in their stored dtype.
 
         Raises:
-            CheckpointError: a shard is missing, cannot be read, or lacks what the index says it has.
+            CheckpointError: a shard is missing, unreadable, or lacks a tensor of the index.
         """
         result: dict[str, Tensor] = {}
         by_file: dict[Path, list[str]] = {}
@@ -64,10 +64,10 @@ class TensorFiles:
         return result
 
     def checked(self) -> list[Path]:
-        """The files, after a look that each is there, readable, and has what the index says; reads no tensor.
+        """The files, after checking that each exists, is readable and matches the index; reads no tensors.
 
         Raises:
-            CheckpointError: one is not.
+            CheckpointError: a check fails.
         """
         for file in self.files:
             self._check(file, [name for name, place in self.place.items() if place == file])
@@ -108,12 +108,12 @@ class TensorFiles:
 
 
 def is_pickle(file: Path) -> bool:
-    """Whether a file is read as a pickle: everything that is not named .safetensors."""
+    """Whether a file is read as a pickle: every file without the suffix .safetensors."""
     return file.suffix != ".safetensors"
 
 
 def digest_of(files: list[Path]) -> str:
-    """sha256 of one file; of several, sha256 of their digests in the given order."""
+    """sha256 of one file, or of the digests of several files in the given order."""
     digests = []
     for path in files:
         with path.open("rb") as stream:
@@ -122,12 +122,12 @@ def digest_of(files: list[Path]) -> str:
 
 
 def is_finite(value: Tensor) -> bool:
-    """Whether all values are finite: their float32 sum is, short of an overflow that no weights reach."""
+    """Whether all values are finite, tested by their float32 sum; real weights do not overflow it."""
     return bool(torch.isfinite(value.sum(dtype=torch.float32)))
 
 
 def one_line(error: Exception) -> str:
-    """An error's text in one line of at most 200 characters."""
+    """An error's message as one line of at most 200 characters."""
     return " ".join(str(error).split())[:200]
 
 
@@ -151,12 +151,12 @@ def _opened(file: Path) -> Any:
 
 
 def _unpickled(file: Path) -> Mapping[str, Any]:
-    """The state dict in a pickle, itself or under "model"; torch's weights_only reader runs no code of the file."""
+    """The state dict of a pickle, at the top level or under "model". torch's weights_only reader executes no code."""
     try:
         content = torch.load(file, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(file))
     except pickle.UnpicklingError as error:
         asked = re.search(r"GLOBAL ([\w.]+)", str(error))
-        if asked is None:  # torch's own text advises to read it unsafely
+        if asked is None:  # torch's own message suggests unsafe loading
             raise CheckpointError(f"cannot read {file}: it is no pickle of tensors") from error
         raise CheckpointError(
             f"{file} is refused: its pickle asks for {asked[1]}; only files of plain tensors are read"
