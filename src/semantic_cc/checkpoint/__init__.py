@@ -1,1 +1,1 @@
-"""Building, saving and loading models: sizes, config.json and tensors, model card, hub, older formats, device maps."""
+"""Builds, saves and loads models: config.json and tensors, model card, Hub, older formats, device maps."""

@@ -1,4 +1,4 @@
-"""Builds every part from its configuration: all sizes on one screen."""
+"""Builds every module of a model from its configuration."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ from semantic_cc.model.semantic_cc import SemanticCCModel
 def build_model(
     config: ModelConfig, seed: int = 0, llm: LanguageModel | None = None, adapters: bool = True
 ) -> ChangeModel:
-    """The model of `config.method` at its starting weights; the encoder's are the same for every method.
+    """Builds the model of `config.method` with its initial weights. The encoder's are the same for every method.
 
     Args:
         config: all sizes, and the foundation weights to start from.
-        seed: seed of every weight that is not loaded.
-        llm: a language model already at hand; None loads the one that `config.llm` names, if the method has one.
-        adapters: whether LoRA is there; off for weights that it was merged into.
+        seed: seed of all weights that are not loaded.
+        llm: an already loaded language model; None loads `config.llm` if the method needs one.
+        adapters: whether to add LoRA; off for a merged checkpoint.
 
     Raises:
         FoundationWeightsError, CheckpointError: see `load_llm` and `read_named`.
@@ -73,7 +73,7 @@ def _build(
 
 
 def read_parts(config: ModelConfig) -> dict[str, Part]:
-    """The foundation weights that `config` names: encoder, qformer, enhancer; those without a name are left out."""
+    """The foundation weights that `config` names: encoder, qformer, enhancer; parts without a name are omitted."""
     parts = [read_named("encoder", config.encoder.weights)]
     if config.method == "semantic-cc":
         parts.append(read_named("qformer", config.qformer.weights))
@@ -88,7 +88,7 @@ def build_semantic_cc(
     parts: Mapping[str, Part],
     adapters: bool = True,
 ) -> SemanticCCModel:
-    """Neck and decoders on the encoder."""
+    """Adds neck and decoders to the encoder."""
     return SemanticCCModel(
         config,
         encoder=encoder,
@@ -101,7 +101,7 @@ def build_semantic_cc(
 def build_encoder(
     config: EncoderConfig, weights: Part | None = None, adapters: bool = True
 ) -> BitemporalEncoder:
-    """SAM's ViT (pretrained where weights are given), LoRA where asked for, and the filters."""
+    """SAM's ViT (with pretrained weights if given), optional LoRA, and the filters."""
     with unfilled(weights is not None):
         vision = sam_vision(config)
         nn.init.trunc_normal_(vision.pos_embed, std=0.02)
@@ -116,12 +116,12 @@ def build_encoder(
 
 
 def unfilled(wanted: bool = True) -> AbstractContextManager[None]:
-    """Modules built inside draw no random weights, which takes seconds at full size, since all are loaded after."""
+    """Context in which modules skip random initialisation (seconds at full size), for weights that are loaded later."""
     return no_init_weights() if wanted else nullcontext()
 
 
 def add_lora(module: nn.Module, config: LoraConfig, targets: tuple[str, ...]) -> None:
-    """Adapters on the named linear layers, in float32 whatever the base's type."""
+    """Adds LoRA adapters to the named linear layers, in float32 for any base type."""
     lora = PeftLora(
         r=config.rank,
         lora_alpha=config.alpha,
@@ -136,7 +136,7 @@ def add_lora(module: nn.Module, config: LoraConfig, targets: tuple[str, ...]) ->
 
 
 def merge_lora(model: nn.Module) -> None:
-    """Folds every adapter into its base layer (W + scaled BA) and removes it; quantised layers keep theirs."""
+    """Merges every adapter into its base layer (W + scaled BA) and removes it; quantised layers keep theirs."""
     for name, module in list(model.named_modules()):
         if isinstance(module, LoraLayer) and module.get_base_layer().weight.is_floating_point():
             module.merge()
@@ -145,7 +145,7 @@ def merge_lora(model: nn.Module) -> None:
 
 
 def build_neck(config: NeckConfig, encoder: EncoderConfig) -> AggregationNeck:
-    """N units; both directions or change detection into captioning alone."""
+    """N units, in both directions or only from change detection to captioning."""
     change, caption = encoder.change_width, encoder.width
 
     def inter(width: int, other: int, heads: int) -> nn.Module:
@@ -169,7 +169,7 @@ def build_neck(config: NeckConfig, encoder: EncoderConfig) -> AggregationNeck:
 
 
 def build_change_decoder(config: ModelConfig) -> ChangeDecoder:
-    """SimpleFPN decoder over SAM's neck width."""
+    """SimpleFPN decoder at the width of SAM's neck."""
     encoder, decoder = config.encoder, config.change_decoder
     return ChangeDecoder(
         encoder.change_width, decoder.width, decoder.classes, encoder.patch,
@@ -180,12 +180,12 @@ def build_change_decoder(config: ModelConfig) -> ChangeDecoder:
 def build_caption_decoder(
     config: ModelConfig, llm: LanguageModel, parts: Mapping[str, Part] | None = None, adapters: bool = True
 ) -> CaptionDecoder:
-    """Q-Former, enhancer in its place, optional flag head, and the LLM with its adapters."""
+    """Q-Former, enhancer, optional flag head, and the LLM with its adapters."""
     parts = parts or {}
     qformer, enhancer, width = config.qformer, config.enhancer, config.encoder.width
     llm_width = llm.model.config.get_text_config().hidden_size
     before = enhancer.position == "before"
-    # enhancer off: the dates are joined and projected, which is eq. 8 without gates and difference
+    # without enhancer: the dates are concatenated and projected, eq. 8 without gates and difference
     active = enhancer.position != "off"
     llm.model.requires_grad_(False)
     if adapters:
@@ -223,13 +223,13 @@ def build_caption_decoder(
 
 
 def untrained_keyword_head(config: ModelConfig, width: int) -> KeywordHead:
-    """A frozen keyword head that returns 0 for every keyword; its own training phase replaces it."""
+    """A frozen keyword head that returns 0 for every keyword, until its own training phase replaces it."""
     head = KeywordHead(width, len(config.keywords), config.mask_classes)
     return head.zero_init(config.qformer.queries).requires_grad_(False)
 
 
 def start_from_projection(decoder: CaptionDecoder, weights: Part) -> None:
-    """MiniGPT-4's projection, where the decoder goes from Q-Former to LLM."""
+    """Loads MiniGPT-4's projection into the layer between Q-Former and LLM."""
     projection = nn.Linear(decoder.queries.shape[-1], decoder.llm_width)
     load_part(nn.ModuleDict({"llama_proj": projection}), weights)
     if decoder.to_llm is None:

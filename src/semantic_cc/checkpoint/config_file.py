@@ -32,9 +32,9 @@ class CheckpointConfig:
 
     Attributes:
         name: the model's name, for example small.
-        merged: whether the checkpoint holds everything, the adapters merged into the foundation weights.
+        merged: whether the checkpoint contains all weights, with the adapters merged into the foundation weights.
         model: sizes.
-        foundation: part (encoder, qformer, llm) -> the foundation weights that it needs.
+        foundation: part (encoder, qformer, llm) -> the required foundation weights.
         training: facts of the training, plain JSON values.
         notes: one line for each migration step that users should know of.
     """
@@ -47,7 +47,7 @@ class CheckpointConfig:
     notes: tuple[str, ...] = ()
 
     def to_json(self) -> str:
-        """The text of config.json, in the present format."""
+        """The text of config.json, in the current format."""
         content = {
             "format": FORMAT,
             "name": self.name,
@@ -66,7 +66,7 @@ def read_config(folder: Path) -> CheckpointConfig:
     """Reads the config.json of a checkpoint of any format from 1 to `FORMAT`.
 
     Raises:
-        CheckpointError: it is missing, or not such a file, or of a later format.
+        CheckpointError: the file is missing, invalid, or of a later format.
     """
     path = folder / "config.json"
     content = _read_json(path)

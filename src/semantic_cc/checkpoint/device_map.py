@@ -1,4 +1,4 @@
-"""A language model that no single device holds: its layers over several GPUs, the CPU and the disk."""
+"""Distributes a language model that is too large for one device over several GPUs, the CPU and the disk."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from semantic_cc.errors import InputError
 from semantic_cc.model.base import ChangeModel
 
 DeviceMap = Literal["auto"] | Mapping[str, Any]
-"""Module of the LLM -> device (0, "cpu", "disk", ...), in accelerate's form; auto = by the memory that is free."""
+"""Module of the LLM -> device (0, "cpu", "disk", ...), in accelerate's form; auto = by available memory."""
 
 
 def spread_llm(model: ChangeModel, device: torch.device, device_map: DeviceMap) -> None:
-    """Puts the LLM's layers where `device_map` says, and all else on `device`; for describing, not for training.
+    """Moves the LLM's layers to the devices of `device_map` and the rest to `device`. For inference only.
 
     Args:
-        model: with its adapters merged; changed in place.
+        model: with merged adapters; changed in place.
         device: of encoder, neck and decoders.
-        device_map: of the LLM; what goes to the disk lies in a temporary folder until the process ends.
+        device_map: of the LLM. Layers on "disk" are stored in a temporary folder until the process ends.
 
     Raises:
-        InputError: a module or a device of the map is not there, the adapters are apart, or there is no LLM.
+        InputError: the map names an unknown module or device, the adapters are not merged, or there is no LLM.
     """
     from accelerate import dispatch_model, infer_auto_device_map
 
@@ -46,11 +46,16 @@ def spread_llm(model: ChangeModel, device: torch.device, device_map: DeviceMap) 
             else device_map
         )
         dispatch_model(llm, dict(chosen), offload_dir=_offload_folder(chosen))
-    except (ValueError, RuntimeError, KeyError, AssertionError) as error:  # torch asserts that it knows CUDA
+    except (
+        ValueError,
+        RuntimeError,
+        KeyError,
+        AssertionError,
+    ) as error:  # torch asserts that it is built with CUDA
         raise InputError(f"the device map does not fit: {' '.join(str(error).split())[:200]}") from error
 
 
-_folders: list[tempfile.TemporaryDirectory[str]] = []  # deleted with the process
+_folders: list[tempfile.TemporaryDirectory[str]] = []  # deleted at exit
 
 
 def _offload_folder(device_map: Mapping[str, Any]) -> Path | None:

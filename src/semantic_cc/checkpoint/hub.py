@@ -1,4 +1,4 @@
-"""Models on the Hugging Face hub: down by id, up from a folder."""
+"""Models on the Hugging Face Hub: download by id, upload from a folder."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from pathlib import Path
 from semantic_cc.errors import CheckpointError, SemanticCCError
 
 FILES = ["config.json", "model.safetensors", "README.md", "llm/*"]
-"""What a published model consists of."""
+"""The files of a published model."""
 
 
 def is_hub_id(name: str) -> bool:
-    """Whether a text has the form owner/model."""
+    """Whether `name` has the form owner/model."""
     return re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", name) is not None
 
 
 def download_model(name: str) -> Path:
-    """The folder of the model `name`, fetched once into the hub's own cache, or from there without a network.
+    """Downloads the model `name` once into the Hub's local cache; without network, uses the cache.
 
     Raises:
-        CheckpointError: neither there nor reachable.
+        CheckpointError: the model does not exist or cannot be reached.
     """
     from huggingface_hub import snapshot_download
 
     try:
         return Path(snapshot_download(name, allow_patterns=FILES))
-    except Exception as error:  # the hub's client raises many kinds; all mean "not to be had"
+    except Exception as error:  # the Hub's client raises many types; all mean "not available"
         raise CheckpointError(
             f"no model {name!r}: it is no folder here, not in the hub's cache, and not to be had from the hub "
             f"({type(error).__name__}); give a model folder"
@@ -34,10 +34,10 @@ def download_model(name: str) -> Path:
 
 
 def upload_model(folder: Path, name: str, private: bool) -> str:
-    """Publishes the files of a model folder as `name`; the repository is made if need be. Returns its address.
+    """Publishes a model folder as `name`, creates the repository if necessary, and returns its URL.
 
     Raises:
-        SemanticCCError: the hub refuses or cannot be reached.
+        SemanticCCError: the Hub rejects the upload or cannot be reached.
     """
     from huggingface_hub import HfApi
 
@@ -45,7 +45,7 @@ def upload_model(folder: Path, name: str, private: bool) -> str:
     try:
         address = api.create_repo(name, private=private, exist_ok=True)
         api.upload_folder(repo_id=name, folder_path=folder, allow_patterns=FILES)
-    except Exception as error:  # the hub's client raises many kinds
+    except Exception as error:  # the Hub's client raises many types
         raise SemanticCCError(
             f"cannot publish {folder} as {name}: {' '.join(str(error).split())[:200]}; log in with "
             "'hf auth login', or upload the folder yourself"

@@ -1,4 +1,4 @@
-"""A model without values, on the meta device: what has which size, without any file of weights."""
+"""A model without values, on the meta device: gives sizes without reading weights."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from semantic_cc.model.base import ChangeModel
 
 
 def outline(config: ModelConfig) -> ChangeModel:
-    """The model of `config` on the meta device; its prompter has a stand-in for the LLM's tokenizer.
+    """The model of `config` on the meta device; its prompter has a placeholder tokenizer.
 
     Raises:
-        FoundationWeightsError: the LLM's sizes are not known: it is neither a known name nor a folder.
+        FoundationWeightsError: the LLM is neither a known name nor a folder, so its sizes are unknown.
     """
     llm = _llm(config.llm) if config.has_llm else None
     with torch.device("meta"):
         model = build_model(without_weights(config), llm=llm).to("meta")
     if model.llm is not None:
-        model.llm.tie_weights()  # on the way to another device they part
+        model.llm.tie_weights()  # moving to another device separates the tied weights
     return model
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints of older formats, brought to the present one: config.json step by step, and the names of tensors."""
+"""Migrates checkpoints of older formats: config.json step by step, and the names of tensors."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ RENAMED_TRAINING = {"evidence": "keyword_head", "sharpening": "mask_decoder"}
 """Keys of the section ``training`` of formats before 3, old -> new."""
 
 Content = dict[str, Any]
-"""The parsed config.json of any format."""
+"""Parsed config.json of any format."""
 
 
 @dataclass(frozen=True)
 class Migrated:
-    """A checkpoint's config.json in the present format.
+    """A checkpoint's config.json in the current format.
 
     Attributes:
         content: the parsed config.json.
@@ -38,7 +38,7 @@ class Migrated:
 
 
 def migrate_config(content: Content) -> Migrated:
-    """Brings a parsed config.json of a format from 1 to `FORMAT` to the present format; `content` stays as it is."""
+    """Migrates a parsed config.json of any format from 1 to `FORMAT` to the current one; does not change `content`."""
     notes = []
     while content["format"] < FORMAT:
         format_ = content["format"]
@@ -50,7 +50,7 @@ def migrate_config(content: Content) -> Migrated:
 
 
 def migrate_tensors(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors of a checkpoint of any format, under their present names."""
+    """Renames the tensors of a checkpoint of any format to their current names."""
     return {_present_name(name): tensor for name, tensor in tensors.items()}
 
 
@@ -62,7 +62,7 @@ def _present_name(name: str) -> str:
 
 
 def _from_1(content: Content) -> tuple[Content, str]:
-    """Format 1 has the digests of the LLM only, no BLIP-2, no MiniGPT-4 and no merged models."""
+    """Format 1 stores digests only for the LLM and has no BLIP-2, MiniGPT-4 or merged models."""
     content["merged"] = False
     encoder = (content.get("model") or {}).get("encoder") or {}
     if encoder.get("weights") is None or encoder.get("adapt") == "full":
@@ -84,7 +84,7 @@ def _from_2(content: Content) -> tuple[Content, str]:
 
 
 STEPS: dict[int, Callable[[Content], tuple[Content, str]]] = {1: _from_1, 2: _from_2}
-"""Format -> the step to the next one and a note for users, empty if there is nothing to say.
+"""Format -> the step to the next format, which also returns a note for users or an empty string.
 
-A step may change the dict that it gets, but not the dicts inside it.
+A step may change its argument, but not nested dicts.
 """

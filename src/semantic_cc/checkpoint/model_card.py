@@ -58,7 +58,7 @@ def _summary(method: str) -> str:
 def _front_matter(content: CheckpointConfig) -> str:
     known = [FOUNDATIONS.get(record.name) for record in content.foundation.values()]
     free = all(model and model.licence == "Apache-2.0" for model in known)
-    # the weights trained here have the code's licence; merged ones keep the terms of the foundation weights
+    # weights trained here have the code's licence; merged checkpoints keep the terms of the foundation weights
     lines = [
         f"license: {'apache-2.0' if free or not content.merged else 'other'}",
         "library_name: semantic-cc",

@@ -1,7 +1,7 @@
 """Checkpoints in the Hugging Face layout: config.json, model.safetensors, README.md (the model card).
 
-A checkpoint holds only what was trained here; config.json names the foundation weights and the digests that are
-accepted for them. A merged checkpoint holds everything: its folder llm is the language model, in the same layout.
+A checkpoint contains only the weights trained here. config.json names the foundation weights and their accepted
+digests. A merged checkpoint contains all weights; its folder llm is the language model, in the same layout.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ class ModelInfo:
 
     Attributes:
         name: its name, for example small.
-        digest: sha256 of model.safetensors; of a merged model, of that and its language model's files.
+        digest: sha256 of model.safetensors; for a merged model, of that and its language model's files.
         config: sizes.
-        foundation: part (encoder, qformer, llm) -> the foundation weights that it was trained with.
+        foundation: part (encoder, qformer, llm) -> the foundation weights of the training.
         training: facts of the training, plain JSON values.
         notes: lines for users: migration steps, and foundation weights other than the accepted ones.
     """
@@ -71,7 +71,7 @@ def save_pretrained(
     dtype: torch.dtype = torch.float32,
     merge: bool = False,
 ) -> Path:
-    """Writes a checkpoint; the folder appears, or is replaced, completely or not at all.
+    """Writes a checkpoint; the folder is created or replaced atomically.
 
     Args:
         model: with its adapters, not merged.
@@ -79,13 +79,13 @@ def save_pretrained(
         name: the model's name.
         training: facts of the training, plain JSON values for config.json and the model card.
         dtype: type of the stored weights.
-        merge: store everything, the adapters merged into the foundation weights. `model` is merged too, if it is not
-            yet. The language model keeps its own type.
+        merge: merge the adapters into the foundation weights and store all weights. `model` is merged in place if it
+            is not merged yet. The language model keeps its type.
 
     Raises:
-        OutputError: the folder cannot be written, or holds other files than a model's.
+        OutputError: the folder cannot be written, or contains files that are not a model's.
         InputError: `merge` with a quantised language model.
-        ValueError: the adapters are merged already and `merge` is off, so that they would be lost.
+        ValueError: the adapters are already merged and `merge` is off, so they would be lost.
     """
     folder = Path(folder)
     foreign = _foreign(folder)
@@ -131,7 +131,7 @@ def save_pretrained(
             model.llm.save_pretrained(work / LLM)
             model.caption_decoder.prompter.tokenizer.save_pretrained(work / LLM)
         for path in work.rglob("*.safetensors"):
-            path.chmod(0o644)  # safetensors makes private files
+            path.chmod(0o644)  # safetensors creates files that only the owner can read
         (work / "config.json").write_text(content.to_json())
         (work / "README.md").write_text(model_card(content, parameters))
         work.chmod(0o755)
@@ -144,7 +144,7 @@ def save_pretrained(
 
 
 def _replace(folder: Path, work: Path) -> None:
-    """Moves `work` to `folder`; an older `folder` is deleted only after that."""
+    """Moves `work` to `folder`, then deletes the old `folder`."""
     if not folder.exists():
         work.rename(folder)
         return
@@ -163,7 +163,7 @@ def _not_llm(name: str) -> bool:
 
 
 def _foreign(folder: Path) -> Path | None:
-    """A path in `folder` that is no file of a model; None if there is none."""
+    """A path in `folder` that is not a file of a model; None if there is none."""
     if not folder.is_dir():
         return folder if folder.exists() else None
     ours = ("config.json", "model.safetensors", "README.md", LLM)
@@ -177,18 +177,18 @@ def load_pretrained(
     allow_foundation_mismatch: bool = False,
     llm_dtype: LLMType | None = None,
 ) -> tuple[ChangeModel, ModelInfo]:
-    """Loads a packaged model by name, a checkpoint folder, or a model of the Hugging Face hub; in eval mode.
+    """Loads a packaged model by name, a checkpoint folder, or a model of the Hugging Face Hub; in eval mode.
 
     Args:
-        name: small, a folder that `save_pretrained` wrote, or a hub id such as someone/model.
+        name: small, a folder that `save_pretrained` wrote, or a Hub id such as someone/model.
         merge: merge the adapters into their base layers, for faster inference.
         allow_foundation_mismatch: accept other foundation weights, with a note.
         llm_dtype: type of the language model's weights; None = its own. int8 and int4 save memory; their adapters
             are not merged.
 
     Raises:
-        CheckpointError: the model is missing, corrupt or does not fit its configuration, or the foundation weights
-            are not the accepted ones.
+        CheckpointError: the model is missing, corrupt or does not match its configuration, or the foundation weights
+            are not accepted ones.
         FoundationWeightsError: foundation weights are not found.
     """
     folder = _folder(name)
@@ -216,7 +216,7 @@ def load_pretrained(
 
 
 def _other_foundations(model: ChangeModel, info: ModelInfo) -> list[str]:
-    """A text for each part whose foundation weights are not among the accepted ones."""
+    """One message for each part whose foundation weights are not accepted ones."""
     return [
         f"was trained on a {record.name} with sha256 {' or '.join(record.accepted_digests)}, "
         f"here is {model.foundation.get(part)}"

@@ -1,4 +1,4 @@
-"""What of a model foundation weights give, and what is its own."""
+"""Which tensors of a model come from foundation weights, and which a checkpoint stores."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from semantic_cc.config import ModelConfig
 
 
 def as_stored(config: ModelConfig) -> ModelConfig:
-    """The configuration that a checkpoint keeps: without weights that were only a start of what trained."""
+    """The configuration that a checkpoint stores: without foundation weights that training only started from."""
     encoder, qformer = config.encoder, config.qformer
     return replace(
         config,
@@ -20,7 +20,7 @@ def as_stored(config: ModelConfig) -> ModelConfig:
 
 
 def foundation_parts(config: ModelConfig) -> dict[str, str]:
-    """The parts whose frozen tensors foundation weights give -> the name of those weights."""
+    """Part with frozen tensors from foundation weights -> the name of those weights."""
     kept = as_stored(config)
     names = {"encoder": kept.encoder.weights}
     if config.method == "semantic-cc":
@@ -31,7 +31,7 @@ def foundation_parts(config: ModelConfig) -> dict[str, str]:
 
 
 def is_adapted(config: ModelConfig) -> bool:
-    """Whether LoRA adapts some of those foundation weights."""
+    """Whether LoRA adapts any of these foundation weights."""
     return config.method == "semantic-cc" or config.encoder.adapt == "lora"
 
 
@@ -40,17 +40,17 @@ FROZEN = {
     "qformer": ("caption_decoder.qformer.", "caption_decoder.queries", "caption_decoder.ln_vision."),
     "llm": ("caption_decoder.llm.",),
 }
-"""Part -> beginnings of the names of its tensors."""
+"""Part -> prefixes of its tensor names."""
 
 
 def own_parameter(config: ModelConfig) -> Callable[[str], bool]:
-    """Whether a tensor of that name belongs in the checkpoint: all but what foundation weights give."""
+    """Returns a test by tensor name: whether the checkpoint stores it (all but foundation weights)."""
     given = tuple(start for part in foundation_parts(config) for start in FROZEN[part])
     return lambda name: "lora_" in name or not name.startswith(given)
 
 
 def without_weights(config: ModelConfig) -> ModelConfig:
-    """`config` that reads no foundation weights but the language model's: a merged model has its own."""
+    """`config` without foundation weights except the language model's, for merged models, which store their own."""
     return replace(
         config,
         encoder=replace(config.encoder, weights=None),

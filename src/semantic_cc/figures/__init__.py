@@ -1,1 +1,1 @@
-"""Pictures for people, and the files that a description is written to."""
+"""Figures, and the output files of a description."""

@@ -1,4 +1,4 @@
-"""The colours of every figure."""
+"""Colours of all figures."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import numpy as np
 from semantic_cc.types import BUILDING, ROAD
 
 CLASS_COLOURS = {ROAD: (0, 176, 240), BUILDING: (255, 84, 32)}
-"""Label value -> RGB; apart from each other for colour-blind eyes too, and from vegetation and roofs."""
+"""Label value -> RGB, distinguishable with colour blindness and from vegetation and roofs."""
 
 PAPER, INK, FAINT_INK = (255, 255, 255), (28, 28, 30), (118, 118, 122)
-"""RGB of a figure's ground, its text and its small print."""
+"""RGB of background, text and small print."""
 
 RIGHT, WRONG = (0, 128, 60), (200, 30, 30)
-"""RGB of words that are true and that are not."""
+"""RGB of correct and wrong words."""
 
-# Nine stops of matplotlib's "inferno": lightness rises evenly from black to pale yellow.
+# Nine stops of matplotlib's "inferno": lightness increases evenly from black to pale yellow.
 _INFERNO = np.array(
     [
         (0, 0, 4), (31, 12, 72), (85, 15, 109), (136, 34, 106), (186, 54, 85),

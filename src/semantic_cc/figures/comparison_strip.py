@@ -1,4 +1,4 @@
-"""A pair of the dataset and what a model made of it, side by side."""
+"""A pair of a dataset beside the predicted mask."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ GAP = 4
 
 
 def draw_strip(pair: Pair, mask: np.ndarray | None) -> Image.Image:
-    """Before, after, the true mask over after, our mask over after; a mask that is not known has no panel.
+    """Draws before, after, the true mask over after and the predicted mask over after; omits masks that are None.
 
     Args:
         pair: images of (H, W) pixels.
-        mask: ours, (H, W) uint8 of `LABEL_VALUES`, or None.
+        mask: predicted, (H, W) uint8 of `LABEL_VALUES`, or None.
 
     Returns:
-        A picture of H pixels' height, n panels of W wide with gaps between.
+        An image with H pixels height and n panels of W pixels width, with gaps.
     """
     later = Image.fromarray(pair.after)
     masks = [known for known in (pair.label, mask) if known is not None]

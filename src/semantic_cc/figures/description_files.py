@@ -1,4 +1,4 @@
-"""The files of one description: mask, probability, overlay, heatmap and report."""
+"""The output files of a description: mask, probability, overlay, heatmap and report."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from semantic_cc.images import ImageSource, read_pair
 from semantic_cc.types import ChangeDescription
 
 MASK_FILES = ("mask.png", "probability.png")
-"""What a model without the change-detection task does not write."""
+"""Files that need the change detection task."""
 
 OUTPUTS = (*MASK_FILES, "overlay.png", "heatmap.png", "report.json")
-"""Names of all files of a description."""
+"""Names of all output files of a description."""
 
 
 def write_outputs(
@@ -29,25 +29,26 @@ def write_outputs(
     folder: str | Path,
     extra: Mapping[str, np.ndarray] | None = None,
 ) -> list[Path]:
-    """Writes a description to `folder`, which is created if need be.
+    """Writes a description to `folder`, which is created if necessary.
 
-    - ``mask.png``: ``(H, W)`` of `LABEL_VALUES`; left out, as is the next, by a model without a mask.
+    - ``mask.png``: ``(H, W)`` of `LABEL_VALUES`; models without a mask write neither this nor the next file.
     - ``probability.png``: probability of change, 8-bit grey, 0..255 for 0..1.
-    - ``overlay.png``: both images, the change over the later one, and the sentence.
-    - ``heatmap.png``: the heatmap over the later image.
+    - ``overlay.png``: both images, the change over the after image, and the sentence.
+    - ``heatmap.png``: the heatmap over the after image.
     - ``report.json``: `ChangeDescription.to_json`, and the names of these files.
 
     Args:
         description: what `SemanticCC.describe` returned.
-        before, after: the pair that it describes.
-        folder: where to write. Files of these names are replaced; without a mask, an earlier run's mask is removed.
-        extra: more pictures, file name -> ``(H, W[, 3])`` uint8, written together with the others.
+        before, after: the described pair.
+        folder: output folder. Existing output files are replaced; without a mask, an earlier run's mask is deleted.
+        extra: more images, file name -> ``(H, W[, 3])`` uint8, written together with the others.
 
     Returns:
         The paths written.
 
     Raises:
-        OutputError: the folder cannot be written, or an output would overwrite an image; nothing is left half-written.
+        OutputError: the folder cannot be written, or an output would overwrite an input image. No partial output
+            remains.
     """
     folder = check_outputs(folder, [*OUTPUTS, *(extra or ())], _paths(before, after))
     earlier, later, _ = read_pair(before, after)

@@ -1,4 +1,4 @@
-"""The two pictures of a description: the change painted over the later image, and the heatmap over it."""
+"""The two images of a description: the change and the heatmap, each drawn over the after image."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from semantic_cc.figures.colours import CLASS_COLOURS, FAINT_INK, INK, PAPER, he
 from semantic_cc.types import ChangeDescription
 
 PANEL = 512
-"""Longest side of each panel of the overlay, in pixels; small images are enlarged to it, large ones reduced."""
+"""Longest side of each panel of the overlay, in pixels; images are resized to it."""
 
 MARGIN, GUTTER = 20, 14
 LABEL_SIZE, SENTENCE_SIZE, LEGEND_SIZE = 18, 24, 16
 TINT = 0.38
-"""Opacity of a changed area's colour; its outline is opaque."""
+"""Opacity of a changed area; its outline is opaque."""
 
 
 def draw_overlay(description: ChangeDescription, before: np.ndarray, after: np.ndarray) -> Image.Image:
-    """Before and after side by side, the later one with the change tinted and outlined, the sentence below.
+    """Draws before and after side by side, with the change tinted and outlined in after, and the sentence below.
 
     Args:
-        description: what is drawn; without a mask the later image stays as it is.
-        before, after: ``(H, W, 3)`` uint8 RGB of the description's pair.
+        description: what to draw; without a mask, the after image is unchanged.
+        before, after: ``(H, W, 3)`` uint8 RGB of the pair.
     """
     panels = [_panel(before), _panel(after)]
     if description.mask is not None:
@@ -44,7 +44,7 @@ def draw_overlay(description: ChangeDescription, before: np.ndarray, after: np.n
 
 
 def draw_heatmap(heatmap: np.ndarray, after: np.ndarray) -> Image.Image:
-    """The heatmap over the later image, pixel for pixel; the image shows through in grey where nothing glows.
+    """Draws the heatmap over the after image, at the same size; low values show the image in grey.
 
     Args:
         heatmap: ``(H, W)`` in [0, 1].
@@ -57,7 +57,7 @@ def draw_heatmap(heatmap: np.ndarray, after: np.ndarray) -> Image.Image:
 
 
 def paint_mask(image: Image.Image, mask: np.ndarray) -> Image.Image:
-    """`image` with each class of `mask` ``(H, W)`` tinted and outlined; the mask is fitted to its size."""
+    """`image` with each class of `mask` ``(H, W)`` tinted and outlined; the mask is resized to the image."""
     fitted = Image.fromarray(mask).resize(image.size, Image.Resampling.NEAREST)
     painted = image
     for value, colour in CLASS_COLOURS.items():
@@ -70,7 +70,7 @@ def paint_mask(image: Image.Image, mask: np.ndarray) -> Image.Image:
 
 
 def wrap(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: float) -> list[str]:
-    """`text` in lines of at most `width` pixels, broken between words; a longer word keeps its own line."""
+    """Wraps `text` between words into lines of at most `width` pixels; a longer word gets its own line."""
     lines = [""]
     for word in text.split():
         longer = f"{lines[-1]} {word}".strip()
@@ -82,7 +82,7 @@ def wrap(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: f
 
 
 def _draw_legend(draw: ImageDraw.ImageDraw, description: ChangeDescription, top: int) -> None:
-    """A swatch and the changed share of each class, or the word that this model gives no mask."""
+    """Draws a swatch and the changed share of each class, or a note that the model predicts no mask."""
     font, left = _font(LEGEND_SIZE), float(MARGIN)
     shares = description.class_shares
     if shares is None:
@@ -98,7 +98,7 @@ def _draw_legend(draw: ImageDraw.ImageDraw, description: ChangeDescription, top:
 
 
 def _panel(image: np.ndarray) -> Image.Image:
-    """The image at panel size; whole factors keep small images crisp."""
+    """Resizes the image so that its longest side is `PANEL`."""
     picture = Image.fromarray(image)
     factor = PANEL / max(picture.size)
     size = (max(1, round(picture.width * factor)), max(1, round(picture.height * factor)))

@@ -1,4 +1,4 @@
-"""The reliability diagram of a model's change probability."""
+"""Reliability diagram of a model's change probability."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from semantic_cc.metrics.calibration_error import Calibration
 
 
 def draw_reliability(found: Calibration, title: str) -> bytes:
-    """Share of changed pairs over the probability that was said, with the pairs of each bin below; a PNG.
+    """Plots the share of changed pairs against the predicted probability, and the pairs per bin below; returns a PNG.
 
     Raises:
         ConfigError: matplotlib is not installed.

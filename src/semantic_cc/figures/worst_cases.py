@@ -1,4 +1,4 @@
-"""The worst cases of an evaluation as one page: before, after, the true mask, ours, and both sentences."""
+"""HTML page of the worst cases of an evaluation: before, after, both masks and both sentences."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ figure { margin: 0 } img { width: 100%; image-rendering: pixelated } figcaption 
 
 @dataclass(frozen=True)
 class Case:
-    """A pair with what was predicted.
+    """A pair with its predictions.
 
     Attributes:
         pair: images, mask and sentences of the dataset.
         mask: ``(H, W)`` uint8 of `LABEL_VALUES`, predicted.
         sentence: predicted.
-        wrong: share of the pixels whose class is known and wrong, in [0, 1]; where the mask does not tell roads,
+        wrong: share of wrong pixels among those of known class, in [0, 1]; if the mask does not distinguish roads,
             building against the rest.
     """
 
@@ -43,11 +43,11 @@ class Case:
 
 
 def worst_page(cases: Sequence[Case], title: str) -> bytes:
-    """A page in HTML that holds its pictures itself; changes are painted over the later image.
+    """A self-contained HTML page with embedded images; changes are drawn over the after image.
 
     Args:
         cases: the worst first, each with a mask in its pair.
-        title: what was scored on what.
+        title: the model and the dataset.
     """
     parts = [
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(title)}</title>"
