@@ -1,1 +1,1 @@
-"""The training room: stages as data, one loop for all of them, exact resume, evaluation."""
+"""Training: phases, stages, the training loop, exact resume, validation."""

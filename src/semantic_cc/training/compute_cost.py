@@ -1,4 +1,4 @@
-"""What a computation takes, counted on tensors without values: operations, and memory at its peak."""
+"""Operations and peak memory of a computation, counted on meta tensors."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 
 class PeakMemory(TorchDispatchMode):
-    """Counts the bytes of all tensors that are made inside the block and still alive; on any device.
+    """Counts the bytes of all live tensors created inside the block, on any device.
 
     Attributes:
-        peak: most bytes alive at one time, without what an allocator loses to rounding and gaps.
+        peak: peak of the live bytes, without allocator rounding and fragmentation.
     """
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ def _storages(values: Any) -> Iterator[tuple[int, torch.UntypedStorage]]:
 def cost_of(work: Callable[[], object]) -> tuple[int, int]:
     """Floating-point operations of `work`'s matrix products and convolutions, and its peak memory in bytes.
 
-    A multiplication and an addition are two operations. What was there before `work` is not counted.
+    A multiply-add is two operations. Tensors created before `work` are not counted.
     """
     with FlopCounterMode(display=False) as flops, PeakMemory() as memory:
         work()

@@ -1,4 +1,4 @@
-"""Progress on stderr: a bar with the time left in a terminal, a line every half minute elsewhere."""
+"""Progress on stderr: a bar with the ETA in a terminal, otherwise a line every half minute."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 PLAIN_EVERY = 30.0
-"""Seconds between plain lines, at least one step apart."""
+"""Minimum seconds between plain lines."""
 
 
 class Reporter:
@@ -20,8 +20,8 @@ class Reporter:
 
     Args:
         phase: name of the phase.
-        total: its steps.
-        done: steps done before this process.
+        total: steps of the phase.
+        done: steps taken before this process.
     """
 
     def __init__(self, phase: str, total: int, done: int) -> None:
@@ -48,7 +48,7 @@ class Reporter:
             self._bar.stop()
 
     def say(self, line: str) -> None:
-        """A line of its own, above the bar."""
+        """Prints a line above the bar."""
         if self._bar:
             self._bar.console.print(line, markup=False, highlight=False)
         else:
@@ -57,7 +57,7 @@ class Reporter:
     def step(
         self, stage: str, epoch: int, epochs: int, losses: dict[str, float], seconds: float, items: int
     ) -> None:
-        """One step more: its losses, its seconds and how many items it had. `epoch` counts from 1."""
+        """Reports one step: its losses, seconds and number of items. `epoch` counts from 1."""
         self.done += 1
         self._spent += seconds
         left = (self.total - self.done) * self._spent / (self.done - self._first)

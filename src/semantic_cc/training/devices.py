@@ -1,7 +1,7 @@
-"""Devices and processes: what Fabric starts, and the few things the processes of a run say to each other.
+"""Devices and processes: Fabric setup, and communication between the processes of a run.
 
-Whatever the strategy, what trains is held whole by every device and its gradients are added up once a step. So
-stages may freeze what they like, checkpoints are the same file, and only frozen layers are ever sharded.
+Each device has all trainable parameters, and gradients are summed once per step. Stages can therefore freeze any
+parameters, checkpoints do not depend on the strategy, and only frozen layers are sharded.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ ONE_DEVICE = HardwareConfig()
 
 
 def fabric_of(precision: str, hardware: HardwareConfig = ONE_DEVICE) -> Fabric:
-    """Fabric on `hardware`, launched: with several devices it has started, or found, the other processes.
+    """Launches Fabric on `hardware`; with several devices, starts or joins the other processes.
 
     Raises:
-        ConfigError: this machine has not these devices, or torchrun or SLURM started another number of processes.
+        ConfigError: the devices are not available, or torchrun or SLURM started a different number of processes.
     """
     accelerator = hardware.accelerator
     if accelerator == "auto":
@@ -49,18 +49,18 @@ def fabric_of(precision: str, hardware: HardwareConfig = ONE_DEVICE) -> Fabric:
             accelerator=accelerator,
             devices=hardware.devices,
             num_nodes=hardware.nodes,
-            strategy="ddp" if devices > 1 else "auto",  # of which only the processes and their group are used
+            strategy="ddp" if devices > 1 else "auto",  # only for its process group
             plugins=_precision(precision, accelerator),
         )
         fabric.launch()
-    except Exception as error:  # Lightning's refusals have no type of their own
+    except Exception as error:  # Lightning raises no specific type
         reason = " ".join(str(error).split())
         raise ConfigError(f"configuration: hardware: {reason}") from error
     return fabric
 
 
 def _precision(name: str, accelerator: str) -> Precision:
-    """Autocast over float32 weights. By name, Fabric would take bfloat16 for float16 on a CPU."""
+    """Autocast over float32 weights. Given only the name, Fabric replaces float16 with bfloat16 on a CPU."""
     if name == "float32":
         return Precision()
     return MixedPrecision("bf16-mixed" if name == "bfloat16" else "16-mixed", device=accelerator)
@@ -68,7 +68,7 @@ def _precision(name: str, accelerator: str) -> Precision:
 
 @contextlib.contextmanager
 def first_process_speaks() -> Iterator[None]:
-    """Errors that all processes raise are told by the first one; the others end with their exit code alone."""
+    """Lets only the first process print an error that all processes raise; the others exit silently."""
     try:
         yield
     except SemanticCCError as error:
@@ -78,14 +78,14 @@ def first_process_speaks() -> Iterator[None]:
 
 
 def is_first() -> bool:
-    """Whether this is the first process of the run, or the only one."""
+    """Whether this is the first or only process of the run."""
     if distributed.is_initialized():
         return distributed.get_rank() == 0
     return {os.environ.get(name, "0") for name in ("RANK", "LOCAL_RANK")} == {"0"}
 
 
 def device_name(hardware: HardwareConfig = ONE_DEVICE) -> str:
-    """What a run on `hardware` computes on here, for people."""
+    """Display name of the device that `hardware` selects on this machine."""
     if hardware.accelerator == "cpu" or not torch.cuda.is_available():
         return f"CPU, {torch.get_num_threads()} threads"
     count = hardware.devices * hardware.nodes
@@ -93,9 +93,9 @@ def device_name(hardware: HardwareConfig = ONE_DEVICE) -> str:
 
 
 def raise_together(fabric: Fabric, error: SemanticCCError | None) -> None:
-    """Raises in every process what went wrong in one of them; without it the others would wait for ever.
+    """Raises an error of one process in all processes, which would otherwise wait forever.
 
-    Every process must call it, with None where all is well.
+    All processes must call it; `error` is None in those without an error.
     """
     if fabric.world_size > 1:
         failed = torch.tensor(float(error is not None), device=fabric.device)
@@ -109,10 +109,10 @@ def raise_together(fabric: Fabric, error: SemanticCCError | None) -> None:
 
 
 def on_first(fabric: Fabric, work: Callable[[], T]) -> T:
-    """The result of `work`, which the first process does for all.
+    """Runs `work` in the first process and returns its result in all processes.
 
     Raises:
-        SemanticCCError: what `work` raised, in every process.
+        SemanticCCError: the error of `work`, in all processes.
     """
     result: T | None = None
     error: SemanticCCError | None = None
@@ -128,13 +128,13 @@ def on_first(fabric: Fabric, work: Callable[[], T]) -> T:
 
 
 def distributed_sum(fabric: Fabric, values: Tensor) -> Tensor:
-    """The sum of `values` over all processes, in every one of them."""
+    """All-reduce: the sum of `values` over all processes."""
     return values if fabric.world_size == 1 else fabric.all_reduce(values, reduce_op="sum")
 
 
 @torch.no_grad()
 def add_gradients(fabric: Fabric, parameters: Iterable[nn.Parameter]) -> None:
-    """Adds up the gradients of all processes, in one message; each has gradients of the same parameters."""
+    """Sums the gradients over all processes in one message. All must have gradients of the same parameters."""
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     if fabric.world_size == 1 or not gradients:
         return
@@ -144,9 +144,9 @@ def add_gradients(fabric: Fabric, parameters: Iterable[nn.Parameter]) -> None:
 
 
 def shard_llm(fabric: Fabric, llm: PreTrainedModel) -> None:
-    """Spreads an LLM's frozen layers over the devices (FSDP2); each is gathered while it computes.
+    """Shards an LLM's frozen layers over the devices (FSDP2), gathered during their computation.
 
-    Adapters, embeddings and all else stay whole.
+    Adapters, embeddings and all other modules are not sharded.
     """
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard

@@ -1,4 +1,4 @@
-"""What the frozen encoder said of each item, so that it is not computed twice."""
+"""Cache of the frozen encoder's features."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 class FeatureCache:
-    """Encoder features by item, in memory on the CPU.
+    """Encoder features per item, in CPU memory.
 
-    Items are encoded one by one: what is kept must not depend on the batch an item was first met in, or a
-    resumed run would differ in the last digits.
+    Items are encoded one at a time. Otherwise the features would depend on the batch composition, and a resumed run
+    would differ in the last digits.
 
     Args:
-        model: in eval mode as far as its encoder goes, and that frozen while the cache is read.
+        model: model with its encoder in eval mode and frozen while the cache is in use.
     """
 
     def __init__(self, model: ChangeModel) -> None:
@@ -30,7 +30,7 @@ class FeatureCache:
         self._known: dict[int, tuple[Tensor, ...]] = {}
 
     def clear(self) -> None:
-        """Forgets all; to be called when the encoder has been trained."""
+        """Empties the cache; call it after training the encoder."""
         self._known.clear()
 
     def features(self, samples: list[DrawnSample], batch: Batch) -> Features:
@@ -38,7 +38,7 @@ class FeatureCache:
 
         Args:
             samples: b items, without augmentation.
-            batch: the same as tensors.
+            batch: the items as tensors.
         """
         from semantic_cc.model.encoder import Features
 
@@ -46,7 +46,7 @@ class FeatureCache:
             if sample.visit.index not in self._known:
                 self._known[sample.visit.index] = self._encoded(batch, place)
         rows = zip(*(self._known[sample.visit.index] for sample in samples), strict=True)
-        # each row (2, ...) -> (2b, ...), all befores first
+        # rows (2, ...) -> (2b, ...), before first
         tiers = [torch.stack(row, dim=1).flatten(0, 1).to(batch.before.device) for row in rows]
         return Features(tiers[0], tiers[1] if len(tiers) > 1 else None, tuple(tiers[2:]))
 

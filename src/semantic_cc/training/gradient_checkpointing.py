@@ -1,4 +1,4 @@
-"""Gradient checkpointing: layers keep their inputs alone and run again in the backward pass."""
+"""Gradient checkpointing: layers store only their inputs and are recomputed in the backward pass."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from semantic_cc.model.base import ChangeModel
 
 
 def recompute_layers(model: ChangeModel) -> None:
-    """Makes the model's `layers` forget what is between input and output.
+    """Enables gradient checkpointing for the model's `layers`.
 
-    The libraries' own switches do so in training mode alone; here gradients pass through frozen layers in eval
-    mode too (the joint stage's LLM).
+    The libraries' own switches work only in training mode. Here gradients also pass through frozen layers in eval
+    mode (the LLM in the joint stage).
     """
     for layer in model.layers():
         _recompute(layer)

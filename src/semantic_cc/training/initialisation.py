@@ -1,4 +1,4 @@
-"""What a run starts from, and what it refuses to start from."""
+"""Initial model of a run, and checks of its initial weights."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def starting_model(config: Config) -> ChangeModel:
-    """The model at its first weights, or the trained model that `config.train.init` names.
+    """A newly built model, or the trained model at `config.train.init`.
 
     Raises:
         As `start`.
@@ -25,12 +25,12 @@ def starting_model(config: Config) -> ChangeModel:
 
 
 def start(config: Config) -> tuple[ChangeModel, Mapping[str, object]]:
-    """`starting_model`, and how it was trained until now, as its config.json has it.
+    """`starting_model`, and its training history from config.json.
 
     Raises:
-        ConfigError: that model is another than `config.model`; a hybrid's ImageNet weights are not installed.
-        CheckpointError: that folder holds no whole model.
-        FoundationWeightsError: SAM's, BLIP-2's, MiniGPT-4's or the LLM's weights are not to be found.
+        ConfigError: the trained model differs from `config.model`; a hybrid's ImageNet weights are not installed.
+        CheckpointError: the folder contains no complete model.
+        FoundationWeightsError: the weights of SAM, BLIP-2, MiniGPT-4 or the LLM are not found.
     """
     from semantic_cc.checkpoint.build import build_model
     from semantic_cc.checkpoint.serialization import load_pretrained
@@ -52,7 +52,7 @@ def start(config: Config) -> tuple[ChangeModel, Mapping[str, object]]:
 
 
 def with_vocabulary(config: Config, pairs: TrainingPairs) -> Config:
-    """`config` with the words of the training sentences, where its method writes word by word and has none yet.
+    """`config` with the vocabulary of the training sentences, if its method needs a vocabulary and has none yet.
 
     Raises:
         DataError: no word occurs often enough.
@@ -72,14 +72,14 @@ def with_vocabulary(config: Config, pairs: TrainingPairs) -> Config:
 
 
 def refuse_untrained_foundations(config: Config, reads_sentences: bool) -> None:
-    """Freezing weights that nobody trained would waste the run without a word; a trained model has none.
+    """Rejects runs that freeze randomly initialised weights. A run that starts from a trained model passes.
 
     Args:
         config: the run.
-        reads_sentences: whether a phase of it trains on sentences.
+        reads_sentences: whether a phase trains on sentences.
 
     Raises:
-        ConfigError: SAM is frozen (LoRA) without weights, or the Q-Former is and sentences are read.
+        ConfigError: SAM (under LoRA) is frozen without weights, or the Q-Former is in a run on sentences.
     """
     model, train = config.model, config.train
     if train.init is not None:
@@ -99,10 +99,10 @@ def refuse_untrained_foundations(config: Config, reads_sentences: bool) -> None:
 
 
 def require_flags(pairs: ChangeDataset) -> None:
-    """The change-flag head, or PromptCC's classifier, learns from every captioned pair.
+    """Requires a change flag for each captioned pair, as the flag head and PromptCC's classifier need.
 
     Raises:
-        DataError: one has no change flag.
+        DataError: a captioned pair has no change flag.
     """
     without = [item.name for item in pairs.items if item.sentences and item.changed is None]
     if without:

@@ -1,4 +1,4 @@
-"""Devices whose seconds are computed and not timed: memory and peak speeds from their makers' data sheets."""
+"""Memory and peak throughput of devices for run estimates, from the manufacturers' data sheets."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class KnownDevice:
-    """A device as its maker describes it.
+    """Data sheet values of a device.
 
     Attributes:
         memory: GiB.
-        half: peak of dense bfloat16 (V100: float16) matrix products, in operations a second.
-        single: the same in float32, with TF32 where the device has it.
+        half: peak of dense bfloat16 (V100: float16) matrix products, in operations per second.
+        single: the same in float32, with TF32 if supported.
     """
 
     memory: int
@@ -29,4 +29,4 @@ DEVICES = {
     "l40s-48gb": KnownDevice(48, 362e12, 183e12),
     "rtx4090-24gb": KnownDevice(24, 165e12, 82.6e12),
 }
-"""From the makers' data sheets, without sparsity."""
+"""Values from the data sheets, without sparsity."""

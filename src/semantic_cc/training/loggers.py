@@ -1,4 +1,4 @@
-"""The curves of a run: log.csv always, TensorBoard and Weights & Biases where asked for."""
+"""Loggers: log.csv always, TensorBoard and Weights & Biases if configured."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ if TYPE_CHECKING:
     from PIL import Image
 
 COLUMNS = ("step", "epoch", "stage", "loss", "change", "caption", "flag", "dice", "norm", "lr", "seconds")
-"""Of log.csv: losses are unweighted but for their sum `loss`; `norm` is the gradient's before clipping."""
+"""Columns of log.csv. `loss` is the weighted sum, the other losses are unweighted; `norm` is before clipping."""
 _NEEDS = {"tensorboard": "tensorboardX", "wandb": "wandb"}
 
 
 class LogSink(Protocol):
-    """Somewhere curves and pictures go to."""
+    """Destination of scalars and images."""
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """Takes values by name, after `step` steps."""
+        """Logs values by name, after `step` steps."""
         ...
 
     def picture(self, step: int, name: str, picture: Image.Image, text: str) -> None:
-        """Takes a picture with its text."""
+        """Logs an image with its text."""
         ...
 
     def close(self) -> None:
-        """Writes what is left."""
+        """Flushes and closes."""
         ...
 
 
 class TensorBoard:
-    """TensorBoard's event files in `tensorboard/`.
+    """TensorBoard event files in `tensorboard/`.
 
     Args:
         folder: the phase's folder.
-        done: steps done; what an earlier process wrote after them is hidden.
+        done: steps taken; later events of an earlier process are hidden.
     """
 
     def __init__(self, folder: PhaseFolder, done: int) -> None:
@@ -71,11 +71,11 @@ class TensorBoard:
 
 
 class WeightsAndBiases:
-    """A run of project semantic-cc at Weights & Biases, where `wandb login` or WANDB_MODE=offline says.
+    """A Weights & Biases run in project semantic-cc; needs `wandb login` or WANDB_MODE=offline.
 
     Args:
-        folder: the phase's folder, which keeps the run's id, so that a resumed run goes on there.
-        config: shown beside the curves.
+        folder: the phase's folder; it stores the run's id for resume.
+        config: logged as the run's config.
     """
 
     def __init__(self, folder: PhaseFolder, config: Config) -> None:
@@ -107,10 +107,10 @@ class WeightsAndBiases:
 
 
 def require_loggers(config: Config) -> None:
-    """Asks before the run, not in it, whether what `train.loggers` names is installed.
+    """Checks before the run that the packages of `train.loggers` are installed.
 
     Raises:
-        ConfigError: it is not.
+        ConfigError: a package is not installed.
     """
     for name in config.train.loggers:
         if find_spec(_NEEDS[name]) is None:
@@ -120,17 +120,17 @@ def require_loggers(config: Config) -> None:
 
 
 class Logs:
-    """All of a run's logs; a context manager.
+    """All loggers of a run; a context manager.
 
     Args:
         folder: the phase's folder.
-        config: of the run.
-        done: steps done; later rows are of steps that will be taken again.
+        config: the run's config.
+        done: steps taken; later rows are removed, because their steps are repeated.
     """
 
     def __init__(self, folder: PhaseFolder, config: Config, done: int) -> None:
         _cut_back(folder.log, done)
-        self._file = folder.log.open("a", newline="", buffering=1)  # line by line, for whoever follows it
+        self._file = folder.log.open("a", newline="", buffering=1)  # line-buffered, for tail -f
         self._rows = csv.DictWriter(self._file, COLUMNS, lineterminator="\n")
         self._sinks: list[LogSink] = []
         if "tensorboard" in config.train.loggers:
@@ -141,19 +141,19 @@ class Logs:
     def step(
         self, step: int, epoch: int, stage: str, values: Mapping[str, float], lr: float, seconds: float
     ) -> None:
-        """One step: its losses (and norm), learning rate and seconds; `step` and `epoch` count from 1."""
+        """Logs one step: its losses (and norm), learning rate and seconds. `step` and `epoch` count from 1."""
         self._rows.writerow(
             {"step": step, "epoch": epoch, "stage": stage, **values, "lr": lr, "seconds": round(seconds, 4)}
         )
         self.scalars(step, {f"{stage}/{name}": value for name, value in values.items()} | {"lr": lr})
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """Values by name, for all but log.csv."""
+        """Logs values by name, except to log.csv."""
         for sink in self._sinks:
             sink.scalars(step, values)
 
     def picture(self, step: int, name: str, picture: Image.Image, text: str) -> None:
-        """A picture with its text, for all but log.csv."""
+        """Logs an image with its text, except to log.csv."""
         for sink in self._sinks:
             sink.picture(step, name, picture, text)
 
@@ -169,7 +169,7 @@ class Logs:
 
 
 def _cut_back(path: Path, step: int) -> None:
-    """Leaves the rows of the first `step` steps in the file, which is replaced whole."""
+    """Keeps only the rows of the first `step` steps; replaces the file atomically."""
     rows: list[dict[str, Any]] = []
     if step > 0 and path.exists():
         with path.open(newline="") as file:

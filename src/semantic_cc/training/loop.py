@@ -1,4 +1,4 @@
-"""The one training loop: takes a task's steps, logs them, saves, validates, and goes on from a saved state."""
+"""The training loop: takes a task's steps, logs them, saves, validates, and resumes from a saved state."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ def fit(
     validation: Validation | None = None,
     history: Mapping[str, object] | None = None,
 ) -> None:
-    """Takes the steps of `task` from the state in the phase's folder, where there is one, and saves the model.
+    """Runs `task`, from the state in the phase's folder if there is one, and saves the model.
 
     Args:
         run: the phase.
-        model: what `task` trains.
+        model: the model that `task` trains.
         task: the steps.
         validation: scores the model after each epoch; None = no validation.
-        history: how the model was trained before this phase, for its config.json.
+        history: training history of the model before this phase, for its config.json.
 
     Raises:
         DataError: an item cannot be read.
-        OutputError: something cannot be written; what was there stays.
+        OutputError: a file cannot be written; existing files are kept.
         CheckpointError: the state is corrupt.
-        ConfigError: the state is of another configuration.
-        TrainingError: the loss is no longer finite.
+        ConfigError: the state belongs to a different configuration.
+        TrainingError: the loss is not finite.
     """
     loop = TrainLoop(run, model, task, validation, history or {})
     if task.per_epoch:
@@ -56,7 +56,7 @@ def fit(
 
 
 class TrainLoop:
-    """All that a running phase holds.
+    """State of a running phase.
 
     Args:
         As `fit`.
@@ -79,7 +79,7 @@ class TrainLoop:
         self._reporter: Reporter | None = None
 
     def train(self) -> None:
-        """Takes the steps that are left."""
+        """Takes the remaining steps."""
         task, run, train = self.task, self.run, self.run.config.train
         self.updater = updater = Updater(
             task.parameters, run.optim, self.total, scaled=train.precision == "float16", decay=run.phase.ema
@@ -98,14 +98,14 @@ class TrainLoop:
                 started = time.perf_counter()
 
     def finish(self) -> None:
-        """Does what comes after the last step, and saves the model where no epoch did."""
+        """Finishes the task, and saves the model if no epoch did."""
         with nullcontext() if self.updater is None else self.updater.averaged():
             facts = self.task.finish()
             if not self.task.saves_epochs:
                 self._save(self.run.folder.model, facts)
 
     def _opened(self) -> ExitStack:
-        """Opens logs and progress, of the first process only; for a with statement."""
+        """Opens logs and progress in the first process; for a with statement."""
         stack = ExitStack()
         if self.run.fabric.is_global_zero:
             self._logs = stack.enter_context(Logs(self.run.folder, self.run.config, self.done))
@@ -113,10 +113,10 @@ class TrainLoop:
         return stack
 
     def _step(self, step: TrainStep, updater: Updater, started: float) -> bool:
-        """Takes a step, logs it, and does what is due after it; whether the phase stops early."""
+        """Takes and logs a step, with the end of its epoch; returns whether the phase stops early."""
         values = self.task.take(step)
         self.clock.enter("logs and checkpoints")
-        seconds = time.perf_counter() - started  # with the wait for the items
+        seconds = time.perf_counter() - started  # includes data loading
         self.done = step.number + 1
         if self._logs and self._reporter:
             self._logs.step(self.done, step.epoch + 1, step.stage, values, updater.rate(step.number), seconds)
@@ -146,7 +146,7 @@ class TrainLoop:
                 self.task.interrupt()  # validation left the model in eval mode
 
     def _show(self, validation: Validation, epoch: int) -> None:
-        """Validation's scores, pictures and sentences, for people."""
+        """Displays validation scores, images and sentences."""
         shown = validation.pictures(self.run.fabric, self.model)
         if self._logs:
             self._logs.scalars(self.done, validation.latest())
@@ -156,7 +156,7 @@ class TrainLoop:
             on_first(self.run.fabric, lambda: write_pictures(self.run.folder.pictures(epoch), shown))
 
     def _show_profile(self) -> None:
-        """Once, after the first epoch that this process saw the end of."""
+        """Displays the profile once, after the first epoch that this process completes."""
         self.clock.detach()
         lines = self.clock.lines()
         if lines and self._reporter:
@@ -187,7 +187,7 @@ def _next(fabric: Fabric, steps: Iterator[TrainStep], clock: Clock) -> TrainStep
     """The next step, None after the last.
 
     Raises:
-        DataError: an item cannot be read, in this process or in another.
+        DataError: an item cannot be read, in any process.
     """
     step, error = None, None
     clock.enter("data")

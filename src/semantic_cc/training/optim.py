@@ -1,4 +1,4 @@
-"""The one AdamW and the one schedule of a run (paper IV-C), with gradient scaler and moving average."""
+"""Optimiser: AdamW and learning rate schedule (paper IV-C), gradient scaler, moving average of the weights."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _TABLES = (
     "pos_embed", "rel_pos_h", "rel_pos_w", "queries", "position_embeddings.weight",
     "neck.time", "neck.class_token", "decoder.unified", "decoder.of_change",
 )  # fmt: skip
-"""Learned positions, queries and prompts: at zero they mean nothing special, so decay would only erase them."""
+"""Learned positions, queries and prompts, without weight decay: zero is no meaningful prior for them."""
 
 
 def decays(name: str, parameter: nn.Parameter) -> bool:
-    """Whether weight decay applies: to matrices and kernels; not to biases, norms, positions, queries."""
+    """Whether weight decay applies: to matrices and kernels, not to biases, norms, positions and queries."""
     return parameter.ndim >= 2 and not name.endswith(_TABLES)
 
 
 def optimizer_of(parameters: dict[str, nn.Parameter], config: OptimConfig) -> torch.optim.AdamW:
-    """AdamW over every parameter that trains in some stage, in the order given.
+    """AdamW over all parameters that train in some stage, in the given order.
 
-    A parameter whose gradient is None is not stepped: neither moments nor decay touch it.
+    AdamW skips parameters whose gradient is None, decay included.
     """
     groups = []
     for scale, trunk in ((1.0, False), (config.trunk_lr_scale, True)):
@@ -39,10 +39,10 @@ def optimizer_of(parameters: dict[str, nn.Parameter], config: OptimConfig) -> to
 
 
 def learning_rate(step: int, total: int, config: OptimConfig) -> float:
-    """The rate of step `step` of `total`, counted from 0 over all stages and epochs.
+    """Learning rate of step `step` of `total`, counted from 0 over all stages and epochs.
 
-    Linear warm-up over the first w = round(warmup * total) steps, lr (step + 1) / w; then
-    lr (1 + cos(pi (step - w) / (total - w))) / 2, which reaches zero where step `total` would be.
+    Linear warm-up over the first w = round(warmup * total) steps, lr (step + 1) / w; then cosine decay to zero,
+    lr (1 + cos(pi (step - w) / (total - w))) / 2.
     """
     warm = round(config.warmup * total)
     if step < warm:
@@ -51,14 +51,14 @@ def learning_rate(step: int, total: int, config: OptimConfig) -> float:
 
 
 class Updater:
-    """Turns gradients into steps: AdamW on its schedule, the scaler of float16, the moving average.
+    """AdamW with its schedule, gradient scaler for float16, and moving average.
 
     Args:
-        parameters: every parameter that trains in some stage, by name, float32.
+        parameters: all parameters that train in some stage, by name, float32.
         config: optimiser and schedule.
         total: steps of the run.
-        scaled: whether gradients are scaled, as float16 needs it.
-        decay: of the moving average; None = no average.
+        scaled: whether to scale gradients (float16).
+        decay: decay of the moving average; None = no average.
     """
 
     def __init__(
@@ -76,17 +76,17 @@ class Updater:
         self.average = None if decay is None else {n: p.detach().clone() for n, p in parameters.items()}
 
     def rate(self, step: int) -> float:
-        """The learning rate of step `step`, from 0."""
+        """Learning rate of step `step`, from 0."""
         return learning_rate(step, self.total, self.config)
 
     def backward(self, loss: Tensor) -> None:
-        """Adds the gradients of `loss` to those there are."""
+        """Accumulates the gradients of `loss`."""
         self.scaler.scale(loss).backward()
 
     def gradient_norm(self) -> float | None:
-        """Clips the gradients and returns their norm before that; None where none is asked for.
+        """Clips the gradients and returns their norm before clipping; None if clipping is off.
 
-        With scaled gradients it may be infinite: such a step is left out and the scale lowered.
+        With scaled gradients the norm may be infinite: the scaler then skips the step and lowers the scale.
         """
         if self.config.max_grad_norm is None:
             return None
@@ -101,12 +101,12 @@ class Updater:
         self.scaler.step(self.optimizer)
         self.scaler.update()
         if self.average is not None and self.decay is not None:
-            decay = min(self.decay, (1 + step) / (10 + step))  # or the first weights would stay for long
+            decay = min(self.decay, (1 + step) / (10 + step))  # lowers the weight of the first steps
             torch._foreach_lerp_(list(self.average.values()), list(self.parameters.values()), 1 - decay)
 
     @contextlib.contextmanager
     def averaged(self) -> Iterator[None]:
-        """The model has the averaged weights meanwhile, where there is an average."""
+        """Context manager that swaps in the averaged weights, if there is an average."""
         self._exchange()
         try:
             yield
@@ -131,10 +131,10 @@ class Updater:
 
     @torch.no_grad()
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restores what `state_dict` gave.
+        """Restores a `state_dict`.
 
         Raises:
-            ValueError: it is of other parameters.
+            ValueError: it belongs to different parameters.
         """
         saved = state["parameters"]
         if {name: value.shape for name, value in saved.items()} != {

@@ -1,4 +1,4 @@
-"""Parameters of a model, part by part, and how many of them each stage trains."""
+"""Number of parameters of each part of a model, in total and trained per stage."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ PARTS = {
     "language model": "caption_decoder.llm.",
     "caption decoder": "caption_decoder.",
 }
-"""Part -> how the names of its parameters begin; a parameter is of the first part that fits."""
+"""Part -> prefixes of its parameters' names; the first match counts."""
 
 ADAPTED = ("image encoder", "language model")
-"""Parts that may have LoRA, which is counted apart."""
+"""Parts that may have LoRA, which is counted separately."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,9 @@ class PartCount:
     """Parameters of one part.
 
     Attributes:
-        part: its name.
-        total: how many it has.
-        trained: stage -> how many of them train in it.
+        part: name.
+        total: number of parameters.
+        trained: stage -> number of parameters that train in it.
     """
 
     part: str
@@ -48,7 +48,7 @@ class PartCount:
 
 
 def count(model: ChangeModel, stages: tuple[Stage, ...]) -> list[PartCount]:
-    """The parts that `model` has, LoRA apart from its base, and their sum at the end."""
+    """Counts of the parts of `model`, LoRA separate from its base, and their sum at the end."""
     sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
     trained = {stage.name: trainable_names(stage, model) for stage in stages}
 
