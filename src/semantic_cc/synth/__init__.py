@@ -1,1 +1,1 @@
-"""Training pairs with true masks and sentences: drawn (`procedural`) or composed of real images (`composite`)."""
+"""Synthetic training pairs with exact masks and captions: rendered (`procedural`) or from real images (`composite`)."""

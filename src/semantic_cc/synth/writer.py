@@ -1,4 +1,4 @@
-"""Writes synthetic pairs as a dataset in the layout of LEVIR-MCI: images, labels and the caption file."""
+"""Writes synthetic pairs as a dataset in the LEVIR-MCI layout: images, labels and the caption file."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from semantic_cc.files import new_folder
 from semantic_cc.types import SPLITS as KNOWN_SPLITS
 
 SPLITS: Mapping[str, float] = MappingProxyType({"train": 0.8, "val": 0.1, "test": 0.1})
-"""Default shares of the splits."""
+"""Default fraction of the pairs in each split."""
 
 RECORD = "synth.json"
-"""The file that records how a dataset was made."""
+"""Name of the file that records how a dataset was generated."""
 
 
 @dataclass(frozen=True)
 class MadePair:
-    """One synthetic pair, ready to be written.
+    """One synthetic pair to be written.
 
     Attributes:
         images: folder ("A", "B", "label", ...) -> (H, W, 3) or (H, W) uint8.
-        sentences: its captions.
+        sentences: the captions.
         changed: the change flag.
     """
 
@@ -54,25 +54,25 @@ def write_pairs(
     workers: int | None,
     progress: Callable[[int, int], None] | None,
 ) -> None:
-    """Makes pairs in several processes and writes them to the new or empty folder `out`, completely or not at all.
+    """Generates pairs in several processes and writes them to the new or empty folder `out`, completely or not at all.
 
-    The same `make`, `pairs` and `splits` give the same bytes for any number of `workers`.
+    The output for given `make`, `pairs` and `splits` is byte-identical for any number of `workers`.
 
     Args:
-        out: the dataset's folder.
-        make: (index, split) -> the pair; it is sent to the processes by pickle.
+        out: output folder.
+        make: (index, split) -> pair; must be picklable.
         pairs: number of pairs.
-        splits: split -> share; the first share of the indices is the first split.
-        folders: the folders of images, the keys of `MadePair.images`.
-        title: of the dataset, for its caption file.
-        record: file names in order -> what `RECORD` holds besides the numbers of pairs.
-        workers: processes; None = one for each core; 1 = this process.
+        splits: split -> fraction; splits take consecutive ranges of the indices.
+        folders: the image folders, the keys of `MadePair.images`.
+        title: dataset title for the caption file.
+        record: file names in order -> the content of `RECORD` other than the pair counts.
+        workers: number of processes; None = one per core; 1 = the current process.
         progress: called with (done, total) after each pair.
 
     Raises:
-        InputError: a number or a share is out of its range.
+        InputError: a number or share is out of range.
         OutputError: `out` is not empty or cannot be written.
-        As `make`.
+        Any error that `make` raises.
     """
     if pairs < 1:
         raise InputError(f"synthetic pairs: pairs is {pairs}; give at least 1")
@@ -85,16 +85,14 @@ def write_pairs(
                 (work / "images" / split / folder).mkdir(parents=True)
         jobs = [(work, make, index, split, name) for index, (split, name) in enumerate(names)]
         entries = _run(jobs, min(workers or os.cpu_count() or 1, len(jobs)), progress)
-        write_classes(
-            work, ("road", "building")
-        )  # label 0 means that no road changed, not that roads are unknown
+        write_classes(work, ("road", "building"))  # label 0 means no road change, not unknown roads
         _write_json(work / "LevirCCcaptions.json", {"images": entries, "dataset": title})
         counts = {split: sum(own == split for own, _ in names) for split in splits}
         _write_json(work / RECORD, {"pairs": pairs, "splits": counts, **record([name for _, name in names])})
 
 
 def split_names(pairs: int, splits: Mapping[str, float]) -> list[tuple[str, str]]:
-    """(split, file name) of each pair in order.
+    """The (split, file name) of each pair in order.
 
     Raises:
         InputError: a split is unknown, a share is negative, or the shares do not sum to 1.
@@ -117,13 +115,13 @@ def split_names(pairs: int, splits: Mapping[str, float]) -> list[tuple[str, str]
 
 
 Job = tuple[Path, Callable[[int, str], MadePair], int, str, str]
-"""Work folder, `make`, and index, split and file name of a pair."""
+"""Work folder, `make`, pair index, split and file name."""
 
 
 def _run(
     jobs: Sequence[Job], workers: int, progress: Callable[[int, int], None] | None
 ) -> list[dict[str, object]]:
-    """The entries of the caption file, in the order of the jobs."""
+    """Runs the jobs and returns the entries of the caption file in job order."""
     report = progress or (lambda done, total: None)
     entries: list[dict[str, object]] = [{}] * len(jobs)
     if workers == 1:
@@ -131,7 +129,7 @@ def _run(
             entries[number] = _write_pair(*job)
             report(number + 1, len(jobs))
         return entries
-    # Spawned, not forked: the caller may run threads (torch does).
+    # Spawn instead of fork, because the caller may use threads (torch does).
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
         running = {pool.submit(_write_pair, *job): number for number, job in enumerate(jobs)}
         try:
@@ -147,7 +145,7 @@ def _run(
 def _write_pair(
     work: Path, make: Callable[[int, str], MadePair], index: int, split: str, name: str
 ) -> dict[str, object]:
-    """Writes one pair's images; returns its entry of the caption file."""
+    """Writes the images of one pair and returns its caption file entry."""
     pair = make(index, split)
     for folder, image in pair.images.items():
         Image.fromarray(image).save(work / "images" / split / folder / name, compress_level=3)

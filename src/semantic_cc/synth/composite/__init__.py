@@ -1,8 +1,8 @@
-"""Composite pairs: training pairs from real single-date images with building masks, mixed by a recipe.
+"""Composite pairs: training pairs from real single-date images with building masks, mixed according to a recipe.
 
-A source (`unrelated_pairs`, `pasted_roofs`, `unchanged_pairs`) makes a `CompositeScene` of the images of one split;
-`mixture` puts both dates in their own light and the facts into the sentences of `synth.procedural`;
-`composite_dataset` writes many in the layout of LEVIR-MCI.
+A source (`unrelated_pairs`, `pasted_roofs`, `unchanged_pairs`) builds a `CompositeScene` from the images of one split.
+`mixture` applies a different lighting to each date and writes the captions with `synth.procedural`.
+`composite_dataset` writes a dataset in the LEVIR-MCI layout.
 """
 
 from semantic_cc.synth.composite.composite_dataset import write_mixture

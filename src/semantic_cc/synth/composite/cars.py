@@ -1,4 +1,4 @@
-"""Cars, drawn where a picture looks paved: they come and go, and nothing has changed."""
+"""Draws cars on paved areas; cars differ between the dates but are not changes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 
 LENGTH, WIDTH = (8.0, 10.5), (3.6, 4.4)
-"""Of a car, in pixels of half a metre."""
+"""Ranges of the length and width of a car, in pixels of 0.5 m."""
 _COLOURS = (
     (225, 226, 228),
     (238, 238, 240),
@@ -23,7 +23,7 @@ _FINE = 4
 
 
 def park_cars(image: np.ndarray, closed: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
-    """A copy of `image` (H, W, 3) float32 with up to `most` cars on even grey ground outside `closed` (H, W) bool."""
+    """A copy of `image` (H, W, 3) float32 with up to `most` cars on paved areas outside `closed` (H, W) bool."""
     count = int(rng.integers(most + 1))
     spots = (
         np.argwhere(paved(image) & ~ndimage.binary_dilation(closed, iterations=4))
@@ -49,7 +49,7 @@ def park_cars(image: np.ndarray, closed: np.ndarray, most: int, rng: np.random.G
 
 
 def paved(image: np.ndarray) -> np.ndarray:
-    """Where a picture (H, W, 3) float32 is grey, of middle brightness and even over the size of a car, (H, W) bool."""
+    """Mask (H, W) bool of `image` (H, W, 3) float32 where it is grey, of medium brightness and uniform at car size."""
     grey = image.mean(axis=2)
     dull = np.ptp(image, axis=2) < 0.13 * grey
     mean = ndimage.uniform_filter(grey, 9)

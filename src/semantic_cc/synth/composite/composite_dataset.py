@@ -1,4 +1,4 @@
-"""Writes the pairs of a mixture as a dataset in the layout of LEVIR-MCI."""
+"""Writes the pairs of a mixture as a dataset in the LEVIR-MCI layout."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from semantic_cc.synth.procedural.procedural_dataset import VERSION as PROCEDURA
 from semantic_cc.synth.writer import MadePair, write_pairs
 
 VERSION = 1
-"""Version of the generator; it is raised if the same recipe, images, seed and index give another pair."""
+"""Version of the generator; incremented when the output for a given recipe, images, seed and index changes."""
 
 
 def write_mixture(
@@ -28,15 +28,15 @@ def write_mixture(
 ) -> tuple[int, int]:
     """Writes the pairs of a recipe (256 x 256 px) to the new or empty folder `out`.
 
-    The layout is that of `semantic_cc.synth.procedural.write_dataset` without land cover. ``synth.json`` records
-    versions, recipe, seed and numbers, and the source of each pair. The same recipe, images, `pairs` and `seed` give
-    the same bytes for any number of `workers`, with the same versions of the libraries.
+    The layout is that of `semantic_cc.synth.procedural.write_dataset` without land cover. ``synth.json`` records the
+    versions, recipe, seed, pair counts and the source of each pair. The output for a given recipe, images, `pairs` and
+    `seed` is byte-identical for any number of `workers` with the same library versions.
 
     Args:
-        out: the dataset's folder; it appears completely or not at all.
-        recipe: the YAML file.
-        pairs, seed: None = the recipe's.
-        workers: processes; None = one for each core; 1 = this process.
+        out: output folder; written completely or not at all.
+        recipe: path of the YAML recipe.
+        pairs, seed: None = the value in the recipe.
+        workers: number of processes; None = one per core; 1 = the current process.
         progress: called with (done, total) after each pair.
 
     Returns:
@@ -44,7 +44,7 @@ def write_mixture(
 
     Raises:
         ConfigError, DataError, ImageError: as `open_mixture` and `make_pair`.
-        InputError: pairs or seed is missing or out of its range.
+        InputError: pairs or seed is missing or out of range.
         OutputError: `out` is not empty or cannot be written.
     """
     path = Path(os.path.abspath(recipe))
@@ -81,6 +81,6 @@ def _required(recipe: Path, what: str, number: int | None, least: int) -> int:
 
 def _make(recipe: Path, seed: int, index: int, split: str) -> MadePair:
     pair = make_pair(open_mixture(recipe), seed, index, split)
-    assert pair.label is not None  # every source labels its pairs
+    assert pair.label is not None  # every source creates a label
     images = {"A": pair.before, "B": pair.after, "label": pair.label}
     return MadePair(images, pair.sentences, bool(pair.changed))

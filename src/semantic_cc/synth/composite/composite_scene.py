@@ -1,4 +1,4 @@
-"""What every source makes: two pictures before the cameras saw them, the mask, and the facts."""
+"""The output of every source: two images before lighting and sensor effects, the mask and the change events."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from semantic_cc.synth.procedural.change_events import place_of
 from semantic_cc.synth.procedural.scene_objects import Event
 
 LEAST_PIXELS = 40
-"""Smallest part of a mask that counts as a building: 10 square metres."""
+"""Minimum size in pixels of a mask component that counts as a building (10 square metres)."""
 
 
 @dataclass(frozen=True)
 class CompositeScene:
-    """A place at two dates in one light.
+    """A scene at two dates under the same lighting.
 
     Attributes:
         before, after: (SIDE, SIDE, 3) float32, 0..255.
         label: (SIDE, SIDE) uint8 of `MASK_VALUES`.
-        events: the facts, the weightiest first; empty where nothing changed.
-        roofs: (SIDE, SIDE) bool, where one stands at either date; no car may.
+        events: the change events, most important first; empty if nothing changed.
+        roofs: (SIDE, SIDE) bool, roofs at either date; no cars are drawn there.
     """
 
     before: np.ndarray
@@ -35,13 +35,13 @@ class CompositeScene:
 
 @dataclass(frozen=True)
 class SplitImages:
-    """The images that one split may see, by what they are good for.
+    """The images of one split, grouped by use.
 
     Attributes:
-        every: all of them.
-        bare: without buildings.
-        built: with buildings.
-        grounds: those that buildings may be pasted on.
+        every: all images.
+        bare: images without buildings.
+        built: images with buildings.
+        grounds: images onto which buildings may be pasted.
     """
 
     every: tuple[SourceImage, ...]
@@ -51,7 +51,7 @@ class SplitImages:
 
 
 def parts_of(area: np.ndarray) -> tuple[np.ndarray, int]:
-    """The parts of an area (H, W) bool that are large enough to be buildings: where they are, and how many."""
+    """The mask and number of the components of `area` (H, W) bool that are large enough to be buildings."""
     numbers, count = ndimage.label(area, structure=np.ones((3, 3), bool))
     large = np.bincount(numbers.ravel(), minlength=count + 1) >= LEAST_PIXELS
     large[0] = False
@@ -59,6 +59,6 @@ def parts_of(area: np.ndarray) -> tuple[np.ndarray, int]:
 
 
 def place_of_area(area: np.ndarray) -> str:
-    """Where an area (H, W) bool of a picture of `SIDE` pixels lies, as `place_of`."""
+    """The location of `area` (SIDE, SIDE) bool, as in `place_of`."""
     y, x = np.nonzero(area)
     return place_of(np.stack([x, y], axis=1) + 0.5)

@@ -1,11 +1,11 @@
-"""Folders of single-date images with building masks: what is in them, and which split may see it.
+"""Folders of single-date images with building masks, and the assignment of images to splits.
 
 ::
 
-    IMAGES/NAME.jpg             MASKS/NAME.png              any image suffix
+    IMAGES/NAME.jpg             MASKS/NAME.png              any image extension
     IMAGES/GROUP/NAME.jpg       MASKS/GROUP/NAME.png        with groups
 
-A mask has one channel: 255 building, 128 uncertain, 0 neither.
+A mask has one channel: 255 building, 128 uncertain, 0 other.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from semantic_cc.synth.composite.mixture_recipe import ImageFolder, MixtureRecip
 from semantic_cc.types import SPLITS
 
 BUILDING, UNCERTAIN = 255, 128
-"""Values of a mask."""
+"""Mask values."""
 LEAST = 0.02
-"""Share of building from which on an image counts as built."""
+"""Minimum fraction of building pixels in a built image."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,11 @@ class SourceImage:
     """One image of a folder.
 
     Attributes:
-        image, mask: paths; the mask is None where there is none.
-        group: the subfolder's name, "" without subfolders.
-        split: who may see it.
-        built, uncertain: shares of its pixels in [0, 1]; both 0 without mask.
-        folder: the folder's settings.
+        image, mask: paths; `mask` is None if the image has no mask.
+        group: name of the subfolder; "" without subfolders.
+        split: the only split that uses the image.
+        built, uncertain: fractions of the pixels in [0, 1]; both 0 without a mask.
+        folder: settings of the folder.
     """
 
     image: str
@@ -47,54 +47,54 @@ class SourceImage:
     split: str
     built: float
     uncertain: float
-    folder: ImageFolder = field(compare=False)  # holds a dict, and a source is a key of caches
+    folder: ImageFolder = field(compare=False)  # contains a dict; sources are cache keys
 
     @property
     def bare(self) -> bool:
-        """Whether nothing in it is a building, as far as is known."""
+        """Whether the image contains no known buildings."""
         return self.built == 0 and self.uncertain < LEAST and not self.partial
 
     @property
     def partial(self) -> bool:
-        """Whether its mask may miss whole buildings."""
+        """Whether the mask may omit whole buildings."""
         return self.group in self.folder.partial
 
     @property
     def has_buildings(self) -> bool:
-        """Whether enough of it is building."""
+        """Whether the fraction of building pixels is at least `LEAST`."""
         return self.built >= LEAST
 
     @property
     def houses(self) -> bool:
-        """Whether its buildings are houses."""
+        """Whether the buildings are houses."""
         return self.group in self.folder.houses
 
     @property
     def roof_scale(self) -> tuple[float, float]:
-        """The range of factors for its roofs."""
+        """The range of scale factors for the roofs."""
         halls = None if self.houses else self.folder.hall_scale
         return halls or self.folder.roof_scale
 
     @property
     def ground(self) -> str:
-        """The ground that all of it shows; "" where that is not known."""
+        """The ground type of the whole image; "" if unknown."""
         return self.folder.covers.get(self.group, "")
 
     @property
     def takes_roofs(self) -> bool:
-        """Whether buildings may be pasted on it."""
+        """Whether buildings may be pasted onto the image."""
         return self.bare and (self.folder.grounds is None or self.group in self.folder.grounds)
 
 
 def open_folders(recipe: MixtureRecipe, base: Path) -> tuple[SourceImage, ...]:
-    """All images of a recipe's folders, by path; every mask is read once.
+    """Lists all images of a recipe's folders, sorted by path within each folder. Reads every mask once.
 
     Args:
-        base: the folder that the recipe's paths are relative to.
+        base: base folder of the relative paths in the recipe.
 
     Raises:
-        DataError: a folder is not there or empty, a group that is named is not there, a mask without its image or
-            unreadable; in one line.
+        DataError: a folder is missing or empty, a named group or image is missing, or a mask has no image or is
+            invalid.
     """
     return tuple(source for folder in recipe.folders for source in _open(folder, recipe, base))
 
@@ -131,7 +131,7 @@ def _source(
 
 
 def split_of(name: str, recipe: MixtureRecipe) -> str:
-    """The split that alone may see the image `name` (GROUP/NAME): by a hash of the name and the seed."""
+    """The only split that uses the image `name` (GROUP/NAME), from a hash of the name and the seed."""
     digest = hashlib.sha256(f"{recipe.split_seed}/{name}".encode()).digest()
     place = int.from_bytes(digest[:8], "big") / 2**64
     for split in SPLITS[1:]:
@@ -142,12 +142,12 @@ def split_of(name: str, recipe: MixtureRecipe) -> str:
 
 
 def group_of(name: str) -> str:
-    """The group in GROUP/NAME, "" without one."""
+    """The group in GROUP/NAME; "" if there is none."""
     return name.rpartition("/")[0]
 
 
 def _files(root: Path) -> dict[str, Path]:
-    """GROUP/NAME or NAME without suffix -> file."""
+    """Maps GROUP/NAME or NAME (without extension) to the file."""
     if not root.is_dir():
         raise DataError(f"{root}: no such folder; correct the recipe, whose paths are relative to itself")
     found: dict[str, Path] = {}
@@ -163,11 +163,11 @@ def _files(root: Path) -> dict[str, Path]:
 
 
 def read_mask(path: str) -> np.ndarray:
-    """A mask, (H, W) uint8 of 0, 128 and 255.
+    """Reads a mask, (H, W) uint8 with values 0, 128 and 255.
 
     Raises:
-        DataError: several channels that differ, or other values.
-        ImageError: unreadable.
+        DataError: the channels differ, or the mask contains other values.
+        ImageError: the file is unreadable.
     """
     rgb, _ = read_image(path)
     mask = rgb[..., 0]
@@ -178,12 +178,14 @@ def read_mask(path: str) -> np.ndarray:
     return np.ascontiguousarray(mask)
 
 
-@functools.lru_cache(maxsize=4)  # images may be large, and a draw seldom meets one again
+@functools.lru_cache(maxsize=4)  # small, because images may be large and are seldom drawn again
 def read_source(source: SourceImage) -> tuple[np.ndarray, np.ndarray]:
-    """Image (H, W, 3) uint8 and mask (H, W) uint8 of one source, all 0 without mask; not to be written to.
+    """Reads the image (H, W, 3) uint8 and mask (H, W) uint8 (0 without a mask) of a source.
+
+    The arrays are cached; do not modify them.
 
     Raises:
-        ImageError: unreadable.
+        ImageError: a file is unreadable.
         DataError: as `read_mask`, or the sizes differ.
     """
     image, _ = read_image(source.image)

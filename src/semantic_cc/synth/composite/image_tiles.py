@@ -1,4 +1,4 @@
-"""Windows of single-date images at the size of LEVIR's pixels."""
+"""Windows of single-date images at the pixel size of LEVIR."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from semantic_cc.data.augment.symmetry import SYMMETRIES
 from semantic_cc.synth.composite.image_folders import BUILDING, SourceImage, read_source
 
 SIDE = 256
-"""Side of every picture in pixels."""
+"""Side of every window in pixels."""
 
 
 @dataclass(frozen=True)
 class Tile:
-    """A window of one image, or of several of one group side by side.
+    """A window of one image, or of several adjacent images of one group.
 
     Attributes:
         image: (SIDE, SIDE, 3) float32, 0..255.
-        building, uncertain: (SIDE, SIDE) bool, apart from each other.
-        source: where it comes from; of several the first.
+        building, uncertain: (SIDE, SIDE) bool, disjoint.
+        source: the source image; the first if there are several.
     """
 
     image: np.ndarray
@@ -32,12 +32,12 @@ class Tile:
 
     @property
     def unknown(self) -> np.ndarray:
-        """(SIDE, SIDE) bool, where a building may stand that the mask does not show."""
+        """(SIDE, SIDE) bool, pixels where the mask may omit a building."""
         return ~self.building if self.source.partial else self.uncertain
 
 
 def draw(sources: Sequence[SourceImage], rng: np.random.Generator) -> list[SourceImage]:
-    """The sources of one group in a random order; each of the groups is as likely as any other."""
+    """The sources of one random group in random order; all groups are equally likely."""
     groups = sorted({(source.folder.images, source.group) for source in sources})
     chosen = groups[int(rng.integers(len(groups)))]
     own = [source for source in sources if (source.folder.images, source.group) == chosen]
@@ -45,13 +45,13 @@ def draw(sources: Sequence[SourceImage], rng: np.random.Generator) -> list[Sourc
 
 
 def cut_tile(sources: Sequence[SourceImage], rng: np.random.Generator) -> Tile:
-    """A window at a random place and scale of an image of one group.
+    """Cuts a window at a random position and scale from an image of one random group.
 
-    An image that is smaller than the window has others of its group beside it, each turned and mirrored at random:
-    the seams are straight, as those of fields are.
+    If the image is smaller than the window, the window is tiled with other images of the group, each randomly rotated
+    and mirrored. The seams are straight, like field boundaries.
 
     Args:
-        sources: what may be seen in it.
+        sources: the candidate images.
 
     Raises:
         As `read_source`.
@@ -81,7 +81,7 @@ def cut_tile(sources: Sequence[SourceImage], rng: np.random.Generator) -> Tile:
 
 
 def _starts(length: int, wide: int, rng: np.random.Generator) -> list[int]:
-    """Where cells of `length` begin that fill `wide`, the first at or before 0."""
+    """Start positions of cells of `length` that cover `wide`; the first is <= 0."""
     if length >= wide:
         return [-int(rng.integers(length - wide + 1))]
     return list(range(-int(rng.integers(length)), wide, length))
@@ -90,14 +90,14 @@ def _starts(length: int, wide: int, rng: np.random.Generator) -> list[int]:
 def _turned(
     source: SourceImage, cell: tuple[int, ...], rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Image and mask of a source under a symmetry that about keeps its shape, fitted to a cell."""
+    """Image and mask of a source under a random symmetry that roughly keeps the shape, fitted to a cell."""
     arrays = read_source(source)
     high, wide = arrays[1].shape
     fit = [symmetry for symmetry in SYMMETRIES if not symmetry.swaps_axes or 0.9 < high / wide < 1.1]
     symmetry = fit[int(rng.integers(len(fit)))]
     image, mask = (symmetry.of_array(array) for array in arrays)
     for axis in (0, 1):
-        # Images of a group differ by some pixels at most, or else the smaller ones are mirrored.
+        # Images smaller than the cell are extended by mirroring.
         places = np.arange(cell[axis]) % (2 * mask.shape[axis])
         places = np.where(places < mask.shape[axis], places, 2 * mask.shape[axis] - 1 - places)
         image, mask = image.take(places, axis), mask.take(places, axis)
@@ -105,7 +105,7 @@ def _turned(
 
 
 def _covered(area: np.ndarray) -> np.ndarray:
-    """The pixels of the picture that an area (H, W) bool of the window covers by half or more."""
+    """Resizes `area` (H, W) bool to (SIDE, SIDE) bool: pixels with at least half coverage."""
     shares = Image.fromarray(area.astype(np.float32)).resize((SIDE, SIDE), Image.Resampling.BOX)
     covered: np.ndarray = np.asarray(shares) >= 0.5
     return covered

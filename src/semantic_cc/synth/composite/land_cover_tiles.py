@@ -1,4 +1,4 @@
-"""Single windows of a recipe's images with what their building masks say, for pretraining an encoder."""
+"""Single-date windows of a recipe's images with building labels, for encoder pretraining."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from semantic_cc.synth.composite.mixture import open_mixture
 from semantic_cc.types import COVERS
 
 NO_BUILDING = len(COVERS)
-"""Value of a cover map: anything but a building."""
+"""Cover map value for everything except buildings."""
 NOT_KNOWN = NO_BUILDING + 1
-"""Value of a cover map: nothing is known."""
+"""Cover map value for unknown pixels."""
 
 
 class TileCovers(Dataset[tuple[Tensor, Tensor]]):
-    """Windows of the images that training may see, every second one of an image with buildings.
+    """Windows of the training images; every second window is from an image with buildings.
 
-    An item is a window (3, 256, 256) float32 in [0, 1] in a random light, and its cover map (256, 256) int64: the
-    index of "building" in `COVERS`, `NO_BUILDING` or `NOT_KNOWN`. It depends on the recipe, the images, `seed` and its
-    index alone.
+    An item is a window (3, 256, 256) float32 in [0, 1] with random lighting, and its cover map (256, 256) int64: the
+    index of "building" in `COVERS`, `NO_BUILDING` or `NOT_KNOWN`. It depends only on the recipe, the images, `seed`
+    and the index.
 
     Args:
-        recipe: the recipe's file.
+        recipe: path of the recipe.
         count: number of windows.
-        seed: of their choice.
+        seed: seed of the random windows.
 
     Raises:
         ConfigError, DataError: as `open_mixture`.

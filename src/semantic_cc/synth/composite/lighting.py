@@ -1,4 +1,4 @@
-"""The light of a date: sun and sky, season, sensor, compression. What differs though nothing changed."""
+"""Lighting of a date (illumination, season, sensor, compression): differences that are not changes."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from semantic_cc.data.augment.transforms import shift, through_jpeg
 from semantic_cc.synth.composite.mixture_recipe import LightConfig
 
 BLURRED, BLUR = (0.6, 0.15), (1.4, 0.8)
-"""Share of the earlier and of the later images that are blurred, and the largest radius in pixels."""
+"""Fraction of blurred images and maximum blur radius in pixels, each for (earlier, later) images."""
 OVEREXPOSED = (0.2, 0.03)
-"""Share of the earlier and of the later images with washed-out lights."""
+"""Fraction of overexposed (earlier, later) images."""
 WARMTH = (0.04, 0.0)
-"""Mean gain of red against blue."""
+"""Mean increase of the red gain and decrease of the blue gain, for (earlier, later) images."""
 MEAN = (0.22, 0.72)
-"""Range of a picture's mean brightness, before it is overexposed: cameras expose for the ground."""
+"""Range of the mean brightness before overexposure."""
 HAZY, COMPRESSED = 0.2, 0.4
-"""Share of the images with haze, and of those that go through JPEG."""
+"""Fraction of images with haze, and fraction with JPEG compression."""
 
 
 def apply_lighting(
@@ -27,12 +27,12 @@ def apply_lighting(
     config: LightConfig,
     moved: tuple[int, int] = (0, 0),
 ) -> np.ndarray:
-    """A picture as it comes from one date's camera.
+    """Applies the lighting and sensor effects of one date.
 
     Args:
         image: (H, W, 3) float32, 0..255.
-        early: the earlier date: blurrier, warmer, sometimes overexposed.
-        moved: pixels to the right and down by which the ground lies off.
+        early: whether this is the earlier date, which is blurrier, warmer and more often overexposed.
+        moved: registration offset in pixels, to the right and down.
 
     Returns:
         (H, W, 3) uint8.
@@ -64,13 +64,13 @@ def apply_lighting(
 
 
 def draw_shift(rng: np.random.Generator, config: LightConfig) -> tuple[int, int]:
-    """By how much the earlier date lies off, (x, y) in pixels."""
+    """Draws the registration offset of the earlier date, (x, y) in pixels."""
     x, y = rng.integers(-config.shift, config.shift + 1, 2).tolist()
     return x, y
 
 
 def _season(x: np.ndarray, dryness: float) -> np.ndarray:
-    """Turns what is green towards straw (1) or richer green (-1); all else stays."""
+    """Shifts green pixels towards straw (`dryness` 1) or deeper green (-1); other pixels do not change."""
     green = ((2 * x[..., 1] - x[..., 0] - x[..., 2] - 0.03) * 5).clip(0, 1)[..., None]
     light = x.mean(axis=2, keepdims=True)
     other = light * np.array([1.22, 1.04, 0.74] if dryness > 0 else [0.8, 1.2, 0.75], np.float32)
@@ -79,7 +79,7 @@ def _season(x: np.ndarray, dryness: float) -> np.ndarray:
 
 
 def _sky(rng: np.random.Generator, side: int) -> np.ndarray:
-    """Thin clouds: a smooth gain about 1, (side, side, 1)."""
+    """Thin clouds: a smooth gain around 1, (side, side, 1)."""
     coarse = rng.standard_normal((3, 3), dtype=np.float32) * np.float32(rng.uniform(0, 0.1))
     smooth = np.asarray(Image.fromarray(coarse).resize((side, side), Image.Resampling.BICUBIC))
     return 1 + smooth[..., None]

@@ -1,4 +1,4 @@
-"""One pair of a mixture, by its index: the source, the scene, the light of both dates, the sentences."""
+"""Generates one pair of a mixture by index: source, scene, lighting of both dates and captions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from semantic_cc.synth.procedural.caption_writer import write_sentences
 from semantic_cc.types import Pair
 
 ATTEMPTS = 200
-"""How often a scene is drawn anew before the images are blamed."""
+"""Maximum number of attempts to draw a scene before an error."""
 _NEEDS = {
     "ground_to_buildings": ("bare", "built"),
     "buildings_to_buildings": ("built",),
@@ -41,11 +41,11 @@ _MEANS = {
 
 @dataclass(frozen=True)
 class Mixture:
-    """A recipe with its images.
+    """A recipe and its images.
 
     Attributes:
         recipe: the recipe.
-        pools: split -> the images that it may see.
+        pools: split -> the images of the split.
     """
 
     recipe: MixtureRecipe
@@ -53,13 +53,13 @@ class Mixture:
 
 
 def open_mixture(path: Path) -> Mixture:
-    """A recipe file and all its folders; every mask is read once.
+    """Opens a recipe file and all its folders. Reads every mask once.
 
-    A process remembers the last recipe and what was in its folders.
+    Each process caches the last recipe and its list of images.
 
     Raises:
         ConfigError: as `parse_recipe`.
-        DataError: as `read_text` and `open_folders`, or a source has no images in a split that is to have pairs.
+        DataError: as `read_text` and `open_folders`, or a source has no images in a requested split.
     """
     return _open(path, read_text(path))
 
@@ -99,12 +99,12 @@ def source_of(recipe: MixtureRecipe, seed: int, index: int) -> str:
 
 
 def make_pair(mixture: Mixture, seed: int, index: int, split: str) -> Pair:
-    """Pair `index`, of images that `split` may see.
+    """Generates pair `index` from the images of `split`.
 
-    The pair depends on nothing but the recipe, the images, `seed`, `index` and `split`.
+    The pair depends only on the recipe, the images, `seed`, `index` and `split`.
 
     Raises:
-        ImageError, DataError: an image or mask cannot be read, or the images give no scene.
+        ImageError, DataError: an image or mask cannot be read, or no scene can be built from the images.
     """
     rng = np.random.default_rng(np.random.SeedSequence([seed, index, 11]))
     recipe = mixture.recipe
@@ -125,7 +125,7 @@ def make_pair(mixture: Mixture, seed: int, index: int, split: str) -> Pair:
 
 
 def _scene(name: str, pool: SplitImages, rng: np.random.Generator, recipe: MixtureRecipe) -> CompositeScene:
-    # Drawn once: a source that refuses one direction more often must not shift their shares.
+    # Drawn once, so that rejections in one direction do not bias the fraction of exchanged pairs.
     exchanged = bool(rng.random() < recipe.exchanged)
     for _ in range(ATTEMPTS):
         match name:

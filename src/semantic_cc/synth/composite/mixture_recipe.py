@@ -1,4 +1,4 @@
-"""The recipe of a mixture: which image folders, how much of each source, and the settings of the sources."""
+"""The recipe of a mixture: image folders, source weights and source settings."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ Ground = Literal["grassland", "bareland", "desert", "woods", "field"]
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """Single-date images with building masks, all of about one ground resolution.
+    """Single-date images with building masks, all at about the same ground resolution.
 
     Args:
-        images: a folder of images, or of subfolders of images, which are then groups; relative to the recipe.
-        masks: a folder like `images` with a mask for some or all of them, NAME.png for NAME.jpg: 255 building, 128
-            uncertain, 0 neither; null = no masks.
-        scale: the range of factors by which images are resized; size of a pixel / 0.5 m gives true sizes.
-        roof_scale: the same for roofs that are cut out.
-        hall_scale: the same for roofs that are cut out and no houses'; null = roof_scale.
-        grounds: the groups that buildings may be pasted on; null = all.
-        houses: the groups whose buildings are houses; what stands elsewhere is called a building.
-        covers: group -> the ground that all of its images show, which sentences then name.
-        complete: the masks miss no building, so that a count of them is exact.
-        partial: the groups whose masks miss whole buildings: there, what is not building is not known.
-        same: images that show the same ground, as GROUP/NAME without suffix; each list stays in one split.
+        images: a folder of images, or of subfolders of images (groups); relative to the recipe.
+        masks: a folder laid out like `images` with masks for some or all images, NAME.png for NAME.jpg: 255 building,
+            128 uncertain, 0 other; null = no masks.
+        scale: the range of image scale factors; pixel size / 0.5 m gives true object sizes.
+        roof_scale: the range of scale factors for roof cut-outs.
+        hall_scale: the range of scale factors for roof cut-outs outside the `houses` groups; null = roof_scale.
+        grounds: the groups onto which buildings may be pasted; null = all.
+        houses: the groups whose buildings are houses; captions call all other buildings "building".
+        covers: group -> the ground type of all its images, for the captions.
+        complete: whether the masks contain every building, so that building counts are exact.
+        partial: the groups whose masks omit whole buildings; pixels outside the mask are unknown there.
+        same: lists of images of the same area, as GROUP/NAME without extension; each list stays in one split.
     """
 
     images: str
@@ -47,14 +47,14 @@ class ImageFolder:
 
 @dataclass(frozen=True)
 class Shares:
-    """How often each source is drawn, as weights: 35 and 15 mean the same as 0.7 and 0.3.
+    """Relative sampling weights of the sources: 35 and 15 are equivalent to 0.7 and 0.3.
 
     Args:
         ground_to_buildings: two unrelated images, the first without buildings.
         buildings_to_buildings: two unrelated images, both with buildings.
-        pasted: roofs pasted on a ground that both dates share.
-        unchanged: one image twice, in another light, with other cars.
-        procedural: procedural pairs, which need no images.
+        pasted: roofs pasted onto the same ground image at both dates.
+        unchanged: the same image at both dates with different lighting and cars.
+        procedural: procedural pairs; need no images.
     """
 
     ground_to_buildings: float = 0.0
@@ -66,13 +66,13 @@ class Shares:
 
 @dataclass(frozen=True)
 class LightConfig:
-    """How the dates differ though nothing changed; drawn for each date on its own.
+    """Differences between the dates that are not changes; drawn independently for each date.
 
     Args:
-        gamma: the range of gamma, 1 = unchanged.
-        colour: largest relative change of each channel.
-        shift: largest shift of the earlier date, in pixels each way.
-        cars: most cars drawn on a date, where it is paved.
+        gamma: the range of gamma; 1 = unchanged.
+        colour: maximum relative change of each channel.
+        shift: maximum registration offset of the earlier date along each axis, in pixels.
+        cars: maximum number of cars per date, drawn on paved areas.
     """
 
     gamma: tuple[float, float] = (0.6, 1.6)
@@ -83,18 +83,18 @@ class LightConfig:
 
 @dataclass(frozen=True)
 class MixtureRecipe:
-    """What `semantic-cc synth --recipe` reads.
+    """The recipe file of `semantic-cc synth --recipe`.
 
     Args:
-        shares: how much of each source.
-        folders: the images.
-        pairs: number of pairs, unless the command line says it.
-        seed: seed of the pairs, unless the command line says it.
-        splits: split -> its share of the pairs.
-        held_back: split -> its share of the images, which no other split sees; the rest is train's.
-        split_seed: seed of that division; keep it, whatever the seed of the pairs.
-        exchanged: share of the pairs with changed buildings whose dates are exchanged: buildings disappear.
-        light: the light of the dates.
+        shares: weights of the sources.
+        folders: the image folders.
+        pairs: number of pairs; the command line overrides it.
+        seed: seed of the pairs; the command line overrides it.
+        splits: split -> its fraction of the pairs.
+        held_back: split -> its fraction of the images, used by no other split; the other images belong to train.
+        split_seed: seed of the assignment of images to splits; keep it when the seed of the pairs changes.
+        exchanged: fraction of the pairs with changed buildings whose dates are swapped, so that buildings disappear.
+        light: lighting of the dates.
     """
 
     shares: Shares
@@ -113,13 +113,13 @@ SOURCES = tuple(share.name for share in fields(Shares))
 
 
 def parse_recipe(text: str, where: str | Path) -> MixtureRecipe:
-    """A checked recipe from a YAML text.
+    """Parses and validates the YAML text of a recipe.
 
     Args:
-        where: its file, for messages.
+        where: the file name for error messages.
 
     Raises:
-        ConfigError: no YAML, an unknown key, a value of the wrong kind or out of its range; naming the key.
+        ConfigError: invalid YAML, an unknown key, or a value of the wrong type or out of range; names the key.
     """
     recipe: MixtureRecipe = build(MixtureRecipe, parse_yaml(text, where), f"recipe {where}")
     for wrong, what in _problems(recipe):

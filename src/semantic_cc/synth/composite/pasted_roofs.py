@@ -1,4 +1,4 @@
-"""Pairs in which real roofs come to a real ground that both dates share, along a drawn street or away from one."""
+"""Pairs with real roofs pasted onto a real ground image that both dates share, with or without a drawn street."""
 
 from __future__ import annotations
 
@@ -37,26 +37,26 @@ from semantic_cc.synth.procedural.scene_objects import Event
 from semantic_cc.types import BUILDING, NONE, ROAD
 
 ALONG, NEW_STREET = 0.75, 0.35
-"""Share of the scenes with a street, and of these with a street that comes with the buildings."""
+"""Fraction of scenes with a street, and fraction of these streets that are new."""
 OLD = 0.35
-"""Share of the further spots along an old street where a building stands at both dates."""
+"""Fraction of the other spots along an old street that have a building at both dates."""
 GAP = 3
-"""Least distance between two roofs in pixels, so that they stay apart in the mask."""
+"""Minimum distance between two roofs in pixels, so that they stay separate in the mask."""
 LARGE = 1500
-"""Area in pixels from which on a single building is called large."""
+"""Minimum area in pixels of a large building."""
 WIDEST = 62.0
-"""Largest pitch of a row, as in procedural pairs; wider apart, houses do not look like a row."""
+"""Maximum spacing in pixels of houses in a row, as in procedural pairs."""
 
 
 @dataclass(frozen=True)
 class _Site:
-    """Where is built, and what with.
+    """The roofs and street of a construction site.
 
     Attributes:
-        roofs: of one image, so that they have one sun.
-        scale, turn: by which all of them are resized, and turned in radians.
-        street: the street, or None; street_new: it comes with the buildings.
-        pitch: from one building of a row to the next, in pixels.
+        roofs: roofs of one image, so that the sun direction is the same.
+        scale, turn: scale factor and rotation in radians of all roofs.
+        street: the street, or None; street_new: whether the street is new.
+        pitch: spacing of the buildings in a row, in pixels.
     """
 
     roofs: Sequence[Roof]
@@ -69,12 +69,12 @@ class _Site:
 
 @dataclass(frozen=True)
 class _Standing:
-    """A building that found its place.
+    """A placed building.
 
     Attributes:
-        spot, stamp: the place and what is pasted there.
-        left, top: where the stamp lies.
-        roof: (SIDE, SIDE) bool.
+        spot, stamp: the position and the image pasted there.
+        left, top: upper left corner of the stamp in pixels.
+        roof: (SIDE, SIDE) bool, the roof mask.
     """
 
     spot: Spot
@@ -85,7 +85,7 @@ class _Standing:
 
 
 def paste_roofs(pool: SplitImages, rng: np.random.Generator, exchanged: bool) -> CompositeScene | None:
-    """Buildings appear on a ground, or disappear from it; None where no roof could be cut out or placed."""
+    """A scene where buildings appear, or disappear if `exchanged`; None if no roof can be cut out or placed."""
     source = draw(pool.built, rng)[0]
     site = _survey(source, rng, new_street=not exchanged)
     if site is None:
@@ -100,7 +100,7 @@ def paste_roofs(pool: SplitImages, rng: np.random.Generator, exchanged: bool) ->
         before = tile.image if site.street_new else after
     builder = _Builder(site, rng)
     for building in old:
-        # The same draws for both dates: what stands at both looks the same.
+        # Use the same random state for both dates, so that unchanged buildings look the same.
         state = rng.bit_generator.state
         before = builder.built(before, building)
         rng.bit_generator.state = state
@@ -119,7 +119,7 @@ def paste_roofs(pool: SplitImages, rng: np.random.Generator, exchanged: bool) ->
 
 
 def _survey(source: SourceImage, rng: np.random.Generator, new_street: bool) -> _Site | None:
-    """A site for the roofs of `source`; None where none of them is whole."""
+    """Draws a site for the roofs of `source`; None if `source` has no usable roof."""
     scale = float(rng.uniform(*source.roof_scale))
     roofs = [roof for roof in find_roofs(source) if AREA[0] <= roof.roof.sum() * scale**2 <= AREA[1]]
     if not roofs:
@@ -134,7 +134,7 @@ def _survey(source: SourceImage, rng: np.random.Generator, new_street: bool) -> 
 
 
 def _settle(site: _Site, rng: np.random.Generator) -> tuple[list[_Standing], list[_Standing]]:
-    """The buildings that come, and those that stand at both dates."""
+    """Places the new buildings and the unchanged buildings."""
     taken = np.zeros((SIDE, SIDE), bool)
     if site.street is None:
         spots = spots_anywhere(rng, 30, site.turn + site.roofs[0].angle)
@@ -157,7 +157,7 @@ def _settle(site: _Site, rng: np.random.Generator) -> tuple[list[_Standing], lis
 
 
 def _choose(spots: Sequence[Spot], rng: np.random.Generator) -> list[bool]:
-    """Which of the spots along a street are built on: all, one side, or some neighbours."""
+    """Selects the spots along a street for new buildings: all, one side, or a few neighbours."""
     kind = str(rng.choice(["all", "side", "few", "few"]))
     if kind == "all":
         return [True] * len(spots)
@@ -170,7 +170,7 @@ def _choose(spots: Sequence[Spot], rng: np.random.Generator) -> list[bool]:
 
 
 def _stand(site: _Site, spot: Spot, taken: np.ndarray, rng: np.random.Generator) -> _Standing | None:
-    """A building on a spot, turned as all others but for the bend of the street; None where it has no room."""
+    """Places a building on a spot, with the rotation of the site adjusted to the street; None if it does not fit."""
     roof, square = site.roofs[int(rng.integers(len(site.roofs)))], math.pi / 2
     bend = (spot.turn - roof.angle - site.turn + square / 2) % square - square / 2
     stamp = make_stamp(roof, site.scale, site.turn + bend, float(rng.uniform(0.5, 2)))
@@ -188,7 +188,7 @@ def _stand(site: _Site, spot: Spot, taken: np.ndarray, rng: np.random.Generator)
 
 
 class _Builder:
-    """Draws the buildings of a scene, each on its lot and with its driveway, all in one manner."""
+    """Draws the buildings of a scene with lots and driveways in one common style."""
 
     def __init__(self, site: _Site, rng: np.random.Generator) -> None:
         self._site, self._rng = site, rng
@@ -198,7 +198,7 @@ class _Builder:
         self._drive = TONES["cement"] if rng.random() < 0.8 else TONES["asphalt"]
 
     def built(self, image: np.ndarray, building: _Standing) -> np.ndarray:
-        """A copy of `image` (SIDE, SIDE, 3) with a building; its own rim does not cover its driveway."""
+        """A copy of `image` (SIDE, SIDE, 3) with a building; the rim of the roof does not cover the driveway."""
         rng, spot, street = self._rng, building.spot, self._site.street
         wide, deep = self._site.pitch * rng.uniform([0.9, 1], [1, 1.5])
         lot = self._lots * lot_area(spot, wide, deep)
@@ -217,7 +217,7 @@ class _Builder:
 
 
 def _overlap(left: int, top: int, high: int, wide: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """The part of the picture that a stamp covers, and the part of the stamp that lies in the picture."""
+    """The image region covered by a stamp, and the stamp region inside the image."""
     x0, y0, x1, y1 = max(left, 0), max(top, 0), min(left + wide, SIDE), min(top + high, SIDE)
     return (slice(y0, y1), slice(x0, x1)), (slice(y0 - top, y1 - top), slice(x0 - left, x1 - left))
 
@@ -225,7 +225,7 @@ def _overlap(left: int, top: int, high: int, wide: int) -> tuple[tuple[slice, sl
 def _events(
     site: _Site, new: Sequence[_Standing], came: np.ndarray, ground: str, houses: bool, gone: bool
 ) -> tuple[Event, ...]:
-    """The facts, known exactly: what was placed is what changed. `ground` is that of the place, "" if not known."""
+    """The change events, exact by construction. `ground` is the ground type of the scene; "" if unknown."""
     ground, street, count = "" if gone else ground, site.street, len(new)
     large = count == 1 and came.sum() >= LARGE
     kind = "house" if houses else "building" if count > 1 or large else "roof"

@@ -1,4 +1,4 @@
-"""A drawn street, and the places of buildings along it or away from it."""
+"""Draws a street, and selects building positions along it or elsewhere."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from semantic_cc.synth.composite.image_tiles import SIDE
 from semantic_cc.synth.procedural.geometry import Box, bezier, in_frame, ribbon
 
 TONES = {"asphalt": (118.0, 118.0, 120.0), "cement": (188.0, 182.0, 170.0)}
-"""Colour of a street by its surface."""
+"""RGB colour of each street surface."""
 LOTS = ((104.0, 110.0, 78.0), (128.0, 120.0, 92.0), (186.0, 172.0, 142.0))
-"""Colours of a lot: lawn, dry grass, graded soil."""
+"""RGB colours of lots: lawn, dry grass, graded soil."""
 _FINE = 2
 
 
 @dataclass(frozen=True)
 class Street:
-    """A street through the picture.
+    """A street through the image.
 
     Attributes:
-        path: (M, 2) points about every 4 pixels.
-        width: in pixels.
+        path: (M, 2) points about 4 pixels apart.
+        width: width in pixels.
         tone: "asphalt" or "cement".
         shape: "straight", "curved", or "" in between.
-        area: how much of each pixel it covers, (SIDE, SIDE) float32 in [0, 1].
-        kerb: the same of its edges.
+        area: coverage of each pixel by the street, (SIDE, SIDE) float32 in [0, 1].
+        kerb: coverage of each pixel by the kerbs, (SIDE, SIDE) float32 in [0, 1].
     """
 
     path: np.ndarray
@@ -42,14 +42,14 @@ class Street:
 
 @dataclass(frozen=True)
 class Spot:
-    """A place for a building.
+    """A position for a building.
 
     Attributes:
-        x, y: its centre in pixels.
+        x, y: centre in pixels.
         turn: direction of the side that faces the street, in radians.
-        side: the side of the street, -1 or 1; 0 away from it.
-        order: place in its row.
-        mouth: the point of the street before it; None away from it.
+        side: side of the street, -1 or 1; 0 if not along a street.
+        order: position in the row.
+        mouth: the street point in front of the building; None if not along a street.
     """
 
     x: float
@@ -61,7 +61,7 @@ class Spot:
 
 
 def draw_street(rng: np.random.Generator, angle: float) -> Street:
-    """A street through the middle parts of the picture, about in direction `angle`."""
+    """Draws a street through the central part of the image, roughly in direction `angle` (radians)."""
     centre = np.array([SIDE, SIDE]) / 2 + rng.uniform(-60, 60, 2)
     along = np.array([math.cos(angle), math.sin(angle)])
     across = np.array([-along[1], along[0]])
@@ -93,24 +93,24 @@ def spots_along(street: Street, rng: np.random.Generator, pitch: float, depth: f
 
 
 def spots_anywhere(rng: np.random.Generator, count: int, turn: float) -> list[Spot]:
-    """`count` spots all over the picture, drawn evenly."""
+    """`count` spots, uniformly distributed over the image."""
     return [Spot(float(x), float(y), turn) for x, y in rng.uniform(16, SIDE - 16, (count, 2))]
 
 
 def lay(image: np.ndarray, street: Street, rng: np.random.Generator) -> np.ndarray:
-    """`image` (SIDE, SIDE, 3) with a street, its edges a little paler."""
+    """`image` (SIDE, SIDE, 3) with a street and slightly paler kerbs."""
     out = pave(image, street.area, TONES[street.tone], rng)
     return out + street.kerb[..., None] * rng.uniform(0, 40)
 
 
 def lot_area(spot: Spot, wide: float, deep: float) -> np.ndarray:
-    """How much of each pixel the lot about a spot covers, (SIDE, SIDE) float32."""
+    """Coverage of each pixel by the lot around a spot, (SIDE, SIDE) float32."""
     lot = Box(spot.x, spot.y, wide, deep, spot.turn)
     return np.asarray(ndimage.gaussian_filter(_cover(lot.corners()), 1.5))
 
 
 def drive_area(street: Street, spot: Spot, wide: float) -> np.ndarray:
-    """How much of each pixel the driveway from the street to a spot covers, (SIDE, SIDE) float32."""
+    """Coverage of each pixel by the driveway from the street to a spot, (SIDE, SIDE) float32."""
     assert spot.mouth is not None  # only spots along a street have a driveway
     start, end = np.array(spot.mouth), np.array([spot.x, spot.y])
     way = (end - start) / np.hypot(*(end - start))
@@ -126,7 +126,7 @@ def drive_area(street: Street, spot: Spot, wide: float) -> np.ndarray:
 def pave(
     image: np.ndarray, area: np.ndarray, colour: tuple[float, float, float], rng: np.random.Generator
 ) -> np.ndarray:
-    """`image` (SIDE, SIDE, 3) with `area` paved; the ground's own light and shade show through a little."""
+    """`image` (SIDE, SIDE, 3) with `area` paved; the brightness variation of the ground stays slightly visible."""
     grain = rng.standard_normal((SIDE, SIDE), dtype=np.float32)
     coarse = rng.standard_normal((24, 24), dtype=np.float32)
     worn = np.asarray(Image.fromarray(coarse).resize((SIDE, SIDE), Image.Resampling.BICUBIC))

@@ -1,4 +1,4 @@
-"""Roofs cut out of single-date images, with the shadows that they cast."""
+"""Cuts roofs and their shadows out of single-date images."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from scipy import ndimage
 from semantic_cc.synth.composite.image_folders import BUILDING, UNCERTAIN, SourceImage, read_source
 
 AREA = (80, 20000)
-"""Least and largest area of a roof, in pixels at the scale at which it is pasted."""
+"""Minimum and maximum area of a roof, in pixels at the pasting scale."""
 FULL = 0.8
-"""Least share of its tightest rectangle that a roof fills: what is less is a part of one, or several."""
+"""Minimum fraction of its minimum-area rectangle that a single whole roof fills."""
 SLIM = 4.0
-"""Largest length of a roof over its width."""
+"""Maximum aspect ratio (length / width) of a roof."""
 DARK = 0.72
-"""Brightness of a shadow, at most, over that of what lies around the roof."""
+"""Maximum brightness of a shadow relative to the surroundings of the roof."""
 REACH = 14
-"""How far shadows are followed, in pixels of the source."""
+"""Maximum shadow length in source pixels."""
 
 
 @dataclass(frozen=True)
 class Roof:
-    """A cut-out, in pixels of its source.
+    """A roof cut-out, in source pixels.
 
     Attributes:
-        image: (h, w, 3) uint8, the roof and what lies around it.
-        roof: (h, w) bool.
-        shadow: (h, w) bool, beside the roof.
-        angle: of the longer side of its tightest rectangle, radians in [0, pi).
-        size: its longer and shorter side.
+        image: (h, w, 3) uint8, the roof and its surroundings.
+        roof: (h, w) bool, the roof mask.
+        shadow: (h, w) bool, the shadow mask without the roof.
+        angle: direction of the longer side of the minimum-area rectangle, radians in [0, pi).
+        size: longer and shorter side of this rectangle.
     """
 
     image: np.ndarray
@@ -45,7 +45,7 @@ class Roof:
 
 @functools.lru_cache(maxsize=256)
 def find_roofs(source: SourceImage) -> tuple[Roof, ...]:
-    """The whole roofs of a source that stand clear of its edge and of what is uncertain.
+    """Finds the whole roofs of a source that do not touch the image edge or uncertain pixels.
 
     Raises:
         As `read_source`.
@@ -78,8 +78,8 @@ def find_roofs(source: SourceImage) -> tuple[Roof, ...]:
 
 
 def tightest(area: np.ndarray) -> tuple[float, tuple[float, float]]:
-    """The tightest rectangle about an area (H, W) bool: direction of its longer side in [0, pi), both sides."""
-    y, x = np.nonzero(area & ~ndimage.binary_erosion(area))  # its outline alone, for speed
+    """The minimum-area rectangle of `area` (H, W) bool: direction of the longer side in [0, pi), (longer, shorter)."""
+    y, x = np.nonzero(area & ~ndimage.binary_erosion(area))  # only the outline, for speed
     best = (math.inf, 0.0, (0.0, 0.0))
     for angle in np.arange(0, 90, 3) * math.pi / 180:
         c, s = math.cos(angle), math.sin(angle)
@@ -92,7 +92,7 @@ def tightest(area: np.ndarray) -> tuple[float, tuple[float, float]]:
 
 
 def _sun(grey: np.ndarray, built: np.ndarray) -> tuple[float, float] | None:
-    """The direction (x, y) in which an image's roofs cast shadows; None where none of eight is clearly dark."""
+    """The shadow direction (x, y) of an image, one of eight; None if no direction is clearly darker."""
     near = ndimage.binary_dilation(built, iterations=8) & ~ndimage.binary_dilation(built, iterations=1)
     if not near.any():
         return None
@@ -115,7 +115,7 @@ def _sun(grey: np.ndarray, built: np.ndarray) -> tuple[float, float] | None:
 def _shadow(
     grey: np.ndarray, roof: np.ndarray, others: np.ndarray, sun: tuple[float, float] | None
 ) -> np.ndarray:
-    """What is dark beside a roof on the side that the sun does not see, joined to it."""
+    """The dark pixels connected to a roof on its shadow side."""
     if sun is None:
         return np.zeros_like(roof)
     swept = np.zeros_like(roof)
@@ -132,12 +132,12 @@ def _shadow(
 
 @dataclass(frozen=True)
 class Stamp:
-    """A roof made ready to be pasted, in pixels of the picture.
+    """A roof resampled for pasting, in pixels of the target image.
 
     Attributes:
         image: (h, w, 3) float32, 0..255.
-        alpha: (h, w) float32 in [0, 1], what of it is pasted: roof, a soft rim, the shadow.
-        roof: (h, w) bool.
+        alpha: (h, w) float32 in [0, 1], the opacity of the roof, a soft rim and the shadow.
+        roof: (h, w) bool, the roof mask.
     """
 
     image: np.ndarray
@@ -146,17 +146,17 @@ class Stamp:
 
 
 def make_stamp(roof: Roof, scale: float, turn: float, rim: float) -> Stamp:
-    """A roof resized by `scale`, turned by `turn` radians with the clock, with `rim` pixels of its own ground."""
+    """Scales a roof by `scale` and rotates it clockwise by `turn` radians, with a rim of `rim` pixels of its ground."""
     side = math.ceil(math.hypot(*roof.roof.shape) * scale) + 8
     centre = np.array(ndimage.center_of_mass(roof.roof))[::-1]
     c, s = math.cos(turn) / scale, math.sin(turn) / scale
-    # From picture to source: turned back and enlarged about the roof's centre.
+    # Inverse transform from target to source coordinates, about the centre of the roof.
     half = side / 2
     affine = (c, s, centre[0] - (c + s) * half, -s, c, centre[1] - (c - s) * half)
 
     def moved(array: np.ndarray) -> np.ndarray:
         padded = Image.fromarray(array)
-        if scale < 1:  # PIL's transform does not average, so the array is smoothed first
+        if scale < 1:  # PIL's transform does not anti-alias, so smooth first
             padded = Image.fromarray(ndimage.gaussian_filter(array, 0.35 / scale))
         return np.asarray(
             padded.transform((side, side), Image.Transform.AFFINE, affine, Image.Resampling.BILINEAR)

@@ -1,4 +1,4 @@
-"""Pairs in which nothing changed but the light, the season and the cars: one picture twice."""
+"""Pairs of the same image without changes; only lighting, season and cars differ."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from semantic_cc.synth.composite.pasted_roofs import paste_roofs
 from semantic_cc.types import NONE
 
 PASTED = 0.25
-"""Share of the pairs that show pasted buildings, at both dates: else what looks pasted would mean a change."""
+"""Fraction of pairs with pasted buildings at both dates, so that paste artefacts do not indicate a change."""
 
 
 def unchanged(pool: SplitImages, rng: np.random.Generator) -> CompositeScene:
-    """The same window of an image at both dates; sometimes with buildings pasted on it, where the pool has some."""
+    """The same window at both dates, sometimes with pasted buildings if the pool contains buildings."""
     image, roofs = None, None
     if pool.grounds and pool.built and rng.random() < PASTED:
         scene = paste_roofs(pool, rng, exchanged=False)

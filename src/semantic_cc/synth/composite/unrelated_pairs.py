@@ -1,7 +1,7 @@
-"""Pairs of two unrelated images: change is the exclusive or of their building masks.
+"""Pairs of two unrelated images: the change mask is the exclusive or of the building masks.
 
-Single-temporal supervision after ChangeStar (Zheng et al., ICCV 2021): what tells a changed building from all that
-differs beside it can be learned from labelled images of one date each.
+Single-temporal supervision after ChangeStar (Zheng et al., ICCV 2021): a model can learn to separate building changes
+from other differences from labelled single-date images.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ from semantic_cc.synth.procedural.scene_objects import Event
 from semantic_cc.types import BUILDING, NOT_BUILDING, UNKNOWN
 
 SURE_PIXELS = 150
-"""Least part of a model's mask that is surely a building and no splinter of one: 37 square metres."""
+"""Minimum size in pixels of a mask component that counts as a separate building (37 square metres)."""
 
 
 def ground_to_buildings(
     pool: SplitImages, rng: np.random.Generator, exchanged: bool
 ) -> CompositeScene | None:
-    """A ground becomes a built place, or the reverse; None where the window shows no building."""
+    """Ground without buildings at one date and buildings at the other; None if `combine_tiles` rejects the tiles."""
     return combine_tiles(cut_tile(pool.bare, rng), cut_tile(pool.built, rng), exchanged)
 
 
 def buildings_to_buildings(
     pool: SplitImages, rng: np.random.Generator, exchanged: bool
 ) -> CompositeScene | None:
-    """A built place becomes another one."""
+    """Different buildings at each date; None if `combine_tiles` rejects the tiles."""
     return combine_tiles(cut_tile(pool.built, rng), cut_tile(pool.built, rng), exchanged)
 
 
 def combine_tiles(one: Tile, other: Tile, exchanged: bool) -> CompositeScene | None:
-    """Two tiles as the two dates; None where too little changes, or where it could not be told truly."""
+    """Combines two tiles as the two dates; None if too little changes or no correct caption is possible."""
     before, after = (other, one) if exchanged else (one, other)
     came, came_count = _only(after, before)
     gone, gone_count = _only(before, after)
@@ -42,7 +42,7 @@ def combine_tiles(one: Tile, other: Tile, exchanged: bool) -> CompositeScene | N
         return None
     exact = not mixed and (after if came_count else before).source.folder.complete
     if not exact:
-        # One of several cannot be told without saying which, be it that others go or that the mask is in pieces.
+        # A caption for one of several changed buildings would have to identify it, so require at least two.
         least = 1 if came_count + gone_count == 1 else 2
         surely = _surely(after, came), _surely(before, gone)
         if any(part and sure < least for part, sure in zip((came_count, gone_count), surely, strict=True)):
@@ -67,19 +67,19 @@ def combine_tiles(one: Tile, other: Tile, exchanged: bool) -> CompositeScene | N
 
 
 def _only(one: Tile, other: Tile) -> tuple[np.ndarray, int]:
-    """What is a building in `one` alone, without slivers and specks: where, and how many parts."""
+    """The mask and number of the buildings that exist only in `one`, without small or thin components."""
     alone = one.building & ~other.building & ~other.unknown
     return parts_of(ndimage.binary_opening(alone, structure=np.ones((3, 3), bool)))
 
 
 def _surely(tile: Tile, area: np.ndarray) -> int:
-    """How many buildings there are at least in `area`: pieces joined by what is uncertain may be one."""
+    """The minimum number of buildings in `area`; parts connected by uncertain pixels count as one."""
     heaps, _ = ndimage.label(tile.building | tile.uncertain, structure=np.ones((3, 3), bool))
     return int((np.bincount(heaps[area], minlength=1)[1:] >= SURE_PIXELS).sum())
 
 
 def _event(tile: Tile, area: np.ndarray, count: int, gone: bool, ground: str, exact: bool) -> Event | None:
-    """The facts of what came or went; `count` is a lower bound unless `exact`."""
+    """The event of the new or removed buildings; `count` is a lower bound unless `exact`."""
     if not count:
         return None
     kind = ("house" if exact else "home") if tile.source.houses else ("building" if exact else "roof")
