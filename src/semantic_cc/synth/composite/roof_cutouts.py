@@ -45,7 +45,7 @@ class Roof:
 
 @functools.lru_cache(maxsize=256)
 def find_roofs(source: SourceImage) -> tuple[Roof, ...]:
-    """Finds the whole roofs of a source that do not touch the image edge or uncertain pixels.
+    """Finds the whole roofs of a source clear of the image edge, with at most 40 % uncertain pixels along the rim.
 
     Raises:
         As `read_source`.

@@ -116,9 +116,7 @@ def lay_plots(rng: np.random.Generator, roads: list[Road], blocked: list[Box]) -
             while at < s[-1]:
                 k = int(np.clip(np.searchsorted(s, at), 1, len(s) - 2))
                 here = road.path[k]
-                if (
-                    np.abs(here - SIDE / 2).max() > SIDE / 2 + 60
-                ):  # too far outside for its house to be visible
+                if np.abs(here - SIDE / 2).max() > SIDE / 2 + 60:  # the house would not be visible
                     at += 6.0
                     continue
                 tangent = road.path[k + 1] - road.path[k - 1]
