@@ -1,1 +1,1 @@
-"""The command ``semantic-cc``: one module a command; heavy imports happen inside the commands."""
+"""The command ``semantic-cc``: one module per subcommand; heavy imports happen inside the commands."""

@@ -1,9 +1,9 @@
-"""Describe all pairs of a manifest, each into its own folder, and collect all changes in one dataset.
+"""Describe all pairs of a manifest, each in its own folder, and collect all changes in one dataset.
 
 MANIFEST is CSV, Parquet or GeoParquet with the columns id, before, after, or a STAC item collection whose items have
-the assets before and after; paths are relative to it (docs/batch.md). A pair that fails is recorded with its reason in
-pairs.csv and does not stop the others; the exit code is then 1. A batch that is started again continues where it was.
-The options of scenes apply to the pairs of georeferenced images.
+the assets before and after. Paths are relative to it (docs/batch.md). A pair that fails is recorded with its reason in
+pairs.csv and does not stop the others; the exit code is then 1. A restarted batch continues where it stopped.
+The scene options apply to pairs of georeferenced images.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _check_options(arguments: argparse.Namespace, manifest: Manifest) -> None:
-    """Refuses options of scenes for a manifest without one.
+    """Rejects scene options for a manifest without scenes.
 
     Raises:
         InputError: names the options.
@@ -106,10 +106,10 @@ def _load(name: str, options: ModelOptions, device: str | None) -> SemanticCC:
 
 @contextlib.contextmanager
 def _progress() -> Iterator[Callable[[BatchProgress], None]]:
-    """Shows the progress on stderr: a bar on a terminal, elsewhere a line every half minute and one at the end.
+    """Shows the progress on stderr: a bar on a terminal, otherwise a line every half minute and one at the end.
 
     Yields:
-        What to call with the progress. Pairs that fail are named at once.
+        A function that takes the progress. It reports failed pairs immediately.
     """
     from semantic_cc.batch.batch_run import BatchProgress
     from semantic_cc.batch.throughput import throughput_line

@@ -1,4 +1,4 @@
-"""How caption scores are shown: tables for people, and a row for a paper."""
+"""Prints caption scores: tables for the terminal, and a row for a paper."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def add_meteor(parser: argparse.ArgumentParser) -> None:
 
 
 def print_captions(report: CaptionReport, answer: str) -> None:
-    """Prints caption scores; `answer` names what was scored."""
+    """Prints caption scores; `answer` names the scored sentences."""
     say(f"change flag accuracy {report.flag_accuracy:.1f} %; true flags: {report.flag_truth}; predicted flags: "
         f"{report.flag_rule}")  # fmt: skip
     say(f"sentences, percent, protocol '{report.protocol}': {report.protocol_note}")
@@ -56,7 +56,7 @@ def print_captions(report: CaptionReport, answer: str) -> None:
             missing = "training sentences" if name == "train_frequent" else "changed pairs"
             say(f"{_BASELINES[name]}: not available, there are no {missing}")
         else:
-            sentences = dict.fromkeys((line.unchanged_sentence, line.changed_sentence))  # in order, each once
+            sentences = dict.fromkeys((line.unchanged_sentence, line.changed_sentence))  # unique, in order
             say(f"{_BASELINES[name]}: " + " / ".join(f'"{sentence}"' for sentence in sentences))
     parts = [
         f"{kind} {found.share:.1f} % of {found.pairs}"
@@ -76,7 +76,7 @@ def print_captions(report: CaptionReport, answer: str) -> None:
 
 
 def paper_row(report: CaptionReport, name: str, form: str) -> str:
-    """The scores on all pairs as a row of a paper's table, under a head that names the protocol."""
+    """The scores on all pairs as a row of a paper's table, under a header that names the protocol."""
     cells = [name, *(_number(report.all.scores[metric]) for metric in METRICS)]
     head = [f"protocol {report.protocol}", *METRICS]
     if form == "latex":

@@ -1,4 +1,4 @@
-"""Configuration fields as dotted command-line flags: reading them, and listing them in the help."""
+"""Configuration fields as dotted command-line flags: parsing and help text."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from semantic_cc.errors import ConfigError
 
 
 def parse_flags(flags: Sequence[str]) -> ConfigValues:
-    """``["--optim.lr", "1e-4", "--train.seed=3"]`` -> nested dicts, values read as YAML.
+    """``["--optim.lr", "1e-4", "--train.seed=3"]`` -> nested dicts, values parsed as YAML.
 
     Raises:
-        ConfigError: something that is no flag, a flag without a value, a value that is no YAML.
+        ConfigError: an argument is not a flag, a flag has no value, or a value is not valid YAML.
     """
     values: ConfigValues = {}
     rest = list(flags)
@@ -38,7 +38,7 @@ def parse_flags(flags: Sequence[str]) -> ConfigValues:
 
 
 def fields(cls: type = Config, prefix: str = "") -> Iterator[tuple[str, Any, str]]:
-    """Dotted name, default and meaning (from the docstring) of every field of a configuration; NAME = any name."""
+    """Dotted name, default and description (from the docstring) of all configuration fields; NAME = any name."""
     meanings = _meanings(cls)
     types = typing.get_type_hints(cls)
     for field in dataclasses.fields(cls):
@@ -70,13 +70,13 @@ def _put(values: dict[str, Any], key: str, value: Any) -> None:
 
 def _value(key: str, text: str) -> Any:
     try:
-        return yaml.safe_load(text)  # 1e-4 stays text here; `parse` knows that its field is a number
+        return yaml.safe_load(text)  # YAML keeps 1e-4 as text; `parse` converts it by the field's type
     except yaml.YAMLError as error:
         raise ConfigError(f"--{key}: {text!r} is not a YAML value") from error
 
 
 def _meanings(cls: type) -> dict[str, str]:
-    """Field -> text of the ``Args:`` section of the class's docstring, in one line each."""
+    """Field -> its text in the ``Args:`` section of the class's docstring, joined to one line."""
     text = (cls.__doc__ or "").partition("Args:")[2]
     found = re.findall(r"^ {8}(\w+): (.*(?:\n {9,}.*)*)", text, flags=re.MULTILINE)
     return {name: " ".join(meaning.split()) for name, meaning in found}

@@ -1,4 +1,4 @@
-"""What the commands share: printing, and loading a model while saying so."""
+"""Helpers of all commands: printing, common arguments and loading a model with a status line."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def positive(text: str) -> int:
-    """Reads an argument that is a whole number of at least 1."""
+    """Parses an argument that is an integer of at least 1."""
     try:
         number = int(text)
     except ValueError:
@@ -31,7 +31,7 @@ def positive(text: str) -> int:
 
 
 def add_data(parser: argparse.ArgumentParser, meaning: str, required: bool = True) -> None:
-    """Declares ``--data``: a dataset, or several, which arrive as a list."""
+    """Declares ``--data``: one or more datasets, parsed as a list."""
 
     class Store(argparse.Action):
         def __call__(self, _: object, namespace: argparse.Namespace, given: Any, flag: object = None) -> None:
@@ -41,12 +41,12 @@ def add_data(parser: argparse.ArgumentParser, meaning: str, required: bool = Tru
 
 
 def say(text: str = "", style: str = "") -> None:
-    """Prints a line to stdout, in `style` where that is a terminal; never wrapped, no markup read."""
+    """Prints a line to stdout, in `style` on a terminal; does not wrap or interpret markup."""
     _stdout().print(text, style=style, markup=False, soft_wrap=True)
 
 
 def show(table: Table) -> None:
-    """Prints a table to stdout, at its own width where a terminal or a file is narrower."""
+    """Prints a table to stdout at its full width, even if the terminal is narrower."""
     console = _stdout()
     console.width = max(
         console.width, console.measure(table, options=console.options.update(width=200)).maximum
@@ -55,7 +55,7 @@ def show(table: Table) -> None:
 
 
 def sizes_table(counts: Sequence[PartCount]) -> Table:
-    """Parameters of each part, and how many of them each stage trains; the last row is the sum."""
+    """Parameters of each part, and how many of them each stage trains; the last row is the total."""
     from rich.box import SIMPLE
     from rich.table import Table
 
@@ -72,7 +72,7 @@ def sizes_table(counts: Sequence[PartCount]) -> Table:
 
 @contextlib.contextmanager
 def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    """`progress_of_steps` with the one step `what`; yields what to call with the number done and the number of all."""
+    """`progress_of_steps` with the single step `what`; yields a function of the completed and the total number."""
     from semantic_cc.progress import progress_of_steps
 
     with progress_of_steps() as advance:
@@ -81,7 +81,7 @@ def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
 
 @contextlib.contextmanager
 def stdout_for_us() -> Iterator[None]:
-    """Whatever a library prints to stdout meanwhile goes to stderr."""
+    """Redirects library output from stdout to stderr."""
     with contextlib.redirect_stdout(sys.stderr):
         yield
 
@@ -96,11 +96,11 @@ def add_mismatch(parser: argparse.ArgumentParser) -> None:
 
 
 def load_model(name: str, **options: Any) -> SemanticCC:
-    """The model `name`, with a line in the terminal while it loads.
+    """Loads the model `name` and shows a status line meanwhile.
 
     Args:
-        name: a shipped name, a folder or a hub id.
-        options: as those of `SemanticCC.from_pretrained`.
+        name: a shipped name, a folder or a Hub id.
+        options: of `SemanticCC.from_pretrained`.
 
     Raises:
         As `SemanticCC.from_pretrained`.
@@ -116,7 +116,7 @@ def load_model(name: str, **options: Any) -> SemanticCC:
 
 
 def add_asked_model(parser: argparse.ArgumentParser) -> None:
-    """Declares which model describes, and what it is asked."""
+    """Declares the options of the model and its instruction."""
     parser.add_argument(
         "--model", metavar="NAME|DIR", default="small", help="a shipped model, a folder or a hub id [small]"
     )
@@ -135,7 +135,7 @@ def add_asked_model(parser: argparse.ArgumentParser) -> None:
 
 
 def load_asked_model(arguments: argparse.Namespace) -> SemanticCC:
-    """The model that `add_asked_model` was told.
+    """Loads the model selected by the options of `add_asked_model`.
 
     Raises:
         As `SemanticCC.from_pretrained`.
@@ -144,7 +144,7 @@ def load_asked_model(arguments: argparse.Namespace) -> SemanticCC:
 
 
 class ModelOptions(TypedDict):
-    """Options of `SemanticCC.from_pretrained`, which documents them."""
+    """Options of `SemanticCC.from_pretrained`; documented there."""
 
     allow_foundation_mismatch: bool
     llm_dtype: LLMType | None
@@ -152,7 +152,7 @@ class ModelOptions(TypedDict):
 
 
 def model_options(arguments: argparse.Namespace) -> ModelOptions:
-    """The options of `add_asked_model` that say how the model is loaded."""
+    """The options of `add_asked_model` that control how the model is loaded."""
     return {
         "allow_foundation_mismatch": arguments.allow_foundation_mismatch,
         "llm_dtype": arguments.llm_dtype,
@@ -161,7 +161,7 @@ def model_options(arguments: argparse.Namespace) -> ModelOptions:
 
 
 def change_line(description: ChangeDescription) -> str:
-    """The change flag, its probability and the shares, for people."""
+    """The change flag, its probability and the class shares as one line of text."""
     parts = ["changed" if description.changed else "not changed"]
     if description.change_probability is not None:
         parts[0] += f" (probability of change {description.change_probability:.2f})"
@@ -178,6 +178,6 @@ def _stdout() -> Console:
 
     class PipeConsole(Console):
         def on_broken_pipe(self) -> None:
-            raise BrokenPipeError  # `main` answers it; rich would exit by itself
+            raise BrokenPipeError  # handled by `main`; rich would exit the process
 
     return PipeConsole(highlight=False)

@@ -1,4 +1,4 @@
-"""Count a dataset, convert it, match captioned pairs with change-detection tiles, and find leaks and faults.
+"""Count a dataset, convert it, match captioned pairs with change detection tiles, and find leaks and errors.
 
 docs/data.md lists the layouts; every command detects them.
 """
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 NAME = "data"
 HELP = "count, convert, match and audit datasets"
 
-_SHOWN = 5  # findings of a kind in the terminal; the file has all
+_SHOWN = 5  # findings of each kind in the terminal; the file has all
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -188,7 +188,7 @@ def _number(value: float | None, form: str) -> str:
 
 
 def _sizes(sizes: Iterable[tuple[str, int]]) -> str:
-    """The three most frequent sizes, and how many there are besides."""
+    """The three most frequent sizes, and the number of others."""
     known = list(sizes)
     shown = [size if len(known) == 1 else f"{size} ({count})" for size, count in known[:3]]
     return ", ".join(shown) + (f" and {len(known) - 3} more" if len(known) > 3 else "")

@@ -1,4 +1,4 @@
-"""Describe a bundled pair of the synthetic world that no training has seen, beside what is true of it.
+"""Describe a bundled synthetic pair that is not in any training set, and compare with its ground truth.
 
 The folder gets the pair (before.png, after.png), the true mask (truth.png) and the outputs of `describe`.
 """
@@ -20,9 +20,9 @@ NAME = "demo"
 HELP = "the main job on a synthetic pair: a sentence, a mask, and the truth beside them"
 
 FOLDER = Path(__file__).parent / "demo_pair"
-"""Pair 15 of world 2026, a seed that no training set is made from, as version 1 of the world drew it.
+"""Pair 15 of seed 2026 from version 1 of the procedural generator. No training set uses this seed.
 
-Kept as files, so that the demo and its picture in the documentation stay the same when the world changes.
+Stored as files, so that the demo and its figure in the documentation do not depend on the generator.
 """
 
 

@@ -3,9 +3,9 @@
 Plain images are 8-bit RGB of one size (PNG, TIFF, JPEG, BMP, WebP). The folder of --out gets mask.png,
 probability.png, overlay.png, heatmap.png and report.json.
 
-Scenes are georeferenced images (GeoTIFF, VRT, JPEG 2000, PNG with a world file, a URL) of any size, bands, bits and
-coordinate system. The folder of --out gets mask.tif, probability.tif, changes.* (polygons), report.html, report.json
-and scene.json (a STAC item). A run that was killed continues where it was when it is started again.
+Scenes are georeferenced images (GeoTIFF, VRT, JPEG 2000, PNG with a world file, a URL) of any size, bands, bit depth
+and coordinate system. The folder of --out gets mask.tif, probability.tif, changes.* (polygons), report.html,
+report.json and scene.json (a STAC item). A restarted run continues where the earlier one stopped.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def _run_pair(arguments: argparse.Namespace) -> None:
     from semantic_cc.files import check_outputs
     from semantic_cc.images import read_pair
 
-    # Everything that can be wrong with the input is found before the model loads.
+    # Report all input errors before the model loads.
     if arguments.out is not None:
         check_outputs(arguments.out, OUTPUTS, [arguments.before, arguments.after])
     before, after, notes = read_pair(arguments.before, arguments.after, check=True)

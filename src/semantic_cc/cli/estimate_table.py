@@ -1,4 +1,4 @@
-"""Prints what a training run will take (`train --plan`)."""
+"""Prints the estimated cost of a training run (`train --plan`)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def show_plan(config: Config, device: str, phase: str | None = None, first: str | None = None) -> None:
-    """Prints tables of the model's parts and of the phases, and the sums.
+    """Prints tables of the model's parts and of the phases, with totals.
 
     Args:
         config: the run.

@@ -1,9 +1,9 @@
-"""Score a model on one split of a dataset, or of several joined.
+"""Score a model on one split of a dataset, or of several datasets together.
 
-Prints the accuracy of the change flag; precision, recall, F1, IoU and OA of the mask over all pixels; buildings found,
-missed and false by size; how far sentences and masks agree; and caption scores on all and on changed pairs, with the
-protocol and with the scores of answers that look at no image. The labels are checked first. With --out an interrupted
-evaluation goes on where it stopped.
+Prints the accuracy of the change flag; precision, recall, F1, IoU and OA of the mask over all pixels; found, missed and
+false buildings by size; the agreement of sentences and masks; and caption scores on all and on changed pairs, with the
+protocol and the scores of baselines that use no image. The labels are checked first. With --out, an interrupted
+evaluation continues where it stopped.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Entry point: reads the arguments, runs one command, turns every outcome into an exit code.
+"""Entry point: parses the arguments, runs one command, converts the outcome to an exit code.
 
-0 done; 1 the work failed; 2 the user's input is wrong; 130 interrupted; 141 the reader of stdout went away.
+0 done; 1 the work failed; 2 the user's input is wrong; 130 interrupted; 141 stdout was closed.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ MOVED = {
     "plan": "train --plan",
     "publish": "weights publish",
 }
-"""Commands of earlier versions, and what does their work now."""
+"""Commands of earlier versions -> their replacement."""
 
 
 class _Parser(argparse.ArgumentParser):
-    """Reports a wrong command line like any other wrong input: in one line, by `main`."""
+    """Reports a wrong command line as one line in `main`, like other wrong input."""
 
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message} (see '{self.prog} --help')")
@@ -44,8 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with warnings.catch_warnings():
             _quiet_libraries()
-            # Before torch is loaded: threads that spin while they wait cost six times the time where another
-            # program has the core.
+            # Must be set before torch is loaded: busy-waiting threads make the run six times slower if another
+            # program uses the core.
             os.environ.setdefault("OMP_WAIT_POLICY", "passive")
             _run(argv)
             sys.stdout.flush()
@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # The interpreter flushes stdout once more at exit; let that go nowhere.
+        # The interpreter flushes stdout again at exit; discard that output.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     return 0
@@ -97,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _quiet_libraries() -> None:
-    """Keeps the libraries' warnings and bars off the terminal, unless the user asked for them."""
+    """Hides the warnings and progress bars of libraries, unless the user enables them."""
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)

@@ -1,7 +1,7 @@
 """The paper's tables and figures: trains and scores what is missing, and prints our numbers beside the paper's.
 
-Runs are kept in --out by configuration, data and version: finished runs are not repeated, interrupted ones are resumed,
-and tables share rows. Every configuration field is a flag that applies to all rows, for example
+Runs are stored in --out by configuration, data and version: finished runs are not repeated, interrupted ones are
+resumed, and tables share rows. Every configuration field is a flag that applies to all rows, for example
 --phases.multitask.epochs 5. docs/reproduction.md lists what to check before comparing numbers.
 """
 

@@ -1,4 +1,4 @@
-"""The arguments of `describe` and `batch` that are for scenes: georeferenced images, of any size."""
+"""Arguments of `describe` and `batch` for scenes: georeferenced images of any size."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _DESTINATIONS = (
 
 
 def add_scene_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the options of `SceneOptions`; one that is not given is None."""
+    """Declares the options of `SceneOptions`; options that are not given are None."""
     group = parser.add_argument_group(
         "scenes: georeferenced images, and images of more than 8192 pixels a side (need semantic-cc[scene])"
     )
@@ -73,7 +73,7 @@ def add_scene_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def given_scene_arguments(arguments: argparse.Namespace) -> list[str]:
-    """The options of scenes that were given, as flags."""
+    """The given scene options, as flags."""
     given = [name for name in _DESTINATIONS if getattr(arguments, name) is not None]
     names = (
         "no-match-radiometry" if name == "match_radiometry" else name.replace("_", "-") for name in given
@@ -82,10 +82,10 @@ def given_scene_arguments(arguments: argparse.Namespace) -> list[str]:
 
 
 def scene_options(arguments: argparse.Namespace) -> SceneOptions:
-    """The options that were given, and the defaults of the others.
+    """The given options, with defaults for the others.
 
     Raises:
-        InputError: a value cannot be used.
+        InputError: a value is invalid.
     """
     from semantic_cc.scene.gdal_files import read_crs
     from semantic_cc.scene.image_sources import parse_bands_of_both
@@ -102,7 +102,7 @@ def scene_options(arguments: argparse.Namespace) -> SceneOptions:
 
 
 def _metres(text: str) -> float:
-    """Reads an argument that is a length above 0."""
+    """Parses an argument that is a length above 0, in metres."""
     try:
         number = float(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Score sentences that any model wrote against their references, beside answers that need no image.
+"""Score sentences of any model against their references, beside baselines that use no image.
 
 PREDICTIONS is .json, .jsonl or .csv with id and sentence; REFERENCES is LEVIR-CC's captions.json, COCO's captions,
 or .jsonl or .csv. docs/scoring.md explains each number, and why published ones differ. METEOR needs Java 8+.

@@ -1,8 +1,8 @@
 """Make synthetic pairs with true masks and sentences, in LEVIR-MCI's layout; the same seed gives the same bytes.
 
-Pairs are procedural: all of each image is drawn. With --recipe they are composed of single-date images with building
-masks (docs/data.md). --scene makes one georeferenced scene instead: before.tif, after.tif, the true mask truth.tif and
-footprints.geojson; it needs semantic-cc[scene].
+Pairs are procedural by default: every object in them is drawn. With --recipe they are composed of single-date images
+with building masks (docs/data.md). --scene makes one georeferenced scene instead: before.tif, after.tif, the true mask
+truth.tif and footprints.geojson; it needs semantic-cc[scene].
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Train a model: all phases of a configuration, from foundation weights to a calibrated model.
 
-Every field of the configuration is a flag too, for example --optim.lr 1e-4 --phases.multitask.epochs 5; a flag wins
-over the file, the file over the preset it names. A phase is left out with --phases.NAME null.
+Every field of the configuration is also a flag, for example --optim.lr 1e-4 --phases.multitask.epochs 5. A flag
+overrides the file, and the file overrides its preset. --phases.NAME null skips a phase.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _own_flags(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The configuration's fields that have flags of their own, as far as they are given."""
+    """Configuration values given by this command's own options."""
     given = {name: getattr(arguments, name) for name in ("data", "out")}
     given["hardware"] = _without_none({name: getattr(arguments, name) for name in ("devices", "sharding")})
     return _without_none(given)

@@ -1,7 +1,7 @@
-"""Weights: foundation weights in (SAM, BLIP-2's Q-Former, MiniGPT-4's projection, the language model), models out.
+"""Import foundation weights (SAM, BLIP-2's Q-Former, MiniGPT-4's projection, the language model), and export models.
 
-Official files are converted once into the cache ($SEMANTIC_CC_CACHE, else the user's cache folder), under
-short names that configurations use; `list` shows the names and what is there.
+Official files are converted once into the cache ($SEMANTIC_CC_CACHE, else the user's cache folder), under short names
+for configurations; `list` shows the names and what is there.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ def _list_sizes(preset: str) -> None:
 
 
 def _fetch(arguments: argparse.Namespace) -> None:
-    if sys.stderr.isatty():  # the hub's bars, which other commands keep away
+    if sys.stderr.isatty():  # show the Hub's progress bars, which other commands hide
         os.environ.pop("HF_HUB_DISABLE_PROGRESS_BARS", None)
         os.environ.pop("TQDM_DISABLE", None)
     from semantic_cc.foundation.convert import convert
