@@ -1,11 +1,11 @@
-"""One run = training and evaluation, kept below OUT by what its numbers depend on; what is finished is not repeated.
+"""One run = training and evaluation, stored below OUT by a digest of everything its numbers depend on.
 
-    OUT/starts/DIGEST/encoder.safetensors     the encoder's pretraining, which runs share
-    OUT/runs/DIGEST/train                     the run, as `train` leaves it
-    OUT/runs/DIGEST/trained.json              written last: how and where it was trained
+    OUT/starts/DIGEST/encoder.safetensors     the pretrained encoder that runs share
+    OUT/runs/DIGEST/train                     the output folder of `train`
+    OUT/runs/DIGEST/trained.json              written last: how and where the run was trained
     OUT/runs/DIGEST/scores-DIGEST.json        an evaluation
 
-Each of these appears whole or not at all, and a training that was cut off goes on exactly where it was.
+Finished runs are not repeated. Files are written atomically, and an interrupted training resumes exactly.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from semantic_cc.training.sampling import schedules_of
 
 @dataclass(frozen=True, kw_only=True)
 class ReproductionSetup:
-    """What all runs of a reproduction share: size, data, place and configuration values.
+    """The settings that all runs of a reproduction share.
 
     Attributes:
         scale: name of one of `SCALES`.
@@ -48,7 +48,7 @@ class ReproductionSetup:
         masks: folders whose test split the masks are scored on.
         out: folder of the runs, tables and figures.
         flags: configuration values for every row.
-        meteor: whether METEOR is scored, where there is Java.
+        meteor: whether METEOR is scored, if Java is installed.
         say: called with a line for each training and evaluation.
     """
 
@@ -62,7 +62,7 @@ class ReproductionSetup:
     say: Callable[[str], None] = print
 
     def require_truth(self, kind: Kind) -> None:
-        """Refuses data that cannot be scored; call it before a training.
+        """Rejects data that cannot be scored; call it before training.
 
         Raises:
             DataError: no test pairs, or none with sentences or with masks.
@@ -77,7 +77,7 @@ class ReproductionSetup:
             )
 
     def digest(self, data: tuple[str, ...], *splits: str) -> str:
-        """The digest of some splits of a dataset."""
+        """The digest of the given splits of a dataset."""
         return data_digest(data, splits, self.out / "data.json")
 
 
@@ -87,7 +87,7 @@ class FinishedRun:
 
     Attributes:
         folder: OUT/runs/DIGEST.
-        config: what `train` was given.
+        config: the configuration given to `train`.
         facts: content of trained.json: ``code``, ``version``, ``device``, ``pairs`` (visited in training).
     """
 
@@ -97,12 +97,12 @@ class FinishedRun:
 
     @property
     def model(self) -> Path:
-        """The model after the last phase; no split chose it."""
+        """The model after the last phase; there is no model selection on any split."""
         return self.folder / "train" / "model"
 
 
 def trained(setup: ReproductionSetup, row: Row, seed: int, name: str) -> FinishedRun:
-    """The run of a row, trained as far as it is not.
+    """Returns the run of a row; trains or resumes it if it is not finished.
 
     Args:
         setup: scale, data and folder.
@@ -111,7 +111,7 @@ def trained(setup: ReproductionSetup, row: Row, seed: int, name: str) -> Finishe
         name: title of the run in progress lines.
 
     Raises:
-        As `train`; OutputError: OUT holds something else than runs.
+        As `train`; OutputError: OUT contains files other than runs.
     """
     config = configured(SCALES[setup.scale], row, setup.data, seed, setup.flags)
     if config.hardware.nodes > 1:
@@ -124,7 +124,7 @@ def trained(setup: ReproductionSetup, row: Row, seed: int, name: str) -> Finishe
         setup.say(f"{name}: trained already")
         return FinishedRun(folder, config, json.loads(record.read_text()))
     with _only_process(folder) as lock:
-        if not record.exists():  # another process may have just finished it
+        if not record.exists():  # another process may have finished it while this one waited
             setup.say(f"{name}: training in {folder}")
             config = _from_shared_encoder(setup, config, data)
             _train(config, lock)
@@ -137,17 +137,17 @@ def trained(setup: ReproductionSetup, row: Row, seed: int, name: str) -> Finishe
 
 
 def run_name(config: Config, data: str) -> str:
-    """Names a run by its configuration and its data's digest."""
+    """The digest that names a run: configuration and training data."""
     return run_digest(config, data, encoder=_start_name(config, data))
 
 
 def scored(setup: ReproductionSetup, run: FinishedRun, kind: Kind, name: str) -> KeptEvaluation:
-    """The evaluation of a run, which is made where its file is missing.
+    """Returns the evaluation of a run; evaluates the model if the file is missing.
 
     Args:
         setup: the data, and whether METEOR is scored.
         run: the run.
-        kind: what is scored; where sentences and masks have the same test data, one evaluation has both.
+        kind: what is scored; if sentences and masks have the same test data, one evaluation contains both.
         name: title of the run in progress lines.
 
     Raises:
@@ -156,7 +156,7 @@ def scored(setup: ReproductionSetup, run: FinishedRun, kind: Kind, name: str) ->
     data = setup.test if kind == "captions" else setup.masks
     says = tasks_of(run.config)[1] and (kind == "captions" or data == setup.test)
     meteor = says and setup.meteor and find_java() is not None
-    digest = setup.digest(data, "train", "test")  # a baseline reads the training sentences
+    digest = setup.digest(data, "train", "test")  # a baseline uses the training sentences
     path = run.folder / f"scores-{scores_digest(digest, sentences=says, meteor=meteor)}.json"
     if not path.exists():
         setup.say(f"{name}: scoring on {' '.join(data)}, split test")
@@ -166,15 +166,15 @@ def scored(setup: ReproductionSetup, run: FinishedRun, kind: Kind, name: str) ->
 
 
 def _start_name(config: Config, data: str) -> str | None:
-    """Names the encoder that a run starts from, if it is pretrained here."""
+    """The digest of the pretrained encoder that a run starts from; None if the run pretrains none."""
     start = _encoder_run(config)
     return None if start is None else run_digest(start, data)
 
 
 def _encoder_run(config: Config) -> Config | None:
-    """The run that pretrains the encoder, the same for every row and seed of a scale; None where none does.
+    """The run that pretrains the encoder, the same for every row and seed of a scale; None if there is none.
 
-    Its model is the encoder with the smallest decoder there is; BCSF has no part in it.
+    Its model is the encoder with the smallest decoder, without BCSF.
     """
     phases = {name: phase for name, phase in config.phases.items() if phase.kind == "encoder"}
     if not phases or not config.model.has_sam or config.model.encoder.weights is not None:
@@ -186,7 +186,7 @@ def _encoder_run(config: Config) -> Config | None:
 
 
 def _from_shared_encoder(setup: ReproductionSetup, config: Config, data: str) -> Config:
-    """`config` starting from the encoder that all runs share, which is pretrained where it is not there."""
+    """`config` with the shared pretrained encoder as its start; pretrains the encoder if it is missing."""
     start = _encoder_run(config)
     if start is None:
         return config
@@ -206,9 +206,9 @@ def _from_shared_encoder(setup: ReproductionSetup, config: Config, data: str) ->
 
 
 def _train(config: Config, lock: int) -> Path:
-    """Trains in this process, or in as many as there are devices; the folder of the model.
+    """Trains in this process, or in one process per device; returns the model's folder.
 
-    The processes hold `lock` too, so that nobody else begins while one of them outlives this.
+    The child processes inherit `lock`, so that it stays locked if they outlive this process.
     """
     if config.hardware.devices == 1:
         return train(config, resume=True)
@@ -224,7 +224,7 @@ def _train(config: Config, lock: int) -> Path:
 
 
 def _visits(config: Config) -> int:
-    """Pairs that the stages of a run visit in all."""
+    """Total number of pairs that the stages of a run visit."""
     pairs = open_dataset(config.data, "train")
     return sum(
         phase.epochs * sum(own.visits for own in schedules_of(phase, config.model, pairs, config.train))
@@ -234,7 +234,7 @@ def _visits(config: Config) -> int:
 
 @contextmanager
 def _only_process(folder: Path) -> Iterator[int]:
-    """Waits until no other process works in a folder, which it makes; yields the lock's file descriptor."""
+    """Creates `folder`, waits until no other process works in it, and yields the lock's file descriptor."""
     try:
         with locked(folder / ".lock") as file:
             yield file.fileno()

@@ -1,4 +1,4 @@
-"""The kept evaluation of a run as typed values: what the tables, their notes and the figures read of its file.
+"""The stored evaluation of a run as typed values, for tables, notes and figures.
 
 The file is `EvaluationReport.to_json` with predictions, and ``data_digest``.
 """
@@ -20,7 +20,7 @@ from semantic_cc.reproduce.table_types import PAIR_SETS, PairSet
 
 @dataclass(frozen=True)
 class KeptCaptions:
-    """The sentence scores of a kept evaluation; the fields are those of `CaptionReport`.
+    """The sentence scores of a stored evaluation; the fields are those of `CaptionReport`.
 
     Attributes:
         protocol: one of `PROTOCOLS`.
@@ -28,7 +28,7 @@ class KeptCaptions:
         meteor: "run", or why METEOR was not run.
         flag_truth: how the true change flags are known.
         scores: set of pairs -> scores, in percent, without intervals.
-        baselines: name of an answer that reads no image -> set of pairs -> scores; None where it is not available.
+        baselines: name of a baseline that uses no image -> set of pairs -> scores; None if it is not available.
     """
 
     protocol: str
@@ -48,12 +48,12 @@ class KeptEvaluation:
         data: folders of the dataset, as they were given.
         data_digest: SHA-256 over the dataset's images, masks, sentences and flags.
         pairs: number of pairs scored.
-        image_sizes: of the test images, such as "256x256", with a space between several.
-        decoding: how sentences were chosen, for example "greedy" or "beam-4".
+        image_sizes: of the test images, such as "256x256", separated by spaces.
+        decoding: decoding method, for example "greedy" or "beam-4".
         notes: what was left out, a line each.
-        building: scores of the changed-building class, in percent; None where no mask was scored.
-        captions: scores of the sentences; None where no sentence was scored.
-        sentences: name of a pair -> predicted sentence; empty where the model wrote none.
+        building: scores of the changed-building class, in percent; None if no mask was scored.
+        captions: scores of the sentences; None if no sentence was scored.
+        sentences: name of a pair -> predicted sentence; empty if the model predicts none.
     """
 
     model_digest: str
@@ -69,10 +69,10 @@ class KeptEvaluation:
 
 
 def read_evaluation(path: Path) -> KeptEvaluation:
-    """The evaluation of a file ``scores-DIGEST.json``.
+    """Reads an evaluation from a file ``scores-DIGEST.json``.
 
     Raises:
-        InputError: no such file, or another kind of file.
+        InputError: the file is missing, or is not an evaluation.
     """
     try:
         content = json.loads(path.read_text())

@@ -1,6 +1,6 @@
 """The paper's figures: 6 and 7 sentences side by side, 8 heatmaps, 9 masks and sentences; PNG and PDF.
 
-Which pairs are shown nobody chooses: they are drawn from the test split with seed 0. Every model is that of seed 0.
+The pairs are sampled from the test split with seed 0. All models are those of seed 0.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LINE = 72
-"""Letters of a line under a picture."""
+"""Characters per line below an image."""
 _DPI = 150
 Words = Sequence[tuple[str, bool | None]]
-"""Words or whole sentences with whether they are right; None = not judged."""
+"""Words or whole sentences, each with whether it is correct; None = not judged."""
 _NOTHING: Words = [("(no word)", None)]
 
 
 def draw(name: str, setup: ReproductionSetup) -> list[Path]:
-    """Trains and scores what is missing of a figure and writes it to `setup.out`.
+    """Trains and scores what a figure needs, and writes it to `setup.out`.
 
     Args:
         name: fig6, fig7, fig8 or fig9.
-        setup: what the runs share.
+        setup: the settings that all runs share.
 
     Returns:
         The paths of the PNG and the PDF.
@@ -64,14 +64,14 @@ def draw(name: str, setup: ReproductionSetup) -> list[Path]:
     files = {}
     for ending, facts in (("png", {"Software": None}), ("pdf", {"CreationDate": None})):
         content = io.BytesIO()
-        # tight: the last sentence may take one line more; without the date: the same bytes again
+        # tight: the last sentence may need another line; no date, so that the bytes are reproducible
         figure.savefig(content, format=ending, dpi=_DPI, metadata=facts, bbox_inches="tight")
         files[f"{name}-{setup.scale}.{ending}"] = content.getvalue()
     return write_files(setup.out, files)
 
 
 def chosen(pairs: ChangeDataset, changed: int, unchanged: int) -> list[Pair]:
-    """So many changed and then unchanged pairs with sentences, drawn with seed 0; fewer where there are fewer."""
+    """Samples `changed` changed and then `unchanged` unchanged captioned pairs with seed 0, or as many as there are."""
     order = np.random.default_rng(0).permutation(len(pairs))
     told = [place for place in order.tolist() if pairs.items[place].sentences]
     by_flag = {
@@ -116,7 +116,7 @@ def _figure9(setup: ReproductionSetup) -> Figure:
     figure, axes = _grid("Fig. 9: masks and sentences", len(pairs), 1, 7.6, 2.9)
     for (axis,), pair in zip(axes, pairs, strict=True):
         planes = found[pair.name].class_probabilities
-        assert planes is not None  # the full model has the change task
+        assert planes is not None  # the full model predicts masks
         mask = class_mask(planes[0].float().cpu().numpy())
         panels = (
             "before, after, true mask, predicted mask"
@@ -140,7 +140,7 @@ _FIGURES: dict[str, Callable[[ReproductionSetup], Any]] = {
 def _sentences(
     setup: ReproductionSetup, models: dict[str, Row], title: str, changed: int, unchanged: int
 ) -> Figure:
-    """Pairs with what each model says of them, judged word by word."""
+    """Pairs with the sentence of each model, judged word by word."""
     pairs = _shown(setup, changed, unchanged)
     said = {name: scored(setup, _run(setup, row), "captions", name).sentences for name, row in models.items()}
     columns = min(2, len(pairs))
@@ -169,7 +169,7 @@ def _shown(setup: ReproductionSetup, changed: int, unchanged: int) -> list[Pair]
 
 
 def _located(run: FinishedRun, pairs: Sequence[Pair]) -> dict[str, MaskPrediction]:
-    """Name -> mask and heatmap of each pair."""
+    """Name of a pair -> its predicted mask and heatmap."""
     import torch
 
     model, _ = load_pretrained(run.model)
@@ -183,7 +183,7 @@ def _located(run: FinishedRun, pairs: Sequence[Pair]) -> dict[str, MaskPredictio
 
 
 def _grid(title: str, rows: int, columns: int, width: float, height: float) -> tuple[Figure, Any]:
-    """A figure with axes (rows, columns), sides in inches each."""
+    """A figure with axes (rows, columns), each width x height inches."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width * columns, height * rows + 0.4), layout="constrained")
@@ -194,13 +194,13 @@ def _grid(title: str, rows: int, columns: int, width: float, height: float) -> t
 def _picture(axis: Axes, pixels: np.ndarray, title: str) -> None:
     axis.imshow(pixels)
     axis.set_title(title, fontsize=7, color=_hex(FAINT_INK))
-    axis.set_anchor("N")  # room that is left over is left below, for the sentences
+    axis.set_anchor("N")  # leaves the remaining space below, for the sentences
     axis.set_xticks([])
     axis.set_yticks([])
 
 
 def _write(axis: Axes, lines: Sequence[tuple[str, Words]], letters: int) -> None:
-    """Writes below the picture, each line with its name and its words in their colours, wrapped at `letters`."""
+    """Writes labelled lines below the image, with coloured words, wrapped at `letters` characters."""
     from matplotlib.offsetbox import AnnotationBbox, HPacker, TextArea, VPacker
 
     def area(text: str, colour: tuple[int, int, int], weight: str = "normal") -> Artist:

@@ -1,8 +1,8 @@
-"""The paper's tables as data: the configuration of each row, and the numbers that the paper prints.
+"""The paper's tables as data: the configuration of each row, and the paper's numbers.
 
-A row is a preset merged over the preset of a scale, with further values where no preset has them. Rows of different
-tables with the same configuration share one run. The numbers are the paper's times 100; None = the paper prints none,
-or it is missing in the copy of the paper that was read.
+A row is a preset merged over the preset of a scale, with further values if no preset has them. Rows of different tables
+with the same configuration share one run. The numbers are the paper's times 100; None = the paper gives none, or it is
+missing in the available copy of the paper.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ NOT_PRINTED = (None,) * 7
 
 @dataclass(frozen=True)
 class Row:
-    """A row.
+    """A row of a table.
 
     Attributes:
         cells: the cells before the numbers.
         paper: the paper's numbers, one for each column of the table.
         preset: merged over the scale's preset; None = the full model.
-        overrides: configuration values besides the preset's.
-        here: whether the package has the method; False = only the paper's numbers are shown.
+        overrides: configuration values in addition to the preset's.
+        here: whether the package implements the method; False = only the paper's numbers are shown.
     """
 
     cells: tuple[str, ...]
@@ -45,14 +45,14 @@ class Row:
 
 @dataclass(frozen=True)
 class PaperTable:
-    """A table.
+    """A table of the paper.
 
     Attributes:
         title: the paper's.
         kind: whether sentences or masks are scored.
         heads: names of the columns before the numbers.
         rows: in the paper's order.
-        main: the column that the order of the rows is compared by.
+        main: the column used to compare the order of the rows.
     """
 
     title: str
@@ -63,7 +63,7 @@ class PaperTable:
 
     @property
     def where(self) -> str:
-        """The test set of the paper."""
+        """The paper's test set."""
         return "LEVIR-CC test" if self.kind == "captions" else "LEVIR-CD test"
 
     @property
@@ -74,16 +74,16 @@ class PaperTable:
 
 YES, NO = "yes", "-"
 FULL = (40.58, 77.76, 138.51, 88.07, 79.68, 71.47, 64.51)
-"""The full model, which Tables I, II and IV share."""
+"""The full model, in Tables I, II and IV."""
 CAPTIONING_ONLY = (38.21, 71.33, 134.27, 85.84, 75.45, 62.28, 57.42)
-"""Captioning only, with BCSF and enhancer, which Tables II and III share."""
+"""Captioning only, with BCSF and enhancer, in Tables II and III."""
 CHANGE_ONLY: dict[str, Any] = {"phases": {"multitask": {"stages": {"caption": None, "joint": None}}}}
 TWO_STAGES: dict[str, Any] = {"phases": {"multitask": {"stages": {"joint": None}}}}
 ONE_STAGE: dict[str, Any] = {
     "phases": {"multitask": {"stages": {"change": None, "caption": None, "joint": None, "together": {}}}}
 }
 KEYWORD_HEAD = ("Semantic-CC, preset keyword-head",)
-"""The cells of the row of the preset `keyword-head`, what the default model adds to the paper's."""
+"""The cells of the row of the preset `keyword-head`, the default model's addition to the paper's."""
 
 TABLES = {
     "table1": PaperTable(
@@ -132,7 +132,7 @@ TABLES = {
         "captions",
         ("strategy",),
         (
-            # Of these two the copy of the paper at hand has one METEOR, 35.01, and does not say whose it is.
+            # The available copy has one METEOR, 35.01, for these two rows and does not show which row it belongs to.
             Row(
                 ("1-stage",),
                 (None, 73.35, 130.53, 80.51, 70.17, 60.21, 56.22),
@@ -169,4 +169,4 @@ TABLES = {
 OURS = TABLES["table1"].rows[-1]
 """The full model."""
 WITHOUT_CHANGE_TASK = TABLES["table2"].rows[2]
-"""The same model without the change task, the paper's "without semantic guidance" of Figs. 7 and 8."""
+"""The full model without the change task, the paper's "without semantic guidance" in Figs. 7 and 8."""

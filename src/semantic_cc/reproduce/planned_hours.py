@@ -1,4 +1,4 @@
-"""What a table's or a figure's runs will take on a device, before anything starts."""
+"""The estimated time of the runs of a table or a figure on a device."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from semantic_cc.training.run_estimate import GIB, RunEstimate, estimate_run
 
 
 def planned(name: str, setup: ReproductionSetup, device: str) -> list[str]:
-    """A line for each run of one seed, and their sum; nothing is written.
+    """One line for each run of one seed, and their total; writes nothing.
 
-    Finished runs are in it; pretraining and evaluations are not.
+    Finished runs are included; pretraining and evaluations are not.
 
     Args:
         name: of a table or a figure.

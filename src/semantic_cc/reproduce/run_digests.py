@@ -1,4 +1,4 @@
-"""What a number depends on, in digests: the data, the configuration, the code."""
+"""Digests of everything that a score depends on: the data, the configuration, the code."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from semantic_cc.foundation import digest_of
 from semantic_cc.training.state import leaves, may_differ
 
 SHORT = 16
-"""Hex digits of a digest that names a folder."""
+"""Hex digits of a digest in folder names."""
 _STARTS = (
     "model.encoder.weights",
     "model.qformer.weights",
@@ -30,17 +30,17 @@ _STARTS = (
 
 
 def data_digest(data: Sequence[str], splits: Sequence[str], memory: Path) -> str:
-    """sha256 over names, sentences, flags and the bytes of all images and masks of some splits.
+    """sha256 over the names, sentences, flags and the bytes of all images and masks of the given splits.
 
-    Where the datasets lie does not count.
+    It does not depend on the location of the datasets.
 
     Args:
         data: datasets.
-        splits: those that count.
-        memory: a JSON file that remembers the digest of unchanged files, by their sizes and times.
+        splits: the splits to include.
+        memory: a JSON file that caches the digests of unchanged files, by size and modification time.
 
     Raises:
-        DataError: no dataset, or a file of it cannot be read.
+        DataError: a dataset or one of its files cannot be read.
         OutputError: `memory` cannot be written.
     """
     items = [(split, item) for root in data for split in splits for item in index(Path(root), split)]
@@ -68,15 +68,15 @@ def data_digest(data: Sequence[str], splits: Sequence[str], memory: Path) -> str
 
 
 def run_digest(config: Config, data: str, **more: Any) -> str:
-    """Names a run by all that its numbers depend on.
+    """The digest of everything that the numbers of a run depend on.
 
-    What is at its default does not count, so that a field that a later version adds leaves finished runs valid; nor do
-    hardware, folders and how often something is saved or shown. Files of weights count by their content.
+    Defaults are left out, so that a field added by a later version leaves finished runs valid. Hardware, folders, and
+    the frequency of saving and logging are left out too. Weight files are included by content.
 
     Args:
         config: the run.
         data: digest of its data.
-        more: what else it depends on.
+        more: other values that the run depends on.
     """
     default, fields = dict(leaves(to_dict(Config()))), {}
     for name in config.phases:
@@ -89,18 +89,18 @@ def run_digest(config: Config, data: str, **more: Any) -> str:
 
 
 def code_digest() -> str:
-    """sha256 over every Python file of the package: whether two numbers come from the same code, to the letter."""
+    """sha256 over all Python files of the package; equal digests mean identical code."""
     package = Path(semantic_cc.__file__).parent
     return digest_of(sorted(package.rglob("*.py")))[:SHORT]
 
 
 def scores_digest(data: str, **more: Any) -> str:
-    """Names an evaluation of a run by what it was scored on, and how."""
+    """The digest that names an evaluation of a run: data, version and options."""
     return _sha([data, semantic_cc.__version__, more])[:SHORT]
 
 
 def _content(value: str) -> str:
-    """The digest of the files that `value` names; itself where it names none."""
+    """The digest of the files that `value` names; `value` itself if it names none."""
     path = Path(value)
     files = sorted(path.rglob("*.safetensors")) if path.is_dir() else [path] if path.is_file() else []
     return digest_of(files) if files else value

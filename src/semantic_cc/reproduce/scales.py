@@ -1,8 +1,8 @@
-"""How large a run is: the paper's, one that a single accelerator does in an afternoon, one for tests.
+"""Sizes of a reproduction: the paper's, one that a single accelerator runs in an afternoon, and one for tests.
 
-Below the paper's scale there are no public weights of that size, so a run has phases that stand in for them: the
-encoder's pretraining, which all rows and seeds share, and, before Semantic-CC's own stages, change detection, which
-counts as visits, and the words of the sentences.
+Below the paper's scale there are no public weights of the model's size, so additional phases replace them: encoder
+pretraining, which all rows and seeds share, and, before Semantic-CC's own stages, change detection, which counts as
+visits, and pretraining on the words of the sentences.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from semantic_cc.reproduce.paper_tables import Row
 from semantic_cc.training.stages import stages_of
 
 MAIN = "multitask"
-"""The phase that every row has: the paper's stages, or the one of a compared method."""
+"""The phase that every row has: the paper's stages, or the single stage of a baseline."""
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Sizes and budget of every run.
+    """Sizes and budget of all runs.
 
     Attributes:
         preset: the model's sizes, and the phases.
-        told: what starts the runs and how long they are, for people.
-        overrides: configuration values beside the preset's.
-        shared_encoder: whether change detectors with an encoder of their own start from everybody's instead.
-        visits: pairs that stages i, ii and iii visit an epoch of the phase `MAIN`; None = each stage visits all its
-            items. Every row of Semantic-CC visits as many pairs with sentences, and where it draws masks at least as
-            many with these; other methods visit as many pairs as Semantic-CC does for both tasks.
+        told: initial weights and length of the runs, shown to users.
+        overrides: configuration values in addition to the preset's.
+        shared_encoder: whether change detectors with their own encoder use the shared one instead.
+        visits: pairs that stages i, ii and iii visit per epoch of the phase `MAIN`; None = each stage visits all its
+            items. All rows of Semantic-CC visit the same number of pairs with sentences; rows with masks visit at least
+            as many pairs with masks. Other methods visit as many pairs as Semantic-CC does for both tasks.
     """
 
     preset: str
@@ -96,21 +96,21 @@ SCALES = {
         batch=2,
     ),
 }  # fmt: skip
-"""By name."""
+"""Name -> scale."""
 
 
 def configured(scale: Scale, row: Row, data: tuple[str, ...], seed: int, flags: ConfigValues) -> Config:
-    """The configuration of a row's run, but for where it lies and what it starts from.
+    """The configuration of a row's run, without its output folder and initial weights.
 
     Args:
         scale: sizes and budget.
-        row: what is run.
+        row: the row to run.
         data: the training data.
         seed: of everything.
-        flags: configuration values for every row, which win over the scale's and lose to the row's.
+        flags: configuration values for all rows; they override the scale's, and the row's override them.
 
     Raises:
-        ConfigError: values that do not fit together.
+        ConfigError: the values contradict each other.
     """
     own = own_values(row.preset) if row.preset else {}
     method = own.get("model", {}).get("method")
@@ -129,15 +129,15 @@ def configured(scale: Scale, row: Row, data: tuple[str, ...], seed: int, flags: 
 
 
 def tasks_of(config: Config) -> tuple[bool, bool]:
-    """Whether a run learns masks, and whether sentences."""
+    """Whether a run trains masks, and whether it trains sentences."""
     stages = stages_of(config.phases[MAIN].stages, config.model)
     return config.model.change_task, any(stage.caption for stage in stages)
 
 
 def _with_equal_visits(config: Config, visits: tuple[int, int, int], batch: int) -> Config:
-    """`config` with the visits an epoch of each stage, as `Scale.visits` says.
+    """`config` with the visits per epoch of each stage according to `Scale.visits`.
 
-    A row that has one task only has no phases before `MAIN`, and their visits go into that.
+    A row with only one task has no phases before `MAIN`; their visits are added to `MAIN`.
     """
     main, first = config.phases[MAIN], config.phases.get("change_detection")
     before = first.epochs * (first.stages["change"].items or 0) // main.epochs if first else 0
@@ -148,7 +148,7 @@ def _with_equal_visits(config: Config, visits: tuple[int, int, int], batch: int)
         masks = sentences = masks + caption
     if config.model.method != "semantic-cc" or not tasks_of(config)[1]:
         phases = {name: phase for name, phase in phases.items() if name in ("encoder", MAIN)}
-        main = replace(main, lr=None)  # a gentle rate spares what the other phases have learned
+        main = replace(main, lr=None)  # the low rate protects what earlier phases have learned
     items = {
         (True, False): {"change": masks},
         (False, True): {"caption": sentences},

@@ -1,4 +1,4 @@
-"""A table in the paper's layout, our rows below the paper's: as text, Markdown, LaTeX or JSON."""
+"""Formats a table in the paper's layout, our rows below the paper's: text, Markdown, LaTeX or JSON."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from semantic_cc.reproduce.table_results import BASELINES
 from semantic_cc.reproduce.table_types import PairSet, SeedScores, TableResult
 
 FORMATS = {"text": "txt", "markdown": "md", "latex": "tex", "json": "json"}
-"""Format -> suffix of its file."""
+"""Format -> file suffix."""
 
 _PAIR_SETS: dict[PairSet, str] = {"all": "here", "changed": "here, changed pairs"}
 
@@ -21,7 +21,7 @@ class TextTable:
     Attributes:
         title: the line above it.
         head: names of the columns.
-        groups: lines that belong together; each line has as many cells as `head`.
+        groups: groups of rows; each row has as many cells as `head`.
         notes: lines below it.
         left: number of left-aligned columns, from the first.
     """
@@ -34,14 +34,14 @@ class TextTable:
 
 
 def format_table(result: TableResult, form: str) -> str:
-    """The table in one of `FORMATS`; the text ends with a line break."""
+    """Formats the table in one of `FORMATS`; the text ends with a newline."""
     if form == "json":
         return result.to_json()
     return {"text": _text, "markdown": _markdown, "latex": _latex}[form](text_table(result))
 
 
 def text_table(result: TableResult) -> TextTable:
-    """The cells: for each row the paper's line, then ours of all pairs, then ours of changed pairs."""
+    """The cells: for each row the paper's line, then ours on all pairs, then ours on changed pairs."""
     columns, heads = result.columns, len(result.heads)
     groups = []
     for row in result.rows:
@@ -59,7 +59,7 @@ def text_table(result: TableResult) -> TextTable:
 
 
 def _group(cells: Sequence[str], lines: Sequence[list[str]]) -> list[list[str]]:
-    """Lines that share their first cells, which only the first line shows."""
+    """Lines with the same first cells, which only the first line shows."""
     return [[*(cells if not number else [""] * len(cells)), *line] for number, line in enumerate(lines)]
 
 
@@ -105,7 +105,7 @@ _SPECIAL = {letter: f"\\{letter}" for letter in "_%&#${}"} | {
 
 
 def _latex(table: TextTable) -> str:
-    """A `tabular` for booktabs; the notes are comments above it."""
+    """A `tabular` for booktabs, with the notes as comments above it."""
 
     def row(cells: Sequence[str]) -> str:
         return " & ".join("".join(_SPECIAL.get(letter, letter) for letter in cell) for cell in cells) + r" \\"

@@ -1,4 +1,4 @@
-"""The notes below a table: what its numbers depend on, the order of its rows, and the comparison of methods."""
+"""The notes below a table: conditions of its numbers, the order of its rows, and the comparison of methods."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _seeds(seeds: Sequence[int]) -> str:
 
 def _caption_notes(runs: Sequence[FinishedRun], evaluations: Sequence[KeptEvaluation]) -> list[str]:
     captions = evaluations[0].captions
-    assert captions is not None  # the rows of a table of sentences write sentences
+    assert captions is not None  # all rows of a caption table predict sentences
     decodings = sorted(
         {f"{run.config.model.method} {own.decoding}" for run, own in zip(runs, evaluations, strict=True)}
     )
@@ -89,7 +89,7 @@ def row_order(table: PaperTable, rows: Sequence[RowResult]) -> list[str]:
 
 
 def comparison(table: PaperTable, rows: Sequence[RowResult]) -> list[str]:
-    """For a table of methods: a line for each of Semantic-CC's main rows against the best other method."""
+    """For a table of methods: one line per main row of Semantic-CC, compared with the best other method."""
     pairs: PairSet = "changed" if table.kind == "captions" else "all"
     what = "CIDEr of changed pairs" if table.kind == "captions" else table.main
     scores = {
@@ -111,7 +111,7 @@ def _score(row: RowResult, pairs: PairSet, column: str) -> SeedScores | None:
 
 
 def _ranking(one: SeedScores, other: SeedScores) -> str:
-    """Too few seeds for a test: a method is ahead if its worst seed beats the other's best."""
+    """There are too few seeds for a test: a method is ahead if its worst seed beats the other's best."""
     if min(one.values) > max(other.values):
         return "ahead with every seed"
     return (

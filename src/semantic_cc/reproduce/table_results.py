@@ -1,4 +1,4 @@
-"""A table of the paper: runs what is missing and collects the scores over seeds."""
+"""Runs what a table of the paper needs and collects the scores over seeds."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ BASELINES = {
     "always_same": "always 'the scene is the same as before'",
     "true_flag": "true flag, one fixed sentence",
 }
-"""Answers that read no image: key of `semantic_cc.metrics.caption_report` -> name in the table."""
+"""Baselines that use no image: key of `semantic_cc.metrics.caption_report` -> name in the table."""
 
 
 def reproduce_table(name: str, setup: ReproductionSetup, seeds: int) -> TableResult:
-    """Trains and scores the runs of a table that are missing, and collects their scores.
+    """Trains and scores the missing runs of a table, and collects their scores.
 
     Args:
         name: a key of `TABLES`.
-        setup: what the runs share.
+        setup: the settings that all runs share.
         seeds: number of seeds: 0, 1, ...
 
     Raises:
@@ -122,7 +122,7 @@ def _scores(table: PaperTable, evaluation: KeptEvaluation, pairs: PairSet) -> di
     """Column -> score of one evaluation; empty for a set without pairs."""
     if table.kind == "masks":
         return {column: getattr(evaluation.building, score) for column, score in table.columns.items()}
-    assert evaluation.captions is not None  # the rows of a table of sentences write sentences
+    assert evaluation.captions is not None  # all rows of a caption table predict sentences
     return _caption_columns(table, evaluation.captions.scores[pairs])
 
 
@@ -147,7 +147,7 @@ def _baselines(
     """Name -> set of pairs -> column -> score; empty for a table of masks."""
     if table.kind == "masks":
         return {}
-    assert evaluation.captions is not None  # the rows of a table of sentences write sentences
+    assert evaluation.captions is not None  # all rows of a caption table predict sentences
     baselines = {name: evaluation.captions.baselines[name] for name in BASELINES}
     return {
         name: {pairs: columns for pairs in PAIR_SETS if (columns := _caption_columns(table, own[pairs]))}

@@ -1,4 +1,4 @@
-"""A reproduced table as typed values, and as a compact JSON file: what `reproduce` writes, prints and keeps."""
+"""A reproduced table as typed values, and as a compact JSON file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Literal
 from semantic_cc.errors import InputError
 
 PairSet = Literal["all", "changed"]
-"""The test pairs that a score is over."""
+"""The set of test pairs of a score."""
 
 PAIR_SETS: tuple[PairSet, ...] = ("all", "changed")
 
@@ -39,13 +39,13 @@ class SeedScores:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """Where the scores of one seed come from.
+    """The origin of the scores of one seed.
 
     Attributes:
         run: digest of the run's configuration and training data; the name of its folder below ``--out``.
         model: sha256 of its weights.
         code: digest of the package's code that trained it.
-        device: what it was trained on.
+        device: the training device.
         pairs_visited: pairs that its stages visited.
     """
 
@@ -58,13 +58,13 @@ class RunRecord:
 
 @dataclass(frozen=True)
 class RowResult:
-    """One row.
+    """A row of a reproduced table.
 
     Attributes:
         cells: the cells before the numbers.
-        paper: column -> the paper's number, None where it prints none.
-        scores: set of pairs -> column -> our scores; None for a method that the package does not have. A set without
-            pairs has no columns.
+        paper: column -> the paper's number, None if it gives none.
+        scores: set of pairs -> column -> our scores; None for a method that the package does not implement. A set
+            without pairs has no columns.
         llm: name of the language model; None without one, and in a table of masks.
         runs: one for each seed.
     """
@@ -83,7 +83,7 @@ class DataRecord:
     Attributes:
         data: its folders, as they were given.
         digest: sha256 over its images, masks, sentences and flags.
-        pairs: how many pairs of it were scored; None for training data.
+        pairs: number of its pairs that were scored; None for training data.
     """
 
     data: str
@@ -102,11 +102,11 @@ class TableResult:
         columns: names of the columns of numbers.
         scale: name of the scale.
         seeds: the seeds of each row.
-        command: the command line that makes it.
-        train: what was trained on.
-        test: what was scored on, its test split.
+        command: the command line that creates the table.
+        train: the training dataset.
+        test: the dataset whose test split was scored.
         rows: in the paper's order.
-        baselines: name of an answer that reads no image -> set of pairs -> column -> score.
+        baselines: name of a baseline that uses no image -> set of pairs -> column -> score.
         notes: lines below the table.
     """
 
@@ -124,7 +124,7 @@ class TableResult:
     notes: tuple[str, ...]
 
     def to_json(self) -> str:
-        """JSON text that `read_table` reads; one line for each field, row, baseline and note."""
+        """JSON text for `read_table`, with one line per field, row, baseline and note."""
         content = asdict(self)
         for row, own in zip(content["rows"], self.rows, strict=True):
             if own.scores is not None:
@@ -137,7 +137,7 @@ class TableResult:
 
 
 def _lines(value: Any) -> str:
-    """JSON with a line for each item of a list of objects or texts."""
+    """JSON with one line per item of a list of objects or texts."""
     if isinstance(value, tuple) and value and isinstance(value[0], dict | str) and len(str(value)) > 100:
         items = ",\n  ".join(json.dumps(item, ensure_ascii=False) for item in value)
         return f"[\n  {items}\n ]"
@@ -145,10 +145,10 @@ def _lines(value: Any) -> str:
 
 
 def read_table(path: Path) -> TableResult:
-    """The table of a JSON file that `TableResult.to_json` made.
+    """Reads a table from a JSON file that `TableResult.to_json` wrote.
 
     Raises:
-        InputError: no such file, or another kind of file.
+        InputError: the file is missing, or is not a table.
     """
     try:
         content = json.loads(path.read_text())
