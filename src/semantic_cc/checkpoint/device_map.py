@@ -46,12 +46,7 @@ def spread_llm(model: ChangeModel, device: torch.device, device_map: DeviceMap) 
             else device_map
         )
         dispatch_model(llm, dict(chosen), offload_dir=_offload_folder(chosen))
-    except (
-        ValueError,
-        RuntimeError,
-        KeyError,
-        AssertionError,
-    ) as error:  # torch asserts that it is built with CUDA
+    except (ValueError, RuntimeError, KeyError, AssertionError) as error:  # torch asserts CUDA support
         raise InputError(f"the device map does not fit: {' '.join(str(error).split())[:200]}") from error
 
 
