@@ -1,7 +1,7 @@
 """The training pipeline: the phases of a configuration in order, from foundation weights to a calibrated model.
 
-Each phase starts from the model that the one before it saved. A finished phase is skipped, and one that was cut off
-goes on from its state, so a run that was killed at any moment ends with the same model, byte for byte.
+Each phase starts from the model that the previous phase saved. A resumed run skips finished phases and continues an
+interrupted phase from its state. A run killed at any moment gives the same model, byte for byte.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ class OpenedPhase:
 
     Attributes:
         run: the phase.
-        data: what it learns from.
-        validation: the val split's scores, None where it is not validated.
+        data: training data.
+        validation: scores on the val split, None without validation.
     """
 
     run: PhaseRun
@@ -61,8 +61,8 @@ def train(
     """Runs the phases of `config`, in every process of the run.
 
     Args:
-        config: everything about the run.
-        resume: go on with the run in `config.out`; start anew where there is none.
+        config: configuration of the run.
+        resume: continue the run in `config.out`; start a new one if there is none.
         phase: run this phase only.
         first: run this phase and those after it.
 
@@ -70,12 +70,12 @@ def train(
         The folder of the trained model, for `load_pretrained`.
 
     Raises:
-        DataError: no such dataset, or without what a phase needs.
-        OutputError: `config.out` cannot be written, or holds a run and `resume` is off.
-        ConfigError: no such phase; nothing to start it from; resumed with another configuration; a part is frozen
-            at its random start; hardware or a package that is not there.
-        FoundationWeightsError: SAM's or the LLM's weights are not to be found.
-        TrainingError: the loss is no longer finite.
+        DataError: no such dataset, or it lacks what a phase needs.
+        OutputError: `config.out` cannot be written, or contains a run and `resume` is off.
+        ConfigError: no such phase; no model to start it from; resumed with a different configuration; a randomly
+            initialised part is frozen; hardware or a package is missing.
+        FoundationWeightsError: SAM's or the LLM's weights are not found.
+        TrainingError: the loss is not finite.
     """
     require_loggers(config)
     config = prepared(config)
@@ -100,7 +100,7 @@ def train(
 
 
 def prepared(config: Config) -> Config:
-    """`config` with the vocabulary of a method that writes word by word.
+    """`config` with the vocabulary, for methods that need one.
 
     Raises:
         DataError: no such dataset, or no word occurs often enough.
@@ -111,7 +111,7 @@ def prepared(config: Config) -> Config:
 
 
 def selected(config: Config, phase: str | None = None, first: str | None = None) -> list[str]:
-    """The phases that run, in order; those that the model has no part for are left out.
+    """The phases that run, in order, without those that do not apply to the model.
 
     Args:
         config: the run.
@@ -135,7 +135,7 @@ def selected(config: Config, phase: str | None = None, first: str | None = None)
 
 
 def left_out(phase: PhaseConfig, model: ModelConfig) -> str | None:
-    """Why a phase does not apply to a model; None where it does."""
+    """Why a phase does not apply to a model; None if it does."""
     ours = model.method == "semantic-cc"
     reasons = {
         "stages": (
@@ -166,11 +166,11 @@ def reads_sentences(phase: PhaseConfig, model: ModelConfig) -> bool:
 
 
 def open_phase(config: Config, name: str, fabric: Fabric, folder: RunFolder) -> OpenedPhase:
-    """Opens a phase's data and checks what can be checked before anything runs.
+    """Opens a phase's data and checks it before anything runs.
 
     Raises:
-        DataError: the data has not what the phase needs.
-        ConfigError: a recipe is wrong.
+        DataError: the data lacks what the phase needs.
+        ConfigError: a recipe is invalid.
     """
     own = replace(config, phases={name: config.phases[name]})
     run = PhaseRun(name, own, fabric, folder.phase(name))
@@ -179,7 +179,7 @@ def open_phase(config: Config, name: str, fabric: Fabric, folder: RunFolder) -> 
 
 
 def open_data(run: PhaseRun) -> OpenedData:
-    """What a phase learns from, checked.
+    """The checked training data of a phase.
 
     Raises:
         As `open_phase`.
@@ -205,10 +205,10 @@ def _open_stages(run: PhaseRun) -> OpenedData:
 
 
 def _check_datasets(opened: list[OpenedPhase]) -> None:
-    """Sizes of all images and values of all labels that the phases read, before any of them starts.
+    """Checks the image sizes and label values of all phases before the first one starts.
 
     Raises:
-        DataError: naming the first file that is wrong.
+        DataError: names the first invalid file.
     """
     read = {(one.run.data, "train") for one in opened if one.run.phase.kind not in ("encoder", "calibration")}
     read |= {(one.run.data, "val") for one in opened if one.validation is not None}
@@ -217,10 +217,10 @@ def _check_datasets(opened: list[OpenedPhase]) -> None:
 
 
 def _start_of(config: Config, name: str, folder: RunFolder) -> str | None:
-    """What the first phase of a run starts from: the phase before it, `train.init`, or None = foundation weights.
+    """Initial model of a run's first phase: the previous phase's, `train.init`, or None = foundation weights.
 
     Raises:
-        ConfigError: it is not the first of the configuration, and there is nothing of that.
+        ConfigError: the phase is not the first of the configuration, and there is no model to start from.
     """
     names = selected(config)
     before = names[: names.index(name)]
@@ -249,7 +249,7 @@ def _run_phase(opened: OpenedPhase, init: str | None) -> None:
 
 
 def _publish(model: Path, out: Path) -> None:
-    """Copies the last phase's model to the run's folder, whole or not at all."""
+    """Copies the last phase's model to the run's folder atomically."""
     if out.exists():
         shutil.rmtree(out)
     with new_folder(out) as work:

@@ -25,31 +25,31 @@ if TYPE_CHECKING:
     from semantic_cc.training.step_profile import Clock
 
 Rows = tuple[Tensor, ...]
-"""Tensors with one row an item."""
+"""Tensors with one row per item."""
 
 
 @dataclass(frozen=True)
 class RowStep(TrainStep):
-    """A step with its rows."""
+    """A training step with its rows."""
 
     rows: Rows
 
 
 class RowTask(Task):
-    """One loss, averaged over the rows of a step. On several devices each of them takes the whole step.
+    """Minimises one loss, averaged over the rows of a step. With several devices, each computes the whole step.
 
     Args:
         run: the phase.
-        parameters: what trains, by name.
-        rows: index by a `SampleRef`, get the item as a tuple of tensors and numbers.
-        order: epoch -> the items' indices, one after the other.
-        loss_of: a step's rows and a generator for what it draws -> the loss.
-        finish: what comes after the last step; facts for the model's config.json.
-        workers: processes that read ahead.
-        whole: whether a last batch that is smaller is left out.
+        parameters: trainable parameters by name.
+        rows: dataset indexed by `SampleRef`; an item is a tuple of tensors and numbers.
+        order: epoch -> item indices in order.
+        loss_of: rows of a step, and a random generator -> loss.
+        finish: called after the last step; returns entries for the model's config.json.
+        workers: data loading processes.
+        whole: whether to drop an incomplete last batch.
 
     Raises:
-        DataError: the items are fewer than one whole batch.
+        DataError: there are fewer items than one batch, with `whole`.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class RowTask(Task):
                 batch_sampler=batches[first:],
                 num_workers=self.workers,
                 worker_init_fn=end_with_parent,
-                generator=torch.Generator(),  # its own, or starting a loader would move dropout's
+                generator=torch.Generator(),  # its own, so the loader does not advance dropout's generator
             )
             for place, rows in enumerate(loader, first):
                 number = epoch * self.per_epoch + place
@@ -129,5 +129,5 @@ class RowTask(Task):
 
 
 def shuffled(count: int, seed: int, items: int | None = None) -> Callable[[int], Sequence[int]]:
-    """Epoch -> a seeded permutation of `count` items, of which the first `items` are taken."""
+    """Epoch -> the first `items` of a seeded permutation of `count` items."""
     return lambda epoch: np.random.default_rng([seed, epoch]).permutation(count)[:items].tolist()

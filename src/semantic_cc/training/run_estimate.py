@@ -1,4 +1,4 @@
-"""What a run will take, before anything starts: parameters, memory, operations, steps and hours."""
+"""Estimate of a run before it starts: parameters, memory, operations, steps and hours."""
 
 from __future__ import annotations
 
@@ -40,26 +40,25 @@ if TYPE_CHECKING:
     from semantic_cc.model.base import ChangeModel
 
 LOOKED_AT = 3
-"""Steps of each stage that are counted, or timed."""
+"""Number of steps per stage to count or time."""
 BUSY = 0.35
-"""Share of a device's peak that a run is assumed to reach."""
+"""Assumed fraction of a device's peak throughput."""
 GIB = 2**30
 
 
 @dataclass(frozen=True)
 class PhaseEstimate:
-    """A phase, or one stage of it.
+    """Estimate of a phase, or of one stage of it.
 
     Attributes:
-        phase: its name.
-        stage: name of the stage; of a phase without stages its kind.
-        items: that it visits an epoch.
-        steps: in all epochs.
-        seconds: of a step; None = not known for this device.
-        preparation: seconds before the first step, in which the features that the phase learns from are computed.
-        operations: of a step on one device, forward and backward; None = not counted.
-        memory: bytes that a step needs at its peak on one device beside what is always there, counted in float32;
-            None = not counted.
+        phase: name of the phase.
+        stage: name of the stage; for a phase without stages, its kind.
+        items: items per epoch.
+        steps: steps in all epochs.
+        seconds: seconds per step; None = unknown for this device.
+        preparation: seconds before the first step, for computing cached features.
+        operations: per step on one device, forward and backward; None = not counted.
+        memory: peak bytes of a step on one device in float32, in addition to `RunEstimate.held`; None = not counted.
     """
 
     phase: str
@@ -73,21 +72,21 @@ class PhaseEstimate:
 
     @property
     def hours(self) -> float | None:
-        """Of all steps, without validation; None = not known for this device."""
+        """Hours of all steps, without validation; None = unknown for this device."""
         return None if self.seconds is None else (self.steps * self.seconds + self.preparation) / 3600
 
 
 @dataclass(frozen=True)
 class RunEstimate:
-    """The whole run.
+    """Estimate of a run.
 
     Attributes:
-        parts: of the model, and their sum.
-        phases: in order.
+        parts: parameter counts of the model's parts, and their sum.
+        phases: estimates in order.
         left_out: phase -> why it does not run.
-        held: bytes always there on one device: weights, AdamW's moments, moving average.
-        cached: bytes of encoder features in memory, 0 without `cache_features`.
-        device: its name, and how the seconds were obtained.
+        held: permanent bytes on one device: weights, AdamW moments, moving average.
+        cached: bytes of cached encoder features, 0 without `cache_features`.
+        device: name of the device, and how the seconds were obtained.
     """
 
     parts: list[PartCount]
@@ -99,35 +98,35 @@ class RunEstimate:
 
     @property
     def steps(self) -> int:
-        """Of all phases."""
+        """Steps of all phases."""
         return sum(phase.steps for phase in self.phases)
 
     @property
     def hours(self) -> float:
-        """Of all phases whose hours are known."""
+        """Hours of all phases with known hours."""
         return sum(phase.hours or 0.0 for phase in self.phases)
 
     @property
     def memory(self) -> int:
-        """Bytes on one device at the peak, over the steps that were counted."""
+        """Peak bytes on one device over the counted steps."""
         return self.held + max((phase.memory or 0 for phase in self.phases), default=0)
 
 
 def estimate_run(
     config: Config, device: str | None = None, phase: str | None = None, first: str | None = None
 ) -> RunEstimate:
-    """Estimates what a run would take; nothing is written.
+    """Estimates a run; writes nothing.
 
     Args:
         config: the run, with its data.
-        device: a name of `DEVICES`, whose seconds are computed from the operations of the stages; None = this machine,
-            on which a few real steps of each phase are timed, which needs the model's foundation weights.
+        device: a name in `DEVICES`; seconds are computed from the operations. None = this machine: a few steps of each
+            phase are timed, which needs the foundation weights.
         phase, first: as in `train`.
 
     Raises:
-        ConfigError: a device or phase of that name is not known.
+        ConfigError: unknown device or phase.
         DataError: as in training.
-        FoundationWeightsError: the sizes of the language model are not known, or its weights are not here.
+        FoundationWeightsError: the sizes of the language model are unknown, or its weights are not found.
     """
     if device is not None and device not in DEVICES:
         raise ConfigError(f"no device {device!r} is known; choose one of: {', '.join(DEVICES)}")
@@ -177,7 +176,7 @@ def _of_phase(opened: OpenedPhase, config: Config, device: str | None) -> list[P
 
 
 def _timed_rows(row: PhaseEstimate, run: PhaseRun, config: Config) -> PhaseEstimate:
-    """Seconds of a phase's steps here, and of what comes before them, from a few of its items."""
+    """`row` with measured seconds of steps and preparation, from a few items."""
     data = open_data(run)
     model = starting_model(config)
     started = time.perf_counter()
@@ -196,7 +195,7 @@ def _timed_rows(row: PhaseEstimate, run: PhaseRun, config: Config) -> PhaseEstim
 
 
 def _seconds(task: Task, steps: Sequence[TrainStep]) -> float:
-    """Mean seconds of a step, the first left out."""
+    """Mean seconds per step, without the first step."""
     task.take(steps[0])
     timed = steps[1:] or steps
     started = time.perf_counter()
@@ -206,7 +205,7 @@ def _seconds(task: Task, steps: Sequence[TrainStep]) -> float:
 
 
 def _of_stages(opened: OpenedPhase, config: Config, device: str | None) -> list[PhaseEstimate]:
-    """A row for each stage: operations and memory counted on a model without values, seconds timed or computed."""
+    """One estimate per stage: operations and memory counted on the meta device, seconds timed or computed."""
     run = opened.run
     pairs = open_dataset(run.data, "train")
     plan = _plan(opened)
@@ -241,7 +240,7 @@ def _costs(
 
 
 def _word_tokenizer() -> PreTrainedTokenizerFast:
-    """One token a word or mark, which is about what LLMs make of such sentences; their own may not be here."""
+    """One token per word or punctuation mark, close to LLM tokenizers, which may not be available."""
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
@@ -251,7 +250,7 @@ def _word_tokenizer() -> PreTrainedTokenizerFast:
 
 
 def _cost(model: ChangeModel, steps: Sequence[StagedStep]) -> tuple[float, int]:
-    """Mean operations of the steps of a stage, and the most memory one takes."""
+    """Mean operations per step of a stage, and the peak memory."""
     stage = steps[0].schedule.stage
     stages.apply(stage, model)
     found = []

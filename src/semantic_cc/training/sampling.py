@@ -1,7 +1,7 @@
-"""Which items a stage visits, in what order, and what is drawn at each visit.
+"""Sampling: the items of a stage, their order, and the random draws at each visit.
 
-Every draw comes from a generator keyed by (seed, epoch, stage, position), never from a running one, so
-a resumed run draws what the uninterrupted run would have drawn, whatever process reads the item.
+Each draw uses a new generator keyed by (seed, epoch, stage, position). A resumed run therefore draws the same as an
+uninterrupted one, in whichever process.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from semantic_cc.training.stages import Needs, Stage, stages_of
 from semantic_cc.types import Pair
 
 SORTED_TOGETHER = 50
-"""Batches whose items are sorted by length together."""
-_ORDER, _VISIT = 0, 1  # keep the two kinds of draws apart: numpy pads short keys with zeros
+"""Number of batches whose items are sorted by length together."""
+_ORDER, _VISIT = 0, 1  # keys of the two kinds of draws; numpy pads short keys with zeros
 
 
 class TrainingPairs(Protocol):
-    """A dataset, such as `ChangeDataset`, that knows what its items have without reading an image."""
+    """A dataset, such as `ChangeDataset`, with item metadata that needs no image reads."""
 
     @property
     def names(self) -> Sequence[str]:
@@ -44,12 +44,12 @@ class TrainingPairs(Protocol):
 
     @property
     def references(self) -> Mapping[str, Sequence[str]]:
-        """Name -> sentences; none where an item has none."""
+        """Name -> sentences, possibly none."""
         ...
 
     @property
     def sources(self) -> Sequence[int]:
-        """The place of each item's dataset among those that were joined, from 0, in order."""
+        """Index of each item's dataset among the joined ones, from 0, in order."""
         ...
 
     def __getitem__(self, index: int) -> Pair: ...
@@ -60,10 +60,10 @@ class SampleRef:
     """One visit to one item.
 
     Attributes:
-        index: of the item in the dataset.
+        index: index of the item in the dataset.
         epoch: from 0.
-        position: in the stage of that epoch, from 0.
-        counted: False for a stand-in, see `DeviceShare`.
+        position: position in the stage of that epoch, from 0.
+        counted: False for a padding item, see `DeviceShare`.
     """
 
     index: int
@@ -74,9 +74,9 @@ class SampleRef:
 
 @dataclass(frozen=True)
 class DrawnSample:
-    """A visited item, and the one instruction that was drawn (None: no captions).
+    """A visited item and its drawn instruction (None: no captions).
 
-    The pair has the sentences that were drawn and no others; augmentation may have rewritten them.
+    The pair contains only the drawn sentences, possibly rewritten by augmentation.
     """
 
     pair: Pair
@@ -86,10 +86,10 @@ class DrawnSample:
 
 @dataclass(frozen=True)
 class DeviceShare:
-    """What one device reads of a step: a part of its items, cut into pieces whose gradients add up.
+    """One device's share of a step: a part of its items, split into micro-batches for gradient accumulation.
 
-    Every device takes as many pieces as the first, so that all of them pass through the model alike (a sharded
-    layer is gathered by all at once): where the items do not suffice, a stand-in is read and not counted.
+    All devices take the same number of micro-batches, because all gather a sharded layer together. A device without
+    enough items reads a padding item, which is not counted.
     """
 
     rank: int = 0
@@ -97,7 +97,7 @@ class DeviceShare:
     pieces: int = 1
 
     def of(self, batch: list[SampleRef]) -> list[list[SampleRef]]:
-        """The pieces of a step of this device; those that are empty on all devices are left out."""
+        """This device's micro-batches of a step, without those that are empty on all devices."""
         shares = _cut(batch, self.devices)
         own, most = _cut(shares[self.rank], self.pieces), _cut(shares[0], self.pieces)
         stand_in = [replace(batch[0], counted=False)]
@@ -105,7 +105,7 @@ class DeviceShare:
 
 
 def _cut(visits: list[SampleRef], parts: int) -> list[list[SampleRef]]:
-    """`parts` runs of like length, the first ones longer by one where it does not come out even."""
+    """Splits visits into `parts` consecutive runs of equal length; the first ones may be longer by one."""
     size, more = divmod(len(visits), parts)
     starts = [part * size + min(part, more) for part in range(parts + 1)]
     return [visits[start:stop] for start, stop in pairwise(starts)]
@@ -113,17 +113,17 @@ def _cut(visits: list[SampleRef], parts: int) -> list[list[SampleRef]]:
 
 @dataclass(frozen=True)
 class StageSchedule:
-    """A stage with its dataset: what the loop runs once per epoch.
+    """A stage with its dataset; it runs once per epoch.
 
     Attributes:
         stage: the stage.
-        seed: of all draws.
+        seed: seed of all draws.
         augment, sentences: as in `PhaseConfig`.
         items: indices of its dataset: D_cd, D_cc or D_cd-cc.
-        visits: how many of them it visits per epoch.
+        visits: visits per epoch.
         batch: items per step.
-        lengths: words a sentence of each of the items has on average, to sort by; None = not sorted.
-        shares: item lists with the number of visits that each gets an epoch; empty = all items alike.
+        lengths: mean words per sentence of each item, for sorting; None = not sorted.
+        shares: item lists with their visits per epoch; empty = uniform over the items.
     """
 
     stage: Stage
@@ -142,10 +142,9 @@ class StageSchedule:
         return -(-self.visits // self.batch)
 
     def batches(self, epoch: int) -> list[list[SampleRef]]:
-        """The visits of one epoch: the first `visits` of a seeded permutation of the items, in batches.
+        """The visits of one epoch in batches: the first `visits` of a seeded permutation of the items.
 
-        Sorted by length they stay random: what lies within `SORTED_TOGETHER` batches is sorted, and the batches
-        are shuffled.
+        With `lengths`, items are sorted within groups of `SORTED_TOGETHER` batches, and the batches are shuffled.
         """
         rng = np.random.default_rng([self.seed, _ORDER, epoch, self.stage.number])
         order = self._order(rng)
@@ -162,7 +161,7 @@ class StageSchedule:
         return [batches[place] for place in rng.permutation(len(batches))]
 
     def _order(self, rng: np.random.Generator) -> np.ndarray:
-        """The items of one epoch; with shares those of a small dataset come several times."""
+        """The items of one epoch; with shares, items of a small dataset repeat."""
         if not self.shares:
             return rng.permutation(self.items)[: self.visits]
         drawn = []
@@ -175,7 +174,7 @@ class StageSchedule:
 def _shares(
     items: Sequence[int], sources: Sequence[int], weights: Sequence[float], visits: int
 ) -> tuple[tuple[tuple[int, ...], int], ...]:
-    """The visits of an epoch, split over the datasets by their weights; the last one gets what rounding leaves."""
+    """Splits the visits of an epoch over the datasets by weight; the last one gets the rounding remainder."""
     by_source: dict[int, list[int]] = {}
     for index in items:
         by_source.setdefault(sources[index], []).append(index)
@@ -193,10 +192,10 @@ def _in_runs(visits: list[SampleRef], size: int) -> list[list[SampleRef]]:
 def schedules_of(
     phase: PhaseConfig, model: ModelConfig, pairs: TrainingPairs, train: TrainConfig
 ) -> tuple[StageSchedule, ...]:
-    """The stages of a phase with their datasets, formed by what each item has.
+    """The stages of a phase, each with the items that have the labels and sentences it needs.
 
     Raises:
-        DataError: if no item has what a stage needs.
+        DataError: no item has what a stage needs.
     """
     return tuple(
         _schedule(stage, phase.stages[stage.name], phase, pairs, train)
@@ -242,7 +241,7 @@ def _lengths(items: Sequence[int], pairs: TrainingPairs) -> dict[int, float]:
 
 
 class DrawnSamples(Dataset["DrawnSample | SemanticCCError"]):
-    """The dataset as a stage sees it: index by a `SampleRef`, get the augmented item and what was drawn."""
+    """The dataset of a stage: maps a `SampleRef` to the augmented item and its draws."""
 
     def __init__(self, pairs: TrainingPairs, schedule: StageSchedule) -> None:
         self.pairs, self.schedule = pairs, schedule
@@ -251,7 +250,7 @@ class DrawnSamples(Dataset["DrawnSample | SemanticCCError"]):
         try:
             return self._sample(visit)
         except SemanticCCError as error:
-            return error  # raised by `samples`: a DataLoader would bury the one-line message in a traceback
+            return error  # `samples` raises it: a DataLoader would wrap the one-line message in a traceback
 
     def _sample(self, visit: SampleRef) -> DrawnSample:
         pair, own = self.pairs[visit.index], self.schedule
@@ -259,11 +258,11 @@ class DrawnSamples(Dataset["DrawnSample | SemanticCCError"]):
         rng = np.random.default_rng([own.seed, _VISIT, visit.epoch, stage.number, visit.position])
         if not stage.caption:
             return DrawnSample(augment_change(pair, rng) if own.augment else pair, None, visit)
-        # Without the others, which could hold back a move that these can follow.
+        # Only the drawn sentences: the others could rule out a symmetry.
         drawn = rng.permutation(len(pair.sentences))[: own.sentences]
         pair = replace(pair, sentences=tuple(pair.sentences[i] for i in drawn))
         instruction = INSTRUCTIONS[rng.integers(len(INSTRUCTIONS))]
-        if not stage.change:  # so that pairs with and without a mask make a batch
+        if not stage.change:  # pairs with and without a mask can share a batch
             pair = replace(pair, label=None)
         if own.augment:
             pair = augment_caption(pair, rng)
@@ -276,14 +275,14 @@ def samples(
     """The steps of one epoch's stage from step `first` on, each in the micro-batches of `share`.
 
     Args:
-        pairs, schedule: the dataset, and how the stage visits it.
+        pairs, schedule: the dataset and the stage's schedule.
         epoch: from 0.
-        first: steps to leave out.
-        workers: processes that read ahead (0: none).
-        share: what of each step is read.
+        first: steps to skip.
+        workers: data loading processes (0 = none).
+        share: this device's share.
 
     Raises:
-        DataError: if an item cannot be read.
+        DataError: an item cannot be read.
     """
     steps = [share.of(batch) for batch in schedule.batches(epoch)[first:]]
     loader: DataLoader[DrawnSample | SemanticCCError] = DataLoader(
@@ -311,6 +310,6 @@ def _readable(piece: list[DrawnSample | SemanticCCError]) -> list[DrawnSample]:
 
 
 def default_workers(devices: int = 1) -> int:
-    """Reading processes for each of `devices` on this machine: one per spare core, eight at most."""
+    """Data loading processes per device on this machine: one per spare core, at most eight."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(0, min(8, cores // devices - 1))

@@ -1,4 +1,4 @@
-"""A phase of kind `stages` (paper III-F): each epoch runs its stages one after the other."""
+"""Phases of kind `stages` (paper III-F): each epoch runs the stages in order."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class StagedTask(Task):
         run: the phase.
         model: trained in place; the same in every process.
         pairs: the dataset.
-        workers: processes that read ahead; None = one per spare core.
+        workers: data loading processes; None = one per spare core.
     """
 
     saves_epochs = True
@@ -68,7 +68,7 @@ class StagedTask(Task):
         clock.attach(self.model)
 
     def steps(self, done: int) -> Iterator[StagedStep]:
-        """See `Task`; of this device's share."""
+        """See `Task`; contains this device's share."""
         return staged_steps(self.plan, self.pairs, self.epochs, done, self.workers, self.share)
 
     def take(self, step: TrainStep) -> dict[str, float]:
@@ -104,7 +104,7 @@ def staged_steps(
     workers: int,
     share: DeviceShare,
 ) -> Iterator[StagedStep]:
-    """The steps of a phase in order, without the first `done`, each as far as it is of `share`."""
+    """The steps of a phase in order, without the first `done`, each limited to `share`."""
     per_epoch = sum(schedule.steps for schedule in plan)
     for epoch in range(done // per_epoch, epochs):
         number = epoch * per_epoch
@@ -121,10 +121,9 @@ def staged_steps(
 
 
 def trained_parameters(model: ChangeModel, plan: Sequence[StageSchedule]) -> dict[str, nn.Parameter]:
-    """Every parameter that trains in some stage, by name, in the model's order; all made float32.
+    """All parameters that train in some stage, by name, in the model's order, converted to float32.
 
-    The masters are float32 whatever the precision of the forward pass: in bfloat16, updates below 1/256 of
-    a weight would be rounded away.
+    Master weights are float32 for any precision of the forward pass: bfloat16 loses updates below 1/256 of a weight.
     """
     return float_parameters(
         model, set().union(*(stages.trainable_names(schedule.stage, model) for schedule in plan))
@@ -132,7 +131,7 @@ def trained_parameters(model: ChangeModel, plan: Sequence[StageSchedule]) -> dic
 
 
 def float_parameters(model: ChangeModel, names: set[str]) -> dict[str, nn.Parameter]:
-    """The parameters of these names in the model's order, made float32."""
+    """The named parameters in the model's order, converted to float32."""
     parameters = {name: parameter for name, parameter in model.named_parameters() if name in names}
     for parameter in parameters.values():
         parameter.data = parameter.data.float()

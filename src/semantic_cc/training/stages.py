@@ -1,7 +1,7 @@
-"""The stages of training as data (paper III-F, Table IV).
+"""Training stages (paper III-F, Table IV).
 
 ============ ========== ======================= =====================================================
-stage        items with losses                  what trains
+stage        items with losses                  trainable parts
 ============ ========== ======================= =====================================================
 change       label      L_cd                    image encoder (its LoRA, or all of it where
                                                 ``encoder.adapt`` is full), BCSF, the neck parts that
@@ -17,12 +17,12 @@ mask_decoder label      L_cd                    change decoder
 encoder      land cover of land cover           image encoder except BCSF (phase encoder)
 qformer      sentences  of their words          caption's parts except neck and LLM (phase qformer)
 llm          sentences  L_cc                    the LLM's LoRA (phase llm)
-caption,     sentences  L_cc or                 of a method that Semantic-CC is compared with: image
-change       or label   L_cd                    encoder and all that no language model gives
+caption,     sentences  L_cc or                 for a baseline: image encoder and all other parts except a
+change       or label   L_cd                    language model
 ============ ========== ======================= =====================================================
 
-Wherever a caption loss is taken and the model has a flag head, the head's loss is added. ``ln_vision``,
-the LLM's base, and with ``encoder.adapt`` lora SAM's base and SAM's neck, never train.
+With a flag head, its loss is added to each caption loss. ``ln_vision``, the LLM's base, and with ``encoder.adapt``
+lora SAM's base and SAM's neck, never train.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ class Stage:
 
     Attributes:
         name: shown in the log.
-        needs: what an item must have to be in this stage's dataset: a label, sentences, or both.
-        change: whether the change-detection loss L_cd is taken.
-        caption: whether the caption loss L_cc (and the flag head's) is taken.
-        trains: rules whose union is the set of parameters that train.
-        number: part of the key of its random draws, so that what other stages do does not change them.
+        needs: what the items of the stage must have: a label, sentences, or both.
+        change: whether the stage uses the change-detection loss L_cd.
+        caption: whether the stage uses the caption loss L_cc and the flag head's.
+        trains: functions whose union is the set of trainable parameters.
+        number: part of the key of its random draws, which makes them independent of other stages.
     """
 
     name: str
@@ -69,9 +69,9 @@ def _below(model: ChangeModel, *prefixes: str) -> set[str]:
 
 
 def encoder(model: ChangeModel) -> set[str]:
-    """The image encoder's LoRA, or all of it where it has no pretrained weights; and BCSF.
+    """The image encoder's LoRA (all parameters with ``encoder.adapt`` full), and BCSF.
 
-    SAM's own neck is left out where no change task reads it.
+    Excludes SAM's neck with the change task off.
     """
     vision = _below(model, "encoder.vision.")
     if model.config.encoder.adapt == "lora":
@@ -87,12 +87,12 @@ def vision(model: ChangeModel) -> set[str]:
 
 
 def neck_of_change(model: ChangeModel) -> set[str]:
-    """The neck parts that the change-detection loss reaches."""
+    """The neck parameters that receive gradients from the change-detection loss."""
     return _reached(model, "change")
 
 
 def neck_of_caption(model: ChangeModel) -> set[str]:
-    """The neck parts that the caption loss reaches."""
+    """The neck parameters that receive gradients from the caption loss."""
     return _reached(model, "caption")
 
 
@@ -131,7 +131,7 @@ def llm_lora(model: ChangeModel) -> set[str]:
 
 
 def compared_method(model: ChangeModel) -> set[str]:
-    """All of a compared method but image encoder and language model."""
+    """All parameters of a baseline except image encoder and language model."""
     return _below(model, "neck.", "change_decoder.", "caption_decoder.") - _below(
         model, "caption_decoder.llm."
     )
@@ -156,14 +156,14 @@ COMPARED_CAPTION = Stage("caption", "caption", False, True, (encoder, compared_m
 COMPARED_CHANGE = Stage("change", "change", True, False, (encoder, compared_method))
 
 BY_NAME = {stage.name: stage for stage in (CHANGE, CAPTION, JOINT, TOGETHER, MASK_DECODER)}
-"""What a configuration may name."""
+"""Stage names in a configuration."""
 
 
 def stages_of(names: Iterable[str], config: ModelConfig) -> tuple[Stage, ...]:
-    """The stages of these names that the model can run, in the order given.
+    """The named stages that apply to the model, in the given order.
 
-    With the change task off, `caption` is left, and trains the encoder too. A method that Semantic-CC is compared
-    with has one task: of the names, `caption` or `change` is left.
+    With the change task off, only `caption` applies, and trains the encoder, too. A baseline has one task: only
+    `caption` or `change` applies.
     """
     if config.method != "semantic-cc":
         only = COMPARED_CAPTION if config.writes else COMPARED_CHANGE
@@ -178,7 +178,7 @@ def trainable_names(stage: Stage, model: ChangeModel) -> set[str]:
     """Names, as in ``model.named_parameters()``, of the parameters that train in `stage`.
 
     Raises:
-        TrainingError: if the stage would train nothing.
+        TrainingError: the stage has no trainable parameters.
     """
     names: set[str] = set().union(*(rule(model) for rule in stage.trains))
     if not names:
@@ -187,9 +187,9 @@ def trainable_names(stage: Stage, model: ChangeModel) -> set[str]:
 
 
 def apply(stage: Stage, model: ChangeModel) -> None:
-    """Puts `model` into `stage`: `requires_grad`, gradients None where frozen, train or eval mode.
+    """Prepares `model` for `stage`: sets `requires_grad`, clears gradients of frozen parameters, sets the mode.
 
-    A part without trainable parameters is in eval mode, so that the dropout of frozen parts is off.
+    Parts without trainable parameters are in eval mode, which disables their dropout.
     """
     names = trainable_names(stage, model)
     for name, parameter in model.named_parameters():
@@ -201,7 +201,7 @@ def apply(stage: Stage, model: ChangeModel) -> None:
 
 
 def _parts(model: ChangeModel) -> Iterator[nn.Module]:
-    """The parts whose mode is decided as one; of a caption decoder with a frozen LLM, its children."""
+    """The modules whose mode is set as a unit; for a caption decoder with a frozen LLM, its children."""
     for name, part in model.named_children():
         if name == "caption_decoder" and model.llm is not None:
             yield from part.children()
