@@ -290,9 +290,9 @@ def samples(
         batch_sampler=[piece for step in steps for piece in step],
         num_workers=workers,
         worker_init_fn=end_with_parent,
-        # numpy arrays travel by pipe; tensors would need shared memory, which is scarce in containers
+        # numpy arrays use pipes; tensors would need shared memory, which is scarce in containers
         collate_fn=list,
-        # its own, or starting a loader would move the generator that dropout uses
+        # its own, so the loader does not advance dropout's generator
         generator=torch.Generator(),
     )
     pieces = map(_readable, loader)

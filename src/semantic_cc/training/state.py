@@ -1,4 +1,4 @@
-"""What a run leaves on disk, and the state from which a phase goes on exactly."""
+"""Files of a run, and the training state for exact resume."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _MAY_DIFFER = re.compile(
     r"data|out|phases\.\w+\.data|hardware\..*|train\.(checkpoint_every|keep_every|loggers|val_pictures)"
 )
 _HALF_DONE = (".model-*", ".best-*", "epochs/.*-*", ".*.tmp", "pictures/*/.*.tmp", "state/*.partial")
-"""Temporary names in a phase's folder."""
+"""Patterns of temporary names in a phase's folder."""
 
 
 def may_differ(field: str) -> bool:
-    """Whether a field changes no step: a run may move, save and show more often, and change its hardware."""
+    """Whether a field may change on resume because it affects no step: paths, saving, display and hardware."""
     return _MAY_DIFFER.fullmatch(field) is not None
 
 
@@ -44,7 +44,7 @@ class PhaseFolder:
 
     @property
     def profile(self) -> Path:
-        """Where the time of an epoch went."""
+        """Time per part in an epoch."""
         return self.root / "profile.csv"
 
     @property
@@ -54,7 +54,7 @@ class PhaseFolder:
 
     @property
     def finished(self) -> Path:
-        """Written last: the phase's configuration and what it did."""
+        """Marks the phase as finished: its configuration and results."""
         return self.root / "finished.json"
 
     @property
@@ -73,11 +73,11 @@ class PhaseFolder:
         return self.root / "best"
 
     def kept(self, epoch: int) -> Path:
-        """The model of an epoch, counted from 1, that is kept for good."""
+        """The permanently kept model of an epoch, counted from 1."""
         return self.root / "epochs" / f"{epoch:04d}"
 
     def pictures(self, epoch: int) -> Path:
-        """The validated pairs that are drawn after an epoch."""
+        """Images of validated pairs after an epoch."""
         return self.root / "pictures" / f"{epoch:04d}"
 
 
@@ -89,7 +89,7 @@ class RunFolder:
 
     @property
     def config(self) -> Path:
-        """The configuration that was used."""
+        """The configuration of the run."""
         return self.root / "config.yaml"
 
     @property
@@ -98,20 +98,20 @@ class RunFolder:
         return self.root / "model"
 
     def phase(self, name: str) -> PhaseFolder:
-        """What the phase of this name leaves."""
+        """The folder of a phase."""
         return PhaseFolder(self.root / "phases" / name)
 
 
 def open_run(config: Config, phases: Sequence[str], resume: bool) -> RunFolder:
-    """Makes the run's folder and its phases' and writes the configuration; clears away half-written files.
+    """Creates the folders of a run and its phases, writes the configuration, and removes incomplete files.
 
     Args:
         config: the run.
-        phases: those that are to run.
-        resume: whether they may be there already.
+        phases: phases to run.
+        resume: whether the phases may exist.
 
     Raises:
-        OutputError: if the folder cannot be written, or holds one of the phases and `resume` is off.
+        OutputError: the folder cannot be written, or contains one of the phases and `resume` is off.
     """
     folder = RunFolder(Path(config.out))
     there = [name for name in phases if folder.phase(name).root.exists()]
@@ -134,10 +134,10 @@ def open_run(config: Config, phases: Sequence[str], resume: bool) -> RunFolder:
 
 
 def save_finished(folder: PhaseFolder, config: Config, facts: Mapping[str, object]) -> None:
-    """Marks a phase as finished and removes its training state, which nothing reads any more.
+    """Marks a phase as finished and removes its training state.
 
     Raises:
-        OutputError: the mark cannot be written.
+        OutputError: the file cannot be written.
     """
     content = {"config": to_dict(config), "facts": facts}
     write_files(folder.root, {folder.finished.name: json.dumps(content, indent=1).encode()})
@@ -148,7 +148,7 @@ def load_finished(folder: PhaseFolder, config: Config) -> bool:
     """Whether a phase is finished.
 
     Raises:
-        ConfigError: with another configuration.
+        ConfigError: it was finished with a different configuration.
     """
     if not folder.finished.exists():
         return False
@@ -157,41 +157,41 @@ def load_finished(folder: PhaseFolder, config: Config) -> bool:
 
 
 def save_state(path: Path, config: Config, step: int, updater: Updater) -> None:
-    """Writes all that the next step depends on, under a temporary name first.
+    """Writes the training state atomically.
 
-    Nothing random is in it: every draw, of dropout too, is keyed by seed and step.
+    It contains no random generator state: all draws, including dropout, are keyed by seed and step.
 
     Args:
         path: the file.
-        config: the run's configuration; a resume must agree with it.
-        step: steps done; epoch, stage and position follow from it.
+        config: the run's configuration, checked on resume.
+        step: steps taken; they determine epoch, stage and position.
         updater: weights, optimiser, scaler and average.
 
     Raises:
-        OutputError: the file cannot be written; the one before it stays.
+        OutputError: the file cannot be written; the previous file is kept.
     """
     temporary = path.with_suffix(".partial")
     try:
         with temporary.open("wb") as file:
             torch.save({"config": to_dict(config), "step": step, **updater.state_dict()}, file)
             file.flush()
-            os.fsync(file.fileno())  # a power cut must not leave the new name on half a file
+            os.fsync(file.fileno())  # a power failure must not leave a truncated file under the new name
         os.replace(temporary, path)
-    except (OSError, RuntimeError) as error:  # torch's zip writer reports a full disk as a RuntimeError
+    except (OSError, RuntimeError) as error:  # torch raises RuntimeError on a full disk
         temporary.unlink(missing_ok=True)
         raise OutputError(f"cannot write the training state {path}: {one_line(error)}") from error
 
 
 def load_state(path: Path, config: Config, updater: Updater) -> int:
-    """Restores what `save_state` wrote and returns the number of steps done.
+    """Restores a state from `save_state` and returns the number of steps taken.
 
     Raises:
-        CheckpointError: if the file is corrupt or holds other parameters.
-        ConfigError: if the run was started with another configuration.
+        CheckpointError: the file is corrupt or contains different parameters.
+        ConfigError: the run was started with a different configuration.
     """
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch.load has no narrower promise for a damaged file
+    except Exception as error:  # torch.load raises no specific type for a corrupt file
         raise CheckpointError(f"cannot read the training state {path}: {one_line(error)}") from error
     _require_same(state["config"], to_dict(config))
     try:
@@ -212,7 +212,7 @@ def _require_same(saved: dict[str, Any], given: dict[str, Any]) -> None:
 
 
 def leaves(values: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
-    """The fields of a configuration in plain values, with their dotted names."""
+    """Yields the dotted names and plain values of a configuration's fields."""
     for key, value in values.items():
         if isinstance(value, dict):
             yield from leaves(value, f"{prefix}{key}.")

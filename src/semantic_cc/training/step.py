@@ -1,4 +1,4 @@
-"""One optimiser step: the stage's losses over all pieces and devices, their gradients, the update."""
+"""One optimiser step: the stage's losses over all micro-batches and devices, their gradients, the update."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from semantic_cc.training.feature_cache import FeatureCache
 
 PARTS: tuple[Literal["change", "caption", "flag", "dice"], ...] = ("change", "caption", "flag", "dice")
-"""The losses, unweighted: each the mean over all items (for captions: tokens) of the step."""
+"""The unweighted losses: means over all items (captions: tokens) of the step."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,11 @@ class TrainStep:
     """One step of a phase.
 
     Attributes:
-        number: over all epochs of the phase, from 0.
+        number: index over all epochs of the phase, from 0.
         epoch: from 0.
-        ends_epoch: whether it is the epoch's last.
-        stage: its name in the log.
-        items: that it reads, on all devices.
+        ends_epoch: whether it is the last step of its epoch.
+        stage: name in the log.
+        items: number of items on all devices.
     """
 
     number: int
@@ -56,7 +56,7 @@ class StagedStep(TrainStep):
 
     Attributes:
         schedule: the stage with its dataset.
-        micro_batches: this device's items with what was drawn for them, see `sampling.DeviceShare`.
+        micro_batches: this device's items with their draws, see `sampling.DeviceShare`.
     """
 
     schedule: StageSchedule
@@ -65,13 +65,13 @@ class StagedStep(TrainStep):
 
 @dataclass(frozen=True)
 class MicroBatch:
-    """What goes through the model at once.
+    """The items of one forward pass.
 
     Attributes:
         samples: the items.
-        batch: the same as tensors.
-        sentences: the sentences the LLM learns from each; None where the stage reads none.
-        counts: (4,) float64, what the means of `PARTS` are taken over: items, tokens, items, items.
+        batch: the items as tensors.
+        sentences: target sentences of each item; None if the stage uses none.
+        counts: (4,) float64, denominators of the means of `PARTS`: items, tokens, items, items.
     """
 
     samples: list[DrawnSample]
@@ -85,11 +85,11 @@ class Stepper:
 
     Args:
         fabric: devices and precision.
-        model: on this device.
-        updater: optimiser over what trains.
+        model: the model on this device.
+        updater: optimiser of the trainable parameters.
         config: settings of all phases.
         dice_weight: weight of the Dice loss.
-        clock: notes which part is at work.
+        clock: profiler.
     """
 
     def __init__(
@@ -106,14 +106,14 @@ class Stepper:
         )  # fmt: skip
 
     def take(self, step: StagedStep, cache: FeatureCache | None = None) -> dict[str, float]:
-        """One step; the losses as numbers, their weighted sum first, and the gradient's norm where it is clipped.
+        """Takes one step; returns the losses, weighted sum first, and the gradient norm if clipping is on.
 
         Args:
-            step: the step; the model must be in its stage.
-            cache: the frozen encoder's features of items; None = the encoder runs.
+            step: the step; the model must be prepared for its stage.
+            cache: cached features of the frozen encoder; None = run the encoder.
 
         Raises:
-            DataError: an item lacks what the stage learns from, or does not fit its batch.
+            DataError: an item lacks what the stage needs, or does not fit its batch.
             TrainingError: a loss or the gradient is not finite.
         """
         torch.manual_seed(draw_key(self.config.seed, step.number, self.fabric.global_rank))  # for dropout
@@ -141,7 +141,7 @@ class Stepper:
         values = distributed_sum(self.fabric, values)
         shown = {"loss": float((self._weights(step) * values).sum())}
         if self.dice_weight == 0:
-            totals[PARTS.index("dice")] = 0  # it was not taken
+            totals[PARTS.index("dice")] = 0  # not computed
         shown |= {name: float(v) for name, v, n in zip(PARTS, values, totals, strict=True) if n > 0}
         names = [name for batch in batches for name in batch.batch.names]
         require_finite("loss", shown, step, names)
@@ -163,7 +163,7 @@ class Stepper:
         return batches
 
     def _weights(self, step: StagedStep) -> Tensor:
-        """L_cd alone; L_cc; or L_cc + lambda L_cd (eq. 9); the flag's loss beside L_cc. As `PARTS`."""
+        """Weights in the order of `PARTS`: L_cd; L_cc; or L_cc + lambda L_cd (eq. 9); L_cc with the flag loss."""
         change = self.config.change_weight if step.schedule.stage.caption else 1.0
         weights = [change, 1.0, self.config.flag_weight, change * self.dice_weight]
         return torch.tensor(weights, dtype=torch.float64, device=self.fabric.device)
@@ -173,7 +173,7 @@ def micro_batches_of(model: ChangeModel, step: StagedStep, device: torch.device)
     """The micro-batches of a step on `device`.
 
     Raises:
-        DataError: an item lacks what the stage learns from, or does not fit its batch.
+        DataError: an item lacks what the stage needs, or does not fit its batch.
     """
     stage = step.schedule.stage
     for samples in step.micro_batches:
@@ -194,14 +194,14 @@ def micro_batches_of(model: ChangeModel, step: StagedStep, device: torch.device)
                 )
         masked = len(samples) if stage.change else 0
         counts = torch.tensor([masked, tokens, flags, masked], dtype=torch.float64)
-        counted = float(samples[0].visit.counted)  # a stand-in is the only one in its micro-batch
+        counted = float(samples[0].visit.counted)  # a padding item has its own micro-batch
         yield MicroBatch(samples, batch, sentences, (counts * counted).to(device))
 
 
 def _sentences_for(model: ChangeModel, sample: DrawnSample) -> tuple[str, ...]:
-    """The sentences that are learned from a pair.
+    """The target sentences of a pair.
 
-    With a flag head none from unchanged pairs: `predict` answers them without the LLM.
+    With a flag head, unchanged pairs have none: `predict` answers them without the LLM.
     """
     return () if model.config.flag_head and not sample.pair.changed else sample.pair.sentences
 
@@ -214,14 +214,14 @@ def losses_of(
     features: Features | None,
     dice: bool = False,
 ) -> dict[str, Tensor]:
-    """The stage's losses over a micro-batch, by their names in `PARTS`, unweighted.
+    """The unweighted losses of a micro-batch, by their names in `PARTS`.
 
     Args:
-        model, stage: the model, in its stage.
-        given: what goes in.
-        sentences: the sentences the LLM reads of each pair, None where the stage reads none.
-        features: the frozen encoder's features of it, None = it runs.
-        dice: whether the Dice loss is taken beside L_cd.
+        model, stage: the model, prepared for the stage.
+        given: the micro-batch.
+        sentences: target sentences of each pair, None if the stage uses none.
+        features: cached features of the frozen encoder; None = run the encoder.
+        dice: whether to compute the Dice loss with L_cd.
     """
     batch, asked = given.batch, [sample.instruction or "" for sample in given.samples]
     output = model(
@@ -245,22 +245,22 @@ def losses_of(
 
 
 def _with_stand_in(batch: MicroBatch) -> list[tuple[str, ...]] | None:
-    """What the LLM reads where it reads something on any device: a sharded layer needs all of them to come."""
+    """Target sentences, with a dummy if only other devices have some: all devices must enter a sharded layer."""
     if batch.sentences is None or any(batch.sentences):
         return batch.sentences
     return [batch.samples[0].pair.sentences, *batch.sentences[1:]]
 
 
 def draw_key(*numbers: int) -> int:
-    """A generator's seed that no other combination of numbers shares but by chance."""
+    """A random seed derived from `numbers` by hashing."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
 
 
 def require_finite(what: str, values: dict[str, float], step: TrainStep, names: list[str]) -> None:
-    """Refuses a loss or gradient that is no number.
+    """Requires finite losses and gradients.
 
     Raises:
-        TrainingError: naming the stage, the step and its items.
+        TrainingError: a value is not finite; names the stage, the step and its items.
     """
     if not all(math.isfinite(value) for value in values.values()):
         shown = ", ".join(f"{name} {value}" for name, value in values.items())

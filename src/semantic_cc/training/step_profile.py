@@ -1,4 +1,4 @@
-"""Where a step's time goes: data, encoder, neck, decoders, Q-Former, LLM, optimiser."""
+"""Time of a step per part: data, encoder, neck, decoders, Q-Former, LLM, optimiser."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 class Clock:
-    """Gives every moment to the part that is at work, forward and backward.
+    """Measures the forward and backward time of each part.
 
-    On a CUDA device each change of part waits for the device, so it runs for one epoch and is then taken off.
+    On a CUDA device each change of part synchronises, so the clock runs for one epoch only.
 
     Attributes:
-        stage: to which the moments are booked.
-        seconds: (stage, part) -> seconds so far.
+        stage: current stage.
+        seconds: (stage, part) -> seconds.
     """
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class Clock:
         self._running = False
 
     def attach(self, model: ChangeModel) -> None:
-        """Starts; the model's parts tell when they begin and end."""
+        """Starts the clock, with hooks on the model's parts."""
         self._running = True
         for part, modules in model.timed_parts().items():
             for module in filter(None, modules):
@@ -46,14 +46,14 @@ class Clock:
                 ]
 
     def detach(self) -> None:
-        """Stops for good."""
+        """Stops the clock and removes the hooks."""
         self.enter(None)
         self._running = False
         for handle in self._handles:
             handle.remove()
 
     def enter(self, part: str | None) -> None:
-        """From now on `part` is at work; None = what is not to be booked."""
+        """Counts the time from now on for `part`; None = do not count it."""
         if not self._running:
             return
         if torch.cuda.is_available():
@@ -64,7 +64,7 @@ class Clock:
         self._part, self._since = part, now
 
     def shares(self) -> list[tuple[str, str, float, float]]:
-        """Stage, part, seconds, share of the stage's seconds; in the order they were first seen."""
+        """Stage, part, seconds, fraction of the stage's seconds; in order of first occurrence."""
         totals: dict[str, float] = defaultdict(float)
         for (stage, _), seconds in self.seconds.items():
             totals[stage] += seconds
@@ -79,7 +79,7 @@ class Clock:
         return text.getvalue()
 
     def lines(self) -> list[str]:
-        """`shares` for people, a line for each stage."""
+        """`shares` as text, one line per stage."""
         by_stage: dict[str, list[str]] = defaultdict(list)
         for stage, part, _, share in self.shares():
             by_stage[stage].append(f"{part} {share:.1%}")
@@ -92,14 +92,14 @@ class Clock:
         def hook(module: nn.Module, given: Any, output: Any) -> None:
             self.enter("losses")
             for tensor in _tensors(output):
-                if tensor.requires_grad:  # its gradient arrives when the backward pass reaches this part
+                if tensor.requires_grad:  # its gradient hook runs when backward reaches this part
                     tensor.register_hook(lambda _: self.enter(part))
 
         return hook
 
 
 def _tensors(output: Any) -> Iterator[Tensor]:
-    """The tensors of a module's output: one, several, or in a value type."""
+    """The tensors in a module's output: a tensor, a sequence or a dataclass."""
     if isinstance(output, Tensor):
         yield output
     elif isinstance(output, tuple | list):

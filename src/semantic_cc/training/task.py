@@ -1,4 +1,4 @@
-"""What the loop needs to know of a phase: parameters, steps in order, and what one step does."""
+"""Interface between the training loop and a phase: parameters, steps in order, and the step itself."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PhaseRun:
-    """One phase of a run, and where it runs.
+    """One phase of a run.
 
     Attributes:
-        name: of the phase.
+        name: name of the phase.
         config: the run's configuration with this phase only.
         fabric: devices and precision.
-        folder: what it leaves.
+        folder: output folder.
     """
 
     name: str
@@ -49,12 +49,12 @@ class PhaseRun:
 
     @property
     def seed(self) -> int:
-        """Of all draws."""
+        """Seed of all draws."""
         return self.config.train.seed
 
     @property
     def optim(self) -> OptimConfig:
-        """Optimiser and schedule with the phase's own values."""
+        """Optimiser and schedule with the phase's overrides."""
         own = {name: getattr(self.phase, name) for name in ("lr", "trunk_lr_scale", "weight_decay")}
         return replace(self.config.optim, **{name: value for name, value in own.items() if value is not None})
 
@@ -64,9 +64,9 @@ class OpenedData:
     """A phase's data, opened and checked before anything runs.
 
     Attributes:
-        items: that the phase draws from its data.
-        steps: that it takes in all.
-        task_of: makes the task of a model.
+        items: number of items in use.
+        steps: total number of steps.
+        task_of: creates the task for a model.
     """
 
     items: int
@@ -75,16 +75,15 @@ class OpenedData:
 
 
 class Task(ABC):
-    """What a phase does to a model.
+    """The training of a phase.
 
-    Whatever a step draws depends on the seed and the step's number only, so that a phase goes on from its state as if
-    it had not stopped.
+    The draws of a step depend only on the seed and the step's number, so a resumed phase equals an uninterrupted one.
 
     Attributes:
-        parameters: what trains, by name, float32.
-        epochs: passes.
-        per_epoch: steps of one; 0 = nothing trains step by step.
-        saves_epochs: whether the model is saved, and validated, after each epoch.
+        parameters: trainable parameters by name, float32.
+        epochs: number of epochs.
+        per_epoch: steps per epoch; 0 = no step-wise training.
+        saves_epochs: whether to save and validate the model after each epoch.
     """
 
     parameters: dict[str, nn.Parameter]
@@ -93,7 +92,7 @@ class Task(ABC):
     saves_epochs: bool = False
 
     def begin(self, updater: Updater, clock: Clock) -> None:  # noqa: B027
-        """Is called once, before the first step of this process."""
+        """Called once, before the first step of this process."""
 
     @abstractmethod
     def steps(self, done: int) -> Iterator[TrainStep]:
@@ -101,11 +100,11 @@ class Task(ABC):
 
     @abstractmethod
     def take(self, step: TrainStep) -> dict[str, float]:
-        """Takes a step; the losses as numbers, their sum first."""
+        """Takes a step; returns the losses, their sum first."""
 
     def interrupt(self) -> None:  # noqa: B027
-        """Is called when the model was used for something else, such as validation."""
+        """Called after the model was used for something else, such as validation."""
 
     def finish(self) -> Mapping[str, object]:
-        """Does what comes after the last step; facts for the model's config.json."""
+        """Called after the last step; returns entries for the model's config.json."""
         return {}

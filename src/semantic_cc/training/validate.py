@@ -1,4 +1,4 @@
-"""Validation after an epoch: scores on the val split in validation.csv, and the best model so far."""
+"""Validation after an epoch: scores on the val split in validation.csv, and selection of the best model."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ METRICS = {
     "flag": ("captions", "flag_accuracy"),
     "cider": ("captions", "all", "CIDEr"),
 }
-"""Name in the configuration and in validation.csv -> where the scores of `evaluate` have it; all in percent."""
+"""Name in the configuration and in validation.csv -> path in the scores of `evaluate`; all in percent."""
 
 
 def validation_pairs(run: PhaseRun) -> ChangeDataset | None:
-    """The val split, or None where the phase is not validated.
+    """The val split, or None if the phase is not validated.
 
     Raises:
         DataError: no val split, or fewer pairs than `train.val_items`.
@@ -44,12 +44,12 @@ def validation_pairs(run: PhaseRun) -> ChangeDataset | None:
     if run.config.train.val_items == 0 or run.phase.val_metric is None:
         return None
     pairs = open_dataset(run.data, "val")
-    pairs.subset(run.config.train.val_items)  # refuse now, not after the first epoch
+    pairs.subset(run.config.train.val_items)  # fail now, not after the first epoch
     return pairs
 
 
 class Validation:
-    """The val split, and what was measured on it so far in this phase.
+    """The val split with the scores of this phase.
 
     Args:
         run: the phase, with a `val_metric`, and `train.val_items` of at least 1.
@@ -65,12 +65,12 @@ class Validation:
                 self.rows = list(csv.DictReader(file))
 
     def run(self, fabric: Fabric, model: ChangeModel, epoch: int) -> bool:
-        """Scores `model` after `epoch`, counted from 1, writes the row and says whether it is the best so far.
+        """Scores `model` after `epoch`, counted from 1, and writes the row; returns whether it is the best so far.
 
-        The model is left in eval mode.
+        Leaves the model in eval mode.
 
         Raises:
-            DataError: the val split or the model has nothing that `val_metric` measures.
+            DataError: `val_metric` does not apply to the val split or the model.
             OutputError: the row cannot be written.
         """
         model.eval()
@@ -82,7 +82,7 @@ class Validation:
             for key in path:
                 value = None if value is None else value.get(key)
             row[name] = "" if value is None else f"{value:.4f}"
-        row = fabric.broadcast(row)  # one verdict for all, whatever the last digits on other devices
+        row = fabric.broadcast(row)  # the same decision on all devices
         if not row[self.metric]:
             raise DataError(
                 f"validation cannot measure val_metric {self.metric}: the val split has no truth "
@@ -90,14 +90,14 @@ class Validation:
             )
         self.rows = [
             known for known in self.rows if int(known["epoch"]) < epoch
-        ]  # a resumed epoch comes again
+        ]  # a resumed epoch is repeated
         better = all(self._value(row) > self._value(known) for known in self.rows)
         self.rows.append(row)
         on_first(fabric, self._write)
         return better
 
     def pictures(self, fabric: Fabric, model: ChangeModel) -> list[tuple[str, Image.Image, str]]:
-        """The first `train.val_pictures` validated pairs, the same after each epoch: name, strip, sentences.
+        """Name, image strip and sentences of the first `train.val_pictures` validated pairs.
 
         Args:
             fabric: precision.
@@ -118,7 +118,7 @@ class Validation:
         return pair.name, draw_strip(pair, mask), f"ours: {prediction.sentence[0]}\ntruth: {truth}"
 
     def latest(self) -> dict[str, float]:
-        """The last epoch's scores by name, for the curves."""
+        """The last epoch's scores by name."""
         return {f"val/{name}": float(self.rows[-1][name]) for name in METRICS if self.rows[-1][name]}
 
     def _write(self) -> None:
@@ -129,11 +129,11 @@ class Validation:
         write_files(self.folder.root, {self.folder.validation.name: text.getvalue().encode()})
 
     def gives_up(self, epoch: int) -> bool:
-        """Whether `train.patience` epochs up to `epoch` brought nothing better than the best before them."""
+        """Whether the best score has not improved in the last `train.patience` epochs up to `epoch`."""
         known = [row for row in self.rows if int(row["epoch"]) <= epoch]
         if self.patience is None or not known:
             return False
-        best = max(known, key=self._value)  # the first of equals
+        best = max(known, key=self._value)  # the first one on ties
         return epoch - int(best["epoch"]) >= self.patience
 
     def _value(self, row: dict[str, str]) -> float:
@@ -141,7 +141,7 @@ class Validation:
 
 
 def write_pictures(folder: Path, shown: list[tuple[str, Image.Image, str]]) -> None:
-    """Writes what `Validation.pictures` gave: a PNG of each pair, and all sentences in sentences.txt.
+    """Writes the output of `Validation.pictures`: a PNG per pair, and all sentences in sentences.txt.
 
     Raises:
         OutputError: `folder` cannot be written.
