@@ -1,4 +1,4 @@
-"""What the numbers mean: change-detection scores by pixel, caption scores by a protocol that is named."""
+"""Metrics: pixel-wise change detection scores, and caption scores under a named protocol."""
 
 from semantic_cc.metrics.caption import caption_report, score_captions
 from semantic_cc.metrics.change import ChangeMetric, ChangeScore, ClassScore

@@ -1,9 +1,8 @@
-"""How much the choice of test images moves a score: percentile bootstrap over the images.
+"""Confidence intervals of scores by percentile bootstrap over the test images.
 
-Each draw takes as many images as there are, with replacement, and the same draws serve every score. What is drawn is
-what each image adds to the score: the counts of BLEU and METEOR, whose sums make the score of a draw, and the own
-ROUGE-L and CIDEr. The references are not drawn: CIDEr's document frequencies stay those of the whole set. The intervals
-say nothing of the spread over training seeds.
+Each sample draws n of n images with replacement; all scores use the same samples. BLEU and METEOR of a sample come from
+the summed counts of its images, ROUGE-L and CIDEr are means over its images. CIDEr's document frequencies are those of
+the whole set. The intervals do not include the variance over training seeds.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from semantic_cc.metrics.meteor import Meteor
 if TYPE_CHECKING:
     import numpy as np
 
-_AT_ONCE = 4_000_000  # entries of the matrix of draws
+_AT_ONCE = 4_000_000  # entries of the sample matrix
 
 
 def intervals(
@@ -28,19 +27,19 @@ def intervals(
     seed: int = 0,
     level: float = 0.95,
 ) -> dict[str, tuple[float, float]]:
-    """Name of a score -> low and high, in percent; the change flag under "flag_accuracy".
+    """Score -> lower and upper bound, in percent; "flag_accuracy" is the accuracy of the change flag.
 
     Args:
-        images: of n images, at least one.
-        flags: ``(n,)`` bool, whether each image's change flag is right.
-        meteor: the process that gave the images' counts; without it METEOR has no interval.
-        samples: how many draws.
-        seed: of the draws.
-        level: share of the drawn scores inside, in (0, 1).
+        images: scores of n images, at least one.
+        flags: ``(n,)`` bool, whether each image's change flag is correct.
+        meteor: the process that computed the images' counts; None = no interval for METEOR.
+        samples: number of bootstrap samples.
+        seed: random seed.
+        level: confidence level in (0, 1).
 
     Raises:
-        DataError: samples or level are out of range.
-        ScoringError: METEOR's process has failed.
+        DataError: `samples` or `level` is out of range.
+        ScoringError: METEOR's process failed.
     """
     import numpy as np
 
@@ -60,7 +59,7 @@ def intervals(
 
 
 def _sums_of_draws(columns: np.ndarray, samples: int, rng: np.random.Generator) -> np.ndarray:
-    """Column sums of each draw: ``(n, k)`` -> ``(samples, k)``."""
+    """Column sums of each sample: ``(n, k)`` -> ``(samples, k)``."""
     import numpy as np
 
     count = len(columns)
@@ -74,7 +73,7 @@ def _sums_of_draws(columns: np.ndarray, samples: int, rng: np.random.Generator) 
 
 
 def _bleu(sums: np.ndarray) -> np.ndarray:
-    """BLEU-1 to BLEU-4 in percent of summed counts, ``(samples, 10)`` -> ``(samples, 4)``, as pycocoevalcap has it."""
+    """BLEU-1 to BLEU-4 in percent from summed counts, ``(samples, 10)`` -> ``(samples, 4)``, as in pycocoevalcap."""
     import numpy as np
 
     small, tiny = 1e-9, 1e-15
@@ -83,7 +82,7 @@ def _bleu(sums: np.ndarray) -> np.ndarray:
     precision = (found + tiny) / (grams + small)
     orders = np.arange(1, ORDERS + 1)
     ratio = (given + tiny) / (closest + small)
-    with np.errstate(over="ignore"):  # no word at all: 1 / ratio is huge and the penalty 0
+    with np.errstate(over="ignore"):  # without words, 1 / ratio is huge and the penalty 0
         penalty = np.where(ratio < 1, np.exp(1 - 1 / ratio), 1.0)
     result: np.ndarray = 100 * np.cumprod(precision, axis=1) ** (1 / orders) * penalty
     return result

@@ -1,4 +1,4 @@
-"""How far probabilities of change can be taken at their word (Guo et al., ICML 2017)."""
+"""Calibration of change probabilities (Guo et al., ICML 2017)."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Calibration:
     """Reliability of a set of probabilities.
 
     Attributes:
-        ece: expected calibration error, in percent: over the bins, the mean distance of the probability from the
-            share of changed pairs, weighted by the pairs in the bin.
-        brier: mean squared distance of the probability from 0 or 1, in [0, 1].
-        bins: of each bin with pairs: mean probability, share of changed pairs, number of pairs.
+        ece: expected calibration error in percent: mean over the bins of |mean probability - fraction of changed
+            pairs|, weighted by the number of pairs.
+        brier: Brier score in [0, 1], the mean squared error of the probability.
+        bins: mean probability, fraction of changed pairs and number of pairs of each non-empty bin.
     """
 
     ece: float
@@ -35,10 +35,10 @@ class Calibration:
 
 
 def calibration(probabilities: Sequence[float], truth: Sequence[bool]) -> Calibration:
-    """Holds probabilities of change, in [0, 1], against whether the pairs changed.
+    """Calibration of change probabilities in [0, 1] against the true change flags.
 
     Raises:
-        DataError: none, not as many of one as of the other, or a probability out of its range.
+        DataError: empty input, different lengths, or a probability out of range.
     """
     said, true = np.asarray(probabilities, np.float64), np.asarray(truth, bool)
     if not said.size or said.shape != true.shape:

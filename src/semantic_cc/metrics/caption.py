@@ -1,7 +1,7 @@
-"""Caption scores with the figures that give them a meaning.
+"""Caption scores with the context needed to interpret them.
 
-Half of LEVIR-CC's test set is unchanged pairs that share five sentences, so one number says little. `caption_report`
-names the protocol, scores changed and unchanged pairs apart, and adds the scores of answers that look at no image.
+Half of LEVIR-CC's test set is unchanged pairs that share five sentences, so one score is not enough. `caption_report`
+states the protocol, scores changed and unchanged pairs separately, and adds image-free baselines.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ def score_captions(
 
     Args:
         predictions: name -> sentence; an empty one scores 0.
-        references: name -> reference sentences, of the same names.
+        references: name -> reference sentences, with the same names.
         protocol: one of `PROTOCOLS`.
-        corpus: the dataset's sentences for `vocab-id`'s vocabulary; by default the references.
+        corpus: the dataset's sentences for `vocab-id`'s vocabulary; default: the references.
         meteor: whether to run METEOR, which needs Java 8 or newer.
 
     Returns:
-        The scores in percent as published (CIDEr goes up to 1000); METEOR None where it was not run.
+        The scores in percent as published (CIDEr up to 1000); METEOR is None if it was not run.
 
     Raises:
-        DataError: the names differ, there are none, an image has no reference, or there is no such protocol.
-        ScoringError: a program or distribution that is needed is missing or failed.
+        DataError: the names differ, there are none, an image has no reference, or the protocol is unknown.
+        ScoringError: a required program or distribution is missing or failed.
     """
     given, truth = prepare(predictions, references)
     chosen = protocol_of(protocol, _all(truth) if corpus is None else corpus)
@@ -71,18 +71,18 @@ def caption_report(
     """Scores a set of sentences.
 
     Args:
-        predictions, references, protocol, corpus, meteor: as in `score_captions`; without Java METEOR is left out.
-        changed: name -> true change flag; by default what most of the references say (`says_change`).
-        flags: name -> predicted change flag; by default what the prediction says (`says_change`).
+        predictions, references, protocol, corpus, meteor: as in `score_captions`; METEOR is skipped without Java.
+        changed: name -> true change flag; default: `says_change` of most of the references.
+        flags: name -> predicted change flag; default: `says_change` of the prediction.
         train: training sentences, for the baseline *train_frequent*.
 
     Returns:
-        The report. Each part of the split is a set of its own, with its own document frequencies. The baselines are
-        those of `fixed_baselines`, *best_constant* and *best_true_flag* (the reference sentence of the highest CIDEr,
-        for all pairs or for the changed ones).
+        The report. Each part of the split has its own document frequencies. The baselines are those of
+        `fixed_baselines`, *best_constant* and *best_true_flag* (the reference sentence with the highest CIDEr, for all
+        pairs or for the changed ones).
 
     Raises:
-        DataError: as in `score_captions`, or `changed` or `flags` name other images.
+        DataError: as in `score_captions`, or the names of `changed` or `flags` differ.
         ScoringError: as in `score_captions`.
 
     Example:
@@ -118,13 +118,13 @@ def caption_report(
 
 
 class _Split:
-    """The references of a split, against which several sets of answers are scored.
+    """The references of a split, for scoring several sets of answers.
 
     Args:
-        scorer: scores them.
-        protocol: what is compared.
+        scorer: the scorer.
+        protocol: the protocol.
         truth: name -> references in words.
-        changed: name -> true change flag, of the same names.
+        changed: name -> true change flag, with the same names.
     """
 
     def __init__(self, scorer: Scorer, protocol: Protocol, truth: Texts, changed: dict[str, bool]) -> None:
@@ -138,15 +138,15 @@ class _Split:
         }
 
     def scored(self, answers: Mapping[str, str], flags: Mapping[str, bool] | None) -> dict[str, PartScores]:
-        """The scores in each part with intervals, of `answers`: name -> sentence in words.
+        """Scores with intervals of `answers` (name -> sentence in words) on each part.
 
         Raises:
-            DataError: `flags` name other images.
+            DataError: the names of `flags` differ.
         """
         import numpy as np
 
         said = {name: says_change(answers[name]) for name in self._words} if flags is None else flags
-        change_flag_accuracy(said, self._changed)  # refuses other names
+        change_flag_accuracy(said, self._changed)  # rejects different names
         by_name: dict[str, float] = {}  # CIDEr with the document frequencies of all pairs
         result: dict[str, PartScores] = {}
         for part, truth in self._parts.items():
@@ -168,7 +168,7 @@ class _Split:
         return result
 
     def baselines(self, train: Sequence[str] | None) -> dict[str, BaselineScores | None]:
-        """The baselines of the split, or None where one is not available; as in `caption_report`."""
+        """The baselines of the split as in `caption_report`; None if one is not available."""
         ciders = {part: ConstantCider(truth, self._changed) for part, truth in self._parts.items() if truth}
         candidates = frequent(self._words.values())
         best = best_of(candidates, ciders["all"], self._encode)
@@ -201,7 +201,7 @@ class _Split:
 
 
 def _meteor(wanted: bool) -> AbstractContextManager[Meteor | None]:
-    """METEOR's process, or nothing where it is not wanted or cannot run."""
+    """METEOR's process, or None if it is not wanted or not available."""
     java = find_java() if wanted else None
     return Meteor(java) if java else nullcontext()
 

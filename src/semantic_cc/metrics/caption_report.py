@@ -15,12 +15,11 @@ class PartScores:
     """Scores of the sentences of one part of a split: all pairs, the changed or the unchanged ones.
 
     Attributes:
-        count: number of pairs; every other field is empty where it is 0.
-        flag_accuracy: share of the pairs whose change flag is right, in percent.
-        scores: metric of `METRICS` -> score in percent as published (CIDEr up to 1000); METEOR None where it was not
-            run.
+        count: number of pairs; if 0, all other fields are empty.
+        flag_accuracy: fraction of pairs with the correct change flag, in percent.
+        scores: metric of `METRICS` -> score in percent as published (CIDEr up to 1000); METEOR is None if not run.
         cider_frequencies_of_all: CIDEr with the document frequencies of all pairs; None for a baseline.
-        intervals: metric -> low and high bound at 95 %, in percent.
+        intervals: metric -> bounds of the 95 % confidence interval, in percent.
     """
 
     count: int
@@ -30,7 +29,7 @@ class PartScores:
     intervals: Mapping[str, tuple[float, float]] | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values by field; each metric is a key of its own, and CIDEr comes as ``CIDEr-D`` too, its full name."""
+        """Plain values by field; each metric is a key, and CIDEr is also under its full name ``CIDEr-D``."""
         if not self.count:
             return {"count": 0}
         content: dict[str, Any] = {"count": self.count, "flag_accuracy": self.flag_accuracy, **self.scores}
@@ -44,7 +43,7 @@ class PartScores:
 
 @dataclass(frozen=True)
 class BaselineScores:
-    """Scores of answers that look at no image.
+    """Scores of an image-free baseline.
 
     Attributes:
         unchanged_sentence, changed_sentence: the answers for unchanged and changed pairs.
@@ -71,10 +70,10 @@ class CaptionReport:
         protocol: one of `PROTOCOLS`.
         protocol_note: what the protocol compares.
         meteor: "run", or why METEOR was not run.
-        flag_rule: how the predicted change flags are known.
-        flag_truth: how the true change flags are known.
+        flag_rule: source of the predicted change flags.
+        flag_truth: source of the true change flags.
         all, changed, unchanged: the scores by part of the split.
-        baselines: name -> scores, None where the baseline is not available.
+        baselines: name -> scores, None if the baseline is not available.
         counts, places: accuracy of the counts and of the places in the sentences.
         prediction_statistics, reference_statistics: lengths and vocabulary.
     """
@@ -95,7 +94,7 @@ class CaptionReport:
 
     @property
     def flag_accuracy(self) -> float:
-        """Share of all pairs whose change flag is right, in percent."""
+        """Fraction of all pairs with the correct change flag, in percent."""
         return self.all.flag_accuracy or 0.0
 
     @property

@@ -1,6 +1,6 @@
 """Change-detection scores from one confusion matrix over all pixels of a split.
 
-All pixels count alike, whichever image they are in; a mean of per-image scores is a different number.
+All pixels have equal weight. A mean of per-image scores is a different metric.
 """
 
 from __future__ import annotations
@@ -18,11 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ClassScore:
-    """One class against all the rest, each in percent (0..100).
+    """Scores of one class against the rest, in percent (0..100).
 
-    A score whose denominator is zero is 0.0: precision where nothing was predicted, recall where nothing is
-    there, F1 and IoU where neither is. So a model that is right about a split without change scores 0 here
-    and 100 in accuracy.
+    A score with denominator zero is 0.0: precision without predicted pixels, recall without true pixels, F1 and IoU
+    without either. A perfect model on a split without change therefore has 0 in these and 100 in accuracy.
 
     Attributes:
         precision: TP / (TP + FP).
@@ -41,16 +40,16 @@ class ClassScore:
 
 @dataclass(frozen=True)
 class ChangeScore:
-    """Scores of all pixels seen but those left out.
+    """Scores of all pixels that are not ignored.
 
     Attributes:
         building: the changed-building class, the paper's task (255 against 0 and 128).
         road: the changed-road class (128).
-        change: any change, road or building, against none; a road called a building counts as found.
-        accuracy: share of pixels whose class of three is right, in percent.
-        mean_iou: mean IoU of none, road and building (LEVIR-MCI's MIoU), in percent; a class that is neither there
-            nor predicted is left out.
-        pixels: how many pixels were scored.
+        change: road or building against none; a road predicted as a building is a true positive.
+        accuracy: fraction of pixels with the correct class of three, in percent.
+        mean_iou: mean IoU of none, road and building (LEVIR-MCI's MIoU), in percent, without classes that are neither
+            labelled nor predicted.
+        pixels: number of scored pixels.
         confusion: 3 x 3 counts, rows the truth and columns the prediction, in the order none, road, building.
     """
 
@@ -64,7 +63,7 @@ class ChangeScore:
 
     @property
     def building_only(self) -> BuildingScore:
-        """The scores that need no label of roads."""
+        """The scores that do not need road labels."""
         return BuildingScore(self.building, self.pixels)
 
     def to_json(self) -> dict[str, Any]:
@@ -74,11 +73,11 @@ class ChangeScore:
 
 @dataclass(frozen=True)
 class BuildingScore:
-    """Scores where roads are not labelled, or not predicted.
+    """Scores if roads are not labelled or not predicted.
 
     Attributes:
         building: the changed-building class.
-        pixels: how many pixels were scored.
+        pixels: number of scored pixels.
     """
 
     building: ClassScore
@@ -90,7 +89,7 @@ class BuildingScore:
 
 
 class ChangeMetric:
-    """Gathers the confusion matrix batch by batch; across processes where torch.distributed runs."""
+    """Accumulates the confusion matrix over batches, and over processes if torch.distributed is initialised."""
 
     def __init__(self) -> None:
         from torchmetrics.classification import MulticlassConfusionMatrix
@@ -100,7 +99,7 @@ class ChangeMetric:
         )
 
     def to(self, device: torch.device | str) -> ChangeMetric:
-        """Moves the counts to `device`, where the batches must be too."""
+        """Moves the counts to `device`, the device of the batches."""
         self._matrix.to(device)
         return self
 
@@ -108,11 +107,11 @@ class ChangeMetric:
         """Adds a batch.
 
         Args:
-            prediction, truth: ``(b, H, W)`` integer class indices, 0 none, 1 road, 2 building; the truth also
-                `LEFT_OUT`.
+            prediction, truth: ``(b, H, W)`` integer class indices, 0 none, 1 road, 2 building; `truth` may also
+                contain `LEFT_OUT`.
 
         Raises:
-            DataError: the shapes differ, or a value is no class index.
+            DataError: the shapes differ, or a value is not a class index.
         """
         if prediction.shape != truth.shape:
             shapes = f"prediction {tuple(prediction.shape)} and truth {tuple(truth.shape)}"
@@ -126,7 +125,7 @@ class ChangeMetric:
         """The scores of all pixels so far.
 
         Raises:
-            DataError: no batch was added, or all of its pixels are left out.
+            DataError: there are no scored pixels.
         """
         if not self._matrix.update_called:
             raise DataError("no pixels to score; call update first")
@@ -145,7 +144,7 @@ class ChangeMetric:
         )
 
     def reset(self) -> None:
-        """Forgets all pixels."""
+        """Resets the counts."""
         self._matrix.reset()
 
 
@@ -155,7 +154,7 @@ def _are_classes(classes: Tensor, least: int) -> bool:
 
 
 def _class_score(counts: list[list[int]], positive: set[int]) -> ClassScore:
-    """The classes in `positive` together, against the rest; `counts[truth][prediction]`."""
+    """Scores of the union of the classes in `positive` against the rest; `counts[truth][prediction]`."""
     tp = fp = fn = tn = 0
     for truth, row in enumerate(counts):
         for prediction, count in enumerate(row):

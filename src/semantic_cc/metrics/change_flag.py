@@ -1,4 +1,4 @@
-"""Scoring change flags."""
+"""Accuracy of change flags."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from semantic_cc.errors import DataError
 
 
 def change_flag_accuracy(flags: Mapping[str, bool], truth: Mapping[str, bool]) -> float:
-    """Share of the images whose flag is right, in percent.
+    """Fraction of images with the correct flag, in percent.
 
     Args:
         flags: name -> predicted flag.
-        truth: name -> true flag, of the same names.
+        truth: name -> true flag, with the same names.
 
     Raises:
         DataError: no names, or the names differ.

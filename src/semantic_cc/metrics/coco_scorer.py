@@ -1,4 +1,4 @@
-"""The caption metrics by pycocoevalcap, the code behind all published LEVIR-CC numbers, kept image by image."""
+"""Per-image caption metrics from pycocoevalcap, the code behind all published LEVIR-CC scores."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ if TYPE_CHECKING:
     import numpy as np
 
 METRICS = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "METEOR", "ROUGE-L", "CIDEr")
-"""The scores of a set, in the order of most papers' tables; pycocoevalcap's CIDEr is CIDEr-D."""
+"""Metrics in the order of most papers' tables; pycocoevalcap's CIDEr is CIDEr-D."""
 
 ORDERS = 4
-"""BLEU's and CIDEr's n-grams have one to so many tokens."""
+"""Largest n-gram order of BLEU and CIDEr."""
 
 Texts = dict[str, list[str]]
-"""Name -> sentences, their tokens joined by blanks; of a prediction one, which may be empty."""
+"""Name -> sentences, tokens joined by blanks; a prediction is one sentence, possibly empty."""
 
 
 @dataclass(frozen=True)
 class ImageScores:
-    """What each of n images adds to the scores of its set.
+    """Contributions of each of n images to the scores of the set.
 
     Attributes:
-        bleu: ``(n, 10)``: tokens of the sentence, tokens of the closest reference, n-grams of the sentence by
-            order (4), and how many of them are in the references (4); the set's BLEU comes from the sums.
+        bleu: ``(n, 10)``: length of the sentence, length of the closest reference, n-grams of the sentence by order
+            (4), and matched n-grams by order (4). The set's BLEU comes from the sums.
         rouge, cider: ``(n,)`` in percent; the set's scores are their means.
-        meteor: ``(n, k)``, or None where METEOR was not run; the set's METEOR comes from the sums.
+        meteor: ``(n, k)`` counts, None if METEOR was not run. The set's METEOR comes from the sums.
     """
 
     bleu: np.ndarray
@@ -38,10 +38,10 @@ class ImageScores:
 
 
 class Scorer:
-    """Scores sets of sentences that share references; what depends on one image alone is computed once.
+    """Scores sets of sentences against references; caches what depends on a single image.
 
     Args:
-        meteor: METEOR's process, or None to leave METEOR out.
+        meteor: METEOR's process; None = skip METEOR.
     """
 
     def __init__(self, meteor: Meteor | None = None) -> None:
@@ -50,18 +50,18 @@ class Scorer:
         self._pairs: dict[tuple[str, tuple[str, ...]], tuple[dict[str, Any], float]] = {}
 
     def score(self, given: Texts, truth: Texts) -> tuple[dict[str, float | None], ImageScores]:
-        """The `METRICS` of a set, in percent as published (CIDEr goes up to 1000), and what each image adds.
+        """The `METRICS` of a set, in percent as published (CIDEr up to 1000), and the images' contributions.
 
-        BLEU is of the whole set with the closest reference length; ROUGE-L and CIDEr are means over the images.
-        CIDEr's document frequencies are those of `truth`: a subset is on another scale than the whole, and one
-        image alone scores 0. METEOR is None where it was left out.
+        BLEU is the corpus score with the closest reference length; ROUGE-L and CIDEr are means over the images. CIDEr
+        uses the document frequencies of `truth`: scores of a subset and of the whole set are not comparable, and a
+        single image scores 0. METEOR is None if skipped.
 
         Args:
             given: name -> a list of one sentence.
-            truth: name -> references, of the same names in the same order; at least one each, not empty.
+            truth: name -> references, at least one and not empty, with the same names in the same order.
 
         Raises:
-            ScoringError: METEOR's process has failed.
+            ScoringError: METEOR's process failed.
         """
         import numpy as np
         from pycocoevalcap.cider.cider import Cider
@@ -75,7 +75,7 @@ class Scorer:
         )
 
     def score_without_cider(self, given: Texts, truth: Texts) -> dict[str, float | None]:
-        """As `score`, without CIDEr, which takes most of the time."""
+        """Like `score`, without CIDEr, which takes most of the time."""
         import numpy as np
         from pycocoevalcap.bleu.bleu_scorer import BleuScorer
 
@@ -90,7 +90,7 @@ class Scorer:
         }
 
     def _counted(self, given: Texts, truth: Texts) -> tuple[list[dict[str, Any]], list[float]]:
-        """BLEU's counts and ROUGE-L of each image."""
+        """BLEU counts and ROUGE-L of each image."""
         pairs = [self._pair(given[name][0], tuple(references)) for name, references in truth.items()]
         return [counts for counts, _ in pairs], [rouge for _, rouge in pairs]
 
@@ -113,6 +113,6 @@ def _meteor(process: Meteor, given: Texts, truth: Texts) -> float:
 
 
 def _closest(counts: dict[str, Any]) -> int:
-    """Tokens of the reference whose length is closest to the sentence's; of two, the shorter one."""
+    """Length of the reference closest in length to the sentence; the shorter one on ties."""
     given = counts["testlen"]
     return min((abs(length - given), length) for length in counts["reflen"])[1]
