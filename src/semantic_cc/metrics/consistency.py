@@ -1,7 +1,7 @@
-"""Sentence and mask against each other: do they speak of the same change?
+"""Consistency of sentence and mask: whether both describe the same change.
 
-Neither need be right for this: the score says whether a model's two answers fit together, and needs no truth. Run
-on a dataset's own sentences and masks it says how far its annotators' two answers do.
+The score needs no ground truth and does not measure correctness. On a dataset's own sentences and masks it measures
+the consistency of the annotations.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ if TYPE_CHECKING:
     from semantic_cc.data.augment.symmetry import Direction
 
 SPECK = 1 / 4096
-"""Share of the picture below which a connected part is no object: 16 pixels of 256 x 256."""
+"""Minimum area of an object, as a fraction of the image: 16 pixels of 256 x 256."""
 SHARE = 0.1
-"""Least share of a thing's pixels in the half or quarter of the picture where it is said to be."""
+"""Minimum fraction of a thing's pixels in the half or quarter of the image that the sentence names."""
 BRIDGE = 17
-"""Width in pixels below which what joins two houses in a mask may be a blur between them."""
+"""Width in pixels below which a bridge between two houses in a mask may be an artefact."""
 MIDDLE = 0.2
-"""The middle ends at this share of the sides."""
+"""Extent of the middle, as a fraction of the sides."""
 KINDS = ("change", "count", "place")
 
 
 @dataclass(frozen=True)
 class Check:
-    """One statement of a sentence held against the mask.
+    """One statement of a sentence, compared with the mask.
 
     Attributes:
-        kind: "change" (is there such a change at all), "count" or "place".
-        agrees: whether the mask bears it out.
-        said, seen: both in words.
+        kind: "change" (existence of the change), "count" or "place".
+        agrees: whether the mask confirms the statement.
+        said, seen: content of sentence and mask, in words.
     """
 
     kind: str
@@ -49,20 +49,20 @@ class Check:
 
 
 def check_sentence(sentence: str, mask: np.ndarray, roads: bool = True) -> list[Check]:
-    """Holds what a sentence objects of buildings and roads against a mask; empty where nothing can be checked.
+    """Compares the statements of a sentence about buildings and roads with a mask; empty if none can be checked.
 
-    - A sentence that says no change agrees with a mask without objects; one that names buildings or roads as
-      changed, with a mask that has them. What is said of things without a mask (trees, pools, parking lots) is not
-      checked, nor a change that names nothing: the mask may be empty, or not.
-    - A count of buildings agrees with at least as many objects, and if exact with no more: two for "two", from two on
-      for "some", "many" and a plural. What is counted are the buildings of all objects together. Houses that a mask
-      joins by less than `BRIDGE` pixels count singly or as one, whichever agrees.
-    - A place agrees if a tenth of the thing's pixels lie in that half, quarter or middle of the picture.
+    - A sentence without change agrees with a mask without objects; one with changed buildings or roads, with a mask
+      that contains them. Things without a mask class (trees, pools, parking lots) and changes without a named thing are
+      not checked.
+    - A count of buildings, over all of the sentence's objects, agrees with the same number of objects in the mask: two
+      for "two", at least two for "some", "many" and a plural. Houses joined by a bridge narrower than `BRIDGE` pixels
+      count as several or as one, whichever agrees.
+    - A place agrees if a tenth of the thing's pixels are in that half, quarter or middle of the image.
 
     Args:
         sentence: one sentence.
         mask: ``(H, W)`` uint8 of `LABEL_VALUES`.
-        roads: whether the mask tells changed roads; where it does not they are not checked.
+        roads: whether the mask contains changed roads; otherwise roads are not checked.
     """
     things = _things(mask, roads)
     if not says_change(sentence):
@@ -84,10 +84,10 @@ def check_sentence(sentence: str, mask: np.ndarray, roads: bool = True) -> list[
 
 @dataclass(frozen=True)
 class Disagreement:
-    """A check in which the mask does not bear out the sentence.
+    """A check in which the mask contradicts the sentence.
 
     Attributes:
-        name, sentence: of the pair.
+        name, sentence: name and sentence of the pair.
         kind, said, seen: as in `Check`.
     """
 
@@ -100,7 +100,7 @@ class Disagreement:
 
 @dataclass(frozen=True)
 class KindCount:
-    """Checks of one kind: ``checked``, and of these ``agree``."""
+    """Number of checks of one kind (``checked``), and how many of them agree (``agree``)."""
 
     checked: int = 0
     agree: int = 0
@@ -108,12 +108,12 @@ class KindCount:
 
 @dataclass(frozen=True)
 class Consistency:
-    """How far sentences and masks agree.
+    """Consistency of sentences and masks.
 
     Attributes:
-        score: share of the checked pairs in which every check agrees, in percent; 0 without any.
-        pairs: number of sentences that were compared with a mask.
-        unchecked: how many of them say nothing that a mask can confirm.
+        score: fraction of checked pairs in which all checks agree, in percent; 0 without checked pairs.
+        pairs: number of pairs of a sentence and a mask.
+        unchecked: number of pairs without a statement that a mask can confirm.
         by_kind: kind of check -> counts.
         cases: the checks that do not agree.
     """
@@ -130,7 +130,7 @@ class Consistency:
 
 
 class ConsistencyMetric:
-    """Gathers pairs of a sentence and a mask, one by one."""
+    """Accumulates pairs of a sentence and a mask."""
 
     def __init__(self) -> None:
         self._pairs = self._unchecked = self._agree = 0
@@ -138,7 +138,7 @@ class ConsistencyMetric:
         self._cases: list[Disagreement] = []
 
     def update(self, name: str, sentence: str, mask: np.ndarray, roads: bool = True) -> None:
-        """Adds one pair; the rest as in `check_sentence`."""
+        """Adds one pair; arguments as in `check_sentence`."""
         checks = check_sentence(sentence, mask, roads)
         self._pairs += 1
         self._unchecked += not checks
@@ -157,7 +157,7 @@ class ConsistencyMetric:
 
 
 def _things(mask: np.ndarray, roads: bool) -> dict[str, tuple[np.ndarray, int]]:
-    """Name of a thing -> where it changed, ``(H, W)`` bool without specks, and how many objects of it."""
+    """Thing -> its changed pixels, ``(H, W)`` bool without small components, and the number of its objects."""
     import numpy as np
 
     things = {}
@@ -177,7 +177,7 @@ def _list(counts: dict[str, int]) -> str:
 
 
 def _pieces(where: np.ndarray) -> int:
-    """How many objects there are at most when narrow bridges are cut."""
+    """Maximum number of objects after removal of narrow bridges."""
     from scipy import ndimage
 
     counts, worn = [], where
@@ -188,16 +188,16 @@ def _pieces(where: np.ndarray) -> int:
 
 
 def _count(objects: Sequence[ChangedObject], seen: int, pieces: int) -> list[Check]:
-    """Of "a new house replaces an old one" at least one must be seen and at most two.
+    """Checks of the building count. For "a new house replaces an old one", one or two objects agree.
 
     Args:
-        seen, pieces: objects as they are, and at most when cut.
+        seen, pieces: number of objects, and its maximum after removal of narrow bridges.
     """
     least = max(item.least for item in objects)
     most = sum(item.most for item in objects if item.most is not None)
     exact = all(item.most is not None for item in objects)
     if least == 1 and not exact:
-        return []  # "a residential area" says no number
+        return []  # "a residential area" gives no number
     agrees = pieces >= least and (not exact or seen <= most)
     return [Check("count", agrees, ", ".join(item.words for item in objects), _list({BUILDING: seen}))]
 

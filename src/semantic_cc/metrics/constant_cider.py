@@ -1,4 +1,4 @@
-"""CIDEr of answers that look at no image, and the best of them: the floor under every CIDEr."""
+"""CIDEr of constant, image-free answers, and the best of them: the baseline for each CIDEr score."""
 
 from __future__ import annotations
 
@@ -16,16 +16,15 @@ Ngram = tuple[str, ...]
 _ORDERS, _SIGMA = 4, 6.0  # pycocoevalcap's
 
 CANDIDATES = 200
-"""How many of the most frequent sentences are tried in the search for the best one."""
+"""Number of most frequent sentences in the search for the best one."""
 
 
 def best_constant_sentence(
     references: Mapping[str, Sequence[str]], candidates: int = CANDIDATES
 ) -> tuple[str, float]:
-    """The reference sentence that, as the answer to every image, has the highest CIDEr on this set.
+    """The reference sentence with the highest CIDEr as the answer to all images.
 
-    Candidates are the `candidates` most frequent reference sentences (all of them where there are fewer);
-    of equals, the more frequent one wins.
+    Candidates are the `candidates` most frequent reference sentences. The more frequent one wins a tie.
 
     Args:
         references: name -> reference sentences.
@@ -45,7 +44,7 @@ def best_constant_sentence(
 
 
 def frequent(references: Iterable[Sequence[str]], count: int = CANDIDATES) -> list[str]:
-    """The `count` most frequent sentences, the most frequent first; of equals, the one that comes first."""
+    """The `count` most frequent sentences, most frequent first; ties in order of first occurrence."""
     counts = Counter(sentence for sentences in references for sentence in sentences)
     return [sentence for sentence, _ in counts.most_common(count)]
 
@@ -53,16 +52,16 @@ def frequent(references: Iterable[Sequence[str]], count: int = CANDIDATES) -> li
 def best_of(
     candidates: Sequence[str], cider: ConstantCider, encode: Callable[[str], str] = lambda sentence: sentence
 ) -> str:
-    """The candidate with the highest CIDEr after `encode`; of equals, the first."""
+    """The candidate with the highest CIDEr after `encode`; the first one on ties."""
     return max(candidates, key=lambda sentence: cider(encode(sentence)))
 
 
 class ConstantCider:
-    """CIDEr-D of a constant sentence against a whole set (Vedantam et al., CVPR 2015; as in pycocoevalcap).
+    """CIDEr-D of a constant sentence on a whole set (Vedantam et al., CVPR 2015; as in pycocoevalcap).
 
-    The score is a mean over images of means over references, so each distinct reference sentence is compared
-    once and weighted: one sentence costs a millisecond instead of half a second. The scores equal pycocoevalcap's
-    but for rounding.
+    The score is a mean over images of means over references. Each distinct reference sentence is therefore compared
+    once, with a weight: a millisecond per sentence instead of half a second. The scores equal pycocoevalcap's up to
+    rounding.
 
     Args:
         truth: name -> references, their tokens joined by blanks; at least one each.
@@ -74,7 +73,7 @@ class ConstantCider:
         from pycocoevalcap.cider.cider_scorer import CiderScorer
 
         scorer = CiderScorer(n=_ORDERS)
-        weights: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])  # in unchanged, in changed images
+        weights: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])  # in unchanged, changed images
         for name, sentences in truth.items():
             scorer.cook_append("", sentences)
             flag = changed is not None and changed[name]
@@ -97,13 +96,13 @@ class ConstantCider:
         }
 
     def __call__(self, sentence: str) -> float:
-        """CIDEr in percent of this sentence given for every image."""
+        """CIDEr in percent of the sentence as the answer to all images."""
         return sum(self.shares(sentence))
 
     def shares(self, sentence: str) -> tuple[float, float]:
-        """What this sentence adds to CIDEr in percent if given for all unchanged, and for all changed images.
+        """Contribution to CIDEr in percent as the answer to all unchanged, and to all changed images.
 
-        CIDEr of two sentences, one for each flag, is the first share of one and the second of the other.
+        CIDEr of two sentences, one per flag, is the sum of their respective contributions.
         """
         import numpy as np
 
@@ -120,7 +119,7 @@ class ConstantCider:
         return float(unchanged), float(changed)
 
     def _vector(self, sentence: str) -> tuple[dict[Ngram, float], np.ndarray, int]:
-        """tf-idf by n-gram, its norm by order, and the length; pycocoevalcap counts bigrams as length."""
+        """tf-idf by n-gram, its norm by order, and the length (pycocoevalcap: number of bigrams)."""
         import numpy as np
         from pycocoevalcap.cider.cider_scorer import precook
 

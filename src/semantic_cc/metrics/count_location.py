@@ -1,7 +1,7 @@
-"""Count and location accuracy: how often a sentence has the number and the place that its references have.
+"""Count and location accuracy: how often a sentence agrees with the number and place in its references.
 
-Scores of word overlap hardly see the one word that an analyst needs. A pair counts if at least one reference has such a
-word; a sentence that leaves it out is wrong.
+Word overlap metrics give little weight to these words. A pair is scored if at least one reference has such a word; a
+sentence without one is wrong.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from semantic_cc.data.caption_parser import BUILDING, ChangedObject, parse_caption
 
 EXACT = 3
-"""Up to this count the number must be right; above it, "some" and "many" count as the same number."""
+"""Counts up to this must match exactly; all larger ones, "some" and "many" are equal."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class CountLocationAccuracy:
 
     Attributes:
         pairs: number of pairs whose references have such a word.
-        right: number of these pairs whose sentence agrees with a reference.
+        right: number of these pairs whose sentence agrees with the references.
     """
 
     pairs: int
@@ -44,13 +44,13 @@ def count_location_accuracy(
     """Compares counts and places of the predictions with those of the references.
 
     A count is the number of buildings in a sentence: 1, 2, 3 or more, as a numeral or as "some", "many" or "rows". A
-    plural without a number gives none, but "a residential area with many houses" gives many. It is right if a
-    reference gives the same count. Places are the halves, corners or the middle where something appeared or
-    disappeared; they are right if there are some and the references have each of them.
+    plural without a number has no count, but "a residential area with many houses" has the count many. A count is
+    correct if a reference has the same one. Places are the halves, corners or middle where something appeared or
+    disappeared. They are correct if the sentence has any and the references contain all of them.
 
     Args:
         predictions: name -> sentence.
-        references: name -> sentences, of the same names.
+        references: name -> sentences, with the same names.
 
     Returns:
         The accuracy of counts and of places.
@@ -75,10 +75,10 @@ def _accuracy(
 
 
 def _counts(objects: _Objects) -> set[int]:
-    """The number of buildings in a sentence, `EXACT` + 1 for any above; empty where it has none."""
+    """The number of buildings in a sentence, at most `EXACT` + 1; empty if it has none."""
     buildings = [found for found in objects if found.kind == BUILDING]
     if any(found.counted and found.most is None for found in buildings):
-        return {EXACT + 1}  # whatever stands beside "some" or "many" makes them no fewer
+        return {EXACT + 1}  # "some" or "many" plus any other count stays many
     if not buildings or not all(found.counted for found in buildings):
         return set()
     return {min(sum(found.least for found in buildings), EXACT + 1)}

@@ -1,4 +1,4 @@
-"""Answers that look at no image: what every caption score must be compared with."""
+"""Image-free baselines for caption scores."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ MANY_HOUSES = "many houses are built along the road"
 
 @dataclass(frozen=True)
 class Baseline:
-    """An answer that looks at no image.
+    """An image-free answer.
 
     Attributes:
-        unchanged, changed: what it says of unchanged and of changed pairs; two sentences need the true flag.
+        unchanged, changed: answers for unchanged and changed pairs; if they differ, they use the true flag.
     """
 
     unchanged: str
@@ -30,14 +30,14 @@ class Baseline:
 
 
 def fixed_baselines(train: Sequence[str] | None) -> dict[str, Baseline | None]:
-    """The baselines that do not look at the split either.
+    """The baselines that do not depend on the split's sentences.
 
     Args:
-        train: the training sentences, or None where they are not known.
+        train: the training sentences, None if unknown.
 
     Returns:
-        *always_same* and *true_flag*: known from the literature; *train_frequent*: the most frequent training
-        sentence (of equals, the first), None without `train`.
+        *always_same* and *true_flag*, from the literature; *train_frequent*, the most frequent training sentence (the
+        first one on ties), None without `train`.
     """
     known: dict[str, Baseline | None] = {
         "always_same": Baseline(UNCHANGED, UNCHANGED),

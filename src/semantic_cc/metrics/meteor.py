@@ -1,7 +1,7 @@
-"""METEOR 1.5, the Java program that pycocoevalcap ships: one process for all sentences, always closed.
+"""METEOR 1.5, the Java program in pycocoevalcap, as one process for all sentences.
 
-The protocol of its ``-stdio`` mode: a line ``SCORE ||| reference ||| ... ||| hypothesis`` is answered by one line of
-counts; a line ``EVAL ||| counts ||| ...`` by the score of each and, last, of all together.
+Protocol of its ``-stdio`` mode: a line ``SCORE ||| reference ||| ... ||| hypothesis`` returns one line of counts.
+A line ``EVAL ||| counts ||| ...`` returns the score of each and, last, the joint score.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from types import TracebackType
 from semantic_cc.errors import ScoringError
 
 NOT_RUN = "not run: needs Java 8+"
-"""What a report says where METEOR is missing."""
+"""Text in a report without METEOR."""
 
 START_SECONDS, PAIR_SECONDS = 120.0, 0.2
-"""The longest that Java may take to load its tables, and for each sentence: many times what a slow machine needs."""
+"""Timeouts in seconds for loading and per sentence: many times what a slow machine needs."""
 
 _PAIR = tuple[str, tuple[str, ...]]
 
 
 def find_java() -> str | None:
-    """A Java of version 8 or newer: that of `JAVA_HOME`, else the one on the path; None where there is none."""
+    """Path of a Java of version 8 or newer, from `JAVA_HOME` or else the PATH; None if there is none."""
     home = os.environ.get("JAVA_HOME")
     places = [str(Path(home, "bin", "java"))] if home else []
     return next((java for name in [*places, "java"] if (java := shutil.which(name)) and _is_new(java)), None)
@@ -46,10 +46,10 @@ def _is_new(java: str) -> bool:
 
 
 class Meteor:
-    """METEOR's process. Use it in a `with` block, which ends the process however the block ends.
+    """METEOR's process; use it in a `with` block, which always ends the process.
 
-    Loading takes Java some seconds; it begins at once and is waited for when the first score is asked for. Should
-    Python be killed, Java sees its input end and leaves too, as soon as it has loaded.
+    Loading takes some seconds. It starts immediately, and the first score waits for it. If Python is killed, Java
+    exits at the end of its input, after loading.
 
     Args:
         java: path of the Java program, from `find_java`.
@@ -61,7 +61,7 @@ class Meteor:
 
     def __enter__(self) -> Meteor:
         self._stderr = tempfile.TemporaryFile()
-        # One gigabyte is enough, and with this collector Java takes no more than it uses.
+        # One gigabyte is enough; with this collector Java takes only what it uses.
         options = ["-Xmx1G", "-XX:+UseSerialGC", "-jar", "meteor-1.5.jar"]
         try:
             self._process = subprocess.Popen(
@@ -83,23 +83,23 @@ class Meteor:
     ) -> None:
         self._process.kill()
         for pipe in (self._stdin, self._stdout, self._stderr):
-            with suppress(OSError):  # what was not yet sent has nowhere to go
+            with suppress(OSError):  # unsent data is lost
                 pipe.close()
         self._process.wait()
 
     def counts(self, truth: dict[str, list[str]], given: dict[str, list[str]]) -> list[list[int]]:
-        """What METEOR counts in each image, in the order of `truth`; arguments as pycocoevalcap's.
+        """METEOR's counts of each image, in the order of `truth`; arguments as in pycocoevalcap.
 
-        The score of a set comes from the sums of its images' counts (`of_counts`), not from the images' scores.
+        The score of a set comes from the summed counts (`of_counts`), not from the images' scores.
 
         Raises:
-            ScoringError: Java ended, or took longer than it may.
+            ScoringError: Java ended or timed out.
         """
         with self._watched(len(truth)):
             return [_summable(line) for line in self._lines(truth, given)]
 
     def of_counts(self, sums: Sequence[Sequence[int]]) -> list[float]:
-        """METEOR, in [0, 1], of each set whose images' counts have these sums.
+        """METEOR in [0, 1] of each set, from its summed counts.
 
         Raises:
             ScoringError: as in `counts`.
@@ -108,11 +108,11 @@ class Meteor:
         with self._watched(len(lines)):
             self._tell(" ||| ".join(["EVAL", *lines]))
             scores = [float(self._hear()) for _ in lines]
-            self._hear()  # all together
+            self._hear()  # the joint score
             return scores
 
     def _lines(self, truth: dict[str, list[str]], given: dict[str, list[str]]) -> list[str]:
-        """Java's line of counts for each image; a pair that comes again is not asked again."""
+        """Java's line of counts for each image; repeated pairs are cached."""
         lines = []
         for name, references in truth.items():
             pair = (given[name][0], tuple(references))
@@ -124,7 +124,7 @@ class Meteor:
 
     @contextmanager
     def _watched(self, count: int) -> Iterator[None]:
-        """Ends Java if what is asked inside takes too long, and says in one line what went wrong."""
+        """Kills Java on timeout, and raises errors with one-line messages."""
         late = threading.Event()
 
         def stop() -> None:
@@ -137,7 +137,7 @@ class Meteor:
         timer.start()
         try:
             yield
-        except (OSError, ValueError) as error:  # a broken pipe, or what is no number
+        except (OSError, ValueError) as error:  # a broken pipe, or not a number
             what = f"Java gave no answer within {seconds:.0f} s" if late.is_set() else self._last_words()
             raise ScoringError(f"METEOR: {what}; run it again, or leave METEOR out") from error
         finally:
@@ -154,7 +154,7 @@ class Meteor:
         return line.decode().strip()
 
     def _last_words(self) -> str:
-        """How Java ended, and the last line it complained with."""
+        """Java's exit status and its last line on stderr."""
         try:
             code = f"ended with code {self._process.wait(timeout=1)}"
         except subprocess.TimeoutExpired:
@@ -166,9 +166,9 @@ class Meteor:
 
 
 def _summable(line: str) -> list[int]:
-    """Counts that add up: the chunks of an image whose words all match in one piece count as none.
+    """Summable counts: sets the chunks to zero if all words match in one chunk.
 
-    METEOR does the same when it adds them: a perfect match has no fragmentation.
+    METEOR does the same in its sums: a perfect match has no fragmentation.
     """
     counts = [int(float(count)) for count in line.split()]
     words, reference_words = counts[:2]
@@ -179,12 +179,12 @@ def _summable(line: str) -> list[int]:
 
 
 def _clean(sentence: str) -> str:
-    """The sentence without what separates fields; two blanks become one, as in pycocoevalcap."""
+    """Removes the field separator; two blanks become one, as in pycocoevalcap."""
     return sentence.replace("|||", "").replace("  ", " ")
 
 
 def _folder() -> Path:
-    """Where pycocoevalcap keeps the program and its tables."""
+    """pycocoevalcap's folder of the program and its tables."""
     spec = find_spec("pycocoevalcap.meteor.meteor")
     if spec is None or spec.origin is None:
         raise ScoringError("METEOR: pycocoevalcap has no METEOR; install it again")

@@ -1,4 +1,4 @@
-"""Scores by object: a small house counts as much as a large one, where pixels would hide it."""
+"""Object-level scores: small and large buildings have equal weight."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     import numpy as np
 
 OVERLAP = 0.5
-"""Least share of an object's pixels that the other mask must cover."""
+"""Minimum fraction of an object's pixels that the other mask must cover."""
 SIZES = (1, 64, 256, 1024)
-"""Where the classes of size begin, in pixels; the last has no end."""
+"""Lower bounds of the size classes, in pixels; the last class is unbounded."""
 
 
 def find_objects(mask: np.ndarray) -> tuple[np.ndarray, int]:
-    """The connected parts of a mask, ``(H, W)`` bool; pixels that touch at a corner are connected.
+    """The connected components of a mask ``(H, W)`` bool, with 8-connectivity.
 
     Returns:
         ``(H, W)`` int32, 0 outside and 1..n in the objects, and n.
@@ -31,10 +31,10 @@ def find_objects(mask: np.ndarray) -> tuple[np.ndarray, int]:
 
 @dataclass(frozen=True)
 class SizeScore:
-    """The objects of one class of size, each by its own pixels.
+    """Counts of the objects of one size class.
 
     Attributes:
-        pixels: the sizes, "64-255".
+        pixels: size range, for example "64-255".
         found, missed: true objects.
         right, false: predicted objects.
     """
@@ -48,7 +48,7 @@ class SizeScore:
 
 @dataclass(frozen=True)
 class ObjectScore:
-    """Scores of all objects seen; the rule is in `ObjectMetric`.
+    """Scores of all objects; see `ObjectMetric` for the matching rule.
 
     Attributes:
         found, missed: true objects.
@@ -73,17 +73,17 @@ class ObjectScore:
 
 
 class ObjectMetric:
-    """Counts objects mask by mask; memory does not grow.
+    """Counts objects mask by mask, in constant memory.
 
-    An object is a connected part of a mask. A true object is found if at least half of its pixels are
-    predicted; a predicted object is right if at least half of its pixels are true, and else false. So two houses
-    under one predicted patch are both found, and a house cut by a tile's edge is an object in each tile.
+    An object is a connected component of a mask. A true object is found if at least half of its pixels are predicted. A
+    predicted object is right if at least half of its pixels are true, otherwise false. Two houses under one predicted
+    component are both found. A house cut by a tile's edge is an object in each tile.
     """
 
     def __init__(self) -> None:
         import numpy as np
 
-        # class of size -> found, missed, right, false
+        # size class -> found, missed, right, false
         self._counts = np.zeros((len(SIZES), 4), np.int64)
 
     def update(self, prediction: np.ndarray, truth: np.ndarray) -> None:
@@ -114,7 +114,7 @@ class ObjectMetric:
         )  # fmt: skip
 
     def _add(self, mask: np.ndarray, cover: np.ndarray, column: int) -> None:
-        """The objects of `mask` that `cover` covers are counted in `column`, the others beside it."""
+        """Counts the objects of `mask` covered by `cover` in `column`, the others in the next column."""
         import numpy as np
 
         objects, count = find_objects(mask)

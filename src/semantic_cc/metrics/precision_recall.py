@@ -1,4 +1,4 @@
-"""The precision-recall curve of a split from two histograms of probabilities."""
+"""Precision-recall curve of a split from two histograms of probabilities."""
 
 from __future__ import annotations
 
@@ -11,19 +11,18 @@ if TYPE_CHECKING:
     import numpy as np
 
 BINS = 1000
-"""Probabilities are distinguished to 1 / BINS; within a bin they count as equal."""
-_POINTS = 100  # reported points, evenly spaced in the threshold
+"""Number of histogram bins; probabilities in one bin count as equal."""
+_POINTS = 100  # reported points, at equally spaced thresholds
 
 
 @dataclass(frozen=True)
 class PrecisionRecallCurve:
-    """Precision against recall over all pixels, in percent.
+    """Precision and recall over all pixels, in percent.
 
     Attributes:
         average_precision: sum over the bins of precision times the gain in recall, 0 without true pixels.
         best_f1, best_threshold: the highest F1, and the smallest probability that counts as changed for it.
-        points: (threshold, precision, recall) from threshold 0 in steps of 0.01; precision is 100 where nothing is
-            predicted.
+        points: (threshold, precision, recall) from threshold 0 in steps of 0.01; precision is 100 without predictions.
     """
 
     average_precision: float
@@ -47,7 +46,7 @@ def probability_counts(probability: np.ndarray, truth: np.ndarray) -> np.ndarray
         ``(2, BINS)`` int64: pixels by bin, not changed and changed.
 
     Raises:
-        DataError: the shapes differ, or a probability is out of its range.
+        DataError: the shapes differ, or a probability is out of range.
     """
     import numpy as np
 
@@ -75,7 +74,7 @@ def precision_recall_curve(counts: np.ndarray) -> PrecisionRecallCurve:
 
     if not counts.sum():
         raise DataError("no pixels to score; add some first")
-    # For each threshold: how many pixels at or above it are wrong, and right.
+    # False and true positives at each threshold.
     false, true = counts[:, ::-1].cumsum(axis=1)[:, ::-1].astype(np.float64)
     changed = max(true[0], 1)
     precision = np.where(true + false > 0, true / np.maximum(true + false, 1), 1.0)

@@ -1,7 +1,7 @@
-"""What the published codes compare: plain words, the numbers of a vocabulary, or GPT-2's tokens.
+"""Scoring protocols of the published codes: plain words, vocabulary ids, or GPT-2 tokens.
 
-All begin with `tokenisation.words`; then each sentence becomes tokens joined by blanks, predictions and references
-alike. The names are printed beside every number, since the numbers differ. docs/scoring.md tells who uses which.
+All start with `tokenisation.words`. Predictions and references then become tokens joined by blanks. Scores of different
+protocols are not comparable. docs/scoring.md lists which paper uses which.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ PROTOCOLS = ("word", "vocab-id", "gpt2-id", "gpt2-id-blank")
 """Plain words; RSICCformer's, Chg2Cap's and Change-Agent's; GPT-2's tokens; the same with PromptCC's leading blank."""
 
 RARE = 5
-"""A word that occurs only so often in the whole dataset is `<UNK>` in `vocab-id`."""
+"""Words with at most this frequency in the whole dataset are `<UNK>` in `vocab-id`."""
 
 _SPECIAL = 4  # <NULL> 0, <UNK> 1, <START> 2, <END> 3
 _UNKNOWN = 1
@@ -25,12 +25,12 @@ _UNKNOWN = 1
 
 @dataclass(frozen=True)
 class Protocol:
-    """How sentences become what is compared.
+    """Conversion of sentences to the compared tokens.
 
     Attributes:
         name: one of `PROTOCOLS`.
-        note: what it compares, for people.
-        encode: a sentence in words -> its tokens, joined by blanks; an empty one stays empty.
+        note: description of the tokens.
+        encode: sentence in words -> its tokens, joined by blanks; an empty sentence stays empty.
     """
 
     name: str
@@ -42,8 +42,7 @@ def protocol_of(name: str, corpus: Iterable[str]) -> Protocol:
     """The protocol `name`.
 
     Args:
-        corpus: the dataset's sentences in all splits, from which `vocab-id` takes its vocabulary; the others
-            do not look at it.
+        corpus: the dataset's sentences in all splits, for `vocab-id`'s vocabulary; unused by the others.
 
     Raises:
         DataError: no such protocol.
@@ -59,10 +58,10 @@ def protocol_of(name: str, corpus: Iterable[str]) -> Protocol:
 
 
 def _vocabulary(corpus: Iterable[str]) -> Protocol:
-    """Numbers of the words as in Chg2Cap's and Change-Agent's vocab.json: from 4 on, in alphabetical order.
+    """Word ids as in Chg2Cap's and Change-Agent's vocab.json: from 4 on, in alphabetical order.
 
-    BLEU, ROUGE-L and CIDEr see no more than which words are rare. METEOR takes a few numbers for words
-    ("1" and "one"), so the order moves it by about 0.1.
+    BLEU, ROUGE-L and CIDEr do not depend on the order of the ids. METEOR matches a few ids as words ("1" and "one"), so
+    the order changes it by about 0.1.
     """
     sentences = list(corpus)
     counts = Counter(word for sentence in sentences for word in words(sentence).split())

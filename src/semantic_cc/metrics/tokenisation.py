@@ -1,4 +1,4 @@
-"""How a sentence is cut into words, which every protocol begins with."""
+"""Splitting of sentences into words, the first step of all protocols."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from semantic_cc.errors import DataError
 
 
 def words(sentence: str) -> str:
-    """The sentence as it is scored: lower case, one blank between words, no full stop at the end.
+    """Normalises a sentence: lower case, single blanks, no full stop at the end.
 
-    A kept full stop on both sides would add about 2.4 BLEU-1. No other punctuation is touched: there is
-    none in LEVIR-CC.
+    Keeping the full stop on both sides would add about 2.4 BLEU-1. Other punctuation is kept; LEVIR-CC has none.
     """
     return " ".join(sentence.lower().split()).rstrip(" .")
 
@@ -22,7 +21,7 @@ def reference_words(references: Mapping[str, Sequence[str]]) -> dict[str, list[s
     """All references in words.
 
     Raises:
-        DataError: there are no images, an image has no reference or an empty one, or a string for a list.
+        DataError: no images, an image without or with an empty reference, or a string instead of a list.
     """
     if not references:
         raise DataError("no references to score against")
@@ -39,10 +38,10 @@ def reference_words(references: Mapping[str, Sequence[str]]) -> dict[str, list[s
 def prepare(
     predictions: Mapping[str, str], references: Mapping[str, Sequence[str]]
 ) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-    """Predictions and references in words, in the form that pycocoevalcap wants and in one order.
+    """Predictions and references in words, in pycocoevalcap's format and the same order.
 
     Raises:
-        DataError: as in `reference_words`, or the two do not name the same images.
+        DataError: as in `reference_words`, or the names differ.
     """
     truth = reference_words(references)
     strange = [name for name in predictions if name not in truth]
@@ -67,7 +66,7 @@ class TextStatistics:
         sentences, distinct_sentences, empty: numbers of sentences.
         words_per_sentence, shortest, longest: lengths in words.
         distinct_words: size of the vocabulary.
-        unknown_words: size of the part of the vocabulary that no reference has; None where it was not asked for.
+        unknown_words: number of vocabulary words that no reference has; None if not computed.
     """
 
     sentences: int
@@ -80,16 +79,16 @@ class TextStatistics:
     unknown_words: int | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values by field; ``unknown_words`` is left out where it is None."""
+        """Plain values by field; omits ``unknown_words`` if it is None."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 def text_statistics(sentences: Sequence[str], known: Iterable[str] | None = None) -> TextStatistics:
-    """Counts sentences in words, at least one.
+    """Statistics of sentences.
 
     Args:
-        sentences: to count.
-        known: sentences whose words are known.
+        sentences: sentences in words, at least one.
+        known: sentences that define the known words.
     """
     lengths = [len(sentence.split()) for sentence in sentences]
     vocabulary = {word for sentence in sentences for word in sentence.split()}

@@ -1,10 +1,10 @@
-"""Word by word, what of a sentence its references bear out: the green and the red of the paper's Figs. 6 and 7.
+"""Correctness of each word of a sentence: green and red in the paper's Figs. 6 and 7.
 
-The paper's colours are its authors' judgement. Here a rule takes their place: a word is judged if it belongs to one of
-the families below, which say what changed, how, how many and where; it is right if a reference has a word of the same
-family. Words of no family stay unjudged. A sentence that says change where the references say none is wrong as a
-whole, and the reverse. So "house" is right where a reference says "villa", and a place is right wherever a reference
-names it, of whatever thing.
+The paper's authors chose the colours by hand; here a rule does. A word is judged if it belongs to one of the families
+below: what changed, how, how many and where. It is correct if a reference has a word of the same family, so "house"
+matches "villa". A place is correct if a reference names it for any object. Words without a family are not judged. If
+sentence and references disagree on whether something changed, all words are wrong; if both say no change, all are
+correct.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ FAMILIES: dict[str, str] = {
     "corner": "corner",
     "edge": "edge",
 }
-"""Family -> its words; a word may be of two."""
+"""Family -> its words; a word may belong to two families."""
 
 _OF: dict[str, set[str]] = {}
 for _name, _members in FAMILIES.items():
@@ -60,15 +60,15 @@ for _name, _members in FAMILIES.items():
         _OF.setdefault(_word, set()).add(_name)
 
 ARTICLES = frozenset(("a", "an"))
-"""They count as "one" in a reference, but are not judged themselves: "a road" tells no number."""
+"""Count as "one" in a reference, but are not judged in a prediction: "a road" gives no number."""
 
 
 def judge_words(sentence: str, references: Sequence[str]) -> list[tuple[str, bool | None]]:
-    """Each word of `sentence`, lower case and without full stop, with whether it is right; None = not judged.
+    """The words of `sentence`, lower case and without full stop, with their correctness; None = not judged.
 
     Args:
-        sentence: predicted.
-        references: true ones, at least one.
+        sentence: predicted sentence.
+        references: reference sentences, at least one.
     """
     said = words(sentence).split()
     change = says_change(sentence)
@@ -80,7 +80,7 @@ def judge_words(sentence: str, references: Sequence[str]) -> list[tuple[str, boo
 
 
 def families_of(word: str) -> set[str]:
-    """The families of a word, of its singular where it has none itself; empty for a word of none."""
+    """The families of a word, or else of its singular; empty if there are none."""
     word = word.strip(",;:'\"()")
     forms = (word, word.removesuffix("s"), word.removesuffix("es"), word.removesuffix("ies") + "y")
     return next((found for form in forms if (found := _OF.get(form))), set())
