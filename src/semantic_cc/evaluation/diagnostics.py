@@ -19,11 +19,11 @@ from semantic_cc.types import BUILDING, BUILDING_CLASS, LEFT_OUT
 
 @dataclass(frozen=True)
 class Diagnostics:
-    """Scores beyond the confusion matrix; each is None where there is nothing to score.
+    """Scores beyond the confusion matrix; each is None if there is nothing to score.
 
     Attributes:
-        objects: buildings as objects; needs predicted masks and labels.
-        curve: precision against recall of the building class; needs the same.
+        objects: object-level scores of buildings; need predicted masks and labels.
+        curve: precision-recall curve of the building class; needs the same.
         consistency: predicted sentences against predicted masks.
         reference_consistency: the dataset's sentences against its labels.
     """
@@ -39,10 +39,10 @@ class Diagnostics:
 
 
 class DiagnosticsMetric:
-    """Gathers the diagnostics pair by pair.
+    """Accumulates the diagnostics pair by pair.
 
     Args:
-        worst: how many of the pairs with the largest share of wrong pixels are remembered.
+        worst: number of pairs with the largest fraction of wrong pixels to keep.
     """
 
     def __init__(self, worst: int = 0) -> None:
@@ -50,7 +50,7 @@ class DiagnosticsMetric:
         self._counts = np.zeros((2, BINS), np.int64)
         self._predicted, self._reference = ConsistencyMetric(), ConsistencyMetric()
         self._size = worst
-        # A heap, the least wrong first; of equals the earlier pair stays.
+        # A heap, least wrong first; the earlier pair wins a tie.
         self._worst: list[tuple[float, int, PairResult]] = []
         self._seen = self._masks = 0
 
@@ -59,8 +59,8 @@ class DiagnosticsMetric:
 
         Args:
             label: ``(H, W)`` uint8 of `MASK_VALUES`, None without a mask.
-            sentences: the references, none where there are none.
-            result: what was predicted.
+            sentences: the references, possibly none.
+            result: the prediction.
         """
         number, self._seen = self._seen, self._seen + 1
         truth, labels_roads = (None, True) if label is None else true_classes(label, result.name)
@@ -70,7 +70,7 @@ class DiagnosticsMetric:
         if result.mask is None:
             return
         if result.sentence is not None:
-            roads = result.roads and labels_roads  # a model cannot have learned what is not labelled
+            roads = result.roads and labels_roads  # a model cannot learn roads without labels
             self._predicted.update(result.name, result.sentence, result.mask, roads=roads)
         if truth is not None and result.counts is not None:
             self._masks += 1
@@ -91,7 +91,7 @@ class DiagnosticsMetric:
 
     @property
     def worst(self) -> list[tuple[int, float, PairResult]]:
-        """Position, share of wrong pixels in [0, 1] and result of the worst pairs; the worst first."""
+        """Position, fraction of wrong pixels in [0, 1] and result of the worst pairs, worst first."""
         ranked = sorted(self._worst, key=lambda entry: entry[:2], reverse=True)
         return [(-number, wrong, result) for wrong, number, result in ranked]
 

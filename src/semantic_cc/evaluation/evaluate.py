@@ -1,4 +1,4 @@
-"""Scores of a model on a split: change flag, mask and sentences, each where the dataset has the truth."""
+"""Evaluation of a model on a split: change flag, mask and sentences, as far as the dataset has ground truth."""
 
 from __future__ import annotations
 
@@ -41,28 +41,28 @@ def evaluate(
 ) -> EvaluationReport:
     """Scores a trained model on one split of a dataset.
 
-    The dataset is checked before the model is loaded (`check_dataset`). Truth that pairs do not have is left out, and a
-    note says so: where roads are not labelled, buildings alone are scored.
+    `check_dataset` checks the dataset before the model is loaded. Missing ground truth is skipped, with a note: without
+    road labels, only buildings are scored.
 
     Args:
-        model: a shipped name, or a folder that `save_pretrained` wrote.
-        data: a dataset in a layout of docs/data.md, or several to be joined.
+        model: a packaged model's name, or a folder from `save_pretrained`.
+        data: one or several datasets in a layout of docs/data.md.
         split: "train", "val" or "test".
-        limit: score only so many pairs, drawn with seed 0.
-        batch: pairs predicted at once; their images must have one size.
+        limit: score only this many pairs, drawn with seed 0.
+        batch: batch size in pairs; all images of a batch must have the same size.
         sentences: False = score masks only; the language model does not run.
-        meteor: score METEOR too, where there is Java.
-        worst: how many of the pairs with the most wrong pixels to return.
-        allow_foundation_mismatch: score on other foundation weights than the accepted ones, with a note.
-        state: folder that keeps what is finished, so that the same call goes on after an interruption; it is deleted at
-            the end.
-        checking, progress: called with the number of files checked, and of pairs predicted, and of all.
+        meteor: whether to compute METEOR, if Java is available.
+        worst: number of pairs with the most wrong pixels to return.
+        allow_foundation_mismatch: whether to accept different foundation weights, with a note.
+        state: folder for finished batches, which lets the same call resume after an interruption; deleted at the end.
+        checking, progress: called with the number of files checked (pairs predicted) and the total.
 
     Raises:
         CheckpointError: no such model, or a corrupt one.
-        DataError: no such dataset, fewer than `limit` pairs, a bad label, images of several sizes, `batch` below 1.
+        DataError: no such dataset, fewer than `limit` pairs, an invalid label, images of different sizes, `batch`
+            below 1.
         OutputError: the state cannot be written.
-        ScoringError: METEOR's process has failed.
+        ScoringError: METEOR's process failed.
 
     Example:
         >>> evaluate("small", "LEVIR-MCI", limit=20).scores.change.building.f1  # doctest: +SKIP
@@ -112,10 +112,10 @@ def evaluate(
 def score(
     model: ChangeModel, pairs: ChangeDataset, limit: int | None = None, batch: int = 8, sentences: bool = True
 ) -> SplitScores:
-    """Scores `model`, in eval mode, on `pairs`, without METEOR; the arguments as in `evaluate`.
+    """Scores `model`, in eval mode, on `pairs`, without METEOR; arguments as in `evaluate`.
 
     Raises:
-        DataError: fewer than `limit` pairs, images of several sizes, `batch` below 1.
+        DataError: fewer than `limit` pairs, images of different sizes, `batch` below 1.
     """
     chosen = _choose(pairs, limit)
     scorer = SplitScorer(pairs, model.config)

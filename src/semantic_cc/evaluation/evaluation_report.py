@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PairPrediction:
-    """What was predicted of one pair.
+    """The prediction for one pair.
 
     Attributes:
         sentence, changed: None if no sentence was written.
-        probability: of change, in [0, 1]; None without a flag head.
+        probability: change probability in [0, 1]; None without a flag head.
     """
 
     sentence: str | None
@@ -29,20 +29,20 @@ class PairPrediction:
     probability: float | None
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values; what was not predicted is left out."""
+        """Plain values of the fields that are not None."""
         return {name: value for name, value in vars(self).items() if value is not None}
 
 
 @dataclass(frozen=True)
 class SplitScores:
-    """The scores of a model on a split; each is None where the model or the dataset has nothing to score.
+    """The scores of a model on a split; each is None if there is nothing to score.
 
     Attributes:
-        change: mask scores over all labelled pixels; buildings only where roads are not labelled or not predicted.
+        change: mask scores over all labelled pixels; buildings only, if roads are not labelled or not predicted.
         captions: sentence scores in the `word` protocol.
-        calibration: of the change probability.
+        calibration: calibration of the change probability.
         diagnostics: further scores.
-        notes: what was left out, a line each.
+        notes: what was skipped, one line each.
     """
 
     change: ChangeScore | BuildingScore | None
@@ -68,19 +68,19 @@ class EvaluationReport:
 
     Attributes:
         model, digest: name and SHA-256 of the model.
-        training: how the model was trained, from its config.
-        data, split: what was scored.
+        training: training history, from the model's config.
+        data, split: the scored dataset and split.
         pairs: number of pairs scored.
-        limit: number of pairs asked for, None = all.
+        limit: requested number of pairs, None = all.
         device: "cpu", or the name of the GPU.
-        sizes: of the images, as "256x256".
-        decoding: how sentences were chosen, for example "greedy" or "beam-4".
+        sizes: image sizes, for example "256x256".
+        decoding: decoding method, for example "greedy" or "beam-4".
         classes: the classes that the dataset's masks label.
         scores: the scores.
-        predictions: name -> what was predicted.
-        seconds_per_pair: of prediction; not part of `to_json`, which is the same for the same predictions. `bench`
+        predictions: name -> prediction.
+        seconds_per_pair: prediction time; not part of `to_json`, which depends only on the predictions. `bench`
             measures speed.
-        worst: the pairs with the most wrong pixels, as many as were asked for; not part of `to_json`.
+        worst: the pairs with the most wrong pixels; not part of `to_json`.
     """
 
     model: str
@@ -100,7 +100,7 @@ class EvaluationReport:
     worst: tuple[Case, ...] = field(default=())
 
     def to_json(self, predictions: bool = False) -> dict[str, Any]:
-        """Plain values; with `predictions`, also what was predicted of each pair."""
+        """Plain values; with `predictions`, including the prediction for each pair."""
         content: dict[str, Any] = {
             "model": {"name": self.model, "digest": self.digest, "training": dict(self.training)},
             "data": self.data,

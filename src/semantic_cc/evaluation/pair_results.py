@@ -1,4 +1,4 @@
-"""What a model predicts for each pair of a split, and the state that lets an interrupted evaluation go on."""
+"""Predictions for each pair of a split, and the state for resuming an interrupted evaluation."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PairResult:
-    """What a model predicted for one pair; images are not kept.
+    """A model's prediction for one pair, without images.
 
     Attributes:
-        name: of the pair.
-        size: of its images, as "256x256" (height, width).
+        name: name of the pair.
+        size: image size, for example "256x256" (height, width).
         sentence: None if no sentence was written.
         changed: predicted change flag, None if no sentence was written.
-        probability: of change, in [0, 1], from the flag head; None without that head.
+        probability: change probability in [0, 1] from the flag head; None without that head.
         mask: ``(H, W)`` uint8 of `LABEL_VALUES`; None without a mask.
-        counts: ``(2, BINS)`` int64, the building probabilities of labelled pixels that are not, and that are, a changed
-            building, see `probability_counts`; None without a mask or without a label.
+        counts: ``(2, BINS)`` int64, histogram of the building probabilities of labelled pixels that are not, and that
+            are, a changed building, see `probability_counts`; None without a mask or without a label.
         roads: whether the mask distinguishes roads.
-        seconds: of prediction, this pair's share of its batch.
+        seconds: prediction time of the batch divided by its size.
     """
 
     name: str
@@ -67,18 +67,18 @@ def predict_pairs(
     sentences: bool = True,
     state: EvaluationState | None = None,
 ) -> Iterator[PairResult]:
-    """Predicts `pairs` in order, in batches; those that `state` holds are not predicted again.
+    """Predicts `pairs` in order, in batches, except those that `state` contains.
 
     Args:
-        model: in eval mode.
-        pairs: to predict.
-        batch: pairs predicted at once; their images must have one size.
-        progress: called with the number of pairs done and of all, after each batch.
+        model: model in eval mode.
+        pairs: pairs to predict.
+        batch: batch size in pairs; all images of a batch must have the same size.
+        progress: called with the number of pairs done and the total, after each batch.
         sentences: False = masks and flag probabilities only; the language model does not run.
-        state: keeps each finished batch.
+        state: stores each finished batch.
 
     Raises:
-        DataError: `batch` is below 1, or the images of a batch have several sizes.
+        DataError: `batch` is below 1, or the images of a batch have different sizes.
         OutputError: the state cannot be written.
     """
     if batch < 1:
@@ -129,7 +129,7 @@ def _predict(model: ChangeModel, pairs: Sequence[Pair], sentences: bool) -> list
 
 
 def _building_counts(probabilities: np.ndarray | None, pair: Pair) -> np.ndarray | None:
-    """Counts of the last plane, "building", against the pair's label."""
+    """`probability_counts` of the last class, "building", against the pair's label."""
     if probabilities is None or pair.label is None:
         return None
     truth, _ = true_classes(pair.label, pair.name)
@@ -138,13 +138,12 @@ def _building_counts(probabilities: np.ndarray | None, pair: Pair) -> np.ndarray
 
 
 class EvaluationState:
-    """The finished batches of an evaluation, a file each, in a folder beside its output.
+    """The finished batches of an evaluation, one file each, in a folder next to its output.
 
-    A batch is written under a temporary name and then renamed, so a killed evaluation leaves whole batches. A folder of
-    another evaluation (another model, dataset, split or option) is emptied.
+    Batches are written atomically. A folder of a different evaluation (model, dataset, split or options) is emptied.
 
     Args:
-        folder: for nothing else; it is made.
+        folder: folder for the state only; created if needed.
         key: from `state_key`.
 
     Raises:
@@ -159,7 +158,7 @@ class EvaluationState:
             write_files(folder, {about.name: json.dumps({"key": key}).encode()})
 
     def read(self, start: int) -> list[PairResult] | None:
-        """The batch that begins at pair `start`; None if it is not finished."""
+        """The batch that starts at pair `start`; None if it is not finished."""
         path = self.folder / _file_name(start)
         if not path.is_file():
             return None
@@ -171,7 +170,7 @@ class EvaluationState:
             ]
 
     def write(self, start: int, results: Sequence[PairResult]) -> None:
-        """Keeps the batch that begins at pair `start`.
+        """Stores the batch that starts at pair `start`.
 
         Raises:
             OutputError: it cannot be written.
@@ -190,12 +189,12 @@ class EvaluationState:
         write_files(self.folder, {_file_name(start): buffer.getvalue()})
 
     def remove(self) -> None:
-        """Deletes the folder: the evaluation is done."""
+        """Deletes the folder after the evaluation."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def state_key(data: ChangeDataset, indices: Sequence[int], **options: object) -> str:
-    """Digest of what predictions depend on: the chosen items, their files' sizes and times, and `options`."""
+    """Digest of all inputs of the predictions: the chosen items, their files' sizes and times, and `options`."""
     digest = hashlib.sha256()
     for index in indices:
         item = data.items[index]

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 
 class SplitScorer:
-    """Gathers predictions pair by pair; of the dataset it reads labels only.
+    """Accumulates predictions pair by pair; reads only the labels of the dataset.
 
     Args:
         data: the dataset.
-        config: of the model.
-        worst: how many of the pairs with the most wrong pixels are remembered.
+        config: the model's config.
+        worst: number of pairs with the most wrong pixels to keep.
     """
 
     def __init__(self, data: ChangeDataset, config: ModelConfig, worst: int = 0) -> None:
@@ -62,8 +62,8 @@ class SplitScorer:
         """The scores of all pairs so far.
 
         Args:
-            train: the training sentences, of which the most frequent one is a baseline.
-            meteor: score METEOR too, where there is Java.
+            train: the training sentences; the most frequent one is a baseline.
+            meteor: whether to compute METEOR, if Java is available.
         """
         notes: list[str] = []
         captions = calibrated = None
@@ -76,7 +76,7 @@ class SplitScorer:
         return SplitScores(change, captions, calibrated, self._diagnostics.compute(), tuple(notes))
 
     def worst(self) -> tuple[Case, ...]:
-        """The worst pairs with their images, the worst first."""
+        """The worst pairs with their images, worst first."""
         return tuple(
             Case(self._data[self._indices[position]], result.mask, result.sentence or "", wrong)
             for position, wrong, result in self._diagnostics.worst
