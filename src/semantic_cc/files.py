@@ -1,4 +1,4 @@
-"""Writing files so that nothing is ever half-written, and asking beforehand whether they can be written."""
+"""Atomic writing of files, and checks before writing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def check_folder(folder: str | Path) -> Path:
     """Checks that files can be written to `folder`, which need not exist yet; creates nothing.
 
     Raises:
-        OutputError: it, or the nearest folder above it that exists, is no directory or may not be written.
+        OutputError: it, or its nearest existing parent, is not a writable directory.
     """
     folder = Path(folder)
     place = folder
@@ -59,16 +59,16 @@ def check_outputs(folder: str | Path, names: Iterable[str], inputs: Iterable[str
 
 
 def identities(paths: Iterable[str | Path]) -> dict[tuple[int, int], str | Path]:
-    """Device and inode -> path, of the files that exist."""
+    """(device, inode) -> path of the existing files."""
     return {found: path for path in paths if (found := _identity(path)) is not None}
 
 
 def check_not_inputs(outputs: Iterable[Path], inputs: Mapping[tuple[int, int], str | Path]) -> None:
-    """Checks that no output is an input; by identity, so links and other spellings of a path are found.
+    """Checks that no output is an input, by device and inode, which detects links and equivalent paths.
 
     Args:
-        outputs: paths that will be written or removed, whether they exist or not.
-        inputs: the `identities` of the files that must stay.
+        outputs: paths to write or remove; they need not exist.
+        inputs: `identities` of the input files.
 
     Raises:
         OutputError: an output is an input.
@@ -82,17 +82,17 @@ def check_not_inputs(outputs: Iterable[Path], inputs: Mapping[tuple[int, int], s
 def _identity(path: str | Path) -> tuple[int, int] | None:
     try:
         found = os.stat(path)
-    except (OSError, ValueError):  # it does not exist, or its name holds NUL
+    except (OSError, ValueError):  # it does not exist, or its name contains NUL
         return None
     return found.st_dev, found.st_ino
 
 
 @contextmanager
 def new_folder(out: str | Path) -> Iterator[Path]:
-    """A folder to fill, which becomes the new or empty directory `out` when the block ends well, and else nothing.
+    """Yields a temporary folder that becomes the new or empty directory `out` if the block succeeds.
 
     Raises:
-        OutputError: `out` is not empty, or something cannot be written, inside the block too.
+        OutputError: `out` is not empty, or a file cannot be written, also inside the block.
     """
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -104,7 +104,7 @@ def new_folder(out: str | Path) -> Iterator[Path]:
         raise OutputError(f"{out}: cannot be written ({error.strerror}); choose another place") from error
     try:
         yield work
-        work.chmod(0o777 & ~_umask())  # mkdtemp makes a private directory, this is to be an ordinary one
+        work.chmod(0o777 & ~_umask())  # mkdtemp creates a private directory; restore default permissions
         work.replace(out)
     except OSError as error:
         if isinstance(error, OutputError):
@@ -118,17 +118,17 @@ def new_folder(out: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def new_file(out: str | Path) -> Iterator[Path]:
-    """A path to write to, which becomes the file `out` when the block ends well, and else nothing.
+    """Yields a temporary path that becomes the file `out` if the block succeeds.
 
     Raises:
-        OutputError: it cannot be written; one of the block's own passes as it is.
+        OutputError: the file cannot be written; an OutputError of the block is not changed.
     """
     out = check_file(out)
     work = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         yield work
-        work.chmod(0o666 & ~_umask())  # some writers make a private file, this is to be an ordinary one
+        work.chmod(0o666 & ~_umask())  # some writers create a private file; restore default permissions
         work.replace(out)
     except OSError as error:
         if isinstance(error, OutputError):
@@ -142,12 +142,12 @@ def new_file(out: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def new_files(out: str | Path) -> Iterator[Path]:
-    """A folder to fill, whose files go into the directory `out` when the block ends well, and else none of them.
+    """Yields a temporary folder whose files are moved to the directory `out` if the block succeeds.
 
-    `out` is made if need be; what else is in it stays.
+    Creates `out` if needed; other files in it are kept.
 
     Raises:
-        OutputError: `out`, or a file of that name in it, cannot be written; something inside the block cannot.
+        OutputError: `out` or one of the files cannot be written, also inside the block.
     """
     out = check_folder(out)
     try:
@@ -169,13 +169,13 @@ def new_files(out: str | Path) -> Iterator[Path]:
 
 
 def write_files(folder: str | Path, files: Mapping[str, bytes]) -> list[Path]:
-    """Writes `files` (name -> content), all or none: under temporary names first, then renamed.
+    """Writes `files` (name -> content) under temporary names, then renames them: all or none.
 
     Returns:
         The paths, in the order of `files`.
 
     Raises:
-        OutputError: something cannot be written; no temporary file is left behind.
+        OutputError: a file cannot be written; no temporary file remains.
     """
     folder = check_folder(folder)
     paths = [check_file(folder / name) for name in files]
@@ -198,16 +198,16 @@ def write_files(folder: str | Path, files: Mapping[str, bytes]) -> list[Path]:
 
 @contextmanager
 def locked(path: str | Path, wait: bool = True) -> Iterator[IO[str]]:
-    """Holds a lock, the file `path`, which is gone afterwards; the system lets go of it when the process dies.
+    """Holds a lock on the file `path`, and removes the file afterwards. The lock ends with the process.
 
-    Yields the file, open for reading and appending: what is written stays for the next one where the process dies.
+    Yields the file, open for reading and appending; its content remains if the process dies.
 
     Args:
-        path: of a file that is for nothing else; its folder is made if need be.
-        wait: for whoever holds it.
+        path: lock file; its folder is created if needed.
+        wait: whether to wait for the lock.
 
     Raises:
-        OutputError: `wait` is off and another process holds it; it cannot be made.
+        OutputError: another process holds the lock and `wait` is off; the file cannot be created.
     """
     import fcntl
 
@@ -218,7 +218,7 @@ def locked(path: str | Path, wait: bool = True) -> Iterator[IO[str]]:
             path.parent.mkdir(parents=True, exist_ok=True)
             file = held.enter_context(path.open("a+"))
             fcntl.flock(file, how)
-            while not _is_at(file, path):  # whoever held it has taken it away meanwhile
+            while not _is_at(file, path):  # the previous holder has removed it
                 file = held.enter_context(path.open("a+"))
                 fcntl.flock(file, how)
         except BlockingIOError as error:

@@ -1,6 +1,6 @@
-"""The losses of eq. 9 and of the optional change-flag head; all are means.
+"""Losses of eq. 9 and of the optional change-flag head; all are means.
 
-Legend: b pairs, K classes, H, W pixels, n caption tokens, V vocabulary.
+Legend: b pairs, K classes, H, W pixels, n caption tokens, V vocabulary size.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from semantic_cc.types import BUILDING_CLASS, UNKNOWN_CLASS
 def dice_loss(logits: Tensor, label: Tensor) -> Tensor:
     """Soft Dice loss of the building class over the whole batch: 1 - 2 |P T| / (|P| + |T|), each sum plus 1.
 
-    Milletari et al., 3DV 2016. Pixels of which nothing is known are left out; a batch without a building pixel has
-    a loss that falls with every false one.
+    Milletari et al., 3DV 2016. Unknown pixels are ignored. In a batch without building pixels the loss penalises false
+    positives.
 
     Args:
         logits, label: as `change_loss`.
@@ -34,9 +34,8 @@ def dice_loss(logits: Tensor, label: Tensor) -> Tensor:
 def change_loss(logits: Tensor, label: Tensor) -> Tensor:
     """L_cd: binary cross-entropy on building change (K = 1), cross-entropy otherwise (K = 3).
 
-    Where a label says "no building, none or road" (3), the likelihood of that is p_none + p_road: building is
-    unlearned there, and nothing is learned about roads. Where it says that nothing is known (4), the loss is 0;
-    the mean is over all pixels nonetheless, so that the pieces of a step add up to the whole.
+    For label 3, "none or road", the likelihood is p_none + p_road: it penalises building and does not affect roads. For
+    label 4, unknown, the loss is 0. The mean is over all pixels, so that the micro-batches of a step add up.
 
     Args:
         logits: (b, K, H, W).
@@ -50,23 +49,23 @@ def change_loss(logits: Tensor, label: Tensor) -> Tensor:
 
 
 def partial_cross_entropy(logits: Tensor, label: Tensor, but: int) -> Tensor:
-    """Cross-entropy over K classes where a label may also say "any but one" or nothing.
+    """Cross-entropy over K classes with partial labels.
 
     Args:
         logits: (b, K, H, W).
-        label: (b, H, W) int64: a class; K = any but class `but`, whose likelihood is the sum of the others'; K + 1 =
-            nothing is known, which has loss 0 and counts in the mean.
-        but: the class.
+        label: (b, H, W) int64: a class; K = any class except `but`, with the sum of their likelihoods; K + 1 = unknown,
+            with loss 0, included in the mean.
+        but: the excluded class.
     """
     log_p = F.log_softmax(logits.float(), dim=1)
     others = [index for index in range(logits.shape[1]) if index != but]
     any_other = torch.logsumexp(log_p[:, others], dim=1, keepdim=True)
-    certain = torch.zeros_like(any_other)  # anything at all: log 1
+    certain = torch.zeros_like(any_other)  # unknown: log 1
     return F.nll_loss(torch.cat([log_p, any_other, certain], dim=1), label)  # (b, K + 2, H, W)
 
 
 def caption_loss(logits: Tensor, targets: Tensor) -> Tensor:
-    """L_cc: token cross-entropy on the sentences and their end marks.
+    """L_cc: token cross-entropy over the sentences and their end marks.
 
     Args:
         logits: (n, V). targets: (n,) int64 token ids.

@@ -1,4 +1,4 @@
-"""Processes that work for another one."""
+"""Child processes."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import threading
 
 
 def end_with_parent(_: object = None) -> None:
-    """Called in a child process, ends it once its parent is gone, killed or not, whatever it waits for.
+    """Makes a child process exit when its parent ends, even if killed.
 
-    A PyTorch data worker whose parent was killed may wait for ever to hand on what nobody reads, and holds its parent's
-    locks and pipes all that time. Fits `DataLoader(worker_init_fn=)`, whose argument it does not need.
+    A PyTorch data worker whose parent was killed may block forever on a pipe, and keeps its parent's locks and pipes.
+    For use as `DataLoader(worker_init_fn=)`; the argument is ignored.
 
     Raises:
-        ValueError: this is no child process.
+        ValueError: this is not a child process.
     """
     parent = multiprocessing.parent_process()
     if parent is None:

@@ -1,11 +1,11 @@
-"""What is said of an unchanged pair, and the one rule that reads a change flag from a sentence."""
+"""The sentence for unchanged pairs, and the rule that derives a change flag from a sentence."""
 
 from __future__ import annotations
 
 import re
 
 UNCHANGED = "the scene is the same as before"
-"""What a model with a flag head says of a pair it calls unchanged; the LLM is not asked."""
+"""Sentence of a model with a flag head for pairs it calls unchanged, without the LLM."""
 
 _FEW = r"(?:\w+ ){0,2}"
 _WHOLE = r"(?:scenes?|images?|pictures?|photos?|views?|areas?|places?|everything|both|they|it|all|two)"
@@ -25,18 +25,17 @@ FLAG_RULE = (
     "difference', 'nothing has changed', 'identical', 'the same', 'unchanged') and makes no exception ('but', "
     "'except', 'besides', 'however', 'although', 'apart from', 'other than'); every other sentence says change"
 )
-"""The rule of `says_change`, to be shown beside a number that comes from it."""
+"""Description of the rule of `says_change`, for reports that use it."""
 
 
 def says_change(sentence: str) -> bool:
-    """Whether a sentence says that something changed; the one rule for models without a flag head.
+    """Whether a sentence states a change; the change flag of models without a flag head.
 
-    The rule: a sentence says *no change* if it says so of the scene as a whole (no change or no difference,
-    nothing has changed, has not changed, the scenes are identical, the same, unchanged, the same as before)
-    and makes no exception (but, except, besides, however, although, apart from, other than); an empty
-    sentence says no change too. Every other sentence says *change*. "the trees are no longer green" and "two
-    identical houses are built" say change: neither speaks of the whole scene. Letter case and punctuation
-    do not matter. On all 50,385 sentences of LEVIR-CC the rule agrees with the dataset's flag.
+    A sentence states *no change* if it is empty, or if it denies a change of the whole scene (no change, no difference,
+    nothing has changed, has not changed, the scenes are identical, the same, unchanged, the same as before) without an
+    exception (but, except, besides, however, although, apart from, other than). All other sentences state a *change*,
+    for example "the trees are no longer green" and "two identical houses are built". Letter case and punctuation do
+    not matter. The rule agrees with the dataset's flag for all 50,385 sentences of LEVIR-CC.
     """
     text = " ".join(re.sub(r"[^\w\s'-]", " ", sentence.lower().replace("n't", " n't")).split())
     return bool(text) and (_NO_CHANGE.search(text) is None or _BUT.search(text) is not None)
