@@ -1,1 +1,1 @@
-"""Paired augmentation: images, mask and sentences move together and stay true (docs/augmentation.md)."""
+"""Paired augmentation: images, mask and sentences are transformed consistently (docs/augmentation.md)."""

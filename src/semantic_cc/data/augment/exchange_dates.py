@@ -1,8 +1,8 @@
-"""A sentence under the exchange of the dates: "a house is built" becomes "a house is removed".
+"""Rewrites a sentence for exchanged dates: "a house is built" becomes "a house is removed".
 
-A closed grammar takes a sentence whole or not at all. A sentence is rewritten only if it is made of plain
-things, numbers, places and known verbs of coming and going. Any other word ("new", "more", "rebuilt",
-"the original road") may be true in one order of the dates alone.
+A sentence is rewritten only if a closed grammar of plain things, numbers, places and known verbs of appearance and
+disappearance covers all of it. Any other word ("new", "more", "rebuilt", "the original road") may be true for one order
+of the dates only.
 """
 
 from __future__ import annotations
@@ -61,11 +61,11 @@ _WHERE = re.compile(r" (?:along|alongside|among|around|at|beside|between|by|in|n
 
 
 def exchange_dates(sentence: str) -> str | None:
-    """The sentence that is true when the later picture comes first, or None where that cannot be told surely.
+    """The sentence for exchanged dates, or None if it cannot be rewritten reliably.
 
-    Appearing and disappearing change places ("trees are cut down and a house appears" -> "trees are planted
-    and a house disappears"), what replaces is replaced, and a sentence that says no change stays as it is.
-    Exchanging twice gives a true sentence again, in other words at times ("erected" comes back as "built").
+    Swaps appearance and disappearance ("trees are cut down and a house appears" -> "trees are planted and a house
+    disappears") and the two sides of a replacement. A sentence without change is returned as is. Two exchanges give an
+    equivalent sentence, possibly in other words ("erected" becomes "built").
     """
     if not says_change(sentence):
         return sentence
@@ -77,7 +77,7 @@ def exchange_dates(sentence: str) -> str | None:
 
 
 def _exchange_clauses(sentence: str) -> str | None:
-    """Clauses of a subject, a verb of coming or going, and where; joined by "and"."""
+    """Rewrites clauses of subject, verb of appearance or disappearance, and place, joined by "and"."""
     written, at = [], 0
     for found in _VERBS.finditer(sentence):
         between = sentence[at : found.start()]
@@ -91,7 +91,7 @@ def _exchange_clauses(sentence: str) -> str | None:
 
 
 def _exchange_verb(verb: re.Match[str], subject: str) -> str | None:
-    """The opposite verb with its auxiliary; None for a subject it does not fit or that is not plain."""
+    """The opposite verb with its auxiliary; None if the subject does not fit the verb or is not plain."""
     if not _PLAIN.fullmatch(subject):
         return None
     if verb["seen"]:
@@ -105,9 +105,9 @@ def _exchange_verb(verb: re.Match[str], subject: str) -> str | None:
 
 
 def _is_where(text: str) -> bool:
-    """Whether the words after a verb are only where: nothing, or plain words without "with".
+    """Whether the words after a verb only state a place: none, or plain words without "with".
 
-    "a road is removed with houses on both sides" would leave open what becomes of the houses.
+    "a road is removed with houses on both sides" does not state what happens to the houses.
     """
     return not text or (bool(_PLAIN.fullmatch(text[1:])) and " with " not in text)
 
@@ -129,12 +129,12 @@ def _exchange_in_place(found: re.Match[str]) -> str | None:
 
 
 def _is_thing(text: str) -> bool:
-    """Whether the words are a thing with what belongs to it, "the trees along the road", and plain."""
+    """Whether the words are a plain thing with its attributes, such as "the trees along the road"."""
     return bool(_PLAIN.fullmatch(text)) and not _WHERE.match(" " + text)
 
 
 def _is_plural(thing: str) -> bool:
-    """Whether a thing in words takes a plural verb: "some trees in the woods", "a house and a road"."""
+    """Whether a thing takes a plural verb: "some trees in the woods", "a house and a road"."""
     head = _WHERE.sub("", thing)
     if " and " in head or head.startswith("lots of "):
         return True

@@ -1,8 +1,7 @@
-"""A sentence under a symmetry of the square: "on the left" becomes "on the right" or "at the top".
+"""Rewrites a sentence for a symmetry of the square: "on the left" becomes "on the right" or "at the top".
 
-Every word of place is read as a direction, the symmetry moves the direction, and the direction is written
-down again; nothing is said of single symmetries. The words were counted on the 25,190 sentences of changed
-pairs in LEVIR-CC (docs/augmentation.md).
+Each place word is parsed to a direction, the symmetry is applied to the direction, and the result is written as a place
+word. The word lists come from the 25,190 sentences of changed pairs in LEVIR-CC (docs/augmentation.md).
 """
 
 from __future__ import annotations
@@ -44,13 +43,13 @@ _NOUNS = re.compile(rf"{_PARTS.pattern}|(?:side|edge|corner)s?|middle")
 _FRAME = re.compile(r" the (?:scene|picture|image|screen|area)$")
 
 _THINGS = re.compile(rf"(?:room|field|space)s?|{pattern(BUILDINGS, ROADS, TREES)}")
-"""After a word of place: "the upper road" says which road, not where something happened."""
+"""Nouns after a place word: "the upper road" identifies a road, not the place of a change."""
 _OF_THING = re.compile(
     rf"(?: (?:{_NOUNS.pattern}))? of (?!(?:the |this )?(?:scene|picture|image|screen|area|photo|map)\b)"
 )
 
 _NO_PLACE = re.compile(r"\bright[ -]angles?\b|\bvertical(?:ly)? to\b|\bunder construction\b")
-"""Words of place that say no place; annotators write "vertical to" for "at a right angle with"."""
+"""Place words that name no place; annotators write "vertical to" for "at a right angle to"."""
 _UNREAD: tuple[tuple[re.Pattern[str], tuple[Direction, ...]], ...] = (
     (re.compile(r"\b(?:left|right)"), ((1, 0),)),
     (re.compile(r"\b(?:top|bottom|upper|lower|higher|above|below|under|beneath|underneath)"), ((0, 1),)),
@@ -62,28 +61,27 @@ _UNREAD: tuple[tuple[re.Pattern[str], tuple[Direction, ...]], ...] = (
     ),
     (re.compile(r"\b(?:north|south|east|west)"), ((1, 0), (0, 1))),
 )
-"""What else may say a place, with the directions that must stay as they are where it occurs.
+"""Other words that may name a place, with the directions that a symmetry must not change.
 
-Beginnings of words, in any case: "leftmost" and "right-hand" count. "left" as a verb is among them too: it
-then forbids some moves for nothing, which costs less than a false sentence. Compass words speak of the ground,
-and the ground does not turn.
+Word prefixes, case-insensitive: "leftmost" and "right-hand" match. "left" as a verb also matches and rules out some
+symmetries needlessly, which is better than a false sentence. Compass directions do not rotate with the image.
 """
 _AXES = re.compile(r"\b(?:vertical|horizontal|longitudinal)", re.I)
-"""Said of roads; "two vertical roads" often means that they cross at a right angle, so they are not rewritten."""
+"""Orientations of roads. "two vertical roads" often means that they cross at a right angle: not rewritten."""
 
 
 def mentions_place(sentence: str) -> bool:
-    """Whether the sentence has a word that could be one of place: whether some symmetry could make it false."""
+    """Whether the sentence has a possible place word, so that some symmetry could make it false."""
     text = _NO_PLACE.sub("", sentence.lower())
     return any(words.search(text) for words, _ in _UNREAD) or bool(_AXES.search(text))
 
 
 def named_places(sentence: str) -> list[tuple[int, int, tuple[Direction, ...]]]:
-    """The places in the picture that a sentence names, as (start, end, directions); in lower case.
+    """The places in the image that a lower-case sentence names, as (start, end, directions).
 
-    "at the top left corner and on the right" names (-1, -1), and then (1, 0); "on the left and right" names two at
-    once. Left out is what is not surely said of the whole picture: "to the left of", "on the left side of the road",
-    "on top of", "the upper road", "above".
+    "at the top left corner and on the right" names (-1, -1), then (1, 0). "on the left and right" names two directions.
+    Excludes words that may not refer to the whole image: "to the left of", "on the left side of the road", "on top of",
+    "the upper road", "above".
     """
     places = []
     for found in _PLACE.finditer(sentence):
@@ -97,15 +95,15 @@ def named_places(sentence: str) -> list[tuple[int, int, tuple[Direction, ...]]]:
 
 
 def move_places(sentence: str, symmetry: Symmetry) -> str | None:
-    """The sentence that is true of the moved pictures, or None where that cannot be told surely.
+    """The sentence for the transformed images, or None if it cannot be rewritten reliably.
 
-    Read are places with their article: "the left", "the top left corner", "the lower-right", "the left and
-    right", and "above" and "below". Under a quarter turn "on the left" becomes "at the top", the "upper part"
-    the "left part". A word that is not surely read ("on top of the road", "in front of", "have left") does no
-    harm under moves that keep its axis in place, and makes the sentence None under the others.
+    Rewrites places with their article: "the left", "the top left corner", "the lower-right", "the left and right", and
+    "above" and "below". Under a quarter turn "on the left" becomes "at the top", "upper part" becomes "left part".
+    With an ambiguous word ("on top of the road", "in front of", "have left"), the result is None unless the symmetry
+    keeps the word's axis.
 
-    The rewriting of one symmetry after another is the rewriting of both in one, up to the choice between
-    "top" and "upper": a side has one word for left and two for up.
+    Rewriting for two symmetries in sequence equals rewriting for their composition, except for the choice between "top"
+    and "upper".
     """
     if symmetry == Symmetry():
         return sentence
@@ -122,7 +120,7 @@ def move_places(sentence: str, symmetry: Symmetry) -> str | None:
 
 
 def _keeps(text: str, symmetry: Symmetry) -> bool:
-    """Whether what was not read in `text` stays true."""
+    """Whether the parts of `text` that are not rewritten stay true."""
     text = _NO_PLACE.sub("", text)
     if symmetry.swaps_axes and _AXES.search(text):
         return False
@@ -135,7 +133,7 @@ def _keeps(text: str, symmetry: Symmetry) -> bool:
 
 
 def _move_place(found: re.Match[str], symmetry: Symmetry) -> str | None:
-    """One place rewritten; None where it is not surely read, or has no good wording after the move."""
+    """Rewrites one place; None if it is ambiguous, or has no good wording after the symmetry."""
     if found["relative"]:
         x, y = symmetry.of_direction(_DIRECTIONS[found["relative"]])
         return None if x else _BESIDE[y]
@@ -163,10 +161,10 @@ def _direction(term: str) -> Direction:
 
 
 def _move_term(term: str, symmetry: Symmetry, down: dict[int, str]) -> str:
-    """One term such as "left" or "lower-right" in the manner it was written.
+    """Rewrites one term such as "left" or "lower-right" in its original style.
 
     Args:
-        down: the words for up (-1) and down (1) where the term has none of its own.
+        down: words for up (-1) and down (1) if the term has none.
     """
     words = _WORDS.findall(term)
     x, y = symmetry.of_direction(_direction(term))

@@ -1,4 +1,4 @@
-"""The eight symmetries of the square, acting alike on pictures and on directions."""
+"""The eight symmetries of the square, for images and directions."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ if TYPE_CHECKING:
     import numpy as np
 
 Direction = tuple[int, int]
-"""(x, y), each -1, 0 or 1; x to the right and y down, as in pictures."""
+"""(x, y), each -1, 0 or 1; x to the right, y down."""
 
 
 @dataclass(frozen=True)
 class Symmetry:
-    """Quarter turns against the clock, then a mirroring of left and right if asked for.
+    """Counter-clockwise quarter turns, then an optional horizontal flip.
 
     Attributes:
         turns: number of quarter turns, 0 to 3.
-        mirror: whether left and right are exchanged after the turns.
+        mirror: whether to flip left and right after the turns.
     """
 
     turns: int = 0
@@ -26,28 +26,28 @@ class Symmetry:
 
     @property
     def swaps_axes(self) -> bool:
-        """Whether rows become columns, so that a rectangle changes its shape."""
+        """Whether rows and columns are swapped."""
         return self.turns % 2 == 1
 
     @property
     def inverse(self) -> Symmetry:
-        """The symmetry that undoes this one; a mirroring undoes itself."""
+        """The inverse symmetry."""
         return self if self.mirror else Symmetry(-self.turns % 4)
 
     def then(self, other: Symmetry) -> Symmetry:
-        """The one symmetry that does the same as this one followed by `other`."""
-        turns = -other.turns if self.mirror else other.turns  # after a mirroring, turns go the other way
+        """The composition: this symmetry followed by `other`."""
+        turns = -other.turns if self.mirror else other.turns  # a flip reverses the turns
         return Symmetry((self.turns + turns) % 4, self.mirror != other.mirror)
 
     def of_array(self, array: np.ndarray) -> np.ndarray:
-        """A moved copy of a picture or mask: ``(H, W, ...)`` -> ``(H, W, ...)``, or ``(W, H, ...)`` if axes swap."""
-        import numpy as np  # here, since the scores of sentences know directions alone and load no library
+        """Transformed copy of an image or mask: ``(H, W, ...)`` -> ``(H, W, ...)``, or ``(W, H, ...)`` if axes swap."""
+        import numpy as np  # lazy: sentence scores use only directions
 
         moved = np.rot90(array, self.turns)
         return np.array(moved[:, ::-1] if self.mirror else moved, order="C")
 
     def of_direction(self, direction: Direction) -> Direction:
-        """Where a direction points after the move, for example up -> left under one quarter turn."""
+        """The transformed direction, for example up -> left under one quarter turn."""
         x, y = direction
         for _ in range(self.turns):
             x, y = y, -x

@@ -1,9 +1,8 @@
-"""Paired augmentation: both dates, the mask and the sentences change together, so that all stay true.
+"""Paired augmentation: consistent transforms of both dates, the mask and the sentences (docs/augmentation.md).
 
-Two sets, by what is there to stay true (docs/augmentation.md). `augment_caption` is for training with sentences:
-symmetries of the square and the exchange of the dates as far as the sentences can be rewritten surely, a
-small shift of one date, light, blur and JPEG. `augment_change` is for training with masks alone: the same
-without sentences to hold it back, and crops, which no sentence that counts or places things survives.
+`augment_caption`, for training with sentences: symmetries of the square and exchange of the dates if the sentences can
+be rewritten, a small shift of one date, illumination, blur and JPEG. `augment_change`, for training with masks only:
+the same without restrictions from sentences, plus crops, which make counts and places in sentences false.
 """
 
 from __future__ import annotations
@@ -21,46 +20,46 @@ from semantic_cc.data.augment.symmetry import SYMMETRIES, Symmetry
 from semantic_cc.types import BUILDING, ROAD, Pair
 
 BRIGHTNESS = 0.15
-"""Largest shift of brightness, as a share of full scale."""
+"""Maximum brightness shift, as a fraction of full scale."""
 CONTRAST = 0.2
-"""Largest relative change of contrast about mid-grey."""
+"""Maximum relative change of contrast about mid-grey."""
 GAMMA = 0.2
-"""Largest change of log gamma."""
+"""Maximum change of log gamma."""
 COLOUR = 0.08
-"""Largest relative change of each channel's gain."""
+"""Maximum relative change of each channel's gain."""
 EXCHANGED, EXCHANGED_SAID = 0.5, 0.2
-"""Share of the pairs whose dates are exchanged, without sentences and with sentences that allow it.
+"""Probability of exchanging the dates, without and with (rewritable) sentences.
 
-Fewer with sentences: in LEVIR-CC far more is built than removed, and half and half would unlearn that.
+Lower with sentences: LEVIR-CC has far more construction than removal, a prior that equal shares would lose.
 """
 CROPPED = 0.5
-"""Share of the pairs that are cropped, in training with masks alone."""
+"""Probability of a crop, in training with masks only."""
 SMALLEST_CROP = 0.6
-"""Smallest side of a crop, as a share of the image's side."""
+"""Minimum side of a crop, as a fraction of the image's side."""
 SHIFT = 3
-"""Largest shift of the earlier date against mask and later date, in pixels each way."""
+"""Maximum shift of the earlier date relative to mask and later date, in pixels per axis."""
 BLURRED, BLUR = 0.2, 1.0
-"""Share of the images that are blurred, and the largest radius (standard deviation) in pixels."""
+"""Probability of blur, and its maximum radius (standard deviation) in pixels."""
 COMPRESSED, QUALITY = 0.2, (50, 95)
-"""Share of the images that go through JPEG, and the range of its quality."""
+"""Probability of JPEG compression, and the quality range."""
 
 
 def augment_change(pair: Pair, rng: np.random.Generator) -> Pair:
-    """All augmentation there is, for training with masks alone.
+    """Full augmentation, for training with masks only.
 
     Returns:
-        A pair of the same size with label and flag right and without sentences. The input is not modified.
+        A pair of the same size, with label and flag but without sentences. The input is not modified.
     """
     pair = replace(pair, sentences=())
     return _augment(_crop_some(pair, rng), EXCHANGED, rng)
 
 
 def augment_caption(pair: Pair, rng: np.random.Generator) -> Pair:
-    """What keeps sentences, mask and flag true, with the sentences rewritten; for training with sentences.
+    """Augmentation that keeps sentences, mask and flag consistent, for training with sentences.
 
-    The symmetry is drawn evenly among those under which every sentence of the pair can be rewritten; dates
-    are exchanged only where every sentence can be. The fewer sentences a pair brings, the more it moves:
-    bring only those that are read. Light, blur and JPEG are drawn for each date on its own.
+    The symmetry is uniform over those under which all sentences of the pair can be rewritten. Dates are exchanged only
+    if all sentences can be rewritten. Pass only the sentences in use: each one may rule out transforms. Illumination,
+    blur and JPEG are drawn independently for each date.
 
     Returns:
         A pair of the same size. The input is not modified.
@@ -69,7 +68,7 @@ def augment_caption(pair: Pair, rng: np.random.Generator) -> Pair:
 
 
 def turn(pair: Pair, symmetry: Symmetry) -> Pair | None:
-    """The pair under a symmetry of the square, with places rewritten; None if a sentence cannot be."""
+    """The pair under a symmetry of the square, with places rewritten; None if a sentence cannot be rewritten."""
     sentences = turn_sentences(pair.sentences, symmetry)
     if sentences is None:
         return None
@@ -83,14 +82,14 @@ def turn(pair: Pair, symmetry: Symmetry) -> Pair | None:
 
 
 def turn_sentences(sentences: Iterable[str], symmetry: Symmetry) -> tuple[str, ...] | None:
-    """What is true of the turned pair; None if one of the sentences cannot be rewritten."""
+    """The sentences for the transformed pair; None if one of them cannot be rewritten."""
     return _all_or_none(move_places(sentence, symmetry) for sentence in sentences)
 
 
 def exchange(pair: Pair) -> Pair | None:
-    """The pair with its dates exchanged, comings rewritten as goings; None if a sentence cannot be.
+    """The pair with exchanged dates and rewritten sentences; None if a sentence cannot be rewritten.
 
-    The mask says *where* something changed, in either direction, and so does the flag: both stay.
+    Mask and flag do not depend on the order of the dates and are unchanged.
     """
     sentences = _all_or_none(exchange_dates(sentence) for sentence in pair.sentences)
     if sentences is None:
@@ -106,7 +105,7 @@ def crop(pair: Pair, x: int, y: int, width: int, height: int) -> Pair | None:
         width, height: its sides in pixels.
 
     Returns:
-        None where a changed pair shows no mask of a change inside the window, since its flag is then unsure.
+        None if the pair is changed but its mask shows no change in the window, because the flag is then unknown.
     """
     inside = None if pair.label is None else pair.label[y : y + height, x : x + width]
     if pair.changed and (inside is None or not np.isin(inside, (ROAD, BUILDING)).any()):
@@ -125,14 +124,14 @@ def crop(pair: Pair, x: int, y: int, width: int, height: int) -> Pair | None:
 
 
 def shift(image: np.ndarray, x: int, y: int) -> np.ndarray:
-    """An image ``(H, W, 3)`` moved by `x` pixels to the right and `y` down, its edge repeated."""
+    """Shifts an image ``(H, W, 3)`` by `x` pixels to the right and `y` down, with replicated edges."""
     rows = np.arange(-y, image.shape[0] - y).clip(0, image.shape[0] - 1)
     columns = np.arange(-x, image.shape[1] - x).clip(0, image.shape[1] - 1)
     return image.take(rows, axis=0).take(columns, axis=1)
 
 
 def change_look(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Light always, blur and JPEG sometimes: ``(H, W, 3)`` uint8 RGB -> a new array of the same shape."""
+    """Random illumination, blur and JPEG: ``(H, W, 3)`` uint8 RGB -> a new array of the same shape."""
     image = change_light(image, rng)
     if rng.random() < BLURRED:
         image = np.array(Image.fromarray(image).filter(ImageFilter.GaussianBlur(rng.uniform(0, BLUR))))
@@ -144,7 +143,7 @@ def change_look(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def change_light(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Random brightness, contrast, gamma and channel gain.
 
-    Each channel's output depends on its input value alone, so one table of 256 values a channel does it all.
+    Each channel's output depends only on its input value, so one table of 256 values per channel is enough.
 
     Args:
         image: ``(H, W, 3)`` uint8 RGB.
@@ -174,14 +173,14 @@ def _augment(pair: Pair, exchanged: float, rng: np.random.Generator) -> Pair:
 
 
 def through_jpeg(image: np.ndarray, quality: int) -> np.ndarray:
-    """An image (H, W, 3) uint8 after compression; the same bytes from the same library alone."""
+    """JPEG-compresses an image (H, W, 3) uint8; the result depends on the library version."""
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "JPEG", quality=quality)
     return np.array(Image.open(buffer))
 
 
 def _turn_some(pair: Pair, rng: np.random.Generator) -> Pair:
-    """One of the symmetries that the sentences can follow; no quarter turn of a rectangle, so that sizes stay."""
+    """Applies a random symmetry that all sentences allow, without quarter turns of a rectangle."""
     square = pair.before.shape[0] == pair.before.shape[1]
     for index in rng.permutation(len(SYMMETRIES)):
         symmetry = SYMMETRIES[index]
@@ -193,7 +192,7 @@ def _turn_some(pair: Pair, rng: np.random.Generator) -> Pair:
 
 
 def _crop_some(pair: Pair, rng: np.random.Generator) -> Pair:
-    """A window of the pair's own shape in some pairs; the whole pair where the window misses the change."""
+    """Crops some pairs to a window of the same aspect ratio; returns the whole pair if the window misses the change."""
     if rng.random() >= CROPPED:
         return pair
     height, width = pair.before.shape[:2]
