@@ -142,7 +142,7 @@ def write_sentences(
         attention_mask=mask,
         max_new_tokens=max_new_tokens,
         do_sample=False,
-        repetition_penalty=1.0,  # whatever the LLM's own generation config says
+        repetition_penalty=1.0,  # overrides the LLM's generation config
         use_cache=use_cache,
         pad_token_id=prompter.ids(end)[0],
         tokenizer=prompter.tokenizer,
