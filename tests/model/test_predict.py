@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from semantic_cc.model.base import device_time
 from semantic_cc.model.encoder import pad_to_patches, resample_positions
 from semantic_cc.model.prompter import INSTRUCTIONS
 from semantic_cc.model.semantic_cc import SemanticCCModel, class_probabilities, difference_map
@@ -172,3 +173,11 @@ def test_difference_map() -> None:
     some = difference_map(torch.randn(4, 2, 3, 8), (30, 41), 16)
     assert some.shape == (2, 30, 41) and some.min() > 0 and some.max() < 1
     assert torch.equal(difference_map(torch.zeros(2, 1, 1, 4), (16, 16), 16), torch.zeros(1, 16, 16))
+
+
+def test_timers_wait_for_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[torch.device] = []
+    monkeypatch.setattr(torch.cuda, "synchronize", waited.append)
+    gpu = torch.device("cuda", 1)
+    assert device_time(torch.device("cpu")) <= device_time(gpu)
+    assert waited == [gpu]

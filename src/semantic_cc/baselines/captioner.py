@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from abc import abstractmethod
 from collections.abc import Sequence
 
@@ -12,7 +11,14 @@ from torch import Tensor, nn
 from semantic_cc.baselines.word_decoder import WordDecoder
 from semantic_cc.decisions import is_changed
 from semantic_cc.errors import InputError
-from semantic_cc.model.base import ChangeModel, MaskPrediction, ModelOutput, Prediction, difference_map
+from semantic_cc.model.base import (
+    ChangeModel,
+    MaskPrediction,
+    ModelOutput,
+    Prediction,
+    device_time,
+    difference_map,
+)
 from semantic_cc.model.encoder import Features
 from semantic_cc.sentences import says_change
 
@@ -52,11 +58,11 @@ class Captioner(ChangeModel):
         """
         if instructions is not None:
             raise InputError(f"the method {self.config.method} reads no instruction; leave it out")
-        start = time.perf_counter()
+        start = device_time(before.device)
         tokens = self.encode(before, after).caption
-        encoded = time.perf_counter()
+        encoded = device_time(before.device)
         flag, sentence = self.say(tokens)
-        said = time.perf_counter()
+        written = device_time(before.device)
         return Prediction(
             class_probabilities=None,
             change_probability=flag,
@@ -64,7 +70,7 @@ class Captioner(ChangeModel):
             sentences=[{} for _ in sentence],
             sentence=sentence,
             heatmap=self._heatmap(tokens, before),
-            timings={"encode": encoded - start, "sentence": said - encoded},
+            timings={"encode": encoded - start, "sentence": written - encoded},
         )
 
     @torch.no_grad()

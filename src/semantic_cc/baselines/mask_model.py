@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
 
 import torch
@@ -12,7 +11,14 @@ from semantic_cc.baselines.change_networks import ChangeNetwork, OnSharedEncoder
 from semantic_cc.config import ModelConfig
 from semantic_cc.decisions import class_indices
 from semantic_cc.errors import InputError
-from semantic_cc.model.base import ChangeModel, MaskPrediction, ModelOutput, Prediction, class_probabilities
+from semantic_cc.model.base import (
+    ChangeModel,
+    MaskPrediction,
+    ModelOutput,
+    Prediction,
+    class_probabilities,
+    device_time,
+)
 from semantic_cc.model.encoder import BitemporalEncoder, Features
 
 
@@ -44,7 +50,7 @@ class MaskModel(ChangeModel):
         """Predicts the masks of a batch, with empty sentences; see `ChangeModel.predict`."""
         if instructions is not None:
             raise InputError(f"the method {self.config.method} reads no instruction; leave it out")
-        start = time.perf_counter()
+        start = device_time(before.device)
         planes = class_probabilities(self._logits(before, after).float())
         return Prediction(
             class_probabilities=planes,
@@ -53,7 +59,7 @@ class MaskModel(ChangeModel):
             sentences=[{} for _ in planes],
             sentence=["" for _ in planes],
             heatmap=1 - planes[:, 0],
-            timings={"mask": time.perf_counter() - start},
+            timings={"mask": device_time(before.device) - start},
         )
 
     @torch.no_grad()

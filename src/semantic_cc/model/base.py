@@ -6,6 +6,7 @@ K classes.
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -170,6 +171,13 @@ class ChangeModel(nn.Module, ABC):
         yield from self.encoder.vision.layers
         if self.llm is not None:
             yield from self.llm.get_decoder().layers
+
+
+def device_time(device: torch.device) -> float:
+    """Seconds of the performance counter, once all work queued on `device` is done."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
 
 
 def class_probabilities(logits: Tensor) -> Tensor:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -19,6 +18,7 @@ from semantic_cc.model.base import (
     ModelOutput,
     Prediction,
     class_probabilities,
+    device_time,
     difference_map,
 )
 from semantic_cc.model.caption_decoder import CaptionDecoder, consensus
@@ -90,15 +90,15 @@ class SemanticCCModel(ChangeModel):
         asked = list(
             instructions or (INSTRUCTIONS if self.config.decoding == "consensus" else INSTRUCTIONS[:1])
         )
-        start = time.perf_counter()
+        start = device_time(before.device)
         size = before.shape[-2], before.shape[-1]
         features = self.encode(before, after)
         change_tokens, caption_tokens = self.tokens(features)
-        encoded = time.perf_counter()
+        encoded = device_time(before.device)
         probabilities = self.masks(change_tokens, before, after, features.trunk)
-        masked = time.perf_counter()
+        masked = device_time(before.device)
         flag, answers = self._answers(caption_tokens, asked, probabilities)
-        said = time.perf_counter()
+        written = device_time(before.device)
         sentence = [consensus(list(answer.values())) if answer else UNCHANGED for answer in answers]
         return Prediction(
             class_probabilities=probabilities,
@@ -107,7 +107,7 @@ class SemanticCCModel(ChangeModel):
             sentences=answers,
             sentence=sentence,
             heatmap=difference_map(caption_tokens, size, self.config.encoder.patch),
-            timings={"encode": encoded - start, "mask": masked - encoded, "sentence": said - masked},
+            timings={"encode": encoded - start, "mask": masked - encoded, "sentence": written - masked},
         )
 
     @torch.no_grad()
