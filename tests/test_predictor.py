@@ -193,17 +193,18 @@ def test_an_unknown_model_is_refused() -> None:
         SemanticCC.from_pretrained("nowhere")
 
 
-def test_predict_masks_gives_the_masks_of_describe_without_the_llm(
+def test_predict_masks_gives_the_masks_of_describe_and_runs_no_caption_decoder(
     tiny: SemanticCC, images: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     described = [tiny.describe(*pair) for pair in (images, images[::-1])]
-    monkeypatch.setattr(tiny.model.caption_decoder, "generate", None)  # would fail if the LLM were asked
+    (alone,) = tiny.predict_masks(images[0][None], images[1][None]).class_probabilities
+    np.testing.assert_array_equal(1 - alone[0], described[0].probability)
+    for name in ("generate", "visual_tokens", "flag_logits"):  # each would fail if it were called
+        monkeypatch.setattr(tiny.model.caption_decoder, name, None)
     maps = tiny.predict_masks(*(np.stack(dates) for dates in (images, images[::-1])))
     assert maps.class_probabilities.shape == (2, tiny.num_classes, 48, 80)
     for n, one in enumerate(described):
         np.testing.assert_allclose(1 - maps.class_probabilities[n][0], one.probability, atol=1e-5)
-        np.testing.assert_allclose(maps.heatmap[n], one.heatmap, atol=1e-5)
-        assert maps.change_probability[n] == pytest.approx(one.change_probability, abs=1e-5)
 
 
 def test_a_model_without_the_change_task_predicts_no_masks(
@@ -213,6 +214,15 @@ def test_a_model_without_the_change_task_predicts_no_masks(
     for ask in (lambda: model.num_classes, lambda: model.predict_masks(images[0][None], images[1][None])):
         with pytest.raises(InputError, match="made without the change-detection task"):
             ask()
+
+
+def test_a_file_of_one_colour_is_refused_and_one_file_given_twice_is_noted(
+    tiny: SemanticCC, image_paths: tuple[Path, Path], tmp_path: Path
+) -> None:
+    assert any("the same file" in note for note in tiny.describe(image_paths[0], image_paths[0]).notes)
+    Image.new("RGB", (80, 48)).save(tmp_path / "black.png")
+    with pytest.raises(ImageError, match=r"black.png: has one value only \(0, 0, 0\)"):
+        tiny.describe(image_paths[0], tmp_path / "black.png")
 
 
 def test_a_batch_is_described_as_its_pairs_are(

@@ -176,13 +176,13 @@ class SemanticCC:
             instruction: the one text to ask instead of the model's own instructions; no consensus then.
 
         Raises:
-            ImageError: an image cannot be used, or the sizes differ.
+            ImageError: an image cannot be used or its file holds one colour only, or the sizes differ.
             InputError: the instruction is empty.
             SemanticCCError: the memory does not suffice for images of this size.
         """
         asked = _asked(instruction)
         start = time.perf_counter()
-        earlier, later, notes = read_pair(before, after)
+        earlier, later, notes = read_pair(before, after, check=True)
         read = time.perf_counter() - start
         (description,) = self._describe(earlier[None], later[None], asked, notes)
         timings = {"read": read, **description.timings, "total": time.perf_counter() - start}
@@ -257,7 +257,7 @@ class SemanticCC:
         )  # fmt: skip
 
     def predict_masks(self, before: np.ndarray, after: np.ndarray) -> ChangeMaps:
-        """Masks of n pairs of one size, without sentences: the language model does not run.
+        """Masks of n pairs of one size; only the encoder, the neck and the change decoder run.
 
         Args:
             before, after: earlier and later images, ``(n, H, W, 3)`` uint8 RGB.
@@ -267,15 +267,10 @@ class SemanticCC:
             SemanticCCError: the memory does not suffice for so many images of this size.
         """
         with enough_memory(before.shape):
-            found = self.model.predict_masks(self._tensor(before), self._tensor(after))
-        if found.class_probabilities is None:
+            found = self.model.predict_class_probabilities(self._tensor(before), self._tensor(after))
+        if found is None:
             raise self._no_masks()
-        flag = found.change_probability
-        return ChangeMaps(
-            found.class_probabilities.float().cpu().numpy(),
-            None if flag is None else flag.float().cpu().numpy(),
-            found.heatmap.float().cpu().numpy(),
-        )
+        return ChangeMaps(found.float().cpu().numpy())
 
     @property
     def num_classes(self) -> int:

@@ -93,17 +93,13 @@ class ModelIdentity:
 
 @dataclass(frozen=True)
 class ChangeMaps:
-    """Masks of a batch of n pairs, without sentences.
+    """Masks of a batch of n pairs.
 
     Attributes:
         class_probabilities: ``(n, 2 or 3, H, W)`` float32 in [0, 1], the class "none" first.
-        change_probability: ``(n,)`` float32 of the flag head, None for a model without that head.
-        heatmap: ``(n, H, W)`` float32 in [0, 1], as in `ChangeDescription`.
     """
 
     class_probabilities: np.ndarray
-    change_probability: np.ndarray | None
-    heatmap: np.ndarray
 
 
 @dataclass(frozen=True)

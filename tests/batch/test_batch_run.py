@@ -12,6 +12,7 @@ import pyarrow.dataset
 import pytest
 import shapely
 from batches import SETTINGS, TalkingModel, archive, left, manifest, run, table
+from PIL import Image
 from processes import forked, survives_kills
 from scenes import landscape, write_raster
 
@@ -204,6 +205,15 @@ def test_a_batch_of_failures_has_a_table_and_no_dataset(tmp_path: Path, out: Pat
     run(manifest(folder, [("a", "none.tif", "none.tif"), ("b", long, long)]), out)
     assert "none.tif: no such file" in table(out)["a"]["reason"] and table(out)["b"]["reason"]
     assert names(out) == {"pairs.csv", "batch.json", "pairs"} and not names(out / "pairs")
+
+
+def test_plain_pairs_are_checked_as_describe_checks_them(tmp_path: Path, out: Path) -> None:
+    folder = tmp_path / "in"
+    archive(folder, scenes=0, pictures=1)
+    Image.new("RGB", (64, 48)).save(folder / "black.png")
+    run(manifest(folder, [("black", "a0.png", "black.png"), ("twice", "a0.png", "a0.png")]), out)
+    assert "black.png: has one value only" in table(out)["black"]["reason"]
+    assert "the same file" in table(out)["twice"]["notes"]
 
 
 def test_files_of_others_are_left_alone(tmp_path: Path, out: Path) -> None:

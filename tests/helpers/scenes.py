@@ -42,32 +42,28 @@ class ArrayPair:
 class PixelModel:
     """A `SceneModel` whose answer for a pixel depends on that pixel of both dates only."""
 
-    def __init__(self, num_classes: int = 3, flag: bool = True) -> None:
-        self.num_classes, self.flag = num_classes, flag
+    def __init__(self, num_classes: int = 3) -> None:
+        self.num_classes = num_classes
         self.info = SimpleNamespace(name="pixels", digest="d1", notes=())
         self.device = SimpleNamespace(type="cpu")
 
     def predict_masks(self, before: np.ndarray, after: np.ndarray) -> ChangeMaps:
         gap = np.abs(before.astype(np.float32) - after.astype(np.float32)) / 255  # (n, h, w, 3)
         scores = np.exp(4 * np.stack([1 - gap.max(-1), gap[..., 0], gap[..., 1]][: self.num_classes], axis=1))
-        flag = gap.reshape(len(gap), -1).max(1) if self.flag else None
-        return ChangeMaps((scores / scores.sum(1, keepdims=True)).astype(np.float32), flag, gap.mean(-1))
+        return ChangeMaps((scores / scores.sum(1, keepdims=True)).astype(np.float32))
 
     def describe_batch(
         self, before: np.ndarray, after: np.ndarray, instruction: str | None = None
     ) -> list[ChangeDescription]:
-        maps = self.predict_masks(before, after)
         return [
-            self._description(*pair, instruction)
-            for pair in zip(maps.class_probabilities, maps.heatmap, strict=True)
+            self._description(probabilities, instruction)
+            for probabilities in self.predict_masks(before, after).class_probabilities
         ]
 
     def describe_scene(self, before: object, after: object, **options: object) -> SceneReport:
         return describe_scene(self, before, after, **options)
 
-    def _description(
-        self, probabilities: np.ndarray, heatmap: np.ndarray, instruction: str | None
-    ) -> ChangeDescription:
+    def _description(self, probabilities: np.ndarray, instruction: str | None) -> ChangeDescription:
         mask = class_mask(probabilities)
         return ChangeDescription(
             sentence=f"{instruction or 'pixels'} differ, {(mask > 0).sum()} of them",
@@ -76,7 +72,7 @@ class PixelModel:
             change_probability=0.9,
             mask=mask,
             probability=1 - probabilities[0],
-            heatmap=heatmap,
+            heatmap=1 - probabilities[0],
             model=ModelIdentity(self.info.name, self.info.digest),
             classes={ROAD: "road", BUILDING: "building"},
         )

@@ -140,7 +140,7 @@ class Unsure(PixelModel):
 
     def predict_masks(self, before: np.ndarray, after: np.ndarray) -> ChangeMaps:
         none = 0.6 + before[..., 0].astype(np.float32) / 1000  # (n, h, w)
-        return ChangeMaps(np.stack([none, 0.1 + 0 * none, 0.9 - none], axis=1), None, none)
+        return ChangeMaps(np.stack([none, 0.1 + 0 * none, 0.9 - none], axis=1))
 
 
 @pytest.mark.parametrize("share", [0.25, 0.8, 0.97, 0.999])

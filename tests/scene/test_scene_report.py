@@ -49,7 +49,7 @@ class RedModel:
         red = after[..., 0]
         shares = np.select([red == HOUSE, red == STREET], [0.75, 0.75], 0.1)  # (n, h, w)
         classes = np.stack([1 - shares, shares * (red != HOUSE), shares * (red == HOUSE)], axis=1)
-        return ChangeMaps(classes.astype(np.float32), None, shares)
+        return ChangeMaps(classes.astype(np.float32))
 
     def describe_batch(
         self, before: np.ndarray, after: np.ndarray, instruction: str | None = None
@@ -231,12 +231,20 @@ def test_without_a_crs_all_is_in_pixels_and_geojson_is_left_out(tmp_path: Path) 
     assert item["geometry"] is None and "bbox" not in item
 
 
+def test_world_coordinates_without_a_crs_stay_in_the_rasters(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, HALF_METRE, None)
+    scene.write()
+    for name in ("mask.tif", "probability.tif"):
+        with rasterio.open(scene.out / name) as file:
+            assert (file.transform, file.crs) == (HALF_METRE, None)
+
+
 def test_a_model_of_buildings_has_no_figures_of_roads(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scene.model, "num_classes", 2, raising=False)
     predict = scene.model.predict_masks
     monkeypatch.setattr(
         scene.model, "predict_masks",
-        lambda *images: ChangeMaps(predict(*images).class_probabilities[:, [0, 2]], None, np.zeros(1)),
+        lambda *images: ChangeMaps(predict(*images).class_probabilities[:, [0, 2]]),
     )  # fmt: skip
     assert list(scene.write().figures.classes) == ["building"]
     check(scene.out)

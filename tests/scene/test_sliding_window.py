@@ -87,7 +87,7 @@ def test_tiled_equals_whole_at_3000_by_3000() -> None:
 
     def predict_masks(before: np.ndarray, _: np.ndarray) -> ChangeMaps:
         share = before[..., 0] / np.float32(255)
-        return ChangeMaps(np.stack([1 - share, share], axis=1), None, share)
+        return ChangeMaps(np.stack([1 - share, share], axis=1))
 
     scan(pair, predict_masks, sink, num_classes=2, tiling=Tiling(700, 100), batch=1)
     worst = np.abs(sink.probabilities[1] - pair.before[..., 0] / np.float32(255)).max()

@@ -215,7 +215,7 @@ class PairWorker:
         )
 
     def _describe_plain(self, entry: ManifestEntry, job: str, folder: Path) -> PairRecord:
-        before, after, notes = read_pair(entry.before, entry.after)
+        before, after, notes = read_pair(entry.before, entry.after, check=True)
         description = self.model.describe(before, after, instruction=self.settings.instruction)
         description = dataclasses.replace(description, notes=notes + description.notes)
         files = [path.name for path in write_outputs(description, before, after, folder)]

@@ -157,6 +157,13 @@ class ChangeModel(nn.Module, ABC):
             before, after: (b, 3, H, W) float in [0, 1].
         """
 
+    def predict_class_probabilities(self, before: Tensor, after: Tensor) -> Tensor | None:
+        """Class probabilities (b, 2 or 3, H, W) of a batch, equal to those of `predict`; None without masks.
+
+        Methods override it to leave out what only the flag and the heatmap need.
+        """
+        return self.predict_masks(before, after).class_probabilities
+
     def timed_parts(self) -> dict[str, list[nn.Module | None]]:
         """Name in the timing report -> the modules timed under it."""
         parts: dict[str, list[nn.Module | None]] = {

@@ -123,6 +123,13 @@ class SemanticCCModel(ChangeModel):
             heatmap=difference_map(caption_tokens, size, self.config.encoder.patch),
         )
 
+    @torch.no_grad()
+    def predict_class_probabilities(self, before: Tensor, after: Tensor) -> Tensor | None:
+        """As in `ChangeModel`, without the Q-Former."""
+        features = self.encode(before, after)
+        change_tokens, _ = self.tokens(features)
+        return self.masks(change_tokens, before, after, features.trunk)
+
     def masks(
         self, tokens: Tensor | None, before: Tensor, after: Tensor, trunk: tuple[Tensor, ...]
     ) -> Tensor | None:

@@ -10,6 +10,7 @@ from zlib import crc32
 
 import numpy as np
 import rasterio
+from affine import Affine
 from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import DatasetWriter
@@ -109,7 +110,7 @@ def write_cog(
             with settings(), _no_place_is_fine():
                 with rasterio.open(
                     plain, "w", driver="GTiff", width=grid.width, height=grid.height, count=bands, dtype="uint8",
-                    crs=grid.crs, transform=None if grid.crs is None else grid.transform, nodata=nodata, tiled=True,
+                    crs=grid.crs, transform=_transform(grid), nodata=nodata, tiled=True,
                     blockxsize=BLOCK, blockysize=BLOCK, compress="DEFLATE", BIGTIFF="IF_SAFER",
                 ) as dataset:  # fmt: skip
                     dataset.update_tags(**tags)
@@ -131,6 +132,11 @@ def write_cog(
             for left in work.parent.glob(f"{work.stem}*"):
                 if left != work:
                     left.unlink(missing_ok=True)
+
+
+def _transform(grid: Grid) -> Affine | None:
+    """The grid's transform; None for plain pixels, which get no georeference."""
+    return None if grid.crs is None and grid.transform.is_identity else grid.transform
 
 
 def _check(path: Path, written: Iterable[tuple[GdalWindow, int]]) -> None:

@@ -256,18 +256,6 @@ def _carry(transform: Affine, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray,
     return transform.a * x + transform.b * y + transform.c, transform.d * x + transform.e * y + transform.f
 
 
-def _whole_offset(own: Grid, grid: Grid, transform: Affine) -> tuple[int, int] | None:
-    """(columns, rows) from a grid placed by `transform` to `own`, None where pixels do not fall on pixels."""
-    if own.crs != grid.crs:
-        return None
-    step = ~own.transform @ transform
-    drift = max(abs(step.a - 1), abs(step.b), abs(step.d), abs(step.e - 1)) * max(grid.width, grid.height)
-    columns, rows = round(step.c), round(step.f)
-    if drift + max(abs(step.c - columns), abs(step.f - rows)) > SAME_PLACE:
-        return None
-    return columns, rows
-
-
 def _crs_name(crs: CRS | None) -> str:
     return "none" if crs is None else crs.to_string() if len(crs.to_string()) < 40 else "a system of its own"
 
