@@ -14,10 +14,22 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from semantic_cc import __version__
-from semantic_cc.cli import batch, data, demo, describe, evaluate, reproduce, score, synth, train, weights
+from semantic_cc.cli import (
+    batch,
+    data,
+    demo,
+    describe,
+    evaluate,
+    reproduce,
+    score,
+    serve,
+    synth,
+    train,
+    weights,
+)
 from semantic_cc.errors import InputError, SemanticCCError
 
-COMMANDS = (describe, batch, demo, synth, data, train, evaluate, score, reproduce, weights)
+COMMANDS = (describe, batch, serve, demo, synth, data, train, evaluate, score, reproduce, weights)
 """Modules with NAME, HELP, `add_arguments(parser)` and `run(arguments) -> None`."""
 
 MOVED = {

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,8 @@ MAX_SEQUENTIAL_PIXELS = 400_000_000
 MAX_CHECKED_BLOCKS = 20_000
 """Blocks of a TIFF whose place in the file is compared with its length; the last ones are always among them."""
 
+_drivers: ContextVar[Sequence[str]] = ContextVar("drivers", default=DRIVERS)
+
 GDAL_ERRORS = (RasterioError, CPLE_BaseError, OSError)
 """What reading and writing may raise."""
 
@@ -52,15 +55,25 @@ def settings(source: str | Path = "") -> rasterio.Env:
     return rasterio.Env(**SETTINGS, **remote)
 
 
+@contextmanager
+def use_drivers(drivers: Sequence[str]) -> Iterator[None]:
+    """In this context and thread `open_dataset` knows these GDAL drivers only, instead of `DRIVERS`."""
+    before = _drivers.set(drivers)
+    try:
+        yield
+    finally:
+        _drivers.reset(before)
+
+
 def open_dataset(source: str | Path) -> DatasetReader:
     """Opens a file, a URL or a .zip that holds one image.
 
     Raises:
-        ImageError: there is nothing, or nothing that one of `DRIVERS` reads.
+        ImageError: there is nothing, or nothing that one of the allowed drivers reads.
     """
     check_there(source)
     with one_line_errors(str(source)), settings(source), _without_place_warnings():
-        return DatasetReader(gdal_name(source), driver=list(DRIVERS))
+        return DatasetReader(gdal_name(source), driver=list(_drivers.get()))
 
 
 def open_xml(xml: str, name: str) -> DatasetReader:
