@@ -12,7 +12,8 @@ from torch import nn
 from semantic_cc import SemanticCC
 from semantic_cc.decisions import class_mask
 from semantic_cc.errors import CheckpointError, ImageError, InputError, SemanticCCError
-from semantic_cc.model.semantic_cc import Prediction
+from semantic_cc.model.base import Prediction
+from semantic_cc.runtime.torch_runtime import TorchRuntime
 from semantic_cc.types import BUILDING, NONE, ROAD, ChangeDescription
 
 INFO = SimpleNamespace(name="fake", digest="d1", notes=())
@@ -23,7 +24,7 @@ class FakeModel(nn.Module):
 
     def __init__(self, planes: torch.Tensor | None = None, error: Exception | None = None) -> None:
         super().__init__()
-        self.planes, self.error = planes, error
+        self.planes, self.error, self.config = planes, error, None
         self.calls: list[tuple] = []
 
     def predict(
@@ -44,12 +45,12 @@ class FakeModel(nn.Module):
 
 
 def predictor(model: FakeModel) -> SemanticCC:
-    return SemanticCC(model, INFO, torch.device("cpu"))
+    return SemanticCC(TorchRuntime(model, torch.device("cpu")), INFO, lambda: model)
 
 
 @pytest.fixture(scope="module")
 def tiny(tiny_folder: Path) -> SemanticCC:
-    return SemanticCC.from_pretrained(str(tiny_folder))
+    return SemanticCC.from_pretrained(str(tiny_folder), runtime="torch")
 
 
 def test_paths_pil_images_and_arrays_give_the_same(

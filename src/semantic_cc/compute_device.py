@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import metadata
 from typing import TYPE_CHECKING
 
 from semantic_cc.errors import InputError, SemanticCCError
 
 if TYPE_CHECKING:
     import torch
+
+
+def has_gpu() -> bool:
+    """Whether torch finds a GPU. Does not load torch if it is a build for the CPU."""
+    if metadata.version("torch").endswith("+cpu"):
+        return False
+    import torch
+
+    return torch.cuda.is_available()
 
 
 def find_device(name: str | None) -> torch.device:

@@ -10,11 +10,11 @@ from semantic_cc.decisions import class_mask
 from semantic_cc.types import BUILDING, ROAD, ChangeDescription, ModelIdentity
 
 if TYPE_CHECKING:
-    from semantic_cc.model.base import Prediction
+    from semantic_cc.runtime.interface import PairPredictions
 
 
 def to_descriptions(
-    prediction: Prediction, model: ModelIdentity, notes: tuple[str, ...] = ()
+    prediction: PairPredictions, model: ModelIdentity, notes: tuple[str, ...] = ()
 ) -> list[ChangeDescription]:
     """The descriptions of n pairs, without timings.
 
@@ -25,12 +25,12 @@ def to_descriptions(
     """
     probabilities, classes = None, {}
     if prediction.class_probabilities is not None:
-        probabilities = prediction.class_probabilities.float().cpu().numpy()  # (n, 2 or 3, H, W)
+        probabilities = prediction.class_probabilities  # (n, 2 or 3, H, W)
         classes = (
             {ROAD: "road", BUILDING: "building"} if probabilities.shape[1] == 3 else {BUILDING: "building"}
         )
     flag = prediction.change_probability
-    heatmaps = prediction.heatmap.float().cpu().numpy()  # (n, H, W)
+    heatmaps = prediction.heatmap  # (n, H, W)
     return [
         ChangeDescription(
             sentence=sentence,

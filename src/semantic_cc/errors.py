@@ -45,3 +45,8 @@ class TrainingError(SemanticCCError, RuntimeError):
 
 class ScoringError(SemanticCCError, RuntimeError):
     """An outside program that a score needs has failed."""
+
+
+def one_line(error: Exception) -> str:
+    """An error's message as one line of at most 200 characters."""
+    return " ".join(str(error).split())[:200]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 import tempfile
@@ -12,6 +13,15 @@ from pathlib import Path
 from typing import IO
 
 from semantic_cc.errors import OutputError
+
+
+def digest_of(files: list[Path]) -> str:
+    """sha256 of one file, or of the digests of several files in the given order."""
+    digests = []
+    for path in files:
+        with path.open("rb") as stream:
+            digests.append(hashlib.file_digest(stream, "sha256").hexdigest())
+    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def check_folder(folder: str | Path) -> Path:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from semantic_cc.compute_device import enough_memory, find_device
+from semantic_cc.compute_device import enough_memory
 from semantic_cc.descriptions import to_descriptions
 from semantic_cc.errors import InputError
 from semantic_cc.images import ImageSource, read_pair
@@ -19,10 +21,11 @@ if TYPE_CHECKING:
     import torch
 
     from semantic_cc.checkpoint.device_map import DeviceMap
-    from semantic_cc.checkpoint.serialization import ModelInfo
+    from semantic_cc.checkpoint.model_info import ModelInfo
     from semantic_cc.foundation.llm import LLMType
     from semantic_cc.model.base import ChangeModel
     from semantic_cc.progress import Advance
+    from semantic_cc.runtime.interface import Runtime, RuntimeName
     from semantic_cc.scene.scene_options import SceneOptions
     from semantic_cc.scene.scene_report import SceneReport
 
@@ -36,21 +39,13 @@ class SemanticCC:
     """
 
     def __init__(
-        self,
-        model: ChangeModel,
-        info: ModelInfo,
-        device: torch.device,
-        llm_device_map: DeviceMap | None = None,
+        self, runtime: Runtime, info: ModelInfo, load_model: Callable[[], ChangeModel], note: str = ""
     ) -> None:
-        if llm_device_map is None:
-            model.to(device)
-        else:
-            from semantic_cc.checkpoint.device_map import spread_llm
-
-            spread_llm(model, device, llm_device_map)
-        self.model = model.eval()
+        self.runtime = runtime
         self.info = info
-        self.device = device
+        self.note = note
+        """Which runtime auto chose, and why, in one line."""
+        self._load_model = load_model
 
     @classmethod
     def from_pretrained(
@@ -58,16 +53,20 @@ class SemanticCC:
         name_or_dir: str | Path = "small",
         device: str | None = None,
         *,
+        runtime: RuntimeName = "auto",
         merge: bool = True,
         allow_foundation_mismatch: bool = False,
         llm_dtype: LLMType | None = None,
         llm_device_map: DeviceMap | None = None,
+        progress: Advance | None = None,
     ) -> SemanticCC:
         """Loads a model.
 
         Args:
             name_or_dir: a shipped model's name, a folder with config.json and model.safetensors, or a hub id.
             device: for example cpu or cuda:1; by default cuda where there is one, else cpu.
+            runtime: torch, the reference; openvino, faster on a CPU (extra `openvino`); auto = openvino where it can
+                run the model, else torch. openvino first exports the model into the cache, once, in about a minute.
             merge: fold the adapters into the base weights, which is faster; False keeps them apart for
                 `save_pretrained`.
             allow_foundation_mismatch: accept other foundation weights than the model was trained on, with a note in
@@ -76,22 +75,31 @@ class SemanticCC:
                 `quantised` (bitsandbytes).
             llm_device_map: spreads the language model over GPUs, CPU and disk: "auto", or its modules -> devices in
                 accelerate's form; None = it is where all else is. Its adapters must be merged.
+            progress: called with (step, done, of all) while a model is exported.
 
         Raises:
             CheckpointError: unknown name, missing or damaged folder, foundation weights that are not the accepted.
             FoundationWeightsError: the language model is nowhere to be found.
-            InputError: this machine has no such device, or lacks bitsandbytes; a device map that does not fit.
+            InputError: no such device, no bitsandbytes, an unfit device map, or openvino cannot run this model.
+            SemanticCCError: openvino was asked for and failed.
         """
-        from semantic_cc.checkpoint.serialization import load_pretrained
+        from semantic_cc.runtime.load import LoadOptions, load_runtime
 
-        chosen = find_device(device)  # before the slow part
-        model, info = load_pretrained(
-            name_or_dir,
-            merge=merge,
-            allow_foundation_mismatch=allow_foundation_mismatch,
-            llm_dtype=llm_dtype,
-        )
-        return cls(model, info, chosen, llm_device_map)
+        options = LoadOptions(merge, allow_foundation_mismatch, llm_dtype, llm_device_map)
+        loaded = load_runtime(name_or_dir, device, runtime, options, progress)
+        return cls(loaded.runtime, loaded.info, loaded.load_model, loaded.note)
+
+    @functools.cached_property
+    def model(self) -> ChangeModel:
+        """The torch model; a runtime without torch loads it on first use."""
+        return self._load_model()
+
+    @property
+    def device(self) -> torch.device:
+        """The device that the model computes on."""
+        import torch
+
+        return torch.device(self.runtime.device)
 
     def save_pretrained(
         self,
@@ -267,10 +275,10 @@ class SemanticCC:
             SemanticCCError: the memory does not suffice for so many images of this size.
         """
         with enough_memory(before.shape):
-            found = self.model.predict_class_probabilities(self._tensor(before), self._tensor(after))
+            found = self.runtime.predict_class_probabilities(before, after)
         if found is None:
             raise self._no_masks()
-        return ChangeMaps(found.float().cpu().numpy())
+        return ChangeMaps(found)
 
     @property
     def num_classes(self) -> int:
@@ -279,9 +287,10 @@ class SemanticCC:
         Raises:
             InputError: the model was made without the change-detection task.
         """
-        if self.model.change_decoder is None:
+        config = self.runtime.config
+        if not config.change_task:
             raise self._no_masks()
-        return max(2, self.model.config.change_decoder.classes)
+        return max(2, config.change_decoder.classes)
 
     def _no_masks(self) -> InputError:
         return InputError(
@@ -294,18 +303,11 @@ class SemanticCC:
         """(n, H, W, 3) uint8, twice -> n descriptions."""
         start = time.perf_counter()
         with enough_memory(before.shape):
-            prediction = self.model.predict(self._tensor(before), self._tensor(after), asked)
+            prediction = self.runtime.predict(before, after, asked)
         model = ModelIdentity(self.info.name, self.info.digest)
         found = to_descriptions(prediction, model, notes + self.info.notes)
         timings = {**prediction.timings, "total": time.perf_counter() - start}
         return [replace(description, timings=timings) for description in found]
-
-    def _tensor(self, images: np.ndarray) -> torch.Tensor:
-        """(n, H, W, 3) uint8 -> (n, 3, H, W) float32 in [0, 1]."""
-        import torch
-
-        pixels = torch.from_numpy(np.ascontiguousarray(images)).to(self.device)
-        return pixels.permute(0, 3, 1, 2).float() / 255
 
 
 def _asked(instruction: str | None) -> list[str] | None:

@@ -14,7 +14,7 @@ from semantic_cc.checkpoint.build import build_model
 from semantic_cc.checkpoint.serialization import load_pretrained, save_pretrained
 from semantic_cc.checkpoint.stored_parameters import own_parameter
 from semantic_cc.errors import CheckpointError, OutputError
-from semantic_cc.foundation import FOUNDATIONS
+from semantic_cc.foundation.catalogue import FOUNDATIONS
 from semantic_cc.model.semantic_cc import SemanticCCModel
 
 Build = Callable[..., SemanticCCModel]

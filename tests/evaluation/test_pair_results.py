@@ -63,7 +63,7 @@ def test_the_state_of_another_evaluation_is_not_used(tmp_path: Path) -> None:
 def test_a_bad_label_is_named_before_the_model_is_loaded(
     cli: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "load_pretrained", lambda *_, **__: pytest.fail("the model was loaded"))
+    monkeypatch.setattr(module, "load_runtime", lambda *_, **__: pytest.fail("the model was loaded"))
     root = layouts.write_levir_mci(tmp_path / "data")
     layouts.save(np.full((32, 32), 77, np.uint8), root / "images" / "test" / "label" / "test_b.png")
     outcome = cli("evaluate", "--model", "small", "--data", root, "--out", tmp_path / "scores.json")

@@ -17,10 +17,12 @@ from semantic_cc.checkpoint.build import build_model
 from semantic_cc.checkpoint.serialization import load_pretrained, save_pretrained
 from semantic_cc.config import LLMConfig, load_config
 from semantic_cc.errors import CheckpointError, FoundationWeightsError, InputError
-from semantic_cc.foundation import FOUNDATIONS, cache_folder, digest_of, llm_files, load_llm
+from semantic_cc.files import digest_of
 from semantic_cc.foundation import llm as weights
+from semantic_cc.foundation import llm_files
+from semantic_cc.foundation.catalogue import FOUNDATIONS, cache_folder
 from semantic_cc.foundation.download import fetch
-from semantic_cc.foundation.llm import LLMType
+from semantic_cc.foundation.llm import LLMType, load_llm
 
 SMOLLM = "smollm2-135m-instruct"
 

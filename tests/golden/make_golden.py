@@ -25,6 +25,7 @@ import torch
 
 KEPT = Path(__file__).with_name("golden.json")
 MODEL = "small"
+RUNTIME = "torch"  # the reference
 PAIRS, PAIRS_SEED = 20, 11
 SCENE_SIDE, SCENE_SEED = 1024, 1
 BATCH_PAIRS = 3
@@ -69,7 +70,7 @@ def load_model() -> Any:
     """The packaged model on the CPU."""
     from semantic_cc import SemanticCC
 
-    return SemanticCC.from_pretrained(MODEL, device="cpu")
+    return SemanticCC.from_pretrained(MODEL, device="cpu", runtime=RUNTIME)
 
 
 def describe_pair(model: Any, before: Path, after: Path) -> Json:
@@ -88,7 +89,19 @@ def describe_scene(before: Path, after: Path, out: Path) -> Json:
     """Mask and probability rasters of a scene, and the sentences of its places."""
     import rasterio
 
-    run_cli("describe", before, after, "--model", MODEL, "--out", out, "--formats", "geojson")
+    run_cli(
+        "describe",
+        before,
+        after,
+        "--model",
+        MODEL,
+        "--runtime",
+        RUNTIME,
+        "--out",
+        out,
+        "--formats",
+        "geojson",
+    )
     rasters = {}
     for name in ("mask", "probability"):
         with rasterio.open(out / f"{name}.tif") as raster:
@@ -106,14 +119,15 @@ def describe_batch(pairs: list[tuple[str, Path, Path]], out: Path) -> Json:
     manifest = out.with_suffix(".csv")
     rows = ["id,before,after", *(f"{name},{before},{after}" for name, before, after in pairs)]
     manifest.write_text("\n".join(rows) + "\n")
-    run_cli("batch", manifest, "--model", MODEL, "--out", out)
+    run_cli("batch", manifest, "--model", MODEL, "--runtime", RUNTIME, "--out", out)
     reports = {name: out / "pairs" / name / "report.json" for name, _, _ in pairs}
     return {name: json.loads(path.read_text())["sentence"] for name, path in reports.items()}
 
 
 def evaluate(data: Path, out: Path) -> Json:
     """The main scores on the training split of a dataset, which is its largest."""
-    run_cli("evaluate", "--model", MODEL, "--data", data, "--split", "train", "--no-meteor", "--out", out)
+    options = ("--split", "train", "--no-meteor", "--runtime", RUNTIME)
+    run_cli("evaluate", "--model", MODEL, "--data", data, *options, "--out", out)
     scores = json.loads(out.read_text())
     captions = scores["captions"]
     names = ("BLEU-1", "BLEU-4", "ROUGE-L", "CIDEr")

@@ -9,7 +9,8 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 from semantic_cc.losses import caption_loss
-from semantic_cc.model.caption_decoder import CaptionDecoder, consensus
+from semantic_cc.model.answers import consensus
+from semantic_cc.model.caption_decoder import CaptionDecoder
 from semantic_cc.model.semantic_cc import SemanticCCModel
 
 TEMPLATES = ["minigpt4", "chatml"]

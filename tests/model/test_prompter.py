@@ -5,7 +5,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from semantic_cc.config import LLMConfig
-from semantic_cc.foundation import load_llm
+from semantic_cc.foundation.llm import load_llm
 from semantic_cc.model.prompter import INSTRUCTIONS, TEMPLATES, Prompter
 
 ASKED = "What is new?"

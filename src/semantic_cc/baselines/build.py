@@ -11,7 +11,7 @@ from semantic_cc.baselines.psnet import build_psnet
 from semantic_cc.baselines.rsiccformer import build_rsiccformer
 from semantic_cc.baselines.ttp import build_ttp
 from semantic_cc.config import ModelConfig
-from semantic_cc.foundation import LanguageModel
+from semantic_cc.foundation.llm import LanguageModel
 from semantic_cc.model.base import ChangeModel
 from semantic_cc.model.encoder import BitemporalEncoder
 

@@ -36,7 +36,7 @@ from semantic_cc.baselines.captioner import Captioner
 from semantic_cc.baselines.captioning_blocks import Entrance
 from semantic_cc.config import ModelConfig
 from semantic_cc.decisions import is_changed
-from semantic_cc.foundation import LanguageModel
+from semantic_cc.foundation.llm import LanguageModel
 from semantic_cc.model.base import MaskPrediction, ModelOutput
 from semantic_cc.model.encoder import BitemporalEncoder
 from semantic_cc.model.generation import contiguous_head, teach_sentences, write_sentences

@@ -14,7 +14,7 @@ from transformers.initialization import no_init_weights
 
 from semantic_cc.baselines.build import build_baseline
 from semantic_cc.config import EncoderConfig, LoraConfig, ModelConfig, NeckConfig
-from semantic_cc.foundation import LanguageModel, load_llm
+from semantic_cc.foundation.llm import LanguageModel, load_llm
 from semantic_cc.foundation.parts import Part, load_part, read_named
 from semantic_cc.foundation.tensor_shapes import qformer_part, sam_vision
 from semantic_cc.model.base import ChangeModel

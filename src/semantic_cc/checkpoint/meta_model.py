@@ -9,8 +9,8 @@ from semantic_cc.checkpoint.build import build_model
 from semantic_cc.checkpoint.stored_parameters import without_weights
 from semantic_cc.config import LLMConfig, ModelConfig
 from semantic_cc.errors import FoundationWeightsError
-from semantic_cc.foundation import FOUNDATIONS, LanguageModel, load_llm
-from semantic_cc.foundation.llm import byte_tokenizer
+from semantic_cc.foundation.catalogue import FOUNDATIONS
+from semantic_cc.foundation.llm import LanguageModel, byte_tokenizer, load_llm
 from semantic_cc.model.base import ChangeModel
 
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from importlib import resources
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -18,10 +17,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from semantic_cc.checkpoint.build import build_model, merge_lora, unfilled
-from semantic_cc.checkpoint.config_file import CheckpointConfig, FoundationRecord, read_config
-from semantic_cc.checkpoint.hub import download_model, is_hub_id
+from semantic_cc.checkpoint.config_file import CheckpointConfig, FoundationRecord
 from semantic_cc.checkpoint.migrate import migrate_tensors
 from semantic_cc.checkpoint.model_card import model_card
+from semantic_cc.checkpoint.model_info import LLM, ModelInfo, check_foundations, find_model, read_info
 from semantic_cc.checkpoint.stored_parameters import (
     FROZEN,
     as_stored,
@@ -30,36 +29,10 @@ from semantic_cc.checkpoint.stored_parameters import (
     own_parameter,
     without_weights,
 )
-from semantic_cc.config import ModelConfig
 from semantic_cc.errors import CheckpointError, InputError, OutputError
-from semantic_cc.foundation import digest_of, load_llm
 from semantic_cc.foundation.catalogue import official
-from semantic_cc.foundation.llm import LLMType
+from semantic_cc.foundation.llm import LLMType, load_llm
 from semantic_cc.model.base import ChangeModel
-
-LLM = "llm"
-"""Folder of a merged model's language model."""
-
-
-@dataclass(frozen=True)
-class ModelInfo:
-    """The description of a loaded checkpoint.
-
-    Attributes:
-        name: its name, for example small.
-        digest: sha256 of model.safetensors; for a merged model, of that and its language model's files.
-        config: sizes.
-        foundation: part (encoder, qformer, llm) -> the foundation weights of the training.
-        training: facts of the training, plain JSON values.
-        notes: lines for users: migration steps, and foundation weights other than the accepted ones.
-    """
-
-    name: str
-    digest: str
-    config: ModelConfig
-    foundation: Mapping[str, FoundationRecord]
-    training: Mapping[str, object] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
 
 
 def save_pretrained(
@@ -191,57 +164,23 @@ def load_pretrained(
             are not accepted ones.
         FoundationWeightsError: foundation weights are not found.
     """
-    folder = _folder(name)
-    content = read_config(folder)
-    config, merged = content.model, content.merged
+    folder = find_model(name)
+    info, merged = read_info(folder)
+    config = info.config
     try:
         tensors = migrate_tensors(load_file(folder / "model.safetensors"))
-        digest = digest_of([folder / "model.safetensors", *_llm_files(folder, merged)])
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{folder}/model.safetensors is missing or corrupt: {error}") from error
-    info = ModelInfo(content.name, digest, config, content.foundation, content.training, content.notes)
     stored = replace(config.llm, name=str(folder / LLM)) if merged else config.llm
     llm = load_llm(stored, llm_dtype) if config.has_llm else None
     with unfilled():
         model = build_model(config, llm=llm, adapters=not merged)
     if not merged:
-        other = _other_foundations(model, info)
-        if other and not allow_foundation_mismatch:
-            raise CheckpointError(f"{folder} {other[0]}; --allow-foundation-mismatch goes on all the same")
-        info = replace(info, notes=(*info.notes, *(f"{info.name} {text}" for text in other)))
+        info = check_foundations(info, model.foundation, folder, allow_mismatch=allow_foundation_mismatch)
     _load(model, tensors, folder, _not_llm if merged else own_parameter(config))
     if merge and not merged:
         merge_lora(model)
     return model.eval(), info
-
-
-def _other_foundations(model: ChangeModel, info: ModelInfo) -> list[str]:
-    """One message for each part whose foundation weights are not accepted ones."""
-    return [
-        f"was trained on a {record.name} with sha256 {' or '.join(record.accepted_digests)}, "
-        f"here is {model.foundation.get(part)}"
-        for part, record in info.foundation.items()
-        if record.accepted_digests and model.foundation.get(part) not in record.accepted_digests
-    ]
-
-
-def _llm_files(folder: Path, merged: bool) -> list[Path]:
-    return sorted((folder / LLM).glob("*.safetensors")) if merged else []
-
-
-def _folder(name: str | Path) -> Path:
-    given = Path(name)
-    if given.is_dir():
-        return given
-    shipped = Path(str(resources.files("semantic_cc") / "pretrained"))
-    if given.name == str(name) and (shipped / given.name).is_dir():
-        return shipped / given.name
-    names = sorted(p.name for p in shipped.iterdir() if p.is_dir()) if shipped.is_dir() else []
-    if is_hub_id(str(name)):
-        return download_model(str(name))
-    raise CheckpointError(
-        f"no model {str(name)!r}: give a model folder, a hub id, or one of the shipped names ({', '.join(names)})"
-    )
 
 
 def _load(

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from semantic_cc.checkpoint.device_map import DeviceMap
     from semantic_cc.foundation.llm import LLMType
     from semantic_cc.predictor import SemanticCC
+    from semantic_cc.runtime.interface import RuntimeName
     from semantic_cc.training.parameter_count import PartCount
     from semantic_cc.types import ChangeDescription
 
@@ -95,8 +96,18 @@ def add_mismatch(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_runtime(parser: argparse.ArgumentParser) -> None:
+    """Declares ``--runtime``."""
+    parser.add_argument(
+        "--runtime",
+        choices=("auto", "torch", "openvino"),
+        default="auto",
+        help="what runs the model: torch, or openvino, which is faster on a CPU (semantic-cc[openvino]) [auto]",
+    )
+
+
 def load_model(name: str, **options: Any) -> SemanticCC:
-    """Loads the model `name` and shows a status line meanwhile.
+    """Loads the model `name`, shows the progress meanwhile, and says on stderr which runtime was chosen.
 
     Args:
         name: a shipped name, a folder or a Hub id.
@@ -105,14 +116,14 @@ def load_model(name: str, **options: Any) -> SemanticCC:
     Raises:
         As `SemanticCC.from_pretrained`.
     """
-    from rich.console import Console
+    from semantic_cc.predictor import SemanticCC
+    from semantic_cc.progress import progress_of_steps
 
-    with Console(stderr=True).status(
-        f"loading the model {name} (the first time its language model is converted)"
-    ):
-        from semantic_cc.predictor import SemanticCC
-
-        return SemanticCC.from_pretrained(name, **options)
+    with progress_of_steps() as advance:
+        model = SemanticCC.from_pretrained(name, **options, progress=advance)
+    if model.note:
+        print(model.note, file=sys.stderr)
+    return model
 
 
 def add_asked_model(parser: argparse.ArgumentParser) -> None:
@@ -130,6 +141,7 @@ def add_asked_model(parser: argparse.ArgumentParser) -> None:
         choices=("auto",),
         help="spread the language model over all GPUs, and the CPU if need be",
     )
+    add_runtime(parser)
     add_mismatch(parser)
     parser.add_argument("--instruction", metavar="TEXT", help="ask this one text instead of the model's own")
 
@@ -146,6 +158,7 @@ def load_asked_model(arguments: argparse.Namespace) -> SemanticCC:
 class ModelOptions(TypedDict):
     """Options of `SemanticCC.from_pretrained`; documented there."""
 
+    runtime: RuntimeName
     allow_foundation_mismatch: bool
     llm_dtype: LLMType | None
     llm_device_map: DeviceMap | None
@@ -154,6 +167,7 @@ class ModelOptions(TypedDict):
 def model_options(arguments: argparse.Namespace) -> ModelOptions:
     """The options of `add_asked_model` that control how the model is loaded."""
     return {
+        "runtime": arguments.runtime,
         "allow_foundation_mismatch": arguments.allow_foundation_mismatch,
         "llm_dtype": arguments.llm_dtype,
         "llm_device_map": arguments.llm_device_map,

@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from semantic_cc.cli.console import change_line, load_model, say, stdout_for_us
+from semantic_cc.cli.console import add_runtime, change_line, load_model, say, stdout_for_us
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", metavar="NAME|DIR", default="small", help="a shipped model or a folder [small]"
     )
+    add_runtime(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -43,7 +44,7 @@ def run(arguments: argparse.Namespace) -> None:
     pair = demo_pair()
     assert pair.label is not None
     with stdout_for_us():
-        model = load_model(arguments.model)
+        model = load_model(arguments.model, runtime=arguments.runtime)
         description = model.describe(pair.before, pair.after)
 
     from semantic_cc.figures.description_files import write_outputs

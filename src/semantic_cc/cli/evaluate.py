@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from semantic_cc.cli.caption_tables import add_meteor, print_captions
-from semantic_cc.cli.console import add_data, add_mismatch, positive, say, show, stdout_for_us
+from semantic_cc.cli.console import add_data, add_mismatch, add_runtime, positive, say, show, stdout_for_us
 from semantic_cc.types import SPLITS
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE.png",
         help="also draw the calibration of the change probability (semantic-cc[figures])",
     )
+    add_runtime(parser)
     add_mismatch(parser)
 
 
@@ -84,6 +85,7 @@ def run(arguments: argparse.Namespace) -> None:
                 sentences=not arguments.no_sentences,
                 meteor=arguments.meteor,
                 worst=0 if page is None else _WORST,
+                runtime=arguments.runtime,
                 allow_foundation_mismatch=arguments.allow_foundation_mismatch,
                 state=None if out is None else out.with_name(f".{out.name}.state"),
                 checking=partial(advance, "files checked"),
@@ -114,7 +116,7 @@ def _title(report: EvaluationReport) -> str:
 def _print(report: EvaluationReport) -> None:
     scores = report.scores
     say(f"{report.model} (sha256 {report.digest[:12]}) on {report.pairs} pairs of {report.data}, split {report.split}, "
-        f"images {' '.join(report.sizes)}, {report.seconds_per_pair:.2f} s a pair")  # fmt: skip
+        f"images {' '.join(report.sizes)}, {report.seconds_per_pair:.2f} s a pair with {report.runtime}")  # fmt: skip
     if report.classes:
         say(f"labelled classes: {', '.join(report.classes)}")
     if scores.change is not None:

@@ -115,7 +115,7 @@ def _list(arguments: argparse.Namespace) -> None:
     if arguments.preset is not None:
         _list_sizes(arguments.preset)
         return
-    from semantic_cc.foundation import FOUNDATIONS, cache_folder
+    from semantic_cc.foundation.catalogue import FOUNDATIONS, cache_folder
     from semantic_cc.foundation.convert import FIELDS
     from semantic_cc.foundation.llm_files import is_cached
 
@@ -168,7 +168,7 @@ def _publish(arguments: argparse.Namespace) -> None:
     if arguments.push is not None and not is_hub_id(arguments.push):
         raise InputError(f"--push {arguments.push}: is no place on the hub; give owner/name")
     with stdout_for_us():
-        model = load_model(arguments.model, merge=False)
+        model = load_model(arguments.model, runtime="torch", merge=False)
         how = {"merge": arguments.merge, "dtype": arguments.dtype}
         folder = arguments.out and model.save_pretrained(arguments.out, name=arguments.name, **how)
         address = arguments.push and model.push_to_hub(arguments.push, private=arguments.private, **how)

@@ -57,7 +57,7 @@ def collate(pairs: Sequence[Pair]) -> Batch:
     """
     if not pairs:
         raise DataError("a batch needs at least one pair")
-    _check_sizes(pairs)
+    check_sizes(pairs)
     label = changed = None
     masks = sum(pair.label is not None for pair in pairs)
     if 0 < masks < len(pairs):
@@ -83,7 +83,12 @@ def _to_tensor(images: list[np.ndarray]) -> Tensor:
     return stacked.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format).div_(255)
 
 
-def _check_sizes(pairs: Sequence[Pair]) -> None:
+def check_sizes(pairs: Sequence[Pair]) -> None:
+    """Checks that all images and masks of a batch have one size.
+
+    Raises:
+        DataError: names the first pair that differs.
+    """
     expected = pairs[0].before.shape
     for pair in pairs:
         label_fits = pair.label is None or pair.label.shape == pair.before.shape[:2]

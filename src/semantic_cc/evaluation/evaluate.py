@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import torch
 from torch.utils.data import Subset
 
-from semantic_cc.checkpoint.serialization import load_pretrained
 from semantic_cc.data.dataset_checks import check_dataset
 from semantic_cc.data.items import ChangeDataset
 from semantic_cc.data.open_dataset import Data, index, name_of, open_dataset, roots_of
@@ -17,6 +16,9 @@ from semantic_cc.data.progress_callback import Progress
 from semantic_cc.evaluation.evaluation_report import EvaluationReport, SplitScores
 from semantic_cc.evaluation.pair_results import EvaluationState, predict_pairs, state_key
 from semantic_cc.evaluation.split_scorer import SplitScorer
+from semantic_cc.runtime.interface import RuntimeName
+from semantic_cc.runtime.load import LoadOptions, load_runtime
+from semantic_cc.runtime.torch_runtime import TorchRuntime
 from semantic_cc.types import Pair
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ def evaluate(
     sentences: bool = True,
     meteor: bool = True,
     worst: int = 0,
+    runtime: RuntimeName = "auto",
     allow_foundation_mismatch: bool = False,
     state: Path | None = None,
     checking: Progress | None = None,
@@ -53,6 +56,7 @@ def evaluate(
         sentences: False = score masks only; the language model does not run.
         meteor: whether to compute METEOR, if Java is available.
         worst: number of pairs with the most wrong pixels to return.
+        runtime: as in `SemanticCC.from_pretrained`.
         allow_foundation_mismatch: whether to accept different foundation weights, with a note.
         state: folder for finished batches, which lets the same call resume after an interruption; deleted at the end.
         checking, progress: called with the number of files checked (pairs predicted) and the total.
@@ -70,20 +74,27 @@ def evaluate(
     pairs = open_dataset(data, split)
     chosen = _choose(pairs, limit)
     check_dataset(ChangeDataset([pairs.items[index] for index in chosen.indices]), checking)
-    loaded, info = load_pretrained(model, allow_foundation_mismatch=allow_foundation_mismatch)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    device_name = torch.cuda.get_device_name() if device.type == "cuda" else "cpu"
+    options = LoadOptions(allow_foundation_mismatch=allow_foundation_mismatch)
+    loaded = load_runtime(model, runtime=runtime, options=options)
+    info = loaded.info
+    device_name = torch.cuda.get_device_name() if loaded.runtime.device == "cuda" else "cpu"
     kept = None
     if state is not None:
         key = state_key(
-            pairs, chosen.indices, model=info.digest, batch=batch, sentences=sentences, device=device_name
+            pairs,
+            chosen.indices,
+            model=info.digest,
+            batch=batch,
+            sentences=sentences,
+            device=device_name,
+            runtime=loaded.runtime.name,
         )
         kept = EvaluationState(state, key)
     known = [item for root in roots_of(data) for item in index(root, "train", skip_missing=True)]
     train = [sentence for item in known for sentence in item.sentences]
-    scorer = SplitScorer(pairs, loaded.config, worst)
+    scorer = SplitScorer(pairs, info.config, worst)
     results = predict_pairs(
-        loaded.to(device).eval(), chosen, batch=batch, progress=progress, sentences=sentences, state=kept
+        loaded.runtime, chosen, batch=batch, progress=progress, sentences=sentences, state=kept
     )
     for place, result in zip(chosen.indices, results, strict=True):
         scorer.update(place, result)
@@ -99,6 +110,7 @@ def evaluate(
         pairs=len(chosen),
         limit=limit,
         device=device_name,
+        runtime=loaded.runtime.name,
         sizes=tuple(sorted(scorer.sizes)),
         decoding=_decoding(info.config),
         classes=pairs.classes,
@@ -119,8 +131,9 @@ def score(
     """
     chosen = _choose(pairs, limit)
     scorer = SplitScorer(pairs, model.config)
+    runtime = TorchRuntime(model, next(model.parameters()).device)
     for place, result in zip(
-        chosen.indices, predict_pairs(model, chosen, batch=batch, sentences=sentences), strict=True
+        chosen.indices, predict_pairs(runtime, chosen, batch=batch, sentences=sentences), strict=True
     ):
         scorer.update(place, result)
     return scorer.compute()

@@ -73,6 +73,7 @@ class EvaluationReport:
         pairs: number of pairs scored.
         limit: requested number of pairs, None = all.
         device: "cpu", or the name of the GPU.
+        runtime: "torch" or "openvino".
         sizes: image sizes, for example "256x256".
         decoding: decoding method, for example "greedy" or "beam-4".
         classes: the classes that the dataset's masks label.
@@ -91,6 +92,7 @@ class EvaluationReport:
     pairs: int
     limit: int | None
     device: str
+    runtime: str
     sizes: tuple[str, ...]
     decoding: str
     classes: tuple[str, ...]
@@ -108,6 +110,7 @@ class EvaluationReport:
             "pairs": self.pairs,
             "limit": self.limit,
             "device": self.device,
+            "runtime": self.runtime,
             "tiles": " ".join(self.sizes),
             "decoding": self.decoding,
             "classes": list(self.classes),

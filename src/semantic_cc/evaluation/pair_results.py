@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch.utils.data import Subset
 
-from semantic_cc.data.collate import collate
+from semantic_cc.data.collate import check_sizes
 from semantic_cc.data.items import ChangeDataset
 from semantic_cc.data.labels import true_classes
 from semantic_cc.data.progress_callback import Progress
@@ -23,11 +23,11 @@ from semantic_cc.decisions import class_mask
 from semantic_cc.errors import DataError
 from semantic_cc.files import check_folder, write_files
 from semantic_cc.metrics.precision_recall import probability_counts
-from semantic_cc.model.base import Prediction
+from semantic_cc.runtime.interface import PairPredictions
 from semantic_cc.types import BUILDING_CLASS, LEFT_OUT, Pair
 
 if TYPE_CHECKING:
-    from semantic_cc.model.base import ChangeModel
+    from semantic_cc.runtime.interface import Runtime
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class PairResult:
 
 
 def predict_pairs(
-    model: ChangeModel,
+    runtime: Runtime,
     pairs: Subset[Pair],
     *,
     batch: int = 8,
@@ -70,7 +70,7 @@ def predict_pairs(
     """Predicts `pairs` in order, in batches, except those that `state` contains.
 
     Args:
-        model: model in eval mode.
+        runtime: runs the model.
         pairs: pairs to predict.
         batch: batch size in pairs; all images of a batch must have the same size.
         progress: called with the number of pairs done and the total, after each batch.
@@ -87,7 +87,7 @@ def predict_pairs(
         stop = min(start + batch, len(pairs))
         results = None if state is None else state.read(start)
         if results is None:
-            results = _predict(model, [pairs[index] for index in range(start, stop)], sentences)
+            results = _predict(runtime, [pairs[index] for index in range(start, stop)], sentences)
             if state is not None:
                 state.write(start, results)
         yield from results
@@ -95,27 +95,23 @@ def predict_pairs(
             progress(stop, len(pairs))
 
 
-def _predict(model: ChangeModel, pairs: Sequence[Pair], sentences: bool) -> list[PairResult]:
-    given = collate([replace(pair, label=None) for pair in pairs]).to(next(model.parameters()).device)
+def _predict(runtime: Runtime, pairs: Sequence[Pair], sentences: bool) -> list[PairResult]:
+    check_sizes(pairs)
+    before, after = (np.stack([getattr(pair, date) for pair in pairs]) for date in ("before", "after"))
     start = time.perf_counter()
-    found = (
-        model.predict(given.before, given.after)
-        if sentences
-        else model.predict_masks(given.before, given.after)
-    )
-    planes = found.class_probabilities
-    planes_of = None if planes is None else planes.float().cpu().numpy()  # (b, 2 or 3, H, W)
+    found = runtime.predict(before, after) if sentences else runtime.predict_masks(before, after)
+    seconds = (time.perf_counter() - start) / len(pairs)
+    planes_of = found.class_probabilities  # (b, 2 or 3, H, W)
     flags = found.change_probability
     shares = [None] * len(pairs) if flags is None else flags.tolist()
-    seconds = (time.perf_counter() - start) / len(pairs)
-    written = found if isinstance(found, Prediction) and model.config.writes else None
+    written = found if isinstance(found, PairPredictions) and runtime.config.writes else None
     results = []
     for place, pair in enumerate(pairs):
         probabilities = None if planes_of is None else planes_of[place]
         results.append(
             PairResult(
                 name=pair.name,
-                size="x".join(map(str, given.before.shape[-2:])),
+                size="x".join(map(str, pair.before.shape[:2])),
                 sentence=None if written is None else written.sentence[place],
                 changed=None if written is None else written.changed[place],
                 probability=shares[place],

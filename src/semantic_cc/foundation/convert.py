@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from semantic_cc.errors import CheckpointError, InputError
-from semantic_cc.foundation import llm_files
+from semantic_cc.foundation import llm_conversion, llm_files
 from semantic_cc.foundation.catalogue import FOUNDATIONS, cache_folder
 from semantic_cc.foundation.key_mapping import mapping_of
 from semantic_cc.foundation.parts import Part, read_part, write_part
@@ -117,7 +117,7 @@ def _convert_llm(source: str, name: str | None, out: Path | None) -> Converted:
     name = name or (path.stem if path.is_file() else path.name)
     given = path if path.exists() else llm_files.from_hub(source, None)
     folder, digest = llm_files.prepared(given, name)
-    llm_files.whole_model(folder, dtype="auto")
+    llm_conversion.whole_model(folder, dtype="auto")
     if folder == given:
         llm_files.remember(folder, digest, name)
     return Converted("llm", folder, name, digest)

@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from semantic_cc.errors import CheckpointError, FoundationWeightsError, InputError
+from semantic_cc.files import digest_of
 from semantic_cc.foundation.catalogue import FOUNDATIONS, Foundation
 from semantic_cc.foundation.key_mapping import TABLES, Dropped
-from semantic_cc.foundation.weight_files import INDEXES, SINGLES, digest_of, is_pickle
+from semantic_cc.foundation.weight_files import INDEXES, SINGLES, is_pickle
 
 TEXT = (".json", ".model", ".txt")
 """Suffixes of the small files beside the weights: configuration and tokenizer."""

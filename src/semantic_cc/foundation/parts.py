@@ -16,12 +16,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from semantic_cc.errors import CheckpointError, FoundationWeightsError
-from semantic_cc.files import new_file
+from semantic_cc.errors import CheckpointError, FoundationWeightsError, one_line
+from semantic_cc.files import digest_of, new_file
 from semantic_cc.foundation.catalogue import FOUNDATIONS, cache_folder
 from semantic_cc.foundation.key_mapping import Dropped, PartName, mapping_of
 from semantic_cc.foundation.tensor_shapes import MissingSizeError, PartSizes, resampled, shapes_of, sizes_of
-from semantic_cc.foundation.weight_files import TensorFiles, digest_of, is_finite, one_line
+from semantic_cc.foundation.weight_files import TensorFiles, is_finite
 
 
 @dataclass(frozen=True)

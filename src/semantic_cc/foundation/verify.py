@@ -15,7 +15,8 @@ from transformers.models.blip_2.modeling_blip_2 import Blip2QFormerModel
 
 from semantic_cc.config import EncoderConfig, QFormerConfig
 from semantic_cc.errors import CheckpointError
-from semantic_cc.foundation import key_mapping, llm_files
+from semantic_cc.files import digest_of
+from semantic_cc.foundation import key_mapping, llm_conversion, llm_files
 from semantic_cc.foundation.catalogue import FOUNDATIONS
 from semantic_cc.foundation.parts import Part, facts_of, find_part, load_part, read_part
 from semantic_cc.foundation.reference_models import segment_anything
@@ -26,7 +27,7 @@ from semantic_cc.foundation.tensor_shapes import (
     qformer_part,
     sam_vision,
 )
-from semantic_cc.foundation.weight_files import TensorFiles, digest_of
+from semantic_cc.foundation.weight_files import TensorFiles
 from semantic_cc.model.encoder import BitemporalEncoder
 from semantic_cc.model.enhancer import Enhancer
 from semantic_cc.model.qformer import QFormer
@@ -209,7 +210,7 @@ def _verify_llm(name: str, source: Path | None) -> Iterator[str]:
     folder, digest = llm_files.find(name)
     stated = llm_files.stated_digest(folder, digest)
     yield f"{folder}: sha256 {digest}, {stated}; {_standing(digest)}"
-    ours = llm_files.whole_model(folder, dtype="auto").eval()
+    ours = llm_conversion.whole_model(folder, dtype="auto").eval()
     yield f"it is whole: {sum(value.numel() for value in ours.parameters()):,} parameters, all of them numbers"
     if source is None:
         return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import pickle
 import re
@@ -15,7 +14,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from semantic_cc.errors import CheckpointError
+from semantic_cc.errors import CheckpointError, one_line
 
 INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 SINGLES = ("model.safetensors", "pytorch_model.bin")
@@ -112,23 +111,9 @@ def is_pickle(file: Path) -> bool:
     return file.suffix != ".safetensors"
 
 
-def digest_of(files: list[Path]) -> str:
-    """sha256 of one file, or of the digests of several files in the given order."""
-    digests = []
-    for path in files:
-        with path.open("rb") as stream:
-            digests.append(hashlib.file_digest(stream, "sha256").hexdigest())
-    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
-
-
 def is_finite(value: Tensor) -> bool:
     """Whether all values are finite, tested by their float32 sum; real weights do not overflow it."""
     return bool(torch.isfinite(value.sum(dtype=torch.float32)))
-
-
-def one_line(error: Exception) -> str:
-    """An error's message as one line of at most 200 characters."""
-    return " ".join(str(error).split())[:200]
 
 
 def _index(path: Path) -> dict[str, Path]:

@@ -7,8 +7,6 @@ t prompt length, V vocabulary size.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import SequenceMatcher
-from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -81,8 +79,7 @@ class CaptionDecoder(nn.Module):
     @property
     def keyword_ids(self) -> list[list[int]]:
         """Token ids of each keyword inside a sentence."""
-        start = len(self.prompter.ids("a"))
-        return [self.prompter.ids(f"a {word}")[start:] for word in self.keywords]
+        return self.prompter.keyword_ids(self.keywords)
 
     @property
     def llm_width(self) -> int:
@@ -180,19 +177,3 @@ class CaptionDecoder(nn.Module):
         return write_sentences(
             self.llm, self.prompter, prompts, self.max_new_tokens, use_cache, self.beams, processor
         )
-
-
-def consensus(sentences: list[str]) -> str:
-    """The sentence most similar to the others (the multi-output ensemble).
-
-    Similarity is difflib's ratio over words, averaged over both directions. The first sentence wins a tie.
-    """
-
-    def closeness(a: str, b: str) -> float:
-        one, two = a.split(), b.split()
-        return sum(SequenceMatcher(None, x, y).ratio() for x, y in pairwise((one, two, one))) / 2
-
-    scores = [
-        sum(closeness(a, b) for j, b in enumerate(sentences) if j != i) for i, a in enumerate(sentences)
-    ]
-    return sentences[scores.index(max(scores))]

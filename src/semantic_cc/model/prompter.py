@@ -5,9 +5,12 @@ The template depends on the LLM: MiniGPT-4's for Vicuna, the chat template for S
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from transformers import PreTrainedTokenizerBase
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 INSTRUCTIONS = (
     "Describe the difference between the new remote sensing image and the old one in detail.",
@@ -50,11 +53,11 @@ class Prompter:
     """Converts instructions and sentences to token ids.
 
     Args:
-        tokenizer: the LLM's tokenizer.
+        tokenizer: the LLM's tokenizer, or another object with the members of it that are read here.
         template: the LLM's template.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, template: Template) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerBase | Any, template: Template) -> None:
         self.tokenizer = tokenizer
         self.template = template
         self._known: dict[str, list[int]] = {}
@@ -74,6 +77,11 @@ class Prompter:
     def answer_ids(self, sentence: str) -> list[int]:
         """Token ids of the sentence and its end mark, the LLM's training target."""
         return self.ids(sentence + self.template.end)
+
+    def keyword_ids(self, words: Sequence[str]) -> list[list[int]]:
+        """Token ids of each word or phrase inside a sentence."""
+        start = len(self.ids("a"))
+        return [self.ids(f"a {word}")[start:] for word in words]
 
     @property
     def end_id(self) -> int | None:

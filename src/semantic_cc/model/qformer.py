@@ -54,7 +54,7 @@ class QFormer(nn.Module):
             text: instruction ids and attention mask, each (B, t), for the text-aware form.
         """
         count = queries.shape[1]
-        queries = queries.expand(len(tokens), -1, -1)
+        queries = queries.expand(tokens.shape[0], -1, -1)
         if not self.text:
             return self.body(query_embeds=queries, encoder_hidden_states=tokens).last_hidden_state
         if text is None:

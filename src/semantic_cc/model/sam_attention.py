@@ -27,7 +27,7 @@ class FoldedAttention(SamVisionAttention):
         columns = self.get_rel_pos(w, w, self.rel_pos_w).to(query.dtype)
         by_row = torch.einsum("bhwc,hkc->bhwk", grid, rows).flatten(1, 2)  # (b heads, h w, h)
         by_column = torch.einsum("bhwc,wkc->bhwk", grid, columns).flatten(1, 2)
-        places = _places(h, w, key).expand(len(key), -1, -1)  # (b heads, h w, h + w)
+        places = _places(h, w, key).expand(key.shape[0], -1, -1)  # (b heads, h w, h + w)
         query = torch.cat([query * self.scale, by_row.to(query.dtype), by_column.to(query.dtype)], dim=-1)
         key = torch.cat([key, places], dim=-1)
         width = value.shape[-1]

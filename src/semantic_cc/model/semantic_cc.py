@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from semantic_cc.decisions import is_changed
+from semantic_cc.model.answers import Answers, answer_pairs, instructions_of
 from semantic_cc.model.base import (
     ChangeModel,
     MaskPrediction,
@@ -21,12 +21,11 @@ from semantic_cc.model.base import (
     device_time,
     difference_map,
 )
-from semantic_cc.model.caption_decoder import CaptionDecoder, consensus
+from semantic_cc.model.caption_decoder import CaptionDecoder
 from semantic_cc.model.change_decoder import ChangeDecoder
 from semantic_cc.model.encoder import Features
 from semantic_cc.model.neck import AggregationNeck
 from semantic_cc.model.prompter import INSTRUCTIONS
-from semantic_cc.sentences import UNCHANGED, says_change
 
 
 class SemanticCCModel(ChangeModel):
@@ -87,9 +86,7 @@ class SemanticCCModel(ChangeModel):
             instructions: prompts for the LLM; None = the paper's four under consensus decoding, else the first of
                 them. Of several answers, `consensus` selects one.
         """
-        asked = list(
-            instructions or (INSTRUCTIONS if self.config.decoding == "consensus" else INSTRUCTIONS[:1])
-        )
+        asked = instructions_of(self.config, instructions)
         start = device_time(before.device)
         size = before.shape[-2], before.shape[-1]
         features = self.encode(before, after)
@@ -99,13 +96,12 @@ class SemanticCCModel(ChangeModel):
         masked = device_time(before.device)
         flag, answers = self._answers(caption_tokens, asked, probabilities)
         written = device_time(before.device)
-        sentence = [consensus(list(answer.values())) if answer else UNCHANGED for answer in answers]
         return Prediction(
             class_probabilities=probabilities,
             change_probability=flag,
-            changed=[says_change(text) for text in sentence] if flag is None else is_changed(flag).tolist(),
-            sentences=answers,
-            sentence=sentence,
+            changed=answers.changed,
+            sentences=answers.sentences,
+            sentence=answers.sentence,
             heatmap=difference_map(caption_tokens, size, self.config.encoder.patch),
             timings={"encode": encoded - start, "mask": masked - encoded, "sentence": written - masked},
         )
@@ -150,23 +146,21 @@ class SemanticCCModel(ChangeModel):
 
     def _answers(
         self, tokens: Tensor, asked: list[str], masks: Tensor | None
-    ) -> tuple[Tensor | None, list[dict[str, str]]]:
-        """Change probabilities, and the answers of each pair; none for pairs that the flag head calls unchanged."""
-        decoder, pairs = self.caption_decoder, len(tokens) // 2
+    ) -> tuple[Tensor | None, Answers]:
+        """Change probabilities, and the answers of each pair."""
+        decoder = self.caption_decoder
         if decoder.qformer.text:  # one pass per instruction
-            by_instruction = [self._visual_tokens(tokens, text) for text in asked]
+            visual = {text: self._visual_tokens(tokens, text) for text in asked}
         else:
-            by_instruction = [self._visual_tokens(tokens, asked[0])] * len(asked)
-        flag = self._flag(by_instruction[0])
-        open_pairs = [i for i in range(pairs) if flag is None or is_changed(flag[i])]
-        answers: list[dict[str, str]] = [{} for _ in range(pairs)]
-        if open_pairs:
-            visual = torch.cat([tokens_[open_pairs] for tokens_ in by_instruction])  # instruction-major
-            texts = [text for text in asked for _ in open_pairs]
-            seen = None if masks is None else masks[open_pairs].repeat(len(asked), 1, 1, 1)
-            for place, sentence in enumerate(decoder.generate(visual, texts, seen)):
-                answers[open_pairs[place % len(open_pairs)]][texts[place]] = sentence
-        return flag, answers
+            visual = dict.fromkeys(asked, self._visual_tokens(tokens, asked[0]))
+        flag = self._flag(visual[asked[0]])
+
+        def write(pairs: list[int], texts: list[str]) -> list[str]:
+            rows = torch.stack([visual[text][i] for i, text in zip(pairs, texts, strict=True)])
+            return decoder.generate(rows, texts, None if masks is None else masks[pairs])
+
+        flags = None if flag is None else flag.tolist()
+        return flag, answer_pairs(flags, len(tokens) // 2, asked, write)
 
     def timed_parts(self) -> dict[str, list[nn.Module | None]]:
         """As in `ChangeModel`, with the caption decoder split into Q-Former and LLM."""

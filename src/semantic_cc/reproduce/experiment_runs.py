@@ -160,7 +160,9 @@ def scored(setup: ReproductionSetup, run: FinishedRun, kind: Kind, name: str) ->
     path = run.folder / f"scores-{scores_digest(digest, sentences=says, meteor=meteor)}.json"
     if not path.exists():
         setup.say(f"{name}: scoring on {' '.join(data)}, split test")
-        report = evaluate(run.model, data, meteor=meteor, sentences=says).to_json(predictions=True)
+        report = evaluate(run.model, data, meteor=meteor, sentences=says, runtime="torch").to_json(
+            predictions=True
+        )
         _write(path, {**report, "data_digest": digest})
     return read_evaluation(path)
 

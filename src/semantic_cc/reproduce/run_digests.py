@@ -13,8 +13,7 @@ import semantic_cc
 from semantic_cc.config import Config, PhaseConfig, to_dict
 from semantic_cc.data.open_dataset import index
 from semantic_cc.errors import DataError
-from semantic_cc.files import write_files
-from semantic_cc.foundation import digest_of
+from semantic_cc.files import digest_of, write_files
 from semantic_cc.training.state import leaves, may_differ
 
 SHORT = 16

@@ -12,14 +12,18 @@ from semantic_cc.types import ChangeDescription, ChangeMaps
 if TYPE_CHECKING:
     import torch
 
-    from semantic_cc.checkpoint.serialization import ModelInfo
+    from semantic_cc.checkpoint.model_info import ModelInfo
 
 
 class SceneModel(Protocol):
     """A model that gives masks and sentences of windows."""
 
     info: ModelInfo
-    device: torch.device
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        ...
 
     @property
     def num_classes(self) -> int:

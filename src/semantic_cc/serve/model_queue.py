@@ -17,7 +17,7 @@ from semantic_cc.types import ChangeDescription, ChangeMaps
 if TYPE_CHECKING:
     import torch
 
-    from semantic_cc.checkpoint.serialization import ModelInfo
+    from semantic_cc.checkpoint.model_info import ModelInfo
 
 _Result = TypeVar("_Result")
 
@@ -26,7 +26,11 @@ class ServedModel(Protocol):
     """What the service needs of a model; `SemanticCC` has it, and the names mean the same there."""
 
     info: ModelInfo
-    device: torch.device
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        ...
 
     @property
     def num_classes(self) -> int:

@@ -14,9 +14,8 @@ from typing import Any
 import torch
 
 from semantic_cc.config import Config, to_dict, to_yaml
-from semantic_cc.errors import CheckpointError, ConfigError, OutputError
+from semantic_cc.errors import CheckpointError, ConfigError, OutputError, one_line
 from semantic_cc.files import write_files
-from semantic_cc.foundation.weight_files import one_line
 from semantic_cc.training.optim import Updater
 
 _MAY_DIFFER = re.compile(

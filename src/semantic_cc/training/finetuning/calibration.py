@@ -21,6 +21,7 @@ from semantic_cc.data.progress_callback import Progress
 from semantic_cc.errors import DataError
 from semantic_cc.evaluation.pair_results import predict_pairs
 from semantic_cc.model.base import ChangeModel
+from semantic_cc.runtime.torch_runtime import TorchRuntime
 from semantic_cc.training.console_progress import Reporter
 from semantic_cc.training.step import TrainStep
 from semantic_cc.training.task import OpenedData, PhaseRun, Task
@@ -82,7 +83,8 @@ def flag_probabilities(
 ) -> Tensor:
     """Change probability of each pair from the flag head, (n,). `model` is in eval mode; its LLM does not run."""
     chosen = Subset(pairs, range(len(pairs)))
-    found = predict_pairs(model, chosen, batch=batch, progress=progress, sentences=False)
+    runtime = TorchRuntime(model, next(model.parameters()).device)
+    found = predict_pairs(runtime, chosen, batch=batch, progress=progress, sentences=False)
     return torch.tensor([result.probability for result in found])
 
 

@@ -1,0 +1,189 @@
+"""Greedy and beam search over a decoder's log-probabilities, in NumPy, with keyword guidance.
+
+The beam search is transformers' (`GenerationMixin._beam_search` without length penalty and early stopping), and returns
+the same tokens. Here each prompt stops by itself, and its rows leave the batch.
+
+Legend: p prompts, k beams, r rows (p or p k), t tokens so far, m LLM width, V vocabulary size, v keywords.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+LOWEST = np.float32(-1e9)
+"""Score of what must not be chosen, as in transformers."""
+
+BLOCK = 256
+"""Columns of a block in `top_k`."""
+
+
+class StepDecoder(Protocol):
+    """A language model with a key-value cache."""
+
+    def prefill(self, embeds: np.ndarray) -> np.ndarray:
+        """Empties the cache and reads p prompts of one length, (p, t, m) float32 -> log-probabilities (p, V)."""
+        ...
+
+    def step(self, tokens: np.ndarray, sources: np.ndarray) -> np.ndarray:
+        """One token for each of r rows -> log-probabilities (r, V).
+
+        Args:
+            tokens: (r,) ids.
+            sources: (r,) the row of the previous call that each row continues.
+        """
+        ...
+
+
+class KeywordBonus:
+    """Adds log-odds to the scores of keywords that a sentence does not contain yet, as `KeywordLogitsProcessor` does.
+
+    Args:
+        keyword_ids: token ids of v keywords.
+        log_odds: (p, v).
+    """
+
+    def __init__(self, keyword_ids: Sequence[Sequence[int]], log_odds: np.ndarray) -> None:
+        self._ids = [np.array(ids) for ids in keyword_ids]
+        self._log_odds = log_odds
+
+    def add(self, scores: np.ndarray, said: np.ndarray, prompts: np.ndarray) -> None:
+        """Changes `scores` in place.
+
+        Args:
+            scores: (r, V).
+            said: (r, t) token ids of each row.
+            prompts: (r,) the prompt of each row.
+        """
+        for ids, odds in zip(self._ids, self._log_odds[prompts].T, strict=True):
+            prefix, last, t = len(ids) - 1, ids[-1], said.shape[1]
+            if prefix > t:
+                continue
+            applies = (said[:, t - prefix :] == ids[:-1]).all(axis=1)
+            if prefix < t:
+                windows = np.lib.stride_tricks.sliding_window_view(said, len(ids), axis=1)
+                applies &= ~(windows == ids).all(axis=2).any(axis=1)
+            scores[:, last] += np.where(applies, odds, 0)
+
+
+def generate(
+    decoder: StepDecoder,
+    embeds: np.ndarray,
+    *,
+    beams: int,
+    max_new_tokens: int,
+    end_id: int,
+    keywords: KeywordBonus | None = None,
+) -> list[list[int]]:
+    """Generates one sentence for each of p prompts of one length.
+
+    Args:
+        decoder: the language model.
+        embeds: (p, t, m) float32.
+        beams: beam width, without length penalty; 1 = greedy search.
+        max_new_tokens: maximum answer length.
+        end_id: token that ends a sentence.
+        keywords: for keyword-guided decoding; None = off.
+
+    Returns:
+        p lists of token ids, with the end token if it was reached.
+    """
+    search = _greedy if beams == 1 else _beam_search
+    return search(decoder, embeds, beams, max_new_tokens, end_id, keywords)
+
+
+def _greedy(
+    decoder: StepDecoder, embeds: np.ndarray, _: int, longest: int, end_id: int, keywords: KeywordBonus | None
+) -> list[list[int]]:
+    open_rows = np.arange(len(embeds))
+    said = np.empty((len(embeds), 0), np.int64)
+    results: list[list[int]] = [[] for _ in embeds]
+    scores = decoder.prefill(embeds)
+    while True:
+        if keywords is not None:
+            keywords.add(scores, said, open_rows)
+        tokens = scores.argmax(axis=1)
+        said = np.concatenate([said, tokens[:, None]], axis=1)
+        ended = (tokens == end_id) | (said.shape[1] == longest)
+        for row in np.flatnonzero(ended):
+            results[open_rows[row]] = said[row].tolist()
+        kept = np.flatnonzero(~ended)
+        if not len(kept):
+            return results
+        open_rows, said = open_rows[kept], said[kept]
+        scores = decoder.step(said[:, -1], kept)
+
+
+def _beam_search(
+    decoder: StepDecoder, embeds: np.ndarray, k: int, longest: int, end_id: int, keywords: KeywordBonus | None
+) -> list[list[int]]:
+    results: list[list[int]] = [[] for _ in embeds]
+    prompts: np.ndarray = np.arange(len(embeds))  # the open ones, n of them
+    # the first step continues one beam; the others would repeat it
+    scores, said = decoder.prefill(embeds), np.empty((len(embeds), 1, 0), np.int64)
+    running: np.ndarray = np.zeros((len(embeds), 1), np.float32)
+    finished: np.ndarray = np.full((len(embeds), k), LOWEST)
+    complete: np.ndarray = np.zeros((len(embeds), k), bool)
+    sentences: list[list[list[int]]] = [[[] for _ in range(k)] for _ in embeds]
+    while True:
+        n, width, t = said.shape  # said: tokens of each running beam
+        if keywords is not None:
+            keywords.add(scores, said.reshape(n * width, t), np.repeat(prompts, width))
+        scores += running.reshape(-1, 1)
+        vocabulary = scores.shape[1]
+        best, index = top_k(scores.reshape(n, width * vocabulary), 2 * k)  # (n, 2k), descending
+        beam, token = index // vocabulary, index % vocabulary
+        grown = np.concatenate([np.take_along_axis(said, beam[:, :, None], 1), token[:, :, None]], axis=2)
+        ended = (token == end_id) | (t + 1 == longest)
+
+        # the k best that go on
+        going = best + ended * LOWEST
+        chosen = np.argsort(-going, axis=1, kind="stable")[:, :k]
+        running = np.take_along_axis(going, chosen, 1)
+
+        # the k best that have ended, of these 2k (only the first k of them count) and the earlier ones
+        counts = ended & (np.arange(2 * k) < k)
+        merged = np.concatenate([finished, best + ~counts * LOWEST], axis=1)
+        order = np.argsort(-merged, axis=1, kind="stable")[:, :k]
+        finished = np.take_along_axis(merged, order, 1)
+        complete = np.take_along_axis(np.concatenate([complete, counts], axis=1), order, 1)
+        for i in range(n):
+            candidates = sentences[i]
+            sentences[i] = [candidates[j] if j < k else grown[i, j - k].tolist() for j in order[i]]
+
+        # a prompt is done when no running beam can improve on its k ended ones
+        worst = np.where(complete, finished.min(axis=1, keepdims=True), LOWEST)
+        is_open = (running[:, :1] > worst).any(axis=1) & ~ended.all(axis=1)
+        for place in np.flatnonzero(~is_open):
+            results[prompts[place]] = sentences[place][0]
+        kept = np.flatnonzero(is_open)
+        if not len(kept):
+            return results
+        sources = (np.arange(n)[:, None] * width + np.take_along_axis(beam, chosen, 1))[kept]
+        said = np.take_along_axis(grown, chosen[:, :, None], 1)[kept]
+        prompts, running, finished, complete = (part[kept] for part in (prompts, running, finished, complete))
+        sentences = [sentences[i] for i in kept]
+        scores = decoder.step(said[:, :, -1].reshape(-1), sources.reshape(-1))
+
+
+def top_k(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The k highest of each row of (n, w), descending: values and columns, each (n, k).
+
+    They lie in the k blocks of columns with the highest maxima, so only these are sorted.
+    """
+    n, w = scores.shape
+    blocks = -(-w // BLOCK)
+    if w % BLOCK:
+        scores = np.pad(scores, ((0, 0), (0, blocks * BLOCK - w)), constant_values=-np.inf)
+    blocked = scores.reshape(n, blocks, BLOCK)
+    if blocks > k:
+        best = np.argpartition(blocked.max(axis=2), blocks - k, axis=1)[:, blocks - k :]
+        best.sort(axis=1)
+    else:
+        best = np.broadcast_to(np.arange(blocks), (n, blocks))
+    candidates = np.take_along_axis(blocked, best[:, :, None], 1).reshape(n, -1)
+    order = np.argsort(-candidates, axis=1, kind="stable")[:, :k]
+    columns = np.take_along_axis(best, order // BLOCK, 1) * BLOCK + order % BLOCK
+    return np.take_along_axis(candidates, order, 1), columns

@@ -1,0 +1,136 @@
+"""Search outside of the graph gives the tokens of transformers' search."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from semantic_cc.model.caption_decoder import CaptionDecoder
+from semantic_cc.model.generation import KeywordLogitsProcessor
+from semantic_cc.model.semantic_cc import SemanticCCModel
+from semantic_cc.runtime.decoding import KeywordBonus, generate, top_k
+
+Build = Callable[..., SemanticCCModel]
+ASKED = ["Say what is new."] * 6
+
+
+class FullPasses:
+    """A `StepDecoder` without cache: each step runs the torch model on all tokens."""
+
+    def __init__(self, decoder: CaptionDecoder) -> None:
+        self.llm = decoder.llm
+        self.embeds = torch.empty(0)
+        self.calls: list[int] = []
+
+    def prefill(self, embeds: np.ndarray) -> np.ndarray:
+        self.embeds = torch.from_numpy(embeds)
+        return self._log_probabilities()
+
+    def step(self, tokens: np.ndarray, sources: np.ndarray) -> np.ndarray:
+        new = self.llm.get_input_embeddings()(torch.from_numpy(tokens))[:, None]
+        self.embeds = torch.cat([self.embeds[torch.from_numpy(sources)], new], dim=1)
+        return self._log_probabilities()
+
+    @torch.no_grad()
+    def _log_probabilities(self) -> np.ndarray:
+        self.calls.append(len(self.embeds))
+        return self.llm(inputs_embeds=self.embeds).logits[:, -1].log_softmax(-1).numpy()
+
+
+def both_ways(decoder: CaptionDecoder, odds: torch.Tensor | None) -> tuple[list[str], list[str], FullPasses]:
+    """Sentences of six prompts by transformers, and by the search under test."""
+    visual = torch.randn(6, 4, 32, generator=torch.Generator().manual_seed(3))
+    prompts = decoder._prompts(visual, ASKED)
+    prompter, ids = decoder.prompter, [[97], [100, 101], [98, 99, 97]]
+    from semantic_cc.model.generation import write_sentences
+
+    theirs = write_sentences(
+        decoder.llm, prompter, prompts, decoder.max_new_tokens, beams=decoder.beams,
+        keywords=None if odds is None else KeywordLogitsProcessor(ids, odds),
+    )  # fmt: skip
+    steps = FullPasses(decoder)
+    ours = generate(
+        steps, torch.stack(prompts).detach().numpy(), beams=decoder.beams,
+        max_new_tokens=decoder.max_new_tokens, end_id=prompter.end_id,
+        keywords=None if odds is None else KeywordBonus(ids, odds.numpy()),
+    )  # fmt: skip
+    return theirs, [prompter.sentence(row) for row in ours], steps
+
+
+@pytest.mark.parametrize("guided", [False, True], ids=["plain", "guided"])
+@pytest.mark.parametrize("beams", [1, 3, 4])
+def test_the_tokens_are_those_of_transformers(
+    build: Build, beams: int, guided: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoding = "greedy" if beams == 1 else "beam"
+    model = build({"decoding": decoding, "llm": {"beams": beams, "max_new_tokens": 14}})
+    decoder = model.caption_decoder
+    monkeypatch.setattr(decoder.prompter, "sentence", lambda ids: upto_end(ids, decoder.prompter.end_id))
+    with torch.no_grad():  # so that sentences end at different steps
+        head = decoder.llm.get_output_embeddings().weight
+        head[decoder.prompter.end_id] = 1.5 * head.mean(0) + 0.3 * head.std(0)
+    odds = None
+    if guided:
+        odds = 3 * torch.randn(6, 3, generator=torch.Generator().manual_seed(4))
+    theirs, ours, _ = both_ways(decoder, odds)
+    assert ours == theirs
+    assert len(set(map(tuple, ours))) > 1
+
+
+def upto_end(ids: list[int], end: int | None) -> list[int]:
+    """The ids without what a batch appends to a sentence that has ended."""
+    return ids[: ids.index(end)] if end in ids else ids
+
+
+def test_keywords_change_the_sentence(build: Build) -> None:
+    decoder = build({"decoding": "beam", "llm": {"max_new_tokens": 8}}).caption_decoder
+    plain = both_ways(decoder, None)[1]
+    guided = both_ways(decoder, torch.full((6, 3), 30.0))[1]
+    assert all(one != other for one, other in zip(plain, guided, strict=True))
+
+
+class Scripted:
+    """Answers each row with the next token of its prompt's script, and counts the rows of each call."""
+
+    def __init__(self, scripts: list[list[int]]) -> None:
+        self.scripts, self.rows = scripts, [list(script) for script in scripts]
+        self.calls: list[int] = []
+
+    def prefill(self, embeds: np.ndarray) -> np.ndarray:
+        self.rows = [list(script) for script in self.scripts]
+        return self._scores()
+
+    def step(self, tokens: np.ndarray, sources: np.ndarray) -> np.ndarray:
+        self.rows = [self.rows[source][1:] for source in sources]
+        return self._scores()
+
+    def _scores(self) -> np.ndarray:
+        self.calls.append(len(self.rows))
+        scores = np.full((len(self.rows), 10), -20, np.float32)
+        for row, left in zip(scores, self.rows, strict=True):
+            row[left[0]] = -0.1
+        return scores
+
+
+def test_a_sentence_that_has_ended_leaves_the_batch() -> None:
+    scripts = [[1, 9], [2, 3, 4, 5, 9], [6, 7, 9]]
+    decoder = Scripted(scripts)
+    found = generate(decoder, np.zeros((3, 2, 4), np.float32), beams=1, max_new_tokens=8, end_id=9)
+    assert found == scripts
+    assert decoder.calls == [3, 3, 2, 1, 1]
+
+
+def test_the_longest_answer_is_cut() -> None:
+    decoder = Scripted([[1, 2, 3, 4, 5, 6]])
+    embeds = np.zeros((1, 2, 4), np.float32)
+    assert generate(decoder, embeds, beams=1, max_new_tokens=3, end_id=9) == [[1, 2, 3]]
+
+
+@pytest.mark.parametrize("columns", [9, 256, 1000, 2048])
+def test_top_k_is_a_full_sort(columns: int) -> None:
+    scores = np.random.default_rng(columns).standard_normal((5, columns)).astype(np.float32)
+    values, index = top_k(scores, 8)
+    expected = np.argsort(-scores, axis=1)[:, :8]
+    np.testing.assert_array_equal(index, expected)
+    np.testing.assert_array_equal(values, np.take_along_axis(scores, expected, 1))
