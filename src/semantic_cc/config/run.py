@@ -43,9 +43,13 @@ class TrainConfig:
             run these again in the backward pass: less memory, a third more time.
         precision: float32, or autocast to bfloat16 or to float16 with a gradient scaler.
         seed: seed of initial weights, sampling, augmentation and dropout.
+        cache_images: keep the decoded images of a phase of kind stages in memory, 7 bytes for each pixel of a labelled
+            pair, so that a visit decodes none.
         checkpoint_every: optimiser steps between checkpoints of the training state.
         keep_every: epochs between models that are kept for good, in `epochs/`; null = the last and the best.
         loggers: where the curves go besides log.csv: tensorboard, wandb (needs the extra of that name).
+        val_data: datasets whose val split is scored after each epoch and calibrates the change flag; null = those of
+            the phase.
         val_items: pairs of the val split scored after each epoch of the phases that have a val_metric, drawn with
             seed 0; 0 = no validation.
         val_pictures: validated pairs that are drawn and described after each epoch, in `pictures/` and the loggers.
@@ -59,9 +63,11 @@ class TrainConfig:
     gradient_checkpointing: bool = False
     precision: Literal["float32", "bfloat16", "float16"] = "bfloat16"
     seed: int = 0
+    cache_images: bool = False
     checkpoint_every: int = 500
     keep_every: int | None = None
     loggers: tuple[Literal["tensorboard", "wandb"], ...] = ("tensorboard",)
+    val_data: str | tuple[str, ...] | None = None
     val_items: int = 0
     val_pictures: int = 4
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -37,19 +37,13 @@ class Batch:
     def __len__(self) -> int:
         return len(self.names)
 
-    def to(self, device: torch.device | str) -> Batch:
-        """The same batch with its tensors on `device`."""
-        return replace(
-            self,
-            before=self.before.to(device),
-            after=self.after.to(device),
-            label=None if self.label is None else self.label.to(device),
-            changed=None if self.changed is None else self.changed.to(device),
-        )
 
-
-def collate(pairs: Sequence[Pair]) -> Batch:
+def collate(pairs: Sequence[Pair], device: torch.device | str = "cpu") -> Batch:
     """Stacks pairs into a `Batch`; fits `torch.utils.data.DataLoader(collate_fn=...)`.
+
+    Args:
+        pairs: at least one.
+        device: receives the bytes of the images, and converts them.
 
     Raises:
         DataError: no pairs, images or masks of more than one size, masks on a part of the pairs alone, or a
@@ -63,14 +57,13 @@ def collate(pairs: Sequence[Pair]) -> Batch:
     if 0 < masks < len(pairs):
         raise DataError(f"only {masks} of {len(pairs)} pairs of a batch have masks; leave the masks out")
     if masks:
-        label = torch.from_numpy(
-            np.stack([label_classes(pair.label, pair.name) for pair in pairs if pair.label is not None])
-        )  # (b, H, W)
+        classes = [label_classes(pair.label, pair.name) for pair in pairs if pair.label is not None]
+        label = torch.from_numpy(np.stack(classes)).to(device).long()  # (b, H, W)
     if all(pair.changed is not None for pair in pairs):
-        changed = torch.tensor([float(bool(pair.changed)) for pair in pairs])
+        changed = torch.tensor([float(bool(pair.changed)) for pair in pairs], device=device)
     return Batch(
-        before=_to_tensor([pair.before for pair in pairs]),
-        after=_to_tensor([pair.after for pair in pairs]),
+        before=_to_tensor([pair.before for pair in pairs], device),
+        after=_to_tensor([pair.after for pair in pairs], device),
         label=label,
         sentences=[pair.sentences for pair in pairs],
         changed=changed,
@@ -78,8 +71,8 @@ def collate(pairs: Sequence[Pair]) -> Batch:
     )
 
 
-def _to_tensor(images: list[np.ndarray]) -> Tensor:
-    stacked = torch.from_numpy(np.stack(images))  # (b, H, W, 3) uint8
+def _to_tensor(images: list[np.ndarray], device: torch.device | str) -> Tensor:
+    stacked = torch.from_numpy(np.stack(images)).to(device)  # (b, H, W, 3) uint8
     return stacked.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format).div_(255)
 
 

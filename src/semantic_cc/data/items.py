@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 from torch.utils.data import Dataset, Subset
 
-from semantic_cc.data.labels import read_label
+from semantic_cc.data.labels import in_threads, read_label
 from semantic_cc.errors import DataError, ImageError
 from semantic_cc.images import read_pair
 from semantic_cc.types import LABELLED_CLASSES, Pair
@@ -59,6 +59,7 @@ class ChangeDataset(Dataset[Pair]):
 
     def __init__(self, items: Sequence[Item]) -> None:
         self.items = list(items)
+        self._cache: dict[_Files, _Arrays] = {}
         seen: set[str] = set()
         for name in self.names:
             if name in seen:
@@ -71,12 +72,30 @@ class ChangeDataset(Dataset[Pair]):
     def __getitem__(self, index: int) -> Pair:
         """Reads one pair: images ``(H, W, 3)`` uint8, label ``(H, W)`` uint8 or None."""
         item = self.items[index]
-        read = _read if item.box is None else _read_scene
-        before, after, label = read(item.before, item.after, item.label, item.classes)
+        before, after, label = self._arrays(item)
         if item.box is not None:
             before, after = _cut(before, item.box), _cut(after, item.box)
             label = None if label is None else _cut(label, item.box)
         return Pair(item.name, before, after, label, item.sentences, item.changed)
+
+    def scene(self, index: int) -> Pair | None:
+        """The whole scene that an item is a part of, with its mask and without sentences; None if it is no part.
+
+        The arrays are read-only.
+        """
+        item = self.items[index]
+        return None if item.box is None else Pair(item.name, *self._arrays(item))
+
+    def cache_images(self) -> None:
+        """Reads all images and masks into memory, decoded: 7 bytes for each pixel of a labelled pair."""
+        files = list(dict.fromkeys(_files(item) for item in self.items))
+        self._cache = dict(zip(files, in_threads(lambda own: _read(*own), files), strict=True))
+
+    def _arrays(self, item: Item) -> _Arrays:
+        files = _files(item)
+        if files in self._cache:
+            return self._cache[files]
+        return _read(*files) if item.box is None else _read_scene(*files)
 
     @property
     def names(self) -> list[str]:
@@ -171,7 +190,12 @@ def item_label(item: Item) -> np.ndarray | None:
     return _cut(_read_scene_label(item.label, item.classes), item.box)
 
 
-_Arrays = tuple[np.ndarray, np.ndarray, np.ndarray | None]
+_Files = tuple[str, str, "str | None", tuple[str, ...]]
+_Arrays = tuple[np.ndarray, np.ndarray, "np.ndarray | None"]
+
+
+def _files(item: Item) -> _Files:
+    return item.before, item.after, item.label, item.classes
 
 
 def _read(before_path: str, after_path: str, label_path: str | None, classes: tuple[str, ...]) -> _Arrays:
@@ -182,6 +206,9 @@ def _read(before_path: str, after_path: str, label_path: str | None, classes: tu
     label = None if label_path is None else read_label(label_path, classes)
     if label is not None and label.shape != before.shape[:2]:
         raise DataError(f"{label_path}: its size differs from the images'; cut it alike")
+    for array in (before, after, label):
+        if array is not None:
+            array.flags.writeable = False  # several items may read it
     return before, after, label
 
 

@@ -174,7 +174,7 @@ def label_classes(label: np.ndarray, name: str) -> np.ndarray:
         name: of the pair, for the message.
 
     Returns:
-        ``(H, W)`` int64 positions in `MASK_VALUES`.
+        ``(H, W)`` int8 positions in `MASK_VALUES`.
 
     Raises:
         DataError: the mask holds another value.
@@ -193,7 +193,7 @@ def true_classes(label: np.ndarray, name: str) -> tuple[np.ndarray, bool]:
         label, name: as in `label_classes`.
 
     Returns:
-        ``(H, W)`` int64: 0 none, 1 road, 2 building, `LEFT_OUT` where nothing is labelled; and whether roads are
+        ``(H, W)`` int8: 0 none, 1 road, 2 building, `LEFT_OUT` where nothing is labelled; and whether roads are
         labelled. Where they are not, 0 is "no building".
 
     Raises:
@@ -246,6 +246,6 @@ def _three_class_table() -> np.ndarray:
 @lru_cache(maxsize=1)
 def _index_table() -> np.ndarray:
     """Value of a mask -> class index, -1 for other values."""
-    table = np.full(256, -1, np.int64)
+    table = np.full(256, -1, np.int8)  # small: a batch of labels goes through it at every step
     table[list(MASK_VALUES)] = range(len(MASK_VALUES))
     return table

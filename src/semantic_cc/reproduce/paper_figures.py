@@ -177,7 +177,7 @@ def _located(run: FinishedRun, pairs: Sequence[Pair]) -> dict[str, MaskPredictio
     model.to(device)
     found = {}
     for pair in pairs:
-        batch = collate([replace(pair, label=None)]).to(device)
+        batch = collate([replace(pair, label=None)], device)
         found[pair.name] = model.predict_masks(batch.before, batch.after)
     return found
 

@@ -17,7 +17,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from semantic_cc.config import ModelConfig, PhaseConfig, StageConfig, TrainConfig
-from semantic_cc.data.augment.transforms import augment_caption, augment_change
+from semantic_cc.data.augment.transforms import augment_caption, augment_change, augment_scene
 from semantic_cc.errors import DataError, SemanticCCError
 from semantic_cc.model.prompter import INSTRUCTIONS
 from semantic_cc.processes import end_with_parent
@@ -53,6 +53,14 @@ class TrainingPairs(Protocol):
         ...
 
     def __getitem__(self, index: int) -> Pair: ...
+
+    def scene(self, index: int) -> Pair | None:
+        """The whole scene that an item is a part of; None if it is no part."""
+        ...
+
+    def cache_images(self) -> None:
+        """Reads all images into memory."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -253,11 +261,12 @@ class DrawnSamples(Dataset["DrawnSample | SemanticCCError"]):
             return error  # `samples` raises it: a DataLoader would wrap the one-line message in a traceback
 
     def _sample(self, visit: SampleRef) -> DrawnSample:
-        pair, own = self.pairs[visit.index], self.schedule
+        own = self.schedule
         stage = own.stage
         rng = np.random.default_rng([own.seed, _VISIT, visit.epoch, stage.number, visit.position])
         if not stage.caption:
-            return DrawnSample(augment_change(pair, rng) if own.augment else pair, None, visit)
+            return DrawnSample(self._masked(visit.index, rng), None, visit)
+        pair = self.pairs[visit.index]
         # Only the drawn sentences: the others could rule out a symmetry.
         drawn = rng.permutation(len(pair.sentences))[: own.sentences]
         pair = replace(pair, sentences=tuple(pair.sentences[i] for i in drawn))
@@ -267,6 +276,16 @@ class DrawnSamples(Dataset["DrawnSample | SemanticCCError"]):
         if own.augment:
             pair = augment_caption(pair, rng)
         return DrawnSample(pair, instruction, visit)
+
+    def _masked(self, index: int, rng: np.random.Generator) -> Pair:
+        """An item for a stage without sentences; augmented, a part of a scene is replaced by a random window."""
+        pair = self.pairs[index]
+        if not self.schedule.augment:
+            return pair
+        scene = self.pairs.scene(index)
+        if scene is None:
+            return augment_change(pair, rng)
+        return augment_scene(scene, pair.before.shape[0], rng)
 
 
 def samples(
@@ -310,6 +329,6 @@ def _readable(piece: list[DrawnSample | SemanticCCError]) -> list[DrawnSample]:
 
 
 def default_workers(devices: int = 1) -> int:
-    """Data loading processes per device on this machine: one per spare core, at most eight."""
+    """Data loading processes per device on this machine: one per spare core, at most 16."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(0, min(8, cores // devices - 1))
+    return max(0, min(16, cores // devices - 1))

@@ -66,6 +66,8 @@ class StagedTask(Task):
             self.run.fabric, self.model, updater, self.run.config.train, self.run.phase.dice_weight, clock
         )
         clock.attach(self.model)
+        if self.run.config.train.cache_images:
+            self.pairs.cache_images()
 
     def steps(self, done: int) -> Iterator[StagedStep]:
         """See `Task`; contains this device's share."""

@@ -177,7 +177,7 @@ def micro_batches_of(model: ChangeModel, step: StagedStep, device: torch.device)
     """
     stage = step.schedule.stage
     for samples in step.micro_batches:
-        batch = collate([sample.pair for sample in samples]).to(device)
+        batch = collate([sample.pair for sample in samples], device)
         sentences = None
         tokens = flags = 0
         if stage.change and batch.label is None:

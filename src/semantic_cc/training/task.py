@@ -48,6 +48,12 @@ class PhaseRun:
         return self.config.data if self.phase.data is None else self.phase.data
 
     @property
+    def val_data(self) -> str | tuple[str, ...]:
+        """The datasets whose val split the phase reads."""
+        own = self.config.train.val_data
+        return self.data if own is None else own
+
+    @property
     def seed(self) -> int:
         """Seed of all draws."""
         return self.config.train.seed

@@ -43,7 +43,7 @@ def validation_pairs(run: PhaseRun) -> ChangeDataset | None:
     """
     if run.config.train.val_items == 0 or run.phase.val_metric is None:
         return None
-    pairs = open_dataset(run.data, "val")
+    pairs = open_dataset(run.val_data, "val")
     pairs.subset(run.config.train.val_items)  # fail now, not after the first epoch
     return pairs
 
@@ -75,7 +75,8 @@ class Validation:
         """
         model.eval()
         with torch.no_grad(), fabric.autocast():
-            scores = score(model, self.pairs, self.config.val_items)
+            captioned = any(self.pairs.references.values())  # otherwise the language model need not run
+            scores = score(model, self.pairs, self.config.val_items, sentences=captioned)
         row = {"epoch": str(epoch)}
         for name, path in METRICS.items():
             value: Any = scores.to_json()
@@ -108,7 +109,7 @@ class Validation:
         return [self._picture(fabric, model, pair) for pair in shown]
 
     def _picture(self, fabric: Fabric, model: ChangeModel, pair: Pair) -> tuple[str, Image.Image, str]:
-        batch = collate([replace(pair, label=None)]).to(fabric.device)
+        batch = collate([replace(pair, label=None)], fabric.device)
         with fabric.autocast():
             prediction = model.predict(batch.before, batch.after)
         mask = None

@@ -36,6 +36,8 @@ CROPPED = 0.5
 """Probability of a crop, in training with masks only."""
 SMALLEST_CROP = 0.6
 """Minimum side of a crop, as a fraction of the image's side."""
+WINDOW = (0.6, 1.5)
+"""Range of the side of a random window of a scene, as a fraction of the trained size."""
 SHIFT = 3
 """Maximum shift of the earlier date relative to mask and later date, in pixels per axis."""
 BLURRED, BLUR = 0.2, 1.0
@@ -52,6 +54,23 @@ def augment_change(pair: Pair, rng: np.random.Generator) -> Pair:
     """
     pair = replace(pair, sentences=())
     return _augment(_crop_some(pair, rng), EXCHANGED, rng)
+
+
+def augment_scene(scene: Pair, size: int, rng: np.random.Generator) -> Pair:
+    """A random window of a scene, of random scale and place, with full augmentation; for training with masks only.
+
+    Args:
+        scene: a pair of any size without change flag and sentences.
+        size: side of the result in pixels.
+        rng: random generator.
+
+    Returns:
+        A pair of `size` x `size` pixels. The input is not modified.
+    """
+    height, width = scene.before.shape[:2]
+    side = min(round(size * rng.uniform(*WINDOW)), height, width)
+    x, y = int(rng.integers(width - side + 1)), int(rng.integers(height - side + 1))
+    return _augment(_window(scene, (x, y, x + side, y + side), (size, size)), EXCHANGED, rng)
 
 
 def augment_caption(pair: Pair, rng: np.random.Generator) -> Pair:
@@ -110,10 +129,14 @@ def crop(pair: Pair, x: int, y: int, width: int, height: int) -> Pair | None:
     inside = None if pair.label is None else pair.label[y : y + height, x : x + width]
     if pair.changed and (inside is None or not np.isin(inside, (ROAD, BUILDING)).any()):
         return None
-    box = (x, y, x + width, y + height)
+    return _window(pair, (x, y, x + width, y + height), pair.before.shape[1::-1])
+
+
+def _window(pair: Pair, box: tuple[int, int, int, int], size: tuple[int, ...]) -> Pair:
+    """The part of a pair inside `box`, as PIL's (left, upper, right, lower), resized to `size` (width, height)."""
 
     def resized(array: np.ndarray, how: Image.Resampling) -> np.ndarray:
-        return np.array(Image.fromarray(array).resize(array.shape[1::-1], how, box))
+        return np.array(Image.fromarray(array).resize((size[0], size[1]), how, box))
 
     return replace(
         pair,

@@ -33,11 +33,11 @@ def open_calibration_phase(run: PhaseRun) -> OpenedData:
     Raises:
         DataError: no val split; a pair has no change flag, or all flags are equal.
     """
-    pairs = open_dataset(run.data, "val")
+    pairs = open_dataset(run.val_data, "val")
     truth = [item.changed for item in pairs.items]
     if None in truth or len(set(truth)) < 2:
         raise DataError(
-            f"{name_of(run.data)}: calibration needs change flags on every val pair, and changed and unchanged pairs"
+            f"{name_of(run.val_data)}: calibration needs change flags on every val pair, and changed and unchanged pairs"
         )
     return OpenedData(len(pairs), 0, lambda model: CalibrationTask(run, model, pairs))
 

@@ -44,7 +44,7 @@ def encoded(
     with Reporter("features", len(loader), 0) as reporter:
         started = time.perf_counter()
         for items in loader:
-            given = collate(items).to(fabric.device)
+            given = collate(items, fabric.device)
             with fabric.autocast():
                 features = model.encode(given.before, given.after)
                 change, caption = model.tokens(features)
