@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from semantic_cc.data import items as module
 from semantic_cc.data.items import ChangeDataset, Item
 from semantic_cc.data.open_dataset import open_dataset
 from semantic_cc.errors import DataError
@@ -42,3 +43,36 @@ def test_subset():
     for count in (0, 4):
         with pytest.raises(DataError, match=f"cannot draw {count} of 3 items; give a number from 1 to 3"):
             data.subset(count)
+
+
+def test_a_tile_knows_its_scene(tmp_path):
+    rng = np.random.default_rng(0)
+    scene = {kind: rng.integers(0, 256, (256, 512, 3), dtype=np.uint8) for kind in "AB"}
+    label = np.zeros((256, 512), np.uint8)
+    label[:, 300:] = 255
+    for kind, array in (*scene.items(), ("label", label)):
+        (tmp_path / "train" / kind).mkdir(parents=True)
+        Image.fromarray(array).save(tmp_path / "train" / kind / "scene.png")
+    data = open_dataset(tmp_path, "train")
+    assert data.names == ["scene_0000_0000.png", "scene_0000_0256.png"]
+    whole = data.scene(1)
+    np.testing.assert_array_equal(whole.after, scene["B"])
+    np.testing.assert_array_equal(whole.label == 255, label == 255)
+    np.testing.assert_array_equal(whole.before[:, 256:], data[1].before)
+    assert (whole.sentences, whole.changed) == ((), None)
+
+
+def test_an_image_is_no_part_of_a_scene(tmp_path):
+    assert open_dataset(write.write_levir_mci(tmp_path), "train").scene(0) is None
+
+
+def test_cached_images_are_read_once_and_equal(tmp_path, monkeypatch):
+    data = open_dataset(write.write_levir_mci(tmp_path), "train")
+    read = [data[index] for index in range(len(data))]
+    data.cache_images()
+    monkeypatch.setattr(module, "read_pair", None)  # no file is opened any more
+    for index, pair in enumerate(read):
+        cached = data[index]
+        for name in ("before", "after", "label"):
+            np.testing.assert_array_equal(getattr(cached, name), getattr(pair, name))
+        assert not cached.before.flags.writeable

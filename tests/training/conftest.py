@@ -57,6 +57,12 @@ class MemoryPairs:
     def __getitem__(self, index: int) -> Pair:
         return self.pairs[index]
 
+    def scene(self, index: int) -> None:
+        return None
+
+    def cache_images(self) -> None:
+        pass
+
 
 def weigh(model: torch.nn.Module) -> None:
     """Weights drawn by name, whatever the order of building; nothing stays at its zero start."""

@@ -130,6 +130,21 @@ def test_augmentation_follows_the_stage(pairs):
         assert {sample.pair.sentences[0], exchange_dates(sample.pair.sentences[0])} & set(pair.sentences)
 
 
+def test_augmented_tiles_are_windows_of_their_scene(pairs, monkeypatch):
+    scene = replace(pairs.pairs[1], label=np.full((64, 64), 255, np.uint8))
+    scene = replace(
+        scene, before=scene.before.repeat(2, 0).repeat(2, 1), after=scene.after.repeat(2, 0).repeat(2, 1)
+    )
+    monkeypatch.setattr(pairs, "scene", lambda index: scene, raising=False)
+    for augment, shares in ((True, {1.0}), (False, {(p.label == 255).mean() for p in pairs.pairs})):
+        change, caption = plan_of(pairs, "change", "caption", augment=augment)
+        drawn = [s.pair for b in batches_of(pairs, change) for s in b]
+        assert {(pair.label == 255).mean() for pair in drawn} == shares
+        assert {pair.before.shape for pair in drawn} == {(32, 32, 3)}
+        known = {pair.sentences for pair in pairs.pairs}
+        assert {s.pair.sentences for b in batches_of(pairs, caption) for s in b} != {()} != known
+
+
 def test_the_sentence_is_the_one_of_the_moved_pair(pairs):
     said = ("a house is built on the left", "some houses appear on the left")
     label = pairs.pairs[1].label * 0

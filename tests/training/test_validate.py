@@ -3,6 +3,7 @@
 import copy
 import csv
 import shutil
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -41,6 +42,21 @@ def test_each_epoch_gets_the_scores_that_evaluate_gives(world_folder, tmp_path):
     assert float(last["cider"]) == pytest.approx(report["captions"]["all"]["CIDEr"], abs=1e-3)
 
 
+def test_other_datasets_may_be_validated(world_folder, tmp_path):
+    other = tmp_path / "other"
+    for kind in ("A", "B", "label"):
+        (other / "val" / kind).mkdir(parents=True)
+        for path in sorted((world_folder / "images/val" / kind).iterdir())[:2]:
+            shutil.copy(path, other / "val" / kind)
+    run = settings(world_folder, tmp_path / "run", epochs=1, val_data=str(other))
+    run = replace(run, phases={"multitask": replace(run.phases["multitask"], val_metric="building_f1")})
+    train(run)
+    (row,) = rows(tmp_path / "run")
+    report = evaluate(tmp_path / "run" / "model", other, split="val", sentences=False).to_json()
+    assert float(row["building_f1"]) == pytest.approx(report["change"]["building"]["f1"], abs=1e-3)
+    assert row["flag"] == row["cider"] == ""  # no sentences, so the language model did not run
+
+
 def test_validation_changes_no_step(world_folder, tmp_path):
     train(settings(world_folder, tmp_path / "with"))
     train(settings(world_folder, tmp_path / "without", val_items=0))
@@ -72,7 +88,7 @@ def scored(monkeypatch):
         left = list(values)
         known = {"captions": {"flag_accuracy": None, "all": {}}, "change": None}
 
-        def score(*_):
+        def score(*_, **__):
             known["captions"]["flag_accuracy"] = left.pop(0)
             return SimpleNamespace(to_json=lambda: copy.deepcopy(known))
 

@@ -13,6 +13,7 @@ from semantic_cc.data.augment.symmetry import SYMMETRIES
 from semantic_cc.data.augment.transforms import (
     augment_caption,
     augment_change,
+    augment_scene,
     change_light,
     change_look,
     crop,
@@ -155,6 +156,25 @@ def test_masks_alone_are_cropped_and_sentences_never(monkeypatch):
     whole = {symmetry.of_array(pair.label).tobytes() for symmetry in SYMMETRIES}
     assert any(augment_change(pair, rng).label.tobytes() not in whole for _ in range(5))
     assert all(augment_caption(pair, rng).label.tobytes() in whole for _ in range(20))
+
+
+def test_windows_of_a_scene_differ_in_place_and_scale(moves_alone, monkeypatch):
+    scene = replace(make(96, 128), sentences=(), changed=None)
+    rng = np.random.default_rng(1)
+    drawn = [augment_scene(scene, 32, rng) for _ in range(30)]
+    assert {window.before.shape for window in drawn} == {(32, 32, 3)}
+    assert len({window.label.tobytes() for window in drawn}) == 30
+    monkeypatch.setattr(transforms, "WINDOW", (1, 1))
+    monkeypatch.setattr(transforms, "SYMMETRIES", SYMMETRIES[:1])
+    window = augment_scene(scene, 32, rng)  # without scaling it is a part of the scene
+    np.testing.assert_array_equal(window.before[..., 0], window.label)
+    parts = np.lib.stride_tricks.sliding_window_view(scene.label, (32, 32))
+    assert (parts == window.label).all(axis=(2, 3)).any()
+
+
+def test_a_window_is_no_larger_than_its_scene(monkeypatch):
+    monkeypatch.setattr(transforms, "WINDOW", (1.5, 1.5))
+    assert augment_scene(make(32, 40), 32, np.random.default_rng(0)).label.shape == (32, 32)
 
 
 def test_shift_moves_by_whole_pixels():
