@@ -25,6 +25,8 @@ from semantic_cc.model.semantic_cc import SemanticCCModel
 
 Build = Callable[..., SemanticCCModel]
 
+pytest_plugins = ["fast_models"]
+
 
 @dataclass(frozen=True)
 class Outcome:

@@ -67,8 +67,7 @@ class SemanticCC:
             device: for example cpu or cuda:1; by default cuda where there is one, else cpu.
             runtime: torch, the reference; openvino, faster on a CPU (extra `openvino`); auto = openvino where it can
                 run the model, else torch. openvino first exports the model into the cache, once, in about a minute.
-            merge: fold the adapters into the base weights, which is faster; False keeps them apart for
-                `save_pretrained`.
+            merge: fold the adapters into the base weights; False keeps them apart for `save_pretrained`.
             allow_foundation_mismatch: accept other foundation weights than the model was trained on, with a note in
                 every description.
             llm_dtype: type of the language model's weights, instead of its own; int8 and int4 need the extra
@@ -199,9 +198,7 @@ class SemanticCC:
     def describe_batch(
         self, before: np.ndarray, after: np.ndarray, instruction: str | None = None
     ) -> list[ChangeDescription]:
-        """Describes n pairs of one size at once.
-
-        Sums in bfloat16 depend on n: a sentence can differ from that of `describe`.
+        """Describes n pairs of one size at once. A sentence can differ from that of `describe`: sums depend on n.
 
         Args:
             before, after: earlier and later images, ``(n, H, W, 3)`` uint8 RGB.
@@ -275,7 +272,7 @@ class SemanticCC:
             SemanticCCError: the memory does not suffice for so many images of this size.
         """
         with enough_memory(before.shape):
-            found = self.runtime.predict_class_probabilities(before, after)
+            found = self.runtime.predict_class_probabilities(*_contiguous(before, after))
         if found is None:
             raise self._no_masks()
         return ChangeMaps(found)
@@ -303,11 +300,15 @@ class SemanticCC:
         """(n, H, W, 3) uint8, twice -> n descriptions."""
         start = time.perf_counter()
         with enough_memory(before.shape):
-            prediction = self.runtime.predict(before, after, asked)
+            prediction = self.runtime.predict(*_contiguous(before, after), asked)
         model = ModelIdentity(self.info.name, self.info.digest)
         found = to_descriptions(prediction, model, notes + self.info.notes)
         timings = {**prediction.timings, "total": time.perf_counter() - start}
         return [replace(description, timings=timings) for description in found]
+
+
+def _contiguous(before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return np.ascontiguousarray(before), np.ascontiguousarray(after)
 
 
 def _asked(instruction: str | None) -> list[str] | None:

@@ -16,6 +16,7 @@ from typing import NoReturn
 from semantic_cc import __version__
 from semantic_cc.cli import (
     batch,
+    bench,
     data,
     demo,
     describe,
@@ -29,7 +30,7 @@ from semantic_cc.cli import (
 )
 from semantic_cc.errors import InputError, SemanticCCError
 
-COMMANDS = (describe, batch, serve, demo, synth, data, train, evaluate, score, reproduce, weights)
+COMMANDS = (describe, batch, serve, demo, synth, data, train, evaluate, score, bench, reproduce, weights)
 """Modules with NAME, HELP, `add_arguments(parser)` and `run(arguments) -> None`."""
 
 MOVED = {

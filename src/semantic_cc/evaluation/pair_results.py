@@ -97,7 +97,7 @@ def predict_pairs(
 
 def _predict(runtime: Runtime, pairs: Sequence[Pair], sentences: bool) -> list[PairResult]:
     check_sizes(pairs)
-    before, after = (np.stack([getattr(pair, date) for pair in pairs]) for date in ("before", "after"))
+    before, after = _stack([pair.before for pair in pairs]), _stack([pair.after for pair in pairs])
     start = time.perf_counter()
     found = runtime.predict(before, after) if sentences else runtime.predict_masks(before, after)
     seconds = (time.perf_counter() - start) / len(pairs)
@@ -122,6 +122,12 @@ def _predict(runtime: Runtime, pairs: Sequence[Pair], sentences: bool) -> list[P
             )
         )
     return results
+
+
+def _stack(images: list[np.ndarray]) -> np.ndarray:
+    """(H, W, 3) images -> (b, H, W, 3), in memory plane after plane: the sums of torch depend on the layout."""
+    planes = np.ascontiguousarray(np.stack(images).transpose(0, 3, 1, 2))
+    return planes.transpose(0, 2, 3, 1)
 
 
 def _building_counts(probabilities: np.ndarray | None, pair: Pair) -> np.ndarray | None:

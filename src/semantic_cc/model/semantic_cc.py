@@ -157,7 +157,8 @@ class SemanticCCModel(ChangeModel):
 
         def write(pairs: list[int], texts: list[str]) -> list[str]:
             rows = torch.stack([visual[text][i] for i, text in zip(pairs, texts, strict=True)])
-            return decoder.generate(rows, texts, None if masks is None else masks[pairs])
+            # contiguous: the mean of a cell depends on the memory layout
+            return decoder.generate(rows, texts, None if masks is None else masks[pairs].contiguous())
 
         flags = None if flag is None else flag.tolist()
         return flag, answer_pairs(flags, len(tokens) // 2, asked, write)

@@ -56,8 +56,8 @@ class TorchRuntime(Runtime):
         )
 
     def _tensor(self, images: np.ndarray) -> torch.Tensor:
-        """(n, H, W, 3) uint8 -> (n, 3, H, W) float32 in [0, 1]."""
-        pixels = torch.from_numpy(np.ascontiguousarray(images)).to(self.torch_device)
+        """(n, H, W, 3) uint8 -> (n, 3, H, W) float32 in [0, 1], in the memory layout of the array."""
+        pixels = torch.from_numpy(images).to(self.torch_device)
         return pixels.permute(0, 3, 1, 2).float() / 255
 
 

@@ -1,0 +1,174 @@
+"""Timed processes: a cold start, a scene, and other programs that follow a small protocol."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from semantic_cc.errors import InputError, SemanticCCError
+
+LINES = 3
+"""Last lines of a failed program's output that an error shows."""
+
+
+@dataclass(frozen=True)
+class ProcessRun:
+    """A process that has ended well.
+
+    Attributes:
+        seconds: from its start to its end.
+        peak_gigabytes: most memory that it held.
+        output: what it printed.
+    """
+
+    seconds: float
+    peak_gigabytes: float
+    output: str
+
+
+def run_process(command: Sequence[str]) -> ProcessRun:
+    """Runs a command and waits for it.
+
+    Raises:
+        SemanticCCError: it cannot be started, or fails.
+    """
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        start = time.perf_counter()
+        try:
+            process = subprocess.Popen(command, stdout=out, stderr=err)
+        except OSError as error:
+            raise SemanticCCError(f"{command[0]} cannot be started: {error.strerror}") from error
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        err.seek(0)
+        printed, said = (file.read().decode(errors="replace") for file in (out, err))
+    if process.returncode:
+        last = " / ".join(said.strip().splitlines()[-LINES:])
+        raise SemanticCCError(f"{' '.join(command)} ended with exit code {process.returncode}: {last}")
+    return ProcessRun(seconds, usage.ru_maxrss * 1024 / 1e9, printed)
+
+
+def own_command(*words: str) -> list[str]:
+    """A command line of this package, in a process of its own."""
+    return [sys.executable, "-m", "semantic_cc", *words]
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Another program that finds changes: its adapter file as values.
+
+    Attributes:
+        name: its name in tables.
+        command: words; ``{pairs}`` and ``{out}`` stand for the input and output folders.
+        writes: masks (``{out}/NAME.png``) or sentences (``{out}/sentences.json``, name -> sentence).
+    """
+
+    name: str
+    command: tuple[str, ...]
+    writes: str
+
+
+@dataclass(frozen=True)
+class PeerTiming:
+    """Times of a peer.
+
+    Attributes:
+        name: the peer.
+        writes: masks or sentences.
+        start: seconds of a run on one pair.
+        per_pair: seconds that each further pair adds.
+        peak_gigabytes: most memory that it held.
+    """
+
+    name: str
+    writes: str
+    start: float
+    per_pair: float
+    peak_gigabytes: float
+
+
+def read_peer(path: Path) -> Peer:
+    """Reads an adapter file, see docs/performance.md.
+
+    Raises:
+        InputError: the file is missing or a value is wrong.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        peer = Peer(str(content["name"]), tuple(map(str, content["command"])), str(content["writes"]))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); give a peer's adapter file") from error
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{path}: needs name, command (a list of words) and writes: {error}") from error
+    joined = " ".join(peer.command)
+    if peer.writes not in ("masks", "sentences") or "{pairs}" not in joined or "{out}" not in joined:
+        raise InputError(
+            f"{path}: writes must be masks or sentences, and command must contain {{pairs}} and {{out}}"
+        )
+    return peer
+
+
+def time_peers(peers: Sequence[Peer], before: np.ndarray, after: np.ndarray, rounds: int) -> list[PeerTiming]:
+    """Runs every peer on one pair and on all pairs, in turns, and checks that it wrote its results.
+
+    Args:
+        peers: the programs.
+        before, after: (n, H, W, 3) uint8, n at least 2.
+        rounds: number of turns.
+
+    Raises:
+        SemanticCCError: a peer fails or leaves out a pair.
+    """
+    count = len(before)
+    runs: dict[tuple[str, int], list[ProcessRun]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for pairs in (1, count):
+            _write_pairs(Path(folder) / str(pairs), before[:pairs], after[:pairs])
+        for _ in range(rounds):
+            for peer in peers:
+                for pairs in (1, count):
+                    run = _run_peer(peer, Path(folder) / str(pairs), pairs)
+                    runs.setdefault((peer.name, pairs), []).append(run)
+    timings = []
+    for peer in peers:
+        one, all_ = (min(run.seconds for run in runs[peer.name, pairs]) for pairs in (1, count))
+        peak = max(run.peak_gigabytes for run in runs[peer.name, count])
+        timings.append(PeerTiming(peer.name, peer.writes, one, max(0.0, all_ - one) / (count - 1), peak))
+    return timings
+
+
+def _write_pairs(folder: Path, before: np.ndarray, after: np.ndarray) -> None:
+    for date, images in (("A", before), ("B", after)):
+        (folder / date).mkdir(parents=True)
+        for number, image in enumerate(images):
+            Image.fromarray(image).save(folder / date / f"{number:04d}.png")
+
+
+def _run_peer(peer: Peer, pairs: Path, count: int) -> ProcessRun:
+    with tempfile.TemporaryDirectory() as out:
+        places = {"{pairs}": str(pairs), "{out}": out}
+        command = list(peer.command)
+        for mark, value in places.items():
+            command = [word.replace(mark, value) for word in command]
+        run = run_process(command)
+        names = {f"{number:04d}.png" for number in range(count)}
+        if peer.writes == "masks":
+            written = {path.name for path in Path(out).glob("*.png")}
+        else:
+            file = Path(out) / "sentences.json"
+            written = set(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else set()
+        if not names <= written:
+            raise SemanticCCError(f"{peer.name} wrote no result for {len(names - written)} of {count} pairs")
+    return run

@@ -1,0 +1,63 @@
+"""Counted operations and bytes of a model, and the least time that a machine needs for them.
+
+Legend: p = parameters of the language model, k beams, t prompt tokens, s generated tokens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from semantic_cc.bench.machine import Machine
+from semantic_cc.model.prompter import INSTRUCTIONS
+from semantic_cc.model.semantic_cc import SemanticCCModel
+from semantic_cc.runtime.vision_graph import VisionPart
+
+
+@dataclass(frozen=True)
+class PartCost:
+    """What one part of a model does for one pair.
+
+    Attributes:
+        gflops: billions of floating-point operations.
+        gigabytes: weights read from memory.
+        limit: the least seconds on the measured machine: the larger of operations over its bfloat16 products and
+            bytes over its bandwidth.
+    """
+
+    gflops: float
+    gigabytes: float
+    limit: float
+
+
+def count_costs(model: SemanticCCModel, side: int, tokens: int, machine: Machine) -> dict[str, PartCost]:
+    """Costs of the vision part and of the language model for a changed pair, with int8 weights.
+
+    Args:
+        model: the torch model; its parameters stop requiring gradients.
+        side: pixels a side of the pair.
+        tokens: s, the length of the sentence.
+        machine: the measured machine.
+    """
+    part = VisionPart(model).eval().requires_grad_(False)  # the counter's hooks fail on parameters that do
+    images = torch.zeros(1, side, side, 3, dtype=torch.uint8)
+    with FlopCounterMode(display=False) as counter:
+        part(images, images)
+    decoder = model.caption_decoder
+    llm = sum(value.numel() for value in decoder.llm.parameters())
+    vision = sum(value.numel() for value in model.parameters()) - llm
+    prompter = decoder.prompter
+    prompt = len(prompter.start_ids) + decoder.queries.shape[1] + len(prompter.rest_ids(INSTRUCTIONS[0]))
+    steps = tokens - 1  # the prompt gives the first token
+    flops = 2 * llm * (prompt + steps * decoder.beams)
+    return {
+        "vision": _cost(counter.get_total_flops(), 2 * vision, machine),
+        "language model": _cost(flops, llm * (1 + steps), machine),
+    }
+
+
+def _cost(flops: float, read: float, machine: Machine) -> PartCost:
+    limit = max(flops / (machine.gflops["bfloat16"] * 1e9), read / (machine.bandwidth * 1e9))
+    return PartCost(flops / 1e9, read / 1e9, limit)

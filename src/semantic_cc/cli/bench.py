@@ -1,0 +1,196 @@
+"""Measure how fast this machine describes pairs and scenes, or compare two runtimes.
+
+Measures a warm pair, throughput by batch size, a cold start and synthetic scenes, counts the model's operations and
+bytes, and measures what the machine can do at most. Methods of --against and programs of --peer take turns with the
+model in the same run (docs/performance.md). Nothing else should run meanwhile; the load average is part of the result.
+
+With --equal, predicts the pairs of a dataset with the torch reference and with --runtime instead, and compares masks,
+flags, sentences and scores. The exit code is 1 if they are not equal within the documented limits.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from semantic_cc.cli.console import add_runtime, positive, say, show, stdout_for_us
+from semantic_cc.types import SPLITS
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from semantic_cc.bench.bench_report import BenchReport
+    from semantic_cc.bench.equality import EqualityReport
+
+NAME = "bench"
+HELP = "measure the speed of this machine, or compare two runtimes"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the command's arguments."""
+    parser.add_argument(
+        "--model", metavar="NAME|DIR", default="small", help="a shipped model or a folder [small]"
+    )
+    add_runtime(parser)
+    parser.add_argument(
+        "--json", action="store_true", help="print the result as one JSON object and nothing else"
+    )
+    speed = parser.add_argument_group("speed")
+    speed.add_argument(
+        "--rounds", metavar="N", type=positive, default=5, help="counted runs of each work [5]"
+    )
+    speed.add_argument(
+        "--batches", metavar="N", type=positive, nargs="+", default=[1, 4, 8, 16, 32],
+        help="batch sizes [1 4 8 16 32]",
+    )  # fmt: skip
+    speed.add_argument(
+        "--scenes", metavar="PIXELS", type=positive, nargs="*", default=[2048, 4096],
+        help="sides of synthetic scenes; none without a value [2048 4096]",
+    )  # fmt: skip
+    speed.add_argument(
+        "--against", metavar="METHOD", nargs="+", default=[],
+        help="compared methods (rsiccformer, changeformer, ...) at the model's sizes, with random weights",
+    )  # fmt: skip
+    speed.add_argument(
+        "--peer", metavar="FILE.json", nargs="+", default=[], help="adapter files of other programs"
+    )
+    speed.add_argument("--plot", metavar="FILE.png", help="also draw the result (semantic-cc[figures])")
+    equal = parser.add_argument_group("equality of runtimes")
+    equal.add_argument("--equal", metavar="DIR", nargs="+", help="compare on this dataset, or several")
+    equal.add_argument("--split", choices=SPLITS, default="test", help="which part [test]")
+    equal.add_argument("--limit", metavar="N", type=positive, help="only so many pairs, drawn with seed 0")
+    equal.add_argument("--batch", metavar="N", type=positive, default=8, help="pairs predicted at once [8]")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Runs the command."""
+    if arguments.equal is not None:
+        _run_equality(arguments)
+    else:
+        _run_speed(arguments)
+
+
+def _run_equality(arguments: argparse.Namespace) -> None:
+    from semantic_cc.errors import InputError, SemanticCCError
+
+    if arguments.plot or arguments.against or arguments.peer:
+        raise InputError("bench: --equal takes none of --plot, --against, --peer; leave it out")
+    with stdout_for_us():
+        from semantic_cc.bench.equality import compare_with_reference
+        from semantic_cc.progress import progress_of_steps
+
+        with progress_of_steps() as advance:
+            report = compare_with_reference(
+                arguments.model, arguments.equal, arguments.split,
+                runtime=arguments.runtime, limit=arguments.limit, batch=arguments.batch,
+                progress=partial(advance, "pairs"),
+            )  # fmt: skip
+    if arguments.json:
+        print(json.dumps(report.to_json(), ensure_ascii=False))
+    else:
+        _print_equality(report)
+    if not report.is_equal:
+        failed = [criterion.name for criterion in report.criteria if not criterion.holds]
+        raise SemanticCCError(f"{report.runtime} is not equal to {report.reference}: {', '.join(failed)}")
+
+
+def _print_equality(report: EqualityReport) -> None:
+    table = _table(f"{report.runtime} against {report.reference}", "found", "limit", "")
+    for criterion in report.criteria:
+        found = "-" if criterion.value is None else f"{criterion.value:.4f}"
+        limit = f"{'at most' if criterion.is_maximum else 'at least'} {criterion.limit:g}"
+        table.add_row(criterion.name, found, limit, "" if criterion.holds else "not kept")
+    say(f"{report.pairs} pairs")
+    show(table)
+    if report.worst_pair is not None:
+        say(f"lowest IoU of buildings: {report.worst_pair}")
+    for name, (expected, found) in report.sentences.items():
+        say(f"{name}: {expected} | {found}")
+
+
+def _run_speed(arguments: argparse.Namespace) -> None:
+    from semantic_cc.files import check_file, write_files
+
+    plot = None if arguments.plot is None else check_file(arguments.plot)
+    with stdout_for_us():
+        from semantic_cc.bench.bench_plot import draw_bench
+        from semantic_cc.bench.commands import read_peer
+        from semantic_cc.bench.speed import BenchOptions, run_bench
+        from semantic_cc.progress import progress_of_steps
+
+        options = BenchOptions(
+            model=arguments.model,
+            runtime=arguments.runtime,
+            rounds=arguments.rounds,
+            batches=tuple(arguments.batches),
+            scenes=tuple(arguments.scenes),
+            against=tuple(arguments.against),
+            peers=tuple(read_peer(Path(path)) for path in arguments.peer),
+        )
+        with progress_of_steps() as advance:
+            report = run_bench(options, advance)
+    if plot is not None:
+        write_files(plot.parent, {plot.name: draw_bench(report)})
+    if arguments.json:
+        print(json.dumps(report.to_json(), ensure_ascii=False))
+    else:
+        _print_speed(report)
+
+
+def _print_speed(report: BenchReport) -> None:
+    machine, pair = report.machine, report.pair
+    say(
+        f"{report.model} (sha256 {report.digest[:12]}), runtime {report.runtime}, pairs of {report.image_size} px"
+    )
+    say(f"machine: {machine.cpu}, {machine.cores} logical cores, load average {machine.load:.2f} at the start; "
+        + ", ".join(f"{name} {version}" for name, version in machine.versions.items()))  # fmt: skip
+    say("its limit: " + ", ".join(f"{value:,.0f} GFLOP/s {kind}" for kind, value in machine.gflops.items())
+        + f", {machine.bandwidth:.1f} GB/s")  # fmt: skip
+    if machine.load > 1:
+        say("note: other work was running; the times are too long")
+    table = _table("one warm pair", "median s", "p95 s", "runs")
+    rows = {"changed": pair.changed, "unchanged": pair.unchanged, "mask alone": pair.mask, **report.baselines}
+    for name, timing in rows.items():
+        table.add_row(name, f"{timing.median:.3f}", f"{timing.p95:.3f}", str(timing.runs))
+    cold = report.cold_start
+    table.add_row("cold start", f"{cold.time.median:.2f}", f"{cold.time.p95:.2f}", str(cold.time.runs))
+    show(table)
+    say(f"a cold start holds {cold.peak_gigabytes:.2f} GB at most")
+    table = _table("batch", "described/s", "masks/s", "tokens/s")
+    for batch in report.batches:
+        table.add_row(str(batch.pairs), *(f"{v:.1f}" for v in (batch.described, batch.masks, batch.tokens)))
+    show(table)
+    if report.costs:
+        table = _table("part of a changed pair", "GFLOP", "GB read", "least s", "measured s", "reached")
+        for part, cost in report.costs.items():
+            measured = cost.limit / report.reached[part]
+            table.add_row(part, f"{cost.gflops:.1f}", f"{cost.gigabytes:.2f}", f"{cost.limit:.3f}",
+                          f"{measured:.3f}", f"{report.reached[part]:.0%}")  # fmt: skip
+        show(table)
+    if report.scenes:
+        steps = list(report.scenes[0].parts)
+        table = _table("scene", "s", "without sentences", *steps, "places", "peak GB")
+        for scene in report.scenes:
+            parts = (f"{scene.parts.get(step, 0):.1f}" for step in steps)
+            table.add_row(f"{scene.side} px", f"{scene.seconds:.1f}", f"{scene.without_sentences:.1f}", *parts,
+                          str(scene.places), f"{scene.peak_gigabytes:.2f}")  # fmt: skip
+        show(table)
+    if report.peers:
+        table = _table("peer", "writes", "one pair s", "each further s", "peak GB")
+        for peer in report.peers:
+            table.add_row(peer.name, peer.writes, f"{peer.start:.2f}", f"{peer.per_pair:.3f}",
+                          f"{peer.peak_gigabytes:.2f}")  # fmt: skip
+        show(table)
+
+
+def _table(first: str, *columns: str) -> Table:
+    from rich.box import SIMPLE
+    from rich.table import Table
+
+    table = Table(first, box=SIMPLE)
+    for column in columns:
+        table.add_column(column, justify="right", no_wrap=True)
+    return table

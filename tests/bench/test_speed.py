@@ -1,0 +1,174 @@
+"""The benchmark measures what it says. No figure of speed is asserted."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from semantic_cc import SemanticCC
+from semantic_cc.bench.bench_plot import draw_bench
+from semantic_cc.bench.bench_report import BatchSpeed, BenchReport, ColdStart, PairSpeed, SceneSpeed
+from semantic_cc.bench.commands import Peer, PeerTiming, read_peer, run_process, time_peers
+from semantic_cc.bench.machine import Machine, measure_machine
+from semantic_cc.bench.model_cost import PartCost, count_costs
+from semantic_cc.bench.speed import BenchOptions, baseline_runtime, run_bench
+from semantic_cc.bench.timing import Timing, time_in_turns
+from semantic_cc.errors import InputError, SemanticCCError
+
+MACHINE = Machine("a processor", 2, 0.1, {"torch": "2.13"}, {"float32": 100.0, "bfloat16": 200.0}, 10.0)
+
+
+def test_a_timing_is_the_median_and_the_95th_percentile() -> None:
+    assert Timing.of([5.0, 1.0, 3.0]) == Timing(3.0, 5.0, 3)
+    assert Timing.of([float(n) for n in range(1, 101)]).p95 == 95.0
+
+
+def test_alternatives_take_turns_after_a_run_that_is_not_counted() -> None:
+    called: list[str] = []
+    found = time_in_turns({name: lambda name=name: called.append(name) for name in "ab"}, 2)
+    assert called == list("ababab")
+    assert {name: timing.runs for name, timing in found.items()} == {"a": 2, "b": 2}
+
+
+def test_the_machine_is_measured() -> None:
+    found = measure_machine()
+    assert min(*found.gflops.values(), found.bandwidth) > 0
+    assert found.versions["torch"] and found.cores >= 1 and found.cpu
+
+
+def test_costs_follow_from_the_sizes(reference: SemanticCC) -> None:
+    few, many = (count_costs(reference.model, 64, tokens, MACHINE) for tokens in (3, 5))
+    llm = sum(value.numel() for value in reference.model.llm.parameters())
+    beams = reference.model.caption_decoder.beams
+    assert few["vision"] == many["vision"] and few["vision"].gflops > 0
+    assert many["language model"].gflops - few["language model"].gflops == pytest.approx(
+        2 * 2 * llm * beams / 1e9
+    )
+    assert few["language model"].gigabytes == pytest.approx(3 * llm / 1e9)
+    cost = many["language model"]
+    assert cost.limit == pytest.approx(max(cost.gflops / 200, cost.gigabytes / 10))
+
+
+PEER = """
+import json, pathlib, sys
+pairs, out = map(pathlib.Path, sys.argv[1:3])
+names = sorted(path.name for path in (pairs / "A").iterdir())
+assert names == sorted(path.name for path in (pairs / "B").iterdir())
+if sys.argv[3] == "masks":
+    for name in names:
+        (out / name).write_bytes((pairs / "A" / name).read_bytes())
+else:
+    (out / "sentences.json").write_text(json.dumps({name: "a house" for name in names[: int(sys.argv[4])]}))
+"""
+
+
+def peer(*words: str, writes: str) -> Peer:
+    return Peer("theirs", (sys.executable, "-c", PEER, "{pairs}", "{out}", *words), writes)
+
+
+def test_a_peer_is_run_on_pairs(tmp_path: Path) -> None:
+    images = np.zeros((3, 16, 16, 3), np.uint8)
+    peers = [peer("masks", writes="masks"), peer("sentences", "3", writes="sentences")]
+    found = time_peers(peers, images, images, 1)
+    assert [timing.writes for timing in found] == ["masks", "sentences"]
+    assert all(timing.start > 0 and timing.peak_gigabytes > 0 for timing in found)
+    with pytest.raises(SemanticCCError, match="theirs wrote no result for 1 of 3 pairs"):
+        time_peers([peer("sentences", "2", writes="sentences")], images, images, 1)
+
+
+def test_a_failing_program_is_one_line() -> None:
+    with pytest.raises(SemanticCCError, match=r"ended with exit code 3: no weights"):
+        run_process([sys.executable, "-c", "import sys; print('no weights', file=sys.stderr); sys.exit(3)"])
+    with pytest.raises(SemanticCCError, match="cannot be started: No such file"):
+        run_process(["no-such-program"])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "needs name, command"),
+        ('{"name": "x", "command": ["run", "{pairs}"], "writes": "masks"}', "must contain {pairs} and {out}"),
+        ('{"name": "x", "command": ["run", "{pairs}", "{out}"], "writes": "maps"}', "masks or sentences"),
+    ],
+)
+def test_a_wrong_adapter_is_refused(content: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "peer.json"
+    with pytest.raises(InputError, match="cannot be read"):
+        read_peer(path)
+    path.write_text(content)
+    with pytest.raises(InputError, match=message):
+        read_peer(path)
+
+
+@pytest.mark.parametrize("method", ["rsiccformer", "fc-siam-diff"])
+def test_a_baseline_runs_at_the_models_sizes(
+    method: str, reference: SemanticCC, pairs: tuple[np.ndarray, np.ndarray]
+) -> None:
+    runtime = baseline_runtime(reference, method)
+    assert runtime.config.encoder.width == reference.info.config.encoder.width
+    found = runtime.predict(pairs[0][:1], pairs[1][:1])
+    assert (found.class_probabilities is None) == (method == "rsiccformer")
+    with pytest.raises(InputError, match="no method 'abacus' to compare with; choose from rsiccformer"):
+        baseline_runtime(reference, "abacus")
+
+
+def report() -> BenchReport:
+    """A report with made-up figures."""
+    timing = Timing(0.5, 0.75, 5)
+    return BenchReport(
+        machine=MACHINE, model="small", digest="0123456789abcdef", runtime="openvino", image_size=256,
+        pair=PairSpeed(timing, timing, timing, {"vision": 0.1, "sentence": 0.4}),
+        batches=(BatchSpeed(1, 2.0, 3.0, 40.0), BatchSpeed(8, 5.0, 6.0, 90.0)),
+        cold_start=ColdStart(timing, 0.6),
+        scenes=(SceneSpeed(2048, 30.0, 10.0, {"windows": 10.0, "places": 20.0}, 7, 1.1),),
+        costs={"vision": PartCost(10.0, 0.1, 0.05), "language model": PartCost(20.0, 1.5, 0.15)},
+        reached={"vision": 0.5, "language model": 0.375},
+        baselines={"rsiccformer": timing},
+        peers=(PeerTiming("theirs", "masks", 3.0, 0.2, 1.5),),
+    )  # fmt: skip
+
+
+def test_a_report_is_drawn_and_plain() -> None:
+    assert draw_bench(report()).startswith(b"\x89PNG")
+    content = json.loads(json.dumps(report().to_json()))
+    assert content["pair"]["changed"]["median"] == 0.5
+    assert content["scenes"][0]["parts"]["places"] == 20.0
+
+
+def test_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    from semantic_cc.cli.bench import _print_speed
+
+    _print_speed(report())
+    text = capsys.readouterr().out
+    for part in (
+        "200 GFLOP/s bfloat16",
+        "rsiccformer",
+        "38%",
+        "2048 px",
+        "theirs",
+        "90.0",
+        "load average 0.10",
+    ):
+        assert part in text
+
+
+def test_wrong_numbers_are_refused() -> None:
+    with pytest.raises(InputError, match="must be at least 1"):
+        run_bench(BenchOptions(rounds=0))
+
+
+@pytest.mark.slow
+def test_the_command(cli: Callable, reference: SemanticCC, shaken_folder: Path, tmp_path: Path) -> None:
+    plot = tmp_path / "bench.png"
+    outcome = cli("bench", "--model", shaken_folder, "--runtime", "torch", "--rounds", "1", "--batches", "1", "2",
+                  "--scenes", "64", "--against", "rsiccformer", "--plot", plot, "--json")  # fmt: skip
+    assert (outcome.code, outcome.stderr) == (0, "")
+    found = json.loads(outcome.stdout)
+    assert [batch["pairs"] for batch in found["batches"]] == [1, 2]
+    assert found["runtime"] == "torch" and found["baselines"].keys() == {"rsiccformer"}
+    assert found["reached"].keys() == {"vision", "language model"}
+    assert found["scenes"][0]["side"] == 64 and found["cold_start"]["peak_gigabytes"] > 0
+    assert plot.is_file()
