@@ -26,6 +26,9 @@ class ArrayPair:
     after: np.ndarray
     known: np.ndarray
 
+    def may_show(self, window: Window) -> bool:
+        return True
+
     def read(self, window: Window) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         rows, columns = (
             slice(window.top, window.top + window.height),

@@ -27,6 +27,9 @@ class ArrayPair:
         self.grid = Grid(before.shape[1], before.shape[0], PLACE, None)
         self.reads = 0
 
+    def may_show(self, window: Window) -> bool:
+        return True
+
     def read(self, window: Window) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         self.reads += 1
         rows, columns = np.mgrid[

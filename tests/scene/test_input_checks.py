@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from scipy import fft, ndimage
 from semantic_cc.errors import InputError
 from semantic_cc.scene.common_grid import open_pair
 from semantic_cc.scene.coregister import SAMPLE_TILE, measure_shift, sample_windows, window_shift
+from semantic_cc.scene.grid import Grid, Window
 from semantic_cc.scene.input_checks import inspect_pair
 
 
@@ -57,13 +59,21 @@ def test_windows_without_a_peak_do_not_vote() -> None:
 
 @given(height=st.integers(1, 4000), width=st.integers(1, 4000))
 def test_sample_windows_lie_within_and_apart(height: int, width: int) -> None:
-    windows = sample_windows(height, width)
+    windows = sample_windows(SimpleNamespace(grid=Grid(width, height, PLACE, None), may_show=lambda _: True))
     assert 1 <= len(windows) <= 49
     for window in windows:
         assert 0 <= window.top <= height - window.height and 0 <= window.left <= width - window.width
     tops, lefts = (sorted({getattr(window, name) for window in windows}) for name in ("top", "left"))
     for starts in (tops, lefts):
         assert all(b - a >= SAMPLE_TILE for a, b in pairwise(starts))
+
+
+def test_sample_windows_of_a_sparse_scene_lie_where_it_holds_something() -> None:
+    def may_show(window: Window) -> bool:
+        return window.top < 40_000 < window.top + window.height + 1000 and window.left > 99_000
+
+    windows = sample_windows(SimpleNamespace(grid=Grid(100_000, 100_000, PLACE, None), may_show=may_show))
+    assert len(windows) == 5 * 3 and all(map(may_show, windows))
 
 
 def inspected(

@@ -1,6 +1,7 @@
 """Tiled = whole, whatever the size, tile, overlap, batch and order."""
 
 import random
+from collections.abc import Iterable
 from itertools import pairwise
 
 import numpy as np
@@ -11,8 +12,9 @@ from hypothesis import strategies as st
 from scenes import ArrayPair, PixelModel, noise
 
 from semantic_cc.errors import InputError
-from semantic_cc.scene.blend import RowBlender
-from semantic_cc.scene.grid import Grid
+from semantic_cc.scene import blend
+from semantic_cc.scene.blend import BlendedPart, RowBlender
+from semantic_cc.scene.grid import Grid, Window
 from semantic_cc.scene.sliding_window import scan
 from semantic_cc.scene.tiling import Tiling
 from semantic_cc.types import ChangeMaps
@@ -21,14 +23,20 @@ from semantic_cc.types import ChangeMaps
 class MemorySink:
     """Keeps everything; `cut` stops the scan after so many rows of windows, as a kill would."""
 
-    def __init__(self, cut: int | None = None) -> None:
+    def __init__(self, width: int, cut: int | None = None, num_classes: int = 3) -> None:
         self.rows, self.cut = 0, cut
         self.parts: list[tuple[int, np.ndarray, np.ndarray]] = []
+        self.width, self.num_classes = width, num_classes
 
-    def put(self, top: int, probabilities: np.ndarray, known: np.ndarray) -> None:
+    def put(self, top: int, count: int, parts: Iterable[BlendedPart]) -> None:
         if self.rows == self.cut:
             raise KeyboardInterrupt
         assert top == sum(part[2].shape[0] for part in self.parts)
+        probabilities = np.zeros((self.num_classes, count, self.width), np.float32)
+        known = np.zeros((count, self.width), bool)
+        for part in parts:
+            here = slice(part.left, part.left + part.known.shape[1])
+            probabilities[..., here], known[:, here] = part.probabilities, part.known
         self.parts.append((top, probabilities, known))
         self.rows += 1
 
@@ -44,7 +52,7 @@ class MemorySink:
 def scanned(
     pair: ArrayPair, tiling: Tiling, batch: int = 4, num_classes: int = 3, **options: object
 ) -> MemorySink:
-    sink = MemorySink()
+    sink = MemorySink(pair.grid.width, num_classes=num_classes)
     scan(
         pair,
         PixelModel(num_classes).predict_masks,
@@ -83,7 +91,7 @@ def test_tiled_equals_whole(
 
 
 def test_tiled_equals_whole_at_3000_by_3000() -> None:
-    pair, sink = ArrayPair(noise(3000, 3000, 1), noise(3000, 3000, 2)), MemorySink()
+    pair, sink = ArrayPair(noise(3000, 3000, 1), noise(3000, 3000, 2)), MemorySink(3000, num_classes=2)
 
     def predict_masks(before: np.ndarray, _: np.ndarray) -> ChangeMaps:
         share = before[..., 0] / np.float32(255)
@@ -135,17 +143,18 @@ def test_the_order_of_windows_does_not_matter_to_a_bit() -> None:
     columns = len(tiling.starts(100))
     windows = rng.random((columns, 3, 32, 32), dtype=np.float32)
 
-    def blended(order: list[int]) -> tuple[int, np.ndarray, np.ndarray]:
+    def blended(order: list[int]) -> np.ndarray:
         blender = RowBlender(32, 100, tiling, 3)
         for column in order:
             blender.add(0, column, windows[column], np.ones((32, 32), bool))
-        return blender.finish(0)
+        (part,) = blender.finish(0)[2]
+        return part.probabilities
 
     first = blended(list(range(columns)))
     for seed in range(5):
         order = list(range(columns))
         random.Random(seed).shuffle(order)
-        np.testing.assert_array_equal(blended(order)[1], first[1])
+        np.testing.assert_array_equal(blended(order), first)
 
 
 def test_neither_batch_nor_a_new_start_changes_a_bit() -> None:
@@ -156,7 +165,7 @@ def test_neither_batch_nor_a_new_start_changes_a_bit() -> None:
     for batch in (1, 7):
         np.testing.assert_array_equal(scanned(pair, tiling, batch).probabilities, expected.probabilities)
     for cut in range(len(tiling.starts(200))):
-        sink = MemorySink(cut)
+        sink = MemorySink(150, cut)
         with pytest.raises(KeyboardInterrupt):
             scan(pair, PixelModel().predict_masks, sink, num_classes=3, tiling=tiling, batch=4)
         assert sink.rows == cut
@@ -185,10 +194,41 @@ def test_what_one_date_does_not_know_is_no_change_to_the_model() -> None:
         seen.append((before, after))
         return PixelModel().predict_masks(before, after)
 
-    sink = MemorySink()
+    sink = MemorySink(128)
     scan(pair, predict_masks, sink, num_classes=3, tiling=Tiling(64, 0), batch=8)
+    np.testing.assert_array_equal(sink.known, known)
     assert sum(len(before) for before, _ in seen) == 1
     assert not seen[0][0][:, :, 40:].any() and not seen[0][1][:, :, 40:].any()
+
+
+@pytest.mark.parametrize("segment", [1, 7, 32])
+def test_segments_change_no_bit(segment: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = np.ones((90, 120), bool)
+    known[10:60, 20:110] = False  # whole windows of it are unknown
+    pair, tiling = ArrayPair(noise(90, 120, 1), noise(90, 120, 2), known), Tiling(24, 8)
+    expected = scanned(pair, tiling)
+    monkeypatch.setattr(blend, "SEGMENT", segment)
+    found = scanned(pair, tiling)
+    np.testing.assert_array_equal(found.known, known)
+    np.testing.assert_array_equal(
+        np.where(known, found.probabilities, 0), np.where(known, expected.probabilities, 0)
+    )
+
+
+def test_windows_that_show_nothing_are_not_read() -> None:
+    known = np.zeros((300, 300), bool)
+    known[100:150, 210:260] = True
+
+    class Sparse(ArrayPair):
+        def may_show(self, window: Window) -> bool:
+            inside = known[max(window.top, 0) : window.top + window.height]
+            return bool(inside[:, max(window.left, 0) : window.left + window.width].any())
+
+    dense, sparse = (kind(noise(300, 300, 1), noise(300, 300, 2), known) for kind in (ArrayPair, Sparse))
+    expected, found = scanned(dense, Tiling(32, 8)), scanned(sparse, Tiling(32, 8))
+    np.testing.assert_array_equal(found.known, known)
+    np.testing.assert_array_equal(found.probabilities, expected.probabilities)
+    assert sparse.reads == 4 * 3 and dense.reads == 13 * 13
 
 
 def test_progress_counts_every_window_once() -> None:

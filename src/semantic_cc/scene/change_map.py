@@ -12,7 +12,7 @@ import numpy as np
 
 from semantic_cc import __version__
 from semantic_cc.errors import SemanticCCError
-from semantic_cc.scene.cog_writer import write_mask, write_probability
+from semantic_cc.scene.cog_writer import BLOCK, write_mask, write_probability
 from semantic_cc.scene.common_grid import AlignedPair, open_pair
 from semantic_cc.scene.gdal_files import read_crs
 from semantic_cc.scene.geodesy import ground_sampling
@@ -20,7 +20,7 @@ from semantic_cc.scene.grid import Grid
 from semantic_cc.scene.image_sources import identity_of
 from semantic_cc.scene.input_checks import Inspection, inspect_pair, refuse_findings
 from semantic_cc.scene.raster import Raster
-from semantic_cc.scene.scan_state import MASK_UNKNOWN, ScanState
+from semantic_cc.scene.scan_state import ScanState
 from semantic_cc.scene.scene_model import SceneModel
 from semantic_cc.scene.scene_options import SceneOptions
 from semantic_cc.scene.sliding_window import scan
@@ -122,8 +122,8 @@ def map_changes(
         "SEMANTIC_CC_BEFORE": before,
         "SEMANTIC_CC_AFTER": after,
     }
-    write_mask(state.drafts / MASK, pair.grid, state.plane("mask"), tags)
-    write_probability(state.drafts / PROBABILITY, pair.grid, state.plane("probability"), tags)
+    write_mask(state.drafts / MASK, pair.grid, state.blocks("mask", BLOCK), tags)
+    write_probability(state.drafts / PROBABILITY, pair.grid, state.blocks("probability", BLOCK), tags)
     return state
 
 
@@ -140,11 +140,6 @@ def device_batch(model: SceneModel, tile: int) -> int:
         except SemanticCCError:  # the memory does not suffice
             batch //= 2
     return batch
-
-
-def known_pixels(mask: np.ndarray) -> int:
-    """Pixels of a mask (H, W) uint8 that are not `MASK_UNKNOWN`; reads it a few rows at a time."""
-    return sum(int((mask[top : top + 512] != MASK_UNKNOWN).sum()) for top in range(0, len(mask), 512))
 
 
 def _grid(grid: Grid) -> dict[str, Json]:

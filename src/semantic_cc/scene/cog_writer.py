@@ -31,11 +31,11 @@ Block = tuple[Window, np.ndarray]
 """A part of a raster, and its pixels, (bands, h, w) uint8."""
 
 
-def write_mask(path: Path, grid: Grid, plane: np.ndarray, tags: Mapping[str, str]) -> None:
+def write_mask(path: Path, grid: Grid, blocks: Iterable[Block], tags: Mapping[str, str]) -> None:
     """A mask of `LABEL_VALUES`, `MASK_UNKNOWN` = nodata, with the colours of its classes.
 
     Args:
-        plane: (H, W) uint8.
+        blocks: its parts; the rest is unknown.
         tags: what it was made of, for the file's metadata.
 
     Raises:
@@ -47,10 +47,10 @@ def write_mask(path: Path, grid: Grid, plane: np.ndarray, tags: Mapping[str, str
         dataset.write_colormap(1, clear | {value: (*rgb, 255) for value, rgb in CLASS_COLOURS.items()})
         dataset.set_band_description(1, "change")
 
-    write_cog(path, grid, 1, _rows(plane), tags, nodata=MASK_UNKNOWN, dress=dress, overviews="MODE")
+    write_cog(path, grid, 1, blocks, tags, nodata=MASK_UNKNOWN, dress=dress, overviews="MODE")
 
 
-def write_probability(path: Path, grid: Grid, plane: np.ndarray, tags: Mapping[str, str]) -> None:
+def write_probability(path: Path, grid: Grid, blocks: Iterable[Block], tags: Mapping[str, str]) -> None:
     """The probability of change, 0..`PROBABILITY_STEPS` for 0..1 (the band's scale says so), nodata beyond.
 
     Args and Raises:
@@ -61,7 +61,7 @@ def write_probability(path: Path, grid: Grid, plane: np.ndarray, tags: Mapping[s
         dataset.scales = (1 / PROBABILITY_STEPS,)
         dataset.set_band_description(1, "probability of change")
 
-    write_cog(path, grid, 1, _rows(plane), tags, nodata=PROBABILITY_UNKNOWN, dress=dress, overviews="AVERAGE")
+    write_cog(path, grid, 1, blocks, tags, nodata=PROBABILITY_UNKNOWN, dress=dress, overviews="AVERAGE")
 
 
 def write_image(path: Path, grid: Grid, blocks: Iterable[Block], tags: Mapping[str, str]) -> None:
@@ -97,7 +97,7 @@ def write_cog(
         blocks: its parts, in any order; in rows of `BLOCK` pixels they are compressed once.
         tags: metadata.
         overviews: how its reduced versions are made.
-        nodata: the value of unknown pixels.
+        nodata: the value of unknown pixels; blocks of nothing else take no space in the file.
         dress: sets what else the dataset says of itself.
 
     Raises:
@@ -112,6 +112,7 @@ def write_cog(
                     plain, "w", driver="GTiff", width=grid.width, height=grid.height, count=bands, dtype="uint8",
                     crs=grid.crs, transform=_transform(grid), nodata=nodata, tiled=True,
                     blockxsize=BLOCK, blockysize=BLOCK, compress="DEFLATE", BIGTIFF="IF_SAFER",
+                    SPARSE_OK=True,
                 ) as dataset:  # fmt: skip
                     dataset.update_tags(**tags)
                     if dress:
@@ -122,7 +123,7 @@ def write_cog(
                         written.append((part, crc32(pixels.tobytes())))
                 copy(
                     plain, work, driver="COG", COMPRESS="DEFLATE", PREDICTOR="YES" if bands == 3 else "NO",
-                    BLOCKSIZE=BLOCK, OVERVIEW_RESAMPLING=overviews, BIGTIFF="IF_SAFER",
+                    BLOCKSIZE=BLOCK, OVERVIEW_RESAMPLING=overviews, BIGTIFF="IF_SAFER", SPARSE_OK=True,
                 )  # fmt: skip
                 _check(work, written)
         except GDAL_ERRORS as error:
@@ -149,14 +150,6 @@ def _check(path: Path, written: Iterable[tuple[GdalWindow, int]]) -> None:
         for part, checksum in written:
             if crc32(dataset.read(window=part).tobytes()) != checksum:
                 raise OSError("what was written reads back differently")
-
-
-def _rows(plane: np.ndarray) -> Iterator[Block]:
-    """A plane (H, W) from the top down, `BLOCK` rows at a time."""
-    height, width = plane.shape
-    for top in range(0, height, BLOCK):
-        rows = np.asarray(plane[top : top + BLOCK])
-        yield Window(top, 0, len(rows), width), rows[None]
 
 
 @contextlib.contextmanager

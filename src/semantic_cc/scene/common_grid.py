@@ -57,7 +57,7 @@ class AlignedPair:
         self._rasters = before, after
         self._before, self._after = OnGrid(before, self.grid), OnGrid(after, self.grid)
         if match_radiometry:
-            windows = sample_windows(self.grid.height, self.grid.width)
+            windows = sample_windows(self)
             self._notes += match_dates(before, after, (self._values(window) for window in windows))
 
     def __enter__(self) -> Self:
@@ -83,6 +83,10 @@ class AlignedPair:
         """Takes back a shift of the later image: its content lies this many pixels right of and below the earlier's."""
         self._after.close()
         self._after = OnGrid(self._rasters[1], self.grid, (columns, rows))
+
+    def may_show(self, window: Window) -> bool:
+        """As `ScenePair.may_show`."""
+        return self._before.may_show(window) and self._after.may_show(window)
 
     def read(self, window: Window) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """As `ScenePair.read`.

@@ -56,15 +56,26 @@ class Shift:
         return float(np.hypot(self.columns, self.rows))
 
 
-def sample_windows(height: int, width: int) -> list[Window]:
-    """Evenly spread windows of a grid, at most `SAMPLE_WINDOWS` a side, that do not overlap."""
+def sample_windows(pair: ScenePair) -> list[Window]:
+    """Evenly spread windows of a pair, at most `SAMPLE_WINDOWS` a side, that do not overlap.
+
+    Where the files hold nothing of some of them, as many of those of which they hold something.
+    """
+    height, width = pair.grid.height, pair.grid.width
 
     def starts(length: int) -> list[int]:
         count = max(1, min(SAMPLE_WINDOWS, length // SAMPLE_TILE))
         return [round(start) for start in np.linspace(0, max(0, length - SAMPLE_TILE), count)]
 
     size = min(SAMPLE_TILE, height), min(SAMPLE_TILE, width)
-    return [Window(top, left, *size) for top in starts(height) for left in starts(width)]
+    windows = [Window(top, left, *size) for top in starts(height) for left in starts(width)]
+    if all(map(pair.may_show, windows)):
+        return windows
+    tops, lefts = (range(0, max(1, length - SAMPLE_TILE + 1), SAMPLE_TILE) for length in (height, width))
+    lattice = (Window(top, left, *size) for top in tops for left in lefts)
+    shown = [window for window in lattice if pair.may_show(window)] or windows
+    chosen = np.unique(np.linspace(0, len(shown) - 1, min(len(windows), len(shown))).astype(int))
+    return [shown[index] for index in chosen]
 
 
 def measure_shift(samples: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> Shift | None:
@@ -94,7 +105,7 @@ def measure_shift(samples: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]]) 
 
 def read_samples(pair: ScenePair) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """`ScenePair.read` of the `sample_windows`."""
-    return [pair.read(window) for window in sample_windows(pair.grid.height, pair.grid.width)]
+    return [pair.read(window) for window in sample_windows(pair)]
 
 
 def window_shift(before: np.ndarray, after: np.ndarray) -> tuple[tuple[float, float], float]:

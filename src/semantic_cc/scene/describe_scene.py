@@ -21,7 +21,6 @@ from semantic_cc.scene.change_map import (
     MASK,
     PROBABILITY,
     device_batch,
-    known_pixels,
     map_changes,
     open_images,
     open_scene,
@@ -49,6 +48,7 @@ from semantic_cc.scene.report_text import scene_sentence
 from semantic_cc.scene.scan_state import SCAN, ScanState
 from semantic_cc.scene.scene_model import SceneModel
 from semantic_cc.scene.scene_options import SceneOptions
+from semantic_cc.scene.scene_plan import ScenePlan, plan_scene
 from semantic_cc.scene.scene_report import (
     Place,
     ReportGrid,
@@ -95,6 +95,8 @@ def describe_scene(
             folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="semantic-cc-")))
         else:
             folder = check_outputs(out, OUTPUTS, _files_of(pair))
+        tiling = _tiling(options, pair.grid)
+        plan_scene(pair, tiling).check_disk(folder)
         settings = SceneSettings(
             tile=options.tile,
             overlap=options.overlap,
@@ -104,8 +106,8 @@ def describe_scene(
             regularise=options.regularise,
         )
         state = map_changes(
-            pair, inspection, model, folder, tiling=Tiling(settings.tile, settings.overlap).anchored(pair.grid),
-            batch=settings.batch, progress=_step(progress, "windows"),
+            pair, inspection, model, folder,
+            tiling=tiling, batch=settings.batch, progress=_step(progress, "windows"),
         )  # fmt: skip
         mapped = time.perf_counter()
         polygons = find_polygons(state.drafts / MASK, state.drafts / PROBABILITY, pair.grid)
@@ -116,9 +118,7 @@ def describe_scene(
         )  # fmt: skip
         ended = time.perf_counter()
         timings = {"windows": mapped - start, "places": ended - mapped, "total": ended - start}
-        figures = _figures(
-            polygons, pair.grid, known_pixels(state.plane("mask")), len(places), model.num_classes
-        )
+        figures = _figures(polygons, pair.grid, state.known_pixels, len(places), model.num_classes)
         formats = () if out is None else options.formats
         report = _report(model, pair, inspection, settings, figures, places, formats, dates, timings)
         if out is not None:
@@ -128,16 +128,27 @@ def describe_scene(
     return report
 
 
-def check_scene(before: str | Path, after: str | Path, out: str | Path | None, options: SceneOptions) -> None:
+def check_scene(
+    before: str | Path, after: str | Path, out: str | Path | None, options: SceneOptions
+) -> ScenePlan:
     """Finds most of what can be wrong with the input in seconds, before a model is loaded; reads no whole image.
+
+    Returns:
+        What the work takes.
 
     Raises:
         ImageError, InputError, OutputError: as `SemanticCC.describe_scene`.
     """
     _check_files(before, after, out)
     with open_images(before, after, options) as pair:
+        plan = plan_scene(pair, _tiling(options, pair.grid))
         if out is not None:
-            check_outputs(out, OUTPUTS, _files_of(pair))
+            plan.check_disk(check_outputs(out, OUTPUTS, _files_of(pair)))
+        return plan
+
+
+def _tiling(options: SceneOptions, grid: Grid) -> Tiling:
+    return Tiling(options.tile, options.overlap).anchored(grid)
 
 
 def _check_files(before: str | Path, after: str | Path, out: str | Path | None) -> None:

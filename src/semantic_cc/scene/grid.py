@@ -44,6 +44,10 @@ class ScenePair(Protocol):
         """The common grid."""
         ...
 
+    def may_show(self, window: Window) -> bool:
+        """False only if all of a window is unknown, as the files say without being read."""
+        ...
+
     def read(self, window: Window) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Before and after, (h, w, 3) uint8 RGB, and where both are known, (h, w) bool; outside the scene unknown."""
         ...

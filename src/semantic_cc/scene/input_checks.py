@@ -44,7 +44,7 @@ BLOCK = 1024
 """Side in pixels of the blocks in which all of a scene is counted."""
 
 MAX_COUNTED = 1_000_000_000
-"""Pixels of a scene up to which all are counted; of larger ones, and over a network, a sample of windows is."""
+"""Pixels (of blocks that the files hold) up to which all are counted; else, and over a network, a sample is."""
 
 _DATE_TAGS = (
     "ACQUISITIONDATETIME", "EXIF_DateTimeOriginal", "DATE_ACQUIRED", "acquisition_date", "SENSING_TIME", "datetime",
@@ -189,10 +189,14 @@ class _Counts:
 
 def _count(pair: AlignedPair) -> _Counts:
     grid = pair.grid
-    exact = grid.width * grid.height <= MAX_COUNTED and not any(is_over_network(r.name) for r in pair.rasters)
+    blocks = [block for block in _blocks(grid.height, grid.width) if pair.may_show(block)]
+    pixels = sum(block.height * block.width for block in blocks)
+    exact = pixels <= MAX_COUNTED and not any(is_over_network(raster.name) for raster in pair.rasters)
     counts = _Counts(exact)
-    for window in _blocks(grid.height, grid.width) if exact else sample_windows(grid.height, grid.width):
+    for window in blocks if exact else sample_windows(pair):
         counts.add(*pair.read(window))
+    if exact:
+        counts.pixels = grid.width * grid.height
     if counts.known == 0 and exact:
         names = " and ".join(raster.name for raster in pair.rasters)
         raise InputError(f"{names}: no pixel is known in both; check nodata values and that they overlap")

@@ -7,21 +7,28 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rasterio
 import shapely
+from affine import Affine
 from rasterio import features
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window as RasterWindow
 
 from semantic_cc.errors import DataError
+from semantic_cc.scene.gdal_files import settings
 from semantic_cc.scene.geodesy import measure, metres_per_pixel
-from semantic_cc.scene.grid import Grid
+from semantic_cc.scene.grid import Grid, Window
+from semantic_cc.scene.sparse_blocks import find_blocks
 from semantic_cc.types import BUILDING, ROAD
 
 BAND_PIXELS = 1 << 22
 """Pixels of a raster that are in memory at once, about."""
+
+PART_PIXELS = 1 << 26
+"""Largest part of a sparse raster that is traced in memory."""
 
 FIT = 0.9
 """Share of a building that the rectangle of its own area must cover to stand for it."""
@@ -69,8 +76,7 @@ def find_polygons(mask: str | Path, probability: str | Path, grid: Grid) -> Poly
         DataError: a raster cannot be read, or has another size.
     """
     with open_raster(mask, grid) as dataset:
-        changed = sum(int(np.isin(dataset.read(1, window=rows), _CHANGES).sum()) for rows in _bands(dataset))
-        shapes, classes = _trace(dataset)
+        shapes, classes, changed = _trace(dataset)
     pixels = np.rint(shapely.area(shapes)).astype(np.int64)
     if pixels.sum() != changed:  # GDAL's tracing keeps its failures to itself
         raise DataError(
@@ -122,10 +128,10 @@ def open_raster(path: str | Path, grid: Grid) -> Iterator[rasterio.DatasetReader
         DataError: it cannot be opened or read, inside the block too, or has another size.
     """
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), settings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             dataset = rasterio.open(path)
-        with dataset:
+        with settings(), dataset:
             if dataset.shape != (grid.height, grid.width):
                 height, width = dataset.shape
                 raise DataError(f"{path}: is {width}x{height} pixels, the scene {grid.width}x{grid.height}")
@@ -134,23 +140,55 @@ def open_raster(path: str | Path, grid: Grid) -> Iterator[rasterio.DatasetReader
         raise DataError(f"{path}: cannot be read ({error}); make it again") from error
 
 
-def _trace(dataset: rasterio.DatasetReader) -> tuple[np.ndarray, np.ndarray]:
-    """Polygons in pixels, and their classes."""
-    band = rasterio.band(dataset, 1)  # GDAL reads it line by line
-    found = [
-        (shapely.geometry.shape(geometry), value)
-        for geometry, value in features.shapes(band, mask=band, connectivity=4)
-        if value in _CHANGES
-    ]
-    shapes = np.empty(len(found), object)
-    shapes[:] = [shape for shape, _ in found]
-    a, b, c, d, e, f = tuple(~dataset.transform)[:6]  # rasterio gives the coordinates of the file
-    shapes = shapely.transform(
-        shapes, lambda points: np.rint(points @ np.array([[a, d], [b, e]]) + np.array([c, f]))
-    )
-    bounds = shapely.bounds(shapes)
+def _trace(dataset: rasterio.DatasetReader) -> tuple[np.ndarray, np.ndarray, int]:
+    """Polygons in pixels, their classes, and the number of changed pixels."""
+    shapes: list[np.ndarray] = []
+    classes: list[int] = []
+    changed = 0
+    for part in _parts(dataset):
+        if part is None:  # GDAL reads it line by line
+            band = rasterio.band(dataset, 1)
+            found = _trace_source(band, band)
+            place = ~dataset.transform  # rasterio gives the coordinates of the file
+            changed += sum(_count_changed(dataset.read(1, window=rows)) for rows in _bands(dataset))
+        else:
+            labels = dataset.read(1, window=part)
+            found = _trace_source(labels, labels != dataset.nodata)
+            place = Affine.translation(part.col_off, part.row_off)
+            changed += _count_changed(labels)
+        own = np.empty(len(found), object)
+        own[:] = [shapely.affinity.affine_transform(shape, place.to_shapely()) for shape, _ in found]
+        shapes.append(shapely.transform(own, np.rint))
+        classes += [value for _, value in found]
+    joined = np.concatenate(shapes) if shapes else np.empty(0, object)
+    bounds = shapely.bounds(joined).reshape(-1, 4)
     order = np.lexsort((bounds[:, 0], bounds[:, 1]))
-    return shapes[order], np.array([value for _, value in found], np.uint8)[order]
+    return joined[order], np.array(classes, np.uint8)[order], changed
+
+
+def _trace_source(source: Any, mask: Any) -> list[tuple[shapely.Polygon, int]]:
+    """Polygons of `_CHANGES` and their classes in an array or a band."""
+    traced = features.shapes(source, mask=mask, connectivity=4)
+    return [(shapely.geometry.shape(geometry), value) for geometry, value in traced if value in _CHANGES]
+
+
+def _count_changed(labels: np.ndarray) -> int:
+    return int(np.isin(labels, _CHANGES).sum())
+
+
+def _parts(dataset: rasterio.DatasetReader) -> list[RasterWindow | None]:
+    """The rectangles of a sparse raster between rows and columns of blocks that it does not hold, where each is small
+    enough for memory; [None] for all of it."""
+    blocks = find_blocks(dataset, (1,), None)
+    if blocks is None:
+        return [None]
+    parts = [
+        Window(top, left, min(bottom, dataset.height) - top, min(right, dataset.width) - left)
+        for top, left, bottom, right in blocks.rectangles()
+    ]
+    if any(part.height * part.width > PART_PIXELS for part in parts):
+        return [None]
+    return [RasterWindow(part.left, part.top, part.width, part.height) for part in parts]
 
 
 def _sums(dataset: rasterio.DatasetReader, shapes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

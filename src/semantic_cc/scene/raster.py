@@ -20,12 +20,16 @@ from semantic_cc.scene.gdal_files import check_blocks, one_line_errors, open_dat
 from semantic_cc.scene.grid import Grid, Window
 from semantic_cc.scene.placement import place, rectified
 from semantic_cc.scene.radiometry import Encoding, Stretch, find_stretch
+from semantic_cc.scene.sparse_blocks import BlockIndex, find_blocks
 from semantic_cc.scene.unknown_areas import Collar, find_collars, find_fill
 from semantic_cc.scene.virtual_bands import expand_palette, with_alpha
 
 SAMPLE_SIDE = 1024
 """Longest side of the reduced image that the decisions are made on; overviews are used where there are any."""
 
+
+FEW, HELD_BLOCKS = 50_000, 16
+"""Known pixels of the reduced image below which a sparse file is judged by so many of its blocks instead."""
 
 PIXELS = 200_000
 """Known pixels of an image that are kept for decisions about both dates."""
@@ -47,6 +51,7 @@ class Raster:
         fill: a value that stands for "unknown" without a tag, or None.
         collars: what lies at the border and shows no ground, without a tag.
         encoding: what the file says of its numbers.
+        blocks: of a sparse file, the blocks that it holds; None where all must be read.
         unknown_share: of its pixels, in [0, 1]; `exact` if all were counted.
         driver: GDAL's name of the file's format.
         pixels: (3, n) known pixels as stored, spread over the image.
@@ -152,7 +157,8 @@ class Raster:
 
     def _prepare(self, bands: Bands | None, crs: CRS | None, notes: list[str]) -> None:
         """Finds place, bands, stretch and unknown areas."""
-        check_blocks(self.dataset, self.name)
+        file = self.dataset
+        check_blocks(file, self.name)
         if ColorInterp.palette in self.dataset.colorinterp:
             self.dataset = self._keep(expand_palette(self.dataset, self.name))
             notes.append(f"{self.name}: colour table expanded to RGB")
@@ -162,6 +168,10 @@ class Raster:
             grid = Grid(self.dataset.width, self.dataset.height, self.dataset.transform, self.dataset.crs)
         self.grid = grid
         self._choose_bands(bands, notes)
+        self.blocks: BlockIndex | None = None
+        if (file.width, file.height, file.transform) == (grid.width, grid.height, self.dataset.transform):
+            stored = self.bands if file.count >= max(self.bands) else (1,)  # with a colour table
+            self.blocks = find_blocks(file, stored, self._alpha if file.count >= (self._alpha or 0) else None)
         self.encoding = _encoding(self.dataset, self.bands)
         self.fill: float | None = None
         self.stretch: Stretch | None = None
@@ -209,6 +219,10 @@ class Raster:
         """
         shape = _reduced(self.dataset.shape)
         values, known = self.read_reduced(*shape)
+        self.unknown_share, self.exact = float(1 - known.mean()), shape == self.dataset.shape
+        sparse = False
+        if self.blocks is not None and known.sum() < FEW:
+            sparse, (values, known) = True, self._read_held(self.blocks)
         deep = self.dataset.dtypes[self.bands[0] - 1] != "uint8" or self.kind != "uint8"
         if deep and known.any():
             self.fill = find_fill(values, known)
@@ -224,9 +238,10 @@ class Raster:
             white = np.array([self.stretch.high.max(), _largest(values.dtype)])
         else:
             white = np.array([255.0])
-        self.collars = find_collars(
-            values, known, white=white, height=self.dataset.height, width=self.dataset.width
-        )
+        if not sparse:
+            self.collars = find_collars(
+                values, known, white=white, height=self.dataset.height, width=self.dataset.width
+            )
         for collar in self.collars:
             known &= (
                 ~collar.covers(values, Window(0, 0, *shape))
@@ -238,11 +253,20 @@ class Raster:
                 "taken for unknown"
             )
         self._refuse_empty(values, known)
-        self.unknown_share, self.exact = float(1 - known.mean()), shape == self.dataset.shape
+        if not sparse:
+            self.unknown_share = float(1 - known.mean())
         if self.stretch is not None and self.collars:
             self.stretch = find_stretch(values[:, known], self.encoding)
         pixels = values[:, known]
         return pixels[:, :: max(1, pixels.shape[1] // PIXELS)].copy()
+
+    def _read_held(self, blocks: BlockIndex) -> tuple[np.ndarray, np.ndarray]:
+        """Some of the blocks that a sparse file holds, as one row of pixels: (3, 1, n), and where known, (1, n)."""
+        height, width = self.dataset.shape
+        parts = [self.read_values(window) for window in blocks.spread(height, width, HELD_BLOCKS)]
+        values = [part.reshape(3, 1, -1) for part, _ in parts] or [np.zeros((3, 1, 1), np.uint8)]
+        known = [part.reshape(1, -1) for _, part in parts] or [np.zeros((1, 1), bool)]
+        return np.concatenate(values, axis=2), np.concatenate(known, axis=1)
 
     def _refuse_empty(self, values: np.ndarray, known: np.ndarray) -> None:
         if not known.any():

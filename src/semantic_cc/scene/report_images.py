@@ -59,6 +59,9 @@ def make_overview(pair: ScenePair, mask: str | Path) -> Overview:
     with open_raster(mask, grid) as dataset:
         for rows, columns in _blocks(height, width, max(1, BLOCK // factor)):
             window = _window(rows, columns, factor)
+            if not pair.may_show(window):
+                small[:, rows, columns] = UNKNOWN
+                continue
             *images, known = pair.read(window)
             for image, target in zip(images, small, strict=True):
                 target[rows, columns] = _mean(image, known, factor)

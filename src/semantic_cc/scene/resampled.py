@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from affine import Affine
 from rasterio.crs import CRS
@@ -18,6 +20,9 @@ from semantic_cc.scene.unknown_areas import Collar
 SAME_PLACE = 0.01
 """Pixels by which two grids may differ over the whole scene and still count as the same pixels."""
 
+_MARGIN = 2
+"""Pixels around a window that resampling reads, in pixels of the coarser grid."""
+
 
 class OnGrid:
     """One image on the common grid, which reads its own pixels where the grids agree and resampled ones elsewhere.
@@ -33,6 +38,8 @@ class OnGrid:
         transform = grid.transform @ Affine.translation(*shift)
         offset = _whole_offset(raster.grid, grid, transform)
         self._through: WarpedVRT | None = None
+        # From the common grid to the image's pixels; between coordinate systems that is no affine map.
+        self._to_own = ~raster.grid.transform @ transform if raster.grid.crs == grid.crs else None
         self._collars: tuple[Collar, ...] = raster.collars
         if offset is not None:
             self._left, self._top = offset
@@ -62,6 +69,26 @@ class OnGrid:
                 _carried(collar, raster.grid, Grid(grid.width, grid.height, transform, grid.crs), nowhere)
                 for collar in raster.collars
             )
+
+    def may_show(self, window: Window) -> bool:
+        """False only if the image's file holds nothing of a window of the common grid."""
+        blocks = self.raster.blocks
+        if blocks is None:
+            return True
+        if self._through is None:
+            return blocks.touches(
+                Window(window.top + self._top, window.left + self._left, window.height, window.width)
+            )
+        if self._to_own is None:
+            return True
+        corners = [
+            (window.left + x * window.width, window.top + y * window.height) for x in (0, 1) for y in (0, 1)
+        ]
+        columns, rows = zip(*(self._to_own @ corner for corner in corners), strict=True)
+        margin = _MARGIN * math.ceil(max(1, (max(rows) - min(rows)) / window.height))
+        top, left = math.floor(min(rows)) - margin, math.floor(min(columns)) - margin
+        height, width = math.ceil(max(rows)) + margin - top, math.ceil(max(columns)) + margin - left
+        return blocks.touches(Window(top, left, height, width))
 
     def read(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
         """A window of the common grid, as `Raster.read`; unknown (and black) outside the image."""

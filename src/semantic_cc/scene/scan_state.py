@@ -1,24 +1,30 @@
 """The results of a scan on disk while it runs: a run that was killed continues where it was.
 
-The planes are flat files of bytes, rows of the scene one after the other. `state.json`, replaced as a whole after each
-row of windows, holds the number of finished rows; bytes beyond them are overwritten.
+The planes are flat files of bytes, rows of the scene one after the other; a byte holds the pixel's value XOR the value
+of "unknown", so that unknown areas are zeros, which take no disk space where the file system knows holes. `state.json`,
+replaced as a whole after each row of windows, holds the number of finished rows; bytes beyond them are overwritten.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from semantic_cc.decisions import class_mask
 from semantic_cc.errors import OutputError
 from semantic_cc.files import check_file, check_folder
-from semantic_cc.scene.grid import Grid
+from semantic_cc.scene.blend import BlendedPart
+from semantic_cc.scene.grid import Grid, Window
+from semantic_cc.scene.sparse_blocks import runs
 from semantic_cc.scene.tiling import Tiling
 from semantic_cc.types import Json
 
@@ -31,7 +37,11 @@ PROBABILITY_STEPS, PROBABILITY_UNKNOWN = 254, 255
 SCAN = ".scan"
 """Folder of a scan that is not finished, in the output folder."""
 
-_PLANES = ("mask", "probability")
+_PLANES = {"mask": MASK_UNKNOWN, "probability": PROBABILITY_UNKNOWN}
+"""Plane -> its value of "unknown"."""
+
+_FORMAT = 2
+"""Of the state; one of another format is removed."""
 
 
 class ScanState:
@@ -52,7 +62,9 @@ class ScanState:
         self._folder = self._out / SCAN
         self._grid = grid
         self._rows = len(tiling.starts(grid.height, 0))
-        self._job = hashlib.sha256(json.dumps(job, sort_keys=True).encode()).hexdigest()
+        self._job = hashlib.sha256(json.dumps([_FORMAT, job], sort_keys=True).encode()).hexdigest()
+        self.known_pixels = 0
+        """Pixels of the finished rows that both images show."""
         self.rows = self._read()
         self.drafts = self._folder / "files"
         """An empty folder for the files that `publish` moves."""
@@ -67,34 +79,62 @@ class ScanState:
         except OSError as error:
             raise OutputError(f"cannot write to {folder}: {error.strerror}; choose another place") from error
 
-    def put(self, top: int, probabilities: np.ndarray, known: np.ndarray) -> None:
+    def put(self, top: int, count: int, parts: Iterable[BlendedPart]) -> None:
         """As `Sink.put`.
 
         Raises:
             OutputError: the disk is full or gone; finished rows are kept.
         """
-        planes = np.empty((2, *known.shape), np.uint8)
-        planes[0] = np.where(known, class_mask(probabilities), MASK_UNKNOWN)
-        change = np.rint((1 - probabilities[0]).clip(0, 1) * PROBABILITY_STEPS)
-        planes[1] = np.where(known, change, PROBABILITY_UNKNOWN)
+        known = self.known_pixels
         try:
-            for name, plane in zip(_PLANES, planes, strict=True):
-                self._write(name, top * self._grid.width, plane.tobytes())
-            state = {"job": self._job, "rows": self.rows + 1, "lines": top + len(known)}
-            part = self._folder / "state.json.tmp"
-            self._write(part.name, 0, json.dumps(state).encode())
-            part.replace(self._folder / "state.json")
+            with contextlib.ExitStack() as held:
+                files = {name: held.enter_context((self._folder / name).open("r+b")) for name in _PLANES}
+                for file in files.values():  # what a killed run left beyond the finished rows
+                    os.ftruncate(file.fileno(), top * self._grid.width)
+                for part in parts:
+                    for name, plane in _planes(part).items():
+                        for row, line in enumerate(plane, top):
+                            place = row * self._grid.width + part.left
+                            _write_at(files[name], place, line.tobytes())
+                    known += int(part.known.sum())
+                for file in files.values():
+                    os.ftruncate(file.fileno(), (top + count) * self._grid.width)
+                    os.fsync(file.fileno())
+            state = {"job": self._job, "rows": self.rows + 1, "lines": top + count, "known": known}
+            part_file = self._folder / "state.json.tmp"
+            with part_file.open("w") as record:
+                json.dump(state, record)
+                record.flush()
+                os.fsync(record.fileno())
+            part_file.replace(self._folder / "state.json")
         except OSError as error:
             raise OutputError(
                 f"cannot write to {self._out}: {error.strerror or error}; free space and start again, "
                 f"{self.rows} of {self._rows} rows of windows are kept"
             ) from error
-        self.rows += 1
+        self.rows, self.known_pixels = self.rows + 1, known
 
-    def plane(self, name: str) -> np.ndarray:
-        """The "mask" or "probability" of a finished scan, (H, W) uint8, read from the disk as it is needed."""
-        shape = (self._grid.height, self._grid.width)
-        return np.memmap(self._folder / name, np.uint8, mode="r", shape=shape)
+    def blocks(self, name: str, side: int) -> Iterator[tuple[Window, np.ndarray]]:
+        """The parts of the "mask" or "probability" of a finished scan where something is known.
+
+        Args:
+            name: of the plane.
+            side: of the square blocks that parts consist of, in pixels.
+
+        Yields:
+            Neighbouring blocks of one row, and their pixels (1, h, w) uint8.
+        """
+        width = self._grid.width
+        with (self._folder / name).open("rb") as file:
+            for top in range(0, self._grid.height, side):
+                rows = min(side, self._grid.height - top)
+                if not _has_data(file, top * width, (top + rows) * width):
+                    continue
+                file.seek(top * width)
+                plane = np.fromfile(file, np.uint8, rows * width).reshape(rows, width)
+                for left, right in runs(np.logical_or.reduceat(plane.any(axis=0), np.arange(0, width, side))):
+                    pixels = plane[:, left * side : right * side] ^ np.uint8(_PLANES[name])
+                    yield Window(top, left * side, *pixels.shape), pixels[None]
 
     def publish(self, stale: Iterable[str]) -> None:
         """Moves the drafts into the output folder, in place of files of these names, and removes the state.
@@ -130,14 +170,29 @@ class ScanState:
             return 0
         if state.get("job") != self._job or min(sizes) < state["lines"] * self._grid.width:
             return 0
+        self.known_pixels = int(state["known"])
         return int(state["rows"])
 
-    def _write(self, name: str, offset: int, content: bytes) -> None:
-        """Puts `content` into a file at `offset`, and makes sure that it has reached the disk."""
-        path = self._folder / name
-        with path.open("r+b" if path.exists() else "wb") as file:
-            file.seek(offset)
-            file.write(content)
-            file.truncate()
-            file.flush()
-            os.fsync(file.fileno())
+
+def _planes(part: BlendedPart) -> dict[str, np.ndarray]:
+    """The bytes of each plane, (n, w) uint8."""
+    change = np.rint((1 - part.probabilities[0]).clip(0, 1) * PROBABILITY_STEPS).astype(np.uint8)
+    values = {"mask": class_mask(part.probabilities), "probability": change}
+    return {name: np.where(part.known, values[name] ^ np.uint8(empty), 0) for name, empty in _PLANES.items()}
+
+
+def _write_at(file: BinaryIO, offset: int, content: bytes) -> None:
+    """Writes all of `content`; the system may take it in parts."""
+    while content:
+        done = os.pwrite(file.fileno(), content, offset)
+        content, offset = content[done:], offset + done
+
+
+def _has_data(file: BinaryIO, start: int, end: int) -> bool:
+    """Whether a part of a file may hold something else than zeros; where holes are not known, always."""
+    try:
+        return os.lseek(file.fileno(), start, os.SEEK_DATA) < end
+    except AttributeError:  # this system has no such call
+        return True
+    except OSError as error:
+        return error.errno != errno.ENXIO  # nothing but zeros up to the end

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 import numpy as np
 
-from semantic_cc.scene.blend import RowBlender
+from semantic_cc.scene.blend import BlendedPart, RowBlender
 from semantic_cc.scene.grid import ScenePair, Window
 from semantic_cc.scene.tiling import Tiling
 from semantic_cc.types import ChangeMaps
@@ -22,13 +22,13 @@ class Sink(Protocol):
     rows: int
     """Rows of windows that are in already."""
 
-    def put(self, top: int, probabilities: np.ndarray, known: np.ndarray) -> None:
+    def put(self, top: int, count: int, parts: Iterable[BlendedPart]) -> None:
         """Takes one more row of windows, whole or not at all.
 
         Args:
             top: first of the scene's finished rows.
-            probabilities: (K, n, W) float32 of the finished rows.
-            known: (n, W) bool.
+            count: their number, n.
+            parts: their pixels; what lies in no part is unknown.
         """
         ...
 
@@ -45,7 +45,8 @@ def scan(
 ) -> None:
     """Predicts the mask of every window of a scene once.
 
-    Memory is bounded by one row of windows. Where the sink holds rows of windows already, those of them that reach
+    Memory is bounded by one row of windows. Windows without a known pixel are not predicted, and those of which the
+    files hold nothing are not even read. Where the sink holds rows of windows already, those of them that reach
     into unfinished rows are predicted again, in the same batches; the others are not.
 
     Args:
@@ -90,11 +91,12 @@ def _batches(
     """Places in the row, before, after and known of the windows where anything is known, `batch` at a time."""
     held: list[tuple[int, np.ndarray, np.ndarray, np.ndarray]] = []
     for place, window in enumerate(windows):
-        before, after, known = pair.read(window)
-        if known.any():
-            # Pixels that only one date shows would look like a change, so both are black there.
-            hidden = ~known[..., None]
-            held.append((place, np.where(hidden, 0, before), np.where(hidden, 0, after), known))
+        if pair.may_show(window):
+            before, after, known = pair.read(window)
+            if known.any():
+                # Pixels that only one date shows would look like a change, so both are black there.
+                hidden = ~known[..., None]
+                held.append((place, np.where(hidden, 0, before), np.where(hidden, 0, after), known))
         if held and (len(held) == batch or place == len(windows) - 1):
             places, befores, afters, knowns = zip(*held, strict=True)
             yield list(places), np.stack(befores), np.stack(afters), np.stack(knowns)

@@ -1,0 +1,123 @@
+"""What the work on a scene takes, estimated before it starts: windows, time, disk and memory."""
+
+from __future__ import annotations
+
+import resource
+import shutil
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+
+from semantic_cc.errors import OutputError
+from semantic_cc.scene.cog_writer import BLOCK
+from semantic_cc.scene.grid import ScenePair, Window
+from semantic_cc.scene.scan_state import SCAN
+from semantic_cc.scene.scene_model import SceneModel
+from semantic_cc.scene.tiling import Tiling
+
+LONG = 500
+"""Windows from which on the plan is printed: some minutes on a CPU."""
+
+DISK_BYTES = 3.5
+"""Bytes on disk of a pixel while a scene is worked on: two planes, then both rasters as plain TIFF and as COG."""
+
+ROW_CLASSES = 3
+"""Class probabilities of a pixel for which memory is estimated."""
+
+
+@dataclass(frozen=True)
+class ScenePlan:
+    """What the work on a scene takes.
+
+    Attributes:
+        windows: that the model gets at most.
+        empty_windows: of which the files hold nothing; they cost nothing.
+        tile: side of a window in pixels.
+        disk_bytes: in the output folder, while the work runs, at most about.
+        row_bytes: of memory for the rows under work, beside model and images.
+    """
+
+    windows: int
+    empty_windows: int
+    tile: int
+    disk_bytes: int
+    row_bytes: int
+
+    @property
+    def is_long(self) -> bool:
+        """Whether it is worth a line."""
+        return self.windows + self.empty_windows >= LONG
+
+    def check_disk(self, folder: Path) -> int:
+        """Bytes that are free for the work in `folder`, those of an interrupted run's state among them.
+
+        Raises:
+            OutputError: they do not suffice.
+        """
+        free = _free_bytes(folder)
+        if free < self.disk_bytes:
+            raise OutputError(
+                f"{folder}: the scene takes up to {_gb(self.disk_bytes)} on disk while it is worked on, and "
+                f"{_gb(free)} are free; free space or choose another --out"
+            )
+        return free
+
+    def line(self, seconds: float, free: int | None = None) -> str:
+        """For people.
+
+        Args:
+            seconds: of a window, as `measure_window` gives them; its batch is in memory's peak by then.
+            free: bytes on the disk, None where nothing is written.
+        """
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 + self.row_bytes
+        empty = f" ({self.empty_windows:,} more are empty and cost nothing)" if self.empty_windows else ""
+        disk = "" if free is None else f"up to {_gb(self.disk_bytes)} on disk ({_gb(free)} are free), "
+        return (
+            f"plan: {self.windows:,} windows of {self.tile} pixels{empty}, about "
+            f"{timedelta(seconds=round(self.windows * seconds))} at {seconds:.2g} s each; {disk}about {_gb(memory)} of "
+            "memory; a run that is interrupted continues when it is started again"
+        )
+
+
+def plan_scene(pair: ScenePair, tiling: Tiling) -> ScenePlan:
+    """The plan of a pair's scene; reads no pixel."""
+    grid = pair.grid
+    tops, lefts = tiling.starts(grid.height, 0), tiling.starts(grid.width, 1)
+    size = min(tiling.tile, grid.height), min(tiling.tile, grid.width)
+    windows = sum(pair.may_show(Window(top, left, *size)) for top in tops for left in lefts)
+    step = tiling.tile - tiling.overlap
+    pixels = min(grid.width * grid.height, windows * step * step + (tiling.tile * tiling.tile))
+    return ScenePlan(
+        windows=windows,
+        empty_windows=len(tops) * len(lefts) - windows,
+        tile=tiling.tile,
+        disk_bytes=round(pixels * DISK_BYTES),
+        row_bytes=grid.width * (size[0] * (8 * ROW_CLASSES + 1) + 2 * BLOCK),
+    )
+
+
+def measure_window(model: SceneModel, tile: int, batch: int) -> float:
+    """Seconds that a window takes, in the second of two batches of noise."""
+    noise = np.random.default_rng(0).integers(0, 256, (batch, tile, tile, 3), dtype=np.uint8)
+    model.predict_masks(noise, noise)  # the first call also sets up what later ones use
+    start = time.perf_counter()
+    model.predict_masks(noise, noise)
+    return (time.perf_counter() - start) / batch
+
+
+def _free_bytes(folder: Path) -> int:
+    place = folder.absolute()
+    while not place.exists():
+        place = place.parent
+    scan = folder / SCAN
+    held = (
+        sum(path.stat().st_blocks * 512 for path in scan.iterdir() if path.is_file()) if scan.is_dir() else 0
+    )
+    return shutil.disk_usage(place).free + held
+
+
+def _gb(size: float) -> str:
+    return f"{size / 1e9:.2g} GB" if size < 1e11 else f"{size / 1e9:,.0f} GB"
