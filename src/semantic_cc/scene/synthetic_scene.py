@@ -92,11 +92,11 @@ def write_scene(out: Path, side: int, crs: CRS, seed: int, progress: Progress | 
         for date, appearance in zip(("before", "after"), appearances, strict=True):
             blocks = _drawn(plans, appearance, date, seed, side, advance)
             write_image(work / f"{date}.tif", grid, blocks, tags)
-        truth = np.zeros((side, side), np.uint8)
-        for place, window in enumerate(_windows(side)):
-            part = draw_label(plans[place])[: window.height, : window.width]
-            truth[window.top : window.top + window.height, window.left : window.left + window.width] = part
-        write_mask(work / "truth.tif", grid, truth, tags)
+        labels = (
+            (window, draw_label(plans[place])[None, : window.height, : window.width])
+            for place, window in enumerate(_windows(side))
+        )
+        write_mask(work / "truth.tif", grid, labels, tags)
         features = {"type": "FeatureCollection", "features": list(_footprints(plans, grid))}
         (work / "footprints.geojson").write_text(json.dumps(features) + "\n")
 
