@@ -183,6 +183,8 @@ def build_caption_decoder(
     """Q-Former, enhancer, optional flag head, and the LLM with its adapters."""
     parts = parts or {}
     qformer, enhancer, width = config.qformer, config.enhancer, config.encoder.width
+    if config.change_decoder.caption_features:
+        width += config.change_decoder.channels + config.mask_classes
     llm_width = llm.model.config.get_text_config().hidden_size
     before = enhancer.position == "before"
     # without enhancer: the dates are concatenated and projected, eq. 8 without gates and difference

@@ -49,6 +49,11 @@ def check(config: Config | ModelConfig) -> None:
             "change_decoder.laterals reads a hybrid's features: encoder.hybrid must be on",
         ),
         (
+            model.change_decoder.caption_features
+            and not (model.change_task and model.method == "semantic-cc"),
+            "change_decoder.caption_features needs method semantic-cc and change_task",
+        ),
+        (
             not _splits(model.qformer.width, model.qformer.heads),
             "qformer.width must be a multiple of qformer.heads",
         ),

@@ -92,12 +92,20 @@ class ChangeDecoderConfig:
         detail: channels of the layers that correct its logits from the pictures, along edges; 0 = none (the paper).
         laterals: whether the pyramid also reads the convolutional features of a hybrid encoder, at strides 2 to 16,
             and two 3x3 convolutions fuse its levels; off in the paper, whose encoder has none.
+        caption_features: whether the caption decoder also reads this decoder's features and class probabilities, pooled
+            to the tokens; off in the paper, where the neck alone connects the tasks.
     """
 
     width: int = 512
     classes: Literal[1, 3] = 1
     detail: int = 0
     laterals: bool = False
+    caption_features: bool = False
+
+    @property
+    def channels(self) -> int:
+        """Channels of the features that the mask is computed from."""
+        return self.width if self.laterals else 4 * self.width
 
 
 @dataclass(frozen=True)

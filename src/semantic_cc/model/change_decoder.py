@@ -161,14 +161,15 @@ class ChangeDecoder(nn.Module):
         trunk: Mapping[int, int] | None = None,
     ) -> None:
         super().__init__()
+        trunk = trunk or {}
         self.patch = patch
-        self.strides = tuple(trunk or {})
+        self.strides = tuple(trunk)
         self.levels = nn.ModuleList(PyramidLevel(2 * token_width, s, width, patch) for s in STRIDES)
         self.laterals = nn.ModuleDict()
         self.fuse: nn.Module | None = None
         if laterals:
             # stride 2 is unshuffled to stride 4, with 4 times the channels
-            read = {4: 4 * (trunk or {})[2] + (trunk or {})[4], **{s: (trunk or {})[s] for s in (8, 16)}}
+            read = {4: 4 * trunk[2] + trunk[4], 8: trunk[8], 16: trunk[16]}
             self.laterals.update({str(s): Lateral(channels, width) for s, channels in read.items()})
             # tokens of an encoder without SAM's weights start as noise: the levels start at scale 0
             self.level_scale = nn.Parameter(torch.zeros(4 * width, 1, 1))
@@ -178,10 +179,16 @@ class ChangeDecoder(nn.Module):
         self.classify: nn.Module = nn.Conv2d(
             width if laterals else 4 * width, 16 * classes if laterals else classes, 1
         )
-        self.detail = Detail(4 * width, (trunk or {}).get(4, 0), detail, classes) if detail else None
+        self.detail = Detail(4 * width, trunk.get(4, 0), detail, classes) if detail else None
 
     def forward(self, tokens: Tensor, before: Tensor, after: Tensor, trunk: Sequence[Tensor] = ()) -> Tensor:
-        """Change logits.
+        """Change logits (b, K, H, W); arguments as in `decode`."""
+        return self.decode(tokens, before, after, trunk)[0][..., : before.shape[-2], : before.shape[-1]]
+
+    def decode(
+        self, tokens: Tensor, before: Tensor, after: Tensor, trunk: Sequence[Tensor] = ()
+    ) -> tuple[Tensor, Tensor]:
+        """Change logits with the features that they are computed from.
 
         Args:
             tokens: (2b, h, w, e), before first.
@@ -189,26 +196,27 @@ class ChangeDecoder(nn.Module):
             trunk: a hybrid encoder's features, (2b, c, H/s, W/s) for each stride s, before first.
 
         Returns:
-            (b, K, H, W).
+            Logits (b, K, h p, w p), which cover the padding of the images, and features (b, f', h p / 4, w p / 4).
         """
         first, second = tokens.permute(0, 3, 1, 2).chunk(2)
         x = torch.cat([first, second], dim=1)  # (b, 2e, h, w)
         h, w = self.patch * x.shape[2], self.patch * x.shape[3]
         by_stride = dict(zip(self.strides, trunk, strict=True))
         size = h // STRIDES[0], w // STRIDES[0]
-        fused = torch.cat(
+        pyramid = torch.cat(
             [_resize(level(x), size) for level in self.levels], dim=1
         )  # (b, f, h p / 4, w p / 4)
         if self.fuse is None:
+            fused = pyramid
             logits = _resize(self.classify(fused), (h, w))
         else:
             parts = [_resize(lateral, size) for lateral in self._laterals(by_stride)]
-            logits = self.classify(self.fuse(torch.cat([*parts, fused * self.level_scale], dim=1)))
-            logits = F.pixel_shuffle(logits, STRIDES[0])
+            fused = self.fuse(torch.cat([*parts, pyramid * self.level_scale], dim=1))
+            logits = F.pixel_shuffle(self.classify(fused), STRIDES[0])
         if self.detail is not None:
             pictures = pad_to_patches(before, self.patch), pad_to_patches(after, self.patch)
-            logits = logits + self.detail(fused, by_stride.get(4), *pictures)
-        return logits[..., : before.shape[-2], : before.shape[-1]]
+            logits = logits + self.detail(pyramid, by_stride.get(4), *pictures)
+        return logits, fused
 
     def _laterals(self, trunk: Mapping[int, Tensor]) -> list[Tensor]:
         """Lateral features at strides 4, 8 and 16; stride 2 is unshuffled to stride 4."""

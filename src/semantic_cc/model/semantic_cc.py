@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from semantic_cc.model.answers import Answers, answer_pairs, instructions_of
 from semantic_cc.model.base import (
@@ -26,6 +28,47 @@ from semantic_cc.model.change_decoder import ChangeDecoder
 from semantic_cc.model.encoder import Features
 from semantic_cc.model.neck import AggregationNeck
 from semantic_cc.model.prompter import INSTRUCTIONS
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Output of the change path of b pairs.
+
+    Attributes:
+        tokens: (2b, h, w, c), captioning tokens after the neck, before first.
+        seen: (2b, h, w, c + g), what the caption decoder reads: the tokens, with `change_decoder.caption_features`
+            followed by the change decoder's features.
+        change_logits: (b, K, H, W); None with the change task off, or if neither mask nor features are needed.
+    """
+
+    tokens: Tensor
+    seen: Tensor
+    change_logits: Tensor | None
+
+    @property
+    def probabilities(self) -> Tensor | None:
+        """Class probabilities (b, 2 or 3, H, W), None without logits."""
+        return None if self.change_logits is None else class_probabilities(self.change_logits.float())
+
+
+def with_change_features(tokens: Tensor, logits: Tensor, fused: Tensor) -> Tensor:
+    """Appends the change decoder's features and change probabilities to the later date's tokens, zeros to the earlier.
+
+    Both are averaged over a token's cell. Probabilities are given as square roots, because a house covers little of
+    a cell. Caption losses do not train the change decoder.
+
+    Args:
+        tokens: (2b, h, w, c), before first.
+        logits: (b, K, h p, w p). fused: (b, f, h p / 4, w p / 4), as from `ChangeDecoder.decode`.
+
+    Returns:
+        (2b, h, w, c + f + k), k = 1 or 2 classes of change.
+    """
+    size = tokens.shape[1], tokens.shape[2]
+    share = F.adaptive_avg_pool2d(class_probabilities(logits.float())[:, 1:], size)
+    pooled = torch.cat([F.adaptive_avg_pool2d(fused.float(), size), share.sqrt()], dim=1)
+    pooled = pooled.detach().permute(0, 2, 3, 1).to(tokens)  # (b, h, w, f + k)
+    return torch.cat([tokens, torch.cat([torch.zeros_like(pooled), pooled])], dim=-1)
 
 
 class SemanticCCModel(ChangeModel):
@@ -49,6 +92,26 @@ class SemanticCCModel(ChangeModel):
             return None, features.caption
         return self.neck(features.change, features.caption)
 
+    def decode(
+        self, before: Tensor, after: Tensor, features: Features | None = None, change: bool = True
+    ) -> Decoded:
+        """Runs encoder, neck and change decoder.
+
+        Args:
+            before, after: (b, 3, H, W) in [0, 1].
+            features: precomputed output of `encode`.
+            change: whether the mask is needed.
+        """
+        features = self.encode(before, after) if features is None else features
+        change_tokens, tokens = self.tokens(features)
+        guided = self.config.change_decoder.caption_features
+        if self.change_decoder is None or change_tokens is None or not (change or guided):
+            return Decoded(tokens, tokens, None)
+        with torch.set_grad_enabled(change and torch.is_grad_enabled()):
+            logits, fused = self.change_decoder.decode(change_tokens, before, after, features.trunk)
+        seen = with_change_features(tokens, logits, fused) if guided else tokens
+        return Decoded(tokens, seen, logits[..., : before.shape[-2], : before.shape[-1]])
+
     def forward(
         self,
         before: Tensor,
@@ -60,14 +123,11 @@ class SemanticCCModel(ChangeModel):
         features: Features | None = None,
     ) -> ModelOutput:
         """One training pass, see `ChangeModel.forward`."""
-        features = self.encode(before, after) if features is None else features
-        change_tokens, caption_tokens = self.tokens(features)
-        mask = None
-        if change and self.change_decoder is not None and change_tokens is not None:
-            mask = self.change_decoder(change_tokens, before, after, features.trunk)
+        decoded = self.decode(before, after, features, change)
+        mask = decoded.change_logits if change else None
         if sentences is None or instructions is None:
             return ModelOutput(mask)
-        visual = self.caption_decoder.visual_tokens(caption_tokens, instructions)
+        visual = self.caption_decoder.visual_tokens(decoded.seen, instructions)
         flag = self.caption_decoder.flag_logits(visual)
         told = [i for i, own in enumerate(sentences) if own]
         if not told:
@@ -90,11 +150,11 @@ class SemanticCCModel(ChangeModel):
         start = device_time(before.device)
         size = before.shape[-2], before.shape[-1]
         features = self.encode(before, after)
-        change_tokens, caption_tokens = self.tokens(features)
         encoded = device_time(before.device)
-        probabilities = self.masks(change_tokens, before, after, features.trunk)
+        decoded = self.decode(before, after, features)
+        probabilities = decoded.probabilities
         masked = device_time(before.device)
-        flag, answers = self._answers(caption_tokens, asked, probabilities)
+        flag, answers = self._answers(decoded.seen, asked, probabilities)
         written = device_time(before.device)
         return Prediction(
             class_probabilities=probabilities,
@@ -102,7 +162,7 @@ class SemanticCCModel(ChangeModel):
             changed=answers.changed,
             sentences=answers.sentences,
             sentence=answers.sentence,
-            heatmap=difference_map(caption_tokens, size, self.config.encoder.patch),
+            heatmap=difference_map(decoded.tokens, size, self.config.encoder.patch),
             timings={"encode": encoded - start, "mask": masked - encoded, "sentence": written - masked},
         )
 
@@ -110,29 +170,18 @@ class SemanticCCModel(ChangeModel):
     def predict_masks(self, before: Tensor, after: Tensor) -> MaskPrediction:
         """Mask and flag of a batch, equal to those of `predict`, without running the LLM."""
         size = before.shape[-2], before.shape[-1]
-        features = self.encode(before, after)
-        change_tokens, caption_tokens = self.tokens(features)
-        first = self._visual_tokens(caption_tokens, INSTRUCTIONS[0])
+        decoded = self.decode(before, after)
+        first = self._visual_tokens(decoded.seen, INSTRUCTIONS[0])
         return MaskPrediction(
-            class_probabilities=self.masks(change_tokens, before, after, features.trunk),
+            class_probabilities=decoded.probabilities,
             change_probability=self._flag(first),
-            heatmap=difference_map(caption_tokens, size, self.config.encoder.patch),
+            heatmap=difference_map(decoded.tokens, size, self.config.encoder.patch),
         )
 
     @torch.no_grad()
     def predict_class_probabilities(self, before: Tensor, after: Tensor) -> Tensor | None:
         """As in `ChangeModel`, without the Q-Former."""
-        features = self.encode(before, after)
-        change_tokens, _ = self.tokens(features)
-        return self.masks(change_tokens, before, after, features.trunk)
-
-    def masks(
-        self, tokens: Tensor | None, before: Tensor, after: Tensor, trunk: tuple[Tensor, ...]
-    ) -> Tensor | None:
-        """Class probabilities (b, 2 or 3, H, W) from the change tokens, None with the change task off."""
-        if self.change_decoder is None or tokens is None:
-            return None
-        return class_probabilities(self.change_decoder(tokens, before, after, trunk).float())
+        return self.decode(before, after).probabilities
 
     def _visual_tokens(self, tokens: Tensor, instruction: str) -> Tensor:
         """Visual tokens of each pair; a text-aware Q-Former also gets the instruction."""

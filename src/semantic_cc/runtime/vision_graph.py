@@ -47,16 +47,14 @@ class VisionPart(nn.Module):
         model, decoder = self.model, self.model.caption_decoder
         first, second = (images.permute(0, 3, 1, 2).float() / 255 for images in (before, after))
         size = first.shape[-2], first.shape[-1]
-        features = model.encode(first, second)
-        change_tokens, caption_tokens = model.tokens(features)
-        visual = decoder.visual_tokens(caption_tokens)
-        masks = model.masks(change_tokens, first, second, features.trunk)
+        decoded = model.decode(first, second)
+        visual, masks = decoder.visual_tokens(decoded.seen), decoded.probabilities
         logits = decoder.flag_logits(visual)
         odds = None
         if decoder.keyword_head is not None:
             odds = decoder.keyword_head(visual, None if masks is None else mask_grid(masks))
         found = (
-            difference_map(caption_tokens, size, model.config.encoder.patch),
+            difference_map(decoded.tokens, size, model.config.encoder.patch),
             visual.float(),
             masks,
             None if logits is None else torch.sigmoid(logits.float()),

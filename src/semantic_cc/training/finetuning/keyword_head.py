@@ -108,12 +108,10 @@ def tokens_and_masks(
         Captioning tokens as from `encode`, and `mask_grid` of the masks; None if the model predicts no masks.
     """
     tokens, grids = [], []
-    for batch, change, caption, trunk in encoded(model, pairs, fabric):
-        tokens.append(by_pair(caption).to("cpu", torch.bfloat16))
-        with fabric.autocast():
-            masks = model.masks(change, batch.before, batch.after, trunk)
-        if masks is not None:
-            grids.append(mask_grid(masks).cpu())
+    for decoded in encoded(model, pairs, fabric, change=True):
+        tokens.append(by_pair(decoded.seen).to("cpu", torch.bfloat16))
+        if decoded.probabilities is not None:
+            grids.append(mask_grid(decoded.probabilities).cpu())
     return torch.cat(tokens), torch.cat(grids) if grids else None
 
 

@@ -12,7 +12,7 @@ from lightning.fabric import Fabric
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from semantic_cc.data.collate import Batch, collate
+from semantic_cc.data.collate import collate
 from semantic_cc.data.items import ChangeDataset, Item
 from semantic_cc.model.prompter import INSTRUCTIONS
 from semantic_cc.processes import end_with_parent
@@ -21,7 +21,7 @@ from semantic_cc.training.sampling import default_workers
 
 if TYPE_CHECKING:
     from semantic_cc.model.caption_decoder import CaptionDecoder
-    from semantic_cc.model.semantic_cc import SemanticCCModel
+    from semantic_cc.model.semantic_cc import Decoded, SemanticCCModel
 
 AT_ONCE = 16
 """Batch size in pairs."""
@@ -34,9 +34,9 @@ def drawn(items: list[Item], count: int | None, seed: int) -> list[Item]:
 
 @torch.no_grad()
 def encoded(
-    model: SemanticCCModel, pairs: ChangeDataset, fabric: Fabric
-) -> Iterator[tuple[Batch, Tensor | None, Tensor, tuple[Tensor, ...]]]:
-    """Yields per batch: the pairs, their change and captioning tokens after the neck, and the trunk's features."""
+    model: SemanticCCModel, pairs: ChangeDataset, fabric: Fabric, change: bool = False
+) -> Iterator[Decoded]:
+    """Yields the output of `SemanticCCModel.decode` for each batch; masks only if `change`."""
     model.eval()
     loader = DataLoader(
         pairs, AT_ONCE, num_workers=default_workers(), worker_init_fn=end_with_parent, collate_fn=list
@@ -46,17 +46,16 @@ def encoded(
         for items in loader:
             given = collate(items, fabric.device)
             with fabric.autocast():
-                features = model.encode(given.before, given.after)
-                change, caption = model.tokens(features)
-            yield given, change, caption, features.trunk
+                decoded = model.decode(given.before, given.after, change=change)
+            yield decoded
             seconds, started = time.perf_counter() - started, time.perf_counter()
             reporter.step("encode", 1, 1, {}, seconds, len(items))
 
 
 def encode(model: SemanticCCModel, pairs: ChangeDataset, fabric: Fabric) -> Tensor:
-    """Captioning tokens after the neck, of all pairs: (n, 2, h, w, c) bfloat16 on the CPU."""
+    """What the caption decoder reads of all pairs: (n, 2, h, w, c) bfloat16 on the CPU."""
     batches = encoded(model, pairs, fabric)
-    return torch.cat([by_pair(caption).to("cpu", torch.bfloat16) for _, _, caption, _ in batches])
+    return torch.cat([by_pair(decoded.seen).to("cpu", torch.bfloat16) for decoded in batches])
 
 
 def by_pair(x: Tensor) -> Tensor:
