@@ -18,7 +18,8 @@ def shaken_folder(tmp_path_factory: pytest.TempPathFactory, shake) -> Path:
     from semantic_cc.checkpoint.serialization import save_pretrained
     from semantic_cc.config import load_config
 
-    config = load_config("tiny", {"model": {"decoding": "beam", "llm": {"beams": 3}}}).model
+    values = {"decoding": "beam", "llm": {"beams": 3}, "change_decoder": {"caption_features": True}}
+    config = load_config("tiny", {"model": values}).model
     model = build_model(config)
     for part in (model.encoder, model.neck, model.change_decoder, model.caption_decoder.qformer):
         shake(part)
