@@ -127,7 +127,7 @@ def test_the_flag_head_reads_the_mean_visual_token(build: Callable[..., Semantic
 def test_answers_are_no_longer_than_allowed(template: str, build: Callable[..., SemanticCCModel]) -> None:
     decoder = decoder_of(build, template)
     decoder.max_new_tokens = 3
-    assert all(len(text) <= 3 for text in decoder.generate(torch.randn(2, 4, 32), ASKED))
+    assert all(len(own[0].sentence) <= 3 for own in decoder.generate(torch.randn(2, 4, 32), ASKED))
 
 
 def test_consensus_is_the_sentence_closest_to_the_others() -> None:

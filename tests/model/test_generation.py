@@ -7,7 +7,7 @@ import torch
 from torch.testing import assert_close
 
 from semantic_cc.model.caption_decoder import CaptionDecoder
-from semantic_cc.model.generation import KeywordLogitsProcessor, teach_sentences, write_sentences
+from semantic_cc.model.generation import KeywordLogitsProcessor, teach_sentences, write_candidates
 from semantic_cc.model.keyword_head import KeywordHead, mask_grid
 from semantic_cc.model.semantic_cc import SemanticCCModel
 
@@ -62,7 +62,7 @@ def test_an_untrained_head_changes_nothing_and_a_sure_one_decides(
     assert quiet == decoder.generate(visual, asked, masks)
     decoder.keyword_head = head
     decoder.keyword_head.token_logits.bias.data = torch.tensor([-100.0, 100.0])
-    assert all(text.startswith("t") for text in decoder.generate(visual, asked, masks))
+    assert all(own[0].sentence.startswith("t") for own in decoder.generate(visual, asked, masks))
 
 
 def test_the_mask_speaks_too() -> None:
@@ -106,8 +106,8 @@ def test_a_beam_never_ends_below_what_greedy_finds(build: Build) -> None:
         return float(picked[:2].sum().detach())
 
     def of(beams: int) -> list[float]:
-        said = write_sentences(decoder.llm, decoder.prompter, prompts, 2, beams=beams)
-        return [likelihood(prompt, text) for prompt, text in zip(prompts, said, strict=True)]
+        said = write_candidates(decoder.llm, decoder.prompter, prompts, 2, beams=beams)
+        return [likelihood(prompt, own[0].sentence) for prompt, own in zip(prompts, said, strict=True)]
 
     greedy, beam = of(1), of(64)
     assert all(better >= worse - 1e-4 for better, worse in zip(beam, greedy, strict=True))

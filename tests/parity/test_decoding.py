@@ -41,8 +41,8 @@ def by_hand(decoder: CaptionDecoder, visual: torch.Tensor, instruction: str) -> 
 
 def test_cached_is_uncached_token_for_token(decoder: CaptionDecoder) -> None:
     visual = torch.randn(3, 4, 32)
-    cached = decoder.generate(visual, ASKED)
-    assert cached == decoder.generate(visual, ASKED, use_cache=False)
+    cached = [own[0].sentence for own in decoder.generate(visual, ASKED)]
+    assert cached == [own[0].sentence for own in decoder.generate(visual, ASKED, use_cache=False)]
     assert max(len(set(ids)) for ids in cached) > 4  # else the model says one thing over and over
 
 
@@ -50,14 +50,14 @@ def test_greedy_is_the_argmax_whatever_the_llm_prefers(decoder: CaptionDecoder) 
     decoder.llm.generation_config.repetition_penalty = 5.0
     decoder.llm.generation_config.do_sample = True
     visual = torch.randn(3, 4, 32)
-    said = [upto_end(decoder, ids) for ids in decoder.generate(visual, ASKED)]
+    said = [upto_end(decoder, own[0].sentence) for own in decoder.generate(visual, ASKED)]
     assert said == [by_hand(decoder, image, asked) for image, asked in zip(visual, ASKED, strict=True)]
 
 
 def test_batch_is_one_by_one(decoder: CaptionDecoder) -> None:
     visual = torch.randn(3, 4, 32)
-    alone = [decoder.generate(visual[i : i + 1], ASKED[i : i + 1])[0] for i in range(3)]
-    together = decoder.generate(visual, ASKED)
+    alone = [decoder.generate(visual[i : i + 1], ASKED[i : i + 1])[0][0].sentence for i in range(3)]
+    together = [own[0].sentence for own in decoder.generate(visual, ASKED)]
     assert [upto_end(decoder, ids) for ids in together] == [upto_end(decoder, ids) for ids in alone]
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from semantic_cc.model.answers import Candidate
 from semantic_cc.model.caption_decoder import CaptionDecoder
 from semantic_cc.model.generation import KeywordLogitsProcessor
 from semantic_cc.model.semantic_cc import SemanticCCModel
@@ -38,14 +39,17 @@ class FullPasses:
         return self.llm(inputs_embeds=self.embeds).logits[:, -1].log_softmax(-1).numpy()
 
 
-def both_ways(decoder: CaptionDecoder, odds: torch.Tensor | None) -> tuple[list[str], list[str], FullPasses]:
-    """Sentences of six prompts by transformers, and by the search under test."""
+Found = list[list[Candidate]]
+
+
+def both_ways(decoder: CaptionDecoder, odds: torch.Tensor | None) -> tuple[Found, Found, FullPasses]:
+    """Candidates of six prompts by transformers, and by the search under test."""
     visual = torch.randn(6, 4, 32, generator=torch.Generator().manual_seed(3))
     prompts = decoder._prompts(visual, ASKED)
     prompter, ids = decoder.prompter, [[97], [100, 101], [98, 99, 97]]
-    from semantic_cc.model.generation import write_sentences
+    from semantic_cc.model.generation import write_candidates
 
-    theirs = write_sentences(
+    theirs = write_candidates(
         decoder.llm, prompter, prompts, decoder.max_new_tokens, beams=decoder.beams,
         keywords=None if odds is None else KeywordLogitsProcessor(ids, odds),
     )  # fmt: skip
@@ -55,7 +59,7 @@ def both_ways(decoder: CaptionDecoder, odds: torch.Tensor | None) -> tuple[list[
         max_new_tokens=decoder.max_new_tokens, end_id=prompter.end_id,
         keywords=None if odds is None else KeywordBonus(ids, odds.numpy()),
     )  # fmt: skip
-    return theirs, [prompter.sentence(row) for row in ours], steps
+    return theirs, [[Candidate(prompter.sentence(ids), score) for ids, score in own] for own in ours], steps
 
 
 @pytest.mark.parametrize("guided", [False, True], ids=["plain", "guided"])
@@ -74,8 +78,11 @@ def test_the_tokens_are_those_of_transformers(
     if guided:
         odds = 3 * torch.randn(6, 3, generator=torch.Generator().manual_seed(4))
     theirs, ours, _ = both_ways(decoder, odds)
-    assert ours == theirs
-    assert len(set(map(tuple, ours))) > 1
+    for own, other in zip(ours, theirs, strict=True):
+        assert [one.sentence for one in own] == [one.sentence for one in other]
+        assert [one.score for one in own] == pytest.approx([one.score for one in other], abs=1e-3)
+        assert len(own) == beams
+    assert len({tuple(own[0].sentence) for own in ours}) > 1
 
 
 def upto_end(ids: list[int], end: int | None) -> list[int]:
@@ -87,7 +94,7 @@ def test_keywords_change_the_sentence(build: Build) -> None:
     decoder = build({"decoding": "beam", "llm": {"max_new_tokens": 8}}).caption_decoder
     plain = both_ways(decoder, None)[1]
     guided = both_ways(decoder, torch.full((6, 3), 30.0))[1]
-    assert all(one != other for one, other in zip(plain, guided, strict=True))
+    assert all(one[0].sentence != other[0].sentence for one, other in zip(plain, guided, strict=True))
 
 
 class Scripted:
@@ -117,14 +124,14 @@ def test_a_sentence_that_has_ended_leaves_the_batch() -> None:
     scripts = [[1, 9], [2, 3, 4, 5, 9], [6, 7, 9]]
     decoder = Scripted(scripts)
     found = generate(decoder, np.zeros((3, 2, 4), np.float32), beams=1, max_new_tokens=8, end_id=9)
-    assert found == scripts
+    assert found == [[(script, 0.0)] for script in scripts]
     assert decoder.calls == [3, 3, 2, 1, 1]
 
 
 def test_the_longest_answer_is_cut() -> None:
     decoder = Scripted([[1, 2, 3, 4, 5, 6]])
     embeds = np.zeros((1, 2, 4), np.float32)
-    assert generate(decoder, embeds, beams=1, max_new_tokens=3, end_id=9) == [[1, 2, 3]]
+    assert generate(decoder, embeds, beams=1, max_new_tokens=3, end_id=9) == [[([1, 2, 3], 0.0)]]
 
 
 @pytest.mark.parametrize("columns", [9, 256, 1000, 2048])

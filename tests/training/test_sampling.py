@@ -13,7 +13,8 @@ from semantic_cc.data.augment.exchange_dates import exchange_dates
 from semantic_cc.data.augment.symmetry import SYMMETRIES
 from semantic_cc.data.collate import collate
 from semantic_cc.errors import ConfigError, DataError
-from semantic_cc.training.sampling import DeviceShare, SampleRef, samples, schedules_of
+from semantic_cc.training.sample_loader import samples
+from semantic_cc.training.sampling import DeviceShare, SampleRef, schedules_of
 
 
 def plan_of(pairs, *names, model=None, sort_by_length=False, batch=1, items=None, **fields):

@@ -39,7 +39,7 @@ from semantic_cc.decisions import is_changed
 from semantic_cc.foundation.llm import LanguageModel
 from semantic_cc.model.base import MaskPrediction, ModelOutput
 from semantic_cc.model.encoder import BitemporalEncoder
-from semantic_cc.model.generation import contiguous_head, teach_sentences, write_sentences
+from semantic_cc.model.generation import contiguous_head, teach_sentences, write_candidates
 from semantic_cc.model.prompter import TEMPLATES, Prompter
 from semantic_cc.sentences import says_change
 
@@ -154,7 +154,8 @@ class PromptCC(Captioner):
         logits, visual = self.neck(tokens)
         flag, decoder = torch.sigmoid(logits.float()), self.caption_decoder
         prompts = decoder.prompts(visual, is_changed(flag).tolist())
-        return flag, write_sentences(decoder.llm, decoder.prompter, prompts, decoder.max_new_tokens)
+        found = write_candidates(decoder.llm, decoder.prompter, prompts, decoder.max_new_tokens)
+        return flag, [own[0].sentence for own in found]
 
     @torch.no_grad()
     def predict_masks(self, before: Tensor, after: Tensor) -> MaskPrediction:

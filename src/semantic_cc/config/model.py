@@ -228,6 +228,27 @@ class BaselineConfig:
 
 
 @dataclass(frozen=True)
+class EnsembleConfig:
+    """Choice among a pair's candidate sentences: its beams, and its answers to several instructions.
+
+    The candidate with the highest sum of log-probability and these terms is the answer. Both weights 0: no choice is
+    made among beams, and `consensus` decides among instructions (the paper's multi-output ensemble).
+
+    Args:
+        consensus: weight of a candidate's mean similarity to the others, which lies in [0, 1].
+        mask: penalty for each statement about buildings that the mask contradicts.
+    """
+
+    consensus: float = 0.0
+    mask: float = 0.0
+
+    @property
+    def active(self) -> bool:
+        """Whether a choice is made among beams."""
+        return self.consensus > 0 or self.mask > 0
+
+
+@dataclass(frozen=True)
 class ModelConfig:
     """The whole model (paper Fig. 1).
 
@@ -247,6 +268,7 @@ class ModelConfig:
             than usual each one is; these log-odds are added in generation. Empty = no keyword head (paper).
         decoding: consensus over the four instructions (the multi-output ensemble); greedy under one; or beam, the
             likeliest of `llm.beams` sentences under one.
+        ensemble: choice among the beams and the answers to several instructions.
     """
 
     method: Literal[
@@ -265,6 +287,7 @@ class ModelConfig:
     flag_head: bool = False
     keywords: tuple[str, ...] = ()
     decoding: Literal["consensus", "greedy", "beam"] = "consensus"
+    ensemble: EnsembleConfig = field(default_factory=EnsembleConfig)
 
     @property
     def mask_classes(self) -> int:

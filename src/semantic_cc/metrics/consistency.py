@@ -64,22 +64,45 @@ def check_sentence(sentence: str, mask: np.ndarray, roads: bool = True) -> list[
         mask: ``(H, W)`` uint8 of `LABEL_VALUES`.
         roads: whether the mask contains changed roads; otherwise roads are not checked.
     """
-    things = _things(mask, roads)
-    if not says_change(sentence):
-        seen = {name: count for name, (_, count) in things.items() if count}
-        return [Check("change", not seen, "no change", _list(seen))]
-    objects = [item for item in parse_caption(sentence) if item.kind in things]
-    checks = []
-    for item in objects:
-        where, count = things[str(item.kind)]
-        checks.append(Check("change", count > 0, item.words, _list({str(item.kind): count} if count else {})))
-        if count:
-            checks += [_place(item, place, where) for place in item.places]
-    buildings = [item for item in objects if item.kind == BUILDING]
-    if buildings and things[BUILDING][1]:
-        where, count = things[BUILDING]
-        checks += _count(buildings, count, max(count, _pieces(where)))
-    return checks
+    return SeenObjects(mask, roads).check(sentence)
+
+
+class SeenObjects:
+    """The objects of a mask, for checking several sentences.
+
+    Args:
+        mask, roads: as in `check_sentence`.
+    """
+
+    def __init__(self, mask: np.ndarray, roads: bool = True) -> None:
+        self._things = _things(mask, roads)
+        self._most: int | None = None
+
+    def check(self, sentence: str) -> list[Check]:
+        """As `check_sentence`."""
+        things = self._things
+        if not says_change(sentence):
+            seen = {name: count for name, (_, count) in things.items() if count}
+            return [Check("change", not seen, "no change", _list(seen))]
+        objects = [item for item in parse_caption(sentence) if item.kind in things]
+        checks = []
+        for item in objects:
+            where, count = things[str(item.kind)]
+            seen = {str(item.kind): count} if count else {}
+            checks.append(Check("change", count > 0, item.words, _list(seen)))
+            if count:
+                checks += [_place(item, place, where) for place in item.places]
+        buildings = [item for item in objects if item.kind == BUILDING]
+        if buildings and things[BUILDING][1]:
+            checks += _count(buildings, things[BUILDING][1], self._most_buildings())
+        return checks
+
+    def _most_buildings(self) -> int:
+        """Number of buildings after narrow bridges between them are cut."""
+        if self._most is None:
+            where, count = self._things[BUILDING]
+            self._most = max(count, _pieces(where))
+        return self._most
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,13 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 
+from semantic_cc.model.answers import Candidate
 from semantic_cc.model.enhancer import Enhancer
 from semantic_cc.model.generation import (
     KeywordLogitsProcessor,
     contiguous_head,
     teach_sentences,
-    write_sentences,
+    write_candidates,
 )
 from semantic_cc.model.keyword_head import KeywordHead, mask_grid
 from semantic_cc.model.prompter import Prompter
@@ -161,8 +162,8 @@ class CaptionDecoder(nn.Module):
         instructions: list[str],
         masks: Tensor | None = None,
         use_cache: bool = True,
-    ) -> list[str]:
-        """Generates one sentence for each of b pairs.
+    ) -> list[list[Candidate]]:
+        """Generates sentences for each of b pairs: all beams, the likeliest first; one by greedy search.
 
         Args:
             visual: (b, q, m).
@@ -174,6 +175,6 @@ class CaptionDecoder(nn.Module):
         if self.keyword_head is not None:
             log_odds = self.keyword_head(visual, None if masks is None else mask_grid(masks))
             processor = KeywordLogitsProcessor(self.keyword_ids, log_odds)
-        return write_sentences(
+        return write_candidates(
             self.llm, self.prompter, prompts, self.max_new_tokens, use_cache, self.beams, processor
         )

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers import LogitsProcessor, LogitsProcessorList, PreTrainedModel
 
+from semantic_cc.model.answers import Candidate
 from semantic_cc.model.prompter import Prompter
 
 
@@ -108,7 +109,7 @@ def _contains(rows: Tensor, ids: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def write_sentences(
+def write_candidates(
     llm: PreTrainedModel,
     prompter: Prompter,
     prompts: Sequence[Tensor],
@@ -116,8 +117,8 @@ def write_sentences(
     use_cache: bool = True,
     beams: int = 1,
     keywords: KeywordLogitsProcessor | None = None,
-) -> list[str]:
-    """Generates one sentence for each of b prompts.
+) -> list[list[Candidate]]:
+    """Generates sentences for each of b prompts: all beams, the likeliest first; one by greedy search.
 
     Args:
         llm, prompter: the language model and its prompter.
@@ -137,7 +138,7 @@ def write_sentences(
     options: dict[str, Any] = {"stop_strings": [end]} if stop_id is None else {"eos_token_id": stop_id}
     if beams > 1:
         options["length_penalty"] = 0.0  # with a penalty, the longest sentence wins
-    ids = llm.generate(
+    found = llm.generate(
         inputs_embeds=embeds,
         attention_mask=mask,
         max_new_tokens=max_new_tokens,
@@ -147,10 +148,18 @@ def write_sentences(
         pad_token_id=prompter.ids(end)[0],
         tokenizer=prompter.tokenizer,
         num_beams=beams,
+        num_return_sequences=beams,
+        return_dict_in_generate=True,
+        output_scores=beams > 1,  # gives the scores of the beams
         logits_processor=None if keywords is None else LogitsProcessorList([keywords.expanded(beams)]),
         **options,
     )
-    return [prompter.sentence(row) for row in ids.tolist()]
+    scores = found.sequences_scores.tolist() if beams > 1 else [0.0] * len(prompts)
+    candidates = [
+        Candidate(prompter.sentence(row), score)
+        for row, score in zip(found.sequences.tolist(), scores, strict=True)
+    ]
+    return [candidates[start : start + beams] for start in range(0, len(candidates), beams)]
 
 
 def side_by_side(starts: Sequence[int], lengths: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from semantic_cc.model.answers import Answers, answer_pairs, instructions_of
+from semantic_cc.model.answers import Answers, Candidate, answer_pairs, instructions_of
 from semantic_cc.model.base import (
     ChangeModel,
     MaskPrediction,
@@ -204,13 +204,14 @@ class SemanticCCModel(ChangeModel):
             visual = dict.fromkeys(asked, self._visual_tokens(tokens, asked[0]))
         flag = self._flag(visual[asked[0]])
 
-        def write(pairs: list[int], texts: list[str]) -> list[str]:
+        def write(pairs: list[int], texts: list[str]) -> list[list[Candidate]]:
             rows = torch.stack([visual[text][i] for i, text in zip(pairs, texts, strict=True)])
             # contiguous: the mean of a cell depends on the memory layout
             return decoder.generate(rows, texts, None if masks is None else masks[pairs].contiguous())
 
         flags = None if flag is None else flag.tolist()
-        return flag, answer_pairs(flags, len(tokens) // 2, asked, write)
+        planes = None if masks is None else lambda i: masks[i].cpu().numpy()
+        return flag, answer_pairs(self.config, flags, len(tokens) // 2, asked, write, planes)
 
     def timed_parts(self) -> dict[str, list[nn.Module | None]]:
         """As in `ChangeModel`, with the caption decoder split into Q-Former and LLM."""

@@ -76,8 +76,8 @@ def generate(
     max_new_tokens: int,
     end_id: int,
     keywords: KeywordBonus | None = None,
-) -> list[list[int]]:
-    """Generates one sentence for each of p prompts of one length.
+) -> list[list[tuple[list[int], float]]]:
+    """Generates sentences for each of p prompts of one length: all beams, the likeliest first; one by greedy search.
 
     Args:
         decoder: the language model.
@@ -88,14 +88,16 @@ def generate(
         keywords: for keyword-guided decoding; None = off.
 
     Returns:
-        p lists of token ids, with the end token if it was reached.
+        p lists of token ids, with the end token if it was reached, and scores: sums of log-probabilities, 0 by greedy
+        search.
     """
-    search = _greedy if beams == 1 else _beam_search
-    return search(decoder, embeds, beams, max_new_tokens, end_id, keywords)
+    if beams == 1:
+        return [[(ids, 0.0)] for ids in _greedy(decoder, embeds, max_new_tokens, end_id, keywords)]
+    return _beam_search(decoder, embeds, beams, max_new_tokens, end_id, keywords)
 
 
 def _greedy(
-    decoder: StepDecoder, embeds: np.ndarray, _: int, longest: int, end_id: int, keywords: KeywordBonus | None
+    decoder: StepDecoder, embeds: np.ndarray, longest: int, end_id: int, keywords: KeywordBonus | None
 ) -> list[list[int]]:
     open_rows = np.arange(len(embeds))
     said = np.empty((len(embeds), 0), np.int64)
@@ -118,8 +120,8 @@ def _greedy(
 
 def _beam_search(
     decoder: StepDecoder, embeds: np.ndarray, k: int, longest: int, end_id: int, keywords: KeywordBonus | None
-) -> list[list[int]]:
-    results: list[list[int]] = [[] for _ in embeds]
+) -> list[list[tuple[list[int], float]]]:
+    results: list[list[tuple[list[int], float]]] = [[] for _ in embeds]
     prompts: np.ndarray = np.arange(len(embeds))  # the open ones, n of them
     # the first step continues one beam; the others would repeat it
     scores, said = decoder.prefill(embeds), np.empty((len(embeds), 1, 0), np.int64)
@@ -157,7 +159,8 @@ def _beam_search(
         worst = np.where(complete, finished.min(axis=1, keepdims=True), LOWEST)
         is_open = (running[:, :1] > worst).any(axis=1) & ~ended.all(axis=1)
         for place in np.flatnonzero(~is_open):
-            results[prompts[place]] = sentences[place][0]
+            own = zip(sentences[place], finished[place].tolist(), complete[place], strict=True)
+            results[prompts[place]] = [(ids, score) for ids, score, is_complete in own if is_complete]
         kept = np.flatnonzero(is_open)
         if not len(kept):
             return results

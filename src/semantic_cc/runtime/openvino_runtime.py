@@ -17,7 +17,7 @@ import numpy as np
 from semantic_cc.config import ModelConfig
 from semantic_cc.errors import OutputError
 from semantic_cc.files import new_file
-from semantic_cc.model.answers import answer_pairs, instructions_of
+from semantic_cc.model.answers import Candidate, answer_pairs, instructions_of
 from semantic_cc.model.prompter import TEMPLATES, Prompter
 from semantic_cc.runtime.decoding import KeywordBonus, generate
 from semantic_cc.runtime.engine import load_vision
@@ -73,15 +73,16 @@ class OpenVinoRuntime(Runtime):
             start = time.perf_counter()
             found = self._see(before, after)
             seen = time.perf_counter()
-            flags = found.get("change_probability")
+            flags, masks = found.get("change_probability"), found.get("class_probabilities")
             asked = instructions_of(self.config, instructions)
             answers = answer_pairs(
-                None if flags is None else flags.tolist(), len(before), asked,
+                self.config, None if flags is None else flags.tolist(), len(before), asked,
                 lambda pairs, texts: self._write(found, pairs, texts),
+                None if masks is None else masks.__getitem__,
             )  # fmt: skip
             written = time.perf_counter()
         return PairPredictions(
-            class_probabilities=found.get("class_probabilities"),
+            class_probabilities=masks,
             change_probability=flags,
             heatmap=found["heatmap"],
             changed=answers.changed,
@@ -96,8 +97,8 @@ class OpenVinoRuntime(Runtime):
             found = self._see(before, after)
         return PairMasks(found.get("class_probabilities"), found.get("change_probability"), found["heatmap"])
 
-    def _write(self, found: Arrays, pairs: Sequence[int], texts: Sequence[str]) -> list[str]:
-        """Sentences of some pairs of a batch; prompts of one length are decoded together."""
+    def _write(self, found: Arrays, pairs: Sequence[int], texts: Sequence[str]) -> list[list[Candidate]]:
+        """Candidates of some pairs of a batch; prompts of one length are decoded together."""
         decoder = self._language()
         cut = len(self._prompter.start_ids)
         prompts = []
@@ -107,7 +108,7 @@ class OpenVinoRuntime(Runtime):
         by_length = defaultdict(list)
         for place, prompt in enumerate(prompts):
             by_length[len(prompt)].append(place)
-        sentences = [""] * len(prompts)
+        candidates: list[list[Candidate]] = [[] for _ in prompts]
         groups = [
             places[start : start + MOST_PROMPTS]
             for places in by_length.values()
@@ -129,9 +130,9 @@ class OpenVinoRuntime(Runtime):
                 end_id=end_id,
                 keywords=keywords,
             )
-            for place, ids in zip(places, written, strict=True):
-                sentences[place] = self._prompter.sentence(ids)
-        return sentences
+            for place, beams in zip(places, written, strict=True):
+                candidates[place] = [Candidate(self._prompter.sentence(ids), score) for ids, score in beams]
+        return candidates
 
     def _language(self) -> LanguageDecoder:
         if self._decoder is None:

@@ -9,14 +9,8 @@ from semantic_cc.training import stages
 from semantic_cc.training.devices import shard_llm
 from semantic_cc.training.feature_cache import FeatureCache
 from semantic_cc.training.gradient_checkpointing import recompute_layers
-from semantic_cc.training.sampling import (
-    DeviceShare,
-    StageSchedule,
-    TrainingPairs,
-    default_workers,
-    samples,
-    schedules_of,
-)
+from semantic_cc.training.sample_loader import default_workers, samples
+from semantic_cc.training.sampling import DeviceShare, StageSchedule, TrainingPairs, schedules_of
 from semantic_cc.training.step import StagedStep, Stepper, TrainStep
 from semantic_cc.training.task import PhaseRun, Task
 

@@ -21,7 +21,8 @@ from semantic_cc.losses import partial_cross_entropy
 from semantic_cc.synth.composite.land_cover_tiles import TileCovers
 from semantic_cc.training import stages
 from semantic_cc.training.row_task import RowTask, shuffled
-from semantic_cc.training.sampling import SampleRef, default_workers
+from semantic_cc.training.sample_loader import default_workers
+from semantic_cc.training.sampling import SampleRef
 from semantic_cc.training.staged_task import float_parameters
 from semantic_cc.training.task import OpenedData, PhaseRun
 from semantic_cc.types import COVERS

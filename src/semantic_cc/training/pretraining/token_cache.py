@@ -17,7 +17,7 @@ from semantic_cc.data.items import ChangeDataset, Item
 from semantic_cc.model.prompter import INSTRUCTIONS
 from semantic_cc.processes import end_with_parent
 from semantic_cc.training.console_progress import Reporter
-from semantic_cc.training.sampling import default_workers
+from semantic_cc.training.sample_loader import default_workers
 
 if TYPE_CHECKING:
     from semantic_cc.model.caption_decoder import CaptionDecoder
