@@ -311,6 +311,17 @@ def _mask(folder: Path) -> Expected:
     return Expected(unknown=hidden, differ=0)
 
 
+@kind("a sparse TIFF")
+def _sparse(folder: Path) -> Expected:
+    hidden = np.zeros((SIDE, SIDE), bool)
+    hidden[:64, 64:] = True
+    both(
+        folder, lambda image: np.where(hidden[..., None], np.uint8(0), np.maximum(image, 1)), nodata=0,
+        SPARSE_OK=True, tiled=True, blockxsize=32, blockysize=32,
+    )  # fmt: skip
+    return Expected(unknown=hidden, differ=0)
+
+
 @kind("a collar without a tag")
 def _collar(folder: Path) -> Expected:
     hidden = collar((SIDE, SIDE), "slanted")

@@ -21,6 +21,9 @@ from semantic_cc.scene.raster import Raster
 GROUND_SAMPLING = (0.3, 1.0)
 """Metres a pixel that models are trained for (LEVIR: 0.5)."""
 
+TOO_COARSE = 2.0
+"""Metres a pixel above which a house is a few pixels only."""
+
 MAX_SHIFT = 1.0
 """Pixels."""
 
@@ -148,7 +151,11 @@ def _sampling(pair: AlignedPair, measured: dict[str, float | None]) -> list[Find
         value, limit = min(found), least
     else:
         return []
-    text = f"a pixel measures {value:.3g} m on the ground, models are trained for {least} to {most} m; try --resolution"
+    text = f"a pixel measures {value:.3g} m on the ground, models are trained for {least} to {most} m; "
+    if value > TOO_COARSE:
+        text += "buildings are too small to be seen: do not trust the result (--resolution adds no detail)"
+    else:
+        text += "try --resolution"
     return [Finding("ground sampling distance", value, limit, text)]
 
 

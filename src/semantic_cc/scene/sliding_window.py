@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
+from itertools import accumulate
 from typing import Protocol
 
 import numpy as np
@@ -56,7 +58,7 @@ def scan(
         num_classes: K, probabilities of a pixel, the class "none" first.
         tiling: the windows.
         batch: most windows that `predict_masks` gets at once.
-        progress: called with the windows done and all windows.
+        progress: called with the windows done and all windows of which the files hold something.
 
     Raises:
         ImageError: a part of an image cannot be read.
@@ -71,33 +73,37 @@ def scan(
     blender.skip_to(done)
     # A row's windows end where the first unfinished row begins, or reach into it.
     again = [row for row in range(done) if tops[row] + size[0] > tops[done]]
+    shown = [
+        [column for column, left in enumerate(lefts) if pair.may_show(Window(top, left, *size))]
+        for top in tops
+    ]
+    ends, total = list(accumulate(map(len, shown))), sum(map(len, shown))
     for row in [*again, *range(done, len(tops))]:
-        windows = [Window(tops[row], left, *size) for left in lefts]
-        for places, before, after, known in _batches(pair, windows, batch):
+        windows = [(column, Window(tops[row], lefts[column], *size)) for column in shown[row]]
+        for columns, before, after, known in _batches(pair, windows, batch):
             maps = predict_masks(before, after)
-            for n, column in enumerate(places):
+            for n, column in enumerate(columns):
                 blender.add(row, column, maps.class_probabilities[n], known[n])
             if progress and row >= done:
-                progress(row * len(lefts) + places[-1], len(tops) * len(lefts))
+                progress(ends[row] - len(windows) + bisect_left(shown[row], columns[-1]), total)
         if row >= done:
             sink.put(*blender.finish(row))
             if progress:
-                progress((row + 1) * len(lefts), len(tops) * len(lefts))
+                progress(ends[row], total)
 
 
 def _batches(
-    pair: ScenePair, windows: list[Window], batch: int
+    pair: ScenePair, windows: list[tuple[int, Window]], batch: int
 ) -> Iterator[tuple[list[int], np.ndarray, np.ndarray, np.ndarray]]:
-    """Places in the row, before, after and known of the windows where anything is known, `batch` at a time."""
+    """Columns, before, after and known of the windows where anything is known, `batch` at a time."""
     held: list[tuple[int, np.ndarray, np.ndarray, np.ndarray]] = []
-    for place, window in enumerate(windows):
-        if pair.may_show(window):
-            before, after, known = pair.read(window)
-            if known.any():
-                # Pixels that only one date shows would look like a change, so both are black there.
-                hidden = ~known[..., None]
-                held.append((place, np.where(hidden, 0, before), np.where(hidden, 0, after), known))
-        if held and (len(held) == batch or place == len(windows) - 1):
-            places, befores, afters, knowns = zip(*held, strict=True)
-            yield list(places), np.stack(befores), np.stack(afters), np.stack(knowns)
+    for place, (column, window) in enumerate(windows, 1):
+        before, after, known = pair.read(window)
+        if known.any():
+            # Pixels that only one date shows would look like a change, so both are black there.
+            hidden = ~known[..., None]
+            held.append((column, np.where(hidden, 0, before), np.where(hidden, 0, after), known))
+        if held and (len(held) == batch or place == len(windows)):
+            columns, befores, afters, knowns = zip(*held, strict=True)
+            yield list(columns), np.stack(befores), np.stack(afters), np.stack(knowns)
             held = []
