@@ -160,8 +160,9 @@ def test_every_file_holds_the_same_figures(scene: Scene) -> None:
         path = scene.out / f"changes.{suffix}"
         frame = geopandas.read_parquet(path) if suffix == "parquet" else geopandas.read_file(path)
         assert frame["area_m2"].sum() == pytest.approx(figures.changed_area_m2, abs=0.01)
-    text = (scene.out / "report.html").read_text(encoding="utf-8")
-    assert f"share of {figures.known_area_m2 / 1e4:.3g} ha" in text.replace("\N{NO-BREAK SPACE}", " ")
+    data = page_part(scene.out, "data")
+    assert data["ground"] == f"{figures.known_area_m2 / 1e4:.3g} ha"
+    assert sum(place["area"] for place in data["places"]) == pytest.approx(figures.changed_area_m2, abs=0.01)
 
 
 def test_without_a_folder_there_is_a_report_and_no_file(scene: Scene) -> None:
@@ -182,29 +183,54 @@ def test_places_in_batches_get_what_they_get_one_by_one(scene: Scene) -> None:
     assert reports[0].places[0].sentence == "<b>what?</b> 1"
 
 
+def page_part(out: Path, name: str) -> dict:
+    """A JSON part of report.html."""
+    text = (out / "report.html").read_text(encoding="utf-8")
+    return json.loads(
+        re.search(rf'<script type="application/json" id="{name}">(.*?)</script>', text, re.S)[1]
+    )
+
+
 def test_the_page_holds_everything_and_asks_the_network_for_nothing(scene: Scene) -> None:
-    scene.write()
+    report = scene.write()
     text = (scene.out / "report.html").read_text(encoding="utf-8")
-    assert "<b>sentence</b>" not in text and text.count("<q>&lt;b&gt;sentence&lt;/b&gt;") == 3
-    assert "the mask shows a change that the model&#39;s change flag denies" in text
-    assert "<li>a remark</li>" in text and "after.tif (bands 1, 2, 3)" in text and "stand-in" in text
-    assert text.count("data:image/jpeg") == 2 and text.count("data:image/png") == 1  # no crops at full size
-    links = set(re.findall(r'(?:href|src)="([^"]{,60})', text))
-    assert {link for link in links if not link.startswith("data:image/")} == ALL - {"report.html"}
-    assert "://" not in re.sub(r"base64,[^\"]*", "", text)
+    data, source = page_part(scene.out, "data"), page_part(scene.out, "source")
+    assert "<b>sentence</b>" not in text
+    assert [place["sentence"] for place in data["places"]] == [f"<b>sentence</b> {n}" for n in (1, 2, 3)]
+    assert [place["n"] for place in data["places"]] == [1, 2, 3]
+    assert any(
+        "the mask shows a change that the model's change flag denies" in line for line in data["warnings"]
+    )
+    assert "a remark" in data["notes"] and ["model", "stand-in"] in data["provenance"]
+    assert any(text.endswith("after.tif (bands 1, 2, 3)") for _, text in data["provenance"])
+    assert data["size"] == [report.grid.width, report.grid.height] and data["detail"] is None
+    assert source["before"].startswith("data:image/jpeg") and source["mask"].startswith("data:image/png")
+    assert "tiles" not in source  # the overview is at full resolution
+    assert {name for name, _ in page_part(scene.out, "files")} == ALL - {"report.html"}
+    assert re.findall(r"(?:href|src)=|url\((?!images/|#)", re.sub(r"<script.*?</script>", "", text, flags=re.S)) == []
     assert "default-src 'none'" in text
 
 
-def test_a_larger_scene_has_crops_of_its_largest_places(
+def test_a_larger_scene_has_tiles_at_full_resolution(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report_images, "OVERVIEW_SIDE", 450)
+    scene.write()
+    source, data = page_part(scene.out, "source"), page_part(scene.out, "data")
+    width, height = data["size"]
+    assert len(source["tiles"]) == -(-width // 256) * -(-height // 256)
+    assert source["factor"] == 2 and "whole scene is here at full resolution" in data["detail"]
+    assert all(uri.startswith("data:image/") for tile in source["tiles"].values() for uri in tile)
+
+
+def test_a_page_of_a_huge_scene_has_the_tiles_of_its_largest_places(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(report_images, "OVERVIEW_SIDE", 450)
-    monkeypatch.setattr(html_report, "CROPS", 2)
-    scene.write()
-    text = (scene.out / "report.html").read_text(encoding="utf-8")
-    assert text.count("data:image/jpeg") == 2 * 3
-    assert "The 2 largest places are shown pixel for pixel" in text
-    assert "aspect-ratio: 450 / 350" in text
+    monkeypatch.setattr(html_report, "MOST_TILES", 2)
+    report = scene.write()
+    tiles = page_part(scene.out, "source")["tiles"]
+    first = report.places[0].extent
+    assert len(tiles) == 2 and f"{first.left // 256}_{first.top // 256}" in tiles
+    assert "of the scene, around its largest places" in page_part(scene.out, "data")["detail"]
 
 
 def test_no_change_is_a_whole_report_too(tmp_path: Path) -> None:
@@ -214,7 +240,7 @@ def test_no_change_is_a_whole_report_too(tmp_path: Path) -> None:
     assert {path.name for path in scene.out.iterdir()} == ALL
     assert report.places == () and scene.model.described == 0
     assert len(geopandas.read_file(scene.out / "changes.fgb")) == 0
-    assert "Nothing changed." in (scene.out / "report.html").read_text(encoding="utf-8")
+    assert page_part(scene.out, "data")["places"] == []
 
 
 def test_without_a_crs_all_is_in_pixels_and_geojson_is_left_out(tmp_path: Path) -> None:

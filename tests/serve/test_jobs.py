@@ -80,7 +80,8 @@ def test_tiles_show_the_dates_and_the_mask(client, done: dict) -> None:
         assert answer.headers["content-type"] == "image/png"
         with Image.open(io.BytesIO(answer.content)) as tile:
             assert tile.size == (256, 256)
-            assert np.asarray(tile.convert("RGBA"))[..., 3].any()
+            opaque = np.asarray(tile.convert("RGBA"))[..., 3] > 0
+        assert opaque.any() and (layer != "mask" or not opaque.all())  # the mask hides nothing that did not change
     assert client.get(f"/v1/jobs/{done['jobID']}/tiles/mask/3/0/0.png").status_code == 204
     assert client.get(f"/v1/jobs/{done['jobID']}/tiles/mask/3/9/0.png").status_code == 204
 
@@ -110,7 +111,9 @@ def test_a_plain_pair_is_a_job_too(client) -> None:
 def test_results_say_nothing_about_the_server(client, done: dict, tmp_path: Path) -> None:
     names = ("report.json", "scene.json", "report.html")
     texts = [client.get(f"/v1/jobs/{done['jobID']}/files/{name}").text for name in names]
-    assert not any(done["jobID"] in text for text in texts)
+    folder = str(client.app.state.parts.settings.data)
+    assert not any(done["jobID"] in text or folder in text for text in texts)
+    assert [image["name"] for image in json.loads(texts[0])["inputs"]] == ["old.tif", "new.tif"]
 
 
 def test_uploads_are_removed_when_the_job_has_ended(tmp_path: Path) -> None:

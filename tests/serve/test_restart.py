@@ -1,39 +1,13 @@
 """A killed service: every accepted job finishes after a restart, and none is there twice."""
 
-import contextlib
-import os
 import random
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import httpx2
 import pytest
+from serve_process_client import server
 from services import pair, scene
-
-HELPERS = Path(__file__).parents[1] / "helpers"
-
-
-@contextlib.contextmanager
-def server(folder: Path, pause: float) -> Iterator[tuple[subprocess.Popen, httpx2.Client]]:
-    """A running service, and a client of it."""
-    path = os.pathsep.join([str(HELPERS), os.environ.get("PYTHONPATH", "")])
-    with (folder.with_suffix(".log")).open("a") as log:
-        process = subprocess.Popen(
-            [sys.executable, str(HELPERS / "serve_process.py"), str(folder), "0", str(pause)],
-            stdout=subprocess.PIPE, stderr=log, text=True, env={**os.environ, "PYTHONPATH": path},
-        )  # fmt: skip
-    try:
-        address = process.stdout.readline().strip()
-        assert address, folder.with_suffix(".log").read_text()[-2000:]
-        with httpx2.Client(base_url=address, timeout=30) as client:
-            yield process, client
-    finally:
-        process.kill()
-        process.wait()
 
 
 @pytest.mark.parametrize("kills", [1, pytest.param(20, marks=pytest.mark.slow)])

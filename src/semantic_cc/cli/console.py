@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from semantic_cc.predictor import SemanticCC
     from semantic_cc.runtime.interface import RuntimeName
     from semantic_cc.training.parameter_count import PartCount
-    from semantic_cc.types import ChangeDescription
 
 
 def positive(text: str) -> int:
@@ -174,16 +173,17 @@ def model_options(arguments: argparse.Namespace) -> ModelOptions:
     }
 
 
-def change_line(description: ChangeDescription) -> str:
+def change_line(
+    changed: bool, change_probability: float | None, class_shares: Mapping[str, float] | None
+) -> str:
     """The change flag, its probability and the class shares as one line of text."""
-    parts = ["changed" if description.changed else "not changed"]
-    if description.change_probability is not None:
-        parts[0] += f" (probability of change {description.change_probability:.2f})"
-    shares = description.class_shares
-    if shares is None:
+    parts = ["changed" if changed else "not changed"]
+    if change_probability is not None:
+        parts[0] += f" (probability of change {change_probability:.2f})"
+    if class_shares is None:
         parts.append("no mask: this model was made without the change-detection task")
     else:
-        parts += [f"{name} {share:.1%} of the area" for name, share in shares.items()]
+        parts += [f"{name} {share:.1%} of the area" for name, share in class_shares.items()]
     return ", ".join(parts)
 
 

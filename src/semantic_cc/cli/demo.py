@@ -54,7 +54,10 @@ def run(arguments: argparse.Namespace) -> None:
     say("the model says   " + description.sentence, style="bold")
     for number, sentence in enumerate(pair.sentences):
         say(("true sentences   " if number == 0 else " " * 17) + sentence)
-    say("change           " + change_line(description))
+    say(
+        "change           "
+        + change_line(description.changed, description.change_probability, description.class_shares)
+    )
     if description.mask is not None:
         say("building mask    " + building_line(description.mask, pair.label))
     say(f"time             {description.timings['total']:.2f} s for the pair, the model loaded")

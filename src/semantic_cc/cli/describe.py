@@ -14,8 +14,9 @@ import argparse
 import dataclasses
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from semantic_cc.cli.console import (
     add_asked_model,
@@ -27,7 +28,7 @@ from semantic_cc.cli.console import (
 from semantic_cc.cli.scene_arguments import add_scene_arguments, given_scene_arguments, scene_options
 
 if TYPE_CHECKING:
-    from semantic_cc.scene.scene_report import SceneReport
+    from semantic_cc.types import Json
 
 NAME = "describe"
 HELP = "describe what changed between two images, and where"
@@ -45,6 +46,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--show-input", action="store_true",
         help="print what would be read (bands, levels, unknown share, grid), and stop",
     )  # fmt: skip
+    parser.add_argument(
+        "--server", metavar="URL",
+        help="let a running 'semantic-cc serve' do it; a token is read from SEMANTIC_CC_TOKEN",
+    )  # fmt: skip
     add_asked_model(parser)
     add_scene_arguments(parser)
 
@@ -54,6 +59,11 @@ def run(arguments: argparse.Namespace) -> None:
     from semantic_cc.errors import InputError
     from semantic_cc.scene.geo_detection import is_scene
 
+    if arguments.server is not None:
+        from semantic_cc.cli.served_describe import describe_on_service
+
+        describe_on_service(arguments)
+        return
     if arguments.show_input:
         _show_input(arguments)
         return
@@ -105,7 +115,7 @@ def _run_pair(arguments: argparse.Namespace) -> None:
         return
     if description.sentence:
         say(description.sentence, style="bold")
-    say(change_line(description))
+    say(change_line(description.changed, description.change_probability, description.class_shares))
     for note in description.notes:
         say(f"note: {note}")
     if paths:
@@ -137,23 +147,29 @@ def _run_scene(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print(json.dumps(report.to_json(), ensure_ascii=False))
         return
-    _say_report(report)
+    say_report(report.to_json(), report.folder)
 
 
-def _say_report(report: SceneReport) -> None:
+def say_report(report: Mapping[str, Json], folder: Path | None) -> None:
+    """Prints the report of a scene.
+
+    Args:
+        report: the content of report.json.
+        folder: where its files are; None = nothing was written.
+    """
     from semantic_cc.scene.report_text import area_text
 
-    figures, grid = report.figures, report.grid
-    say(report.sentence, style="bold")
-    known = max(figures.known_pixels, 1)
-    shares = [f"{name} {stats.pixels / known:.2%}" for name, stats in figures.classes.items()]
-    ground = area_text(figures.known_area_m2, figures.known_pixels)
-    say(
-        f"changed: {', '.join(shares)} of the {ground} that both images show ({grid.width}x{grid.height} pixels)"
-    )
-    for warning in report.warnings:
-        say(f"warning: {warning.text}")
-    for note in report.notes:
+    content: Any = report
+    figures, grid = content["figures"], content["grid"]
+    say(content["sentence"], style="bold")
+    known = max(figures["known_pixels"], 1)
+    shares = [f"{name} {stats['pixels'] / known:.2%}" for name, stats in figures["classes"].items()]
+    ground = area_text(figures["known_area_m2"], figures["known_pixels"])
+    size = f"{grid['width']}x{grid['height']} pixels"
+    say(f"changed: {', '.join(shares)} of the {ground} that both images show ({size})")
+    for warning in content["warnings"]:
+        say(f"warning: {warning['text']}")
+    for note in content["notes"]:
         say(f"note: {note}")
-    if report.files:
-        say(f"outputs: {', '.join(report.files)} in {report.folder}")
+    if folder is not None:
+        say(f"outputs: {', '.join(content['files'])} in {folder}")

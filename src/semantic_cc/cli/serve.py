@@ -1,8 +1,8 @@
-"""Serve a REST service that describes pairs and scenes.
+"""Serve a web page and a REST service that describe pairs and scenes.
 
-The API's documentation is at /docs below the printed address. Jobs survive a restart: started again
-on the same folder, the service continues the scenes that it left unfinished. Every option can also be given as an
-environment variable: SEMANTIC_CC_SERVE_ and the option's name in capitals, for example SEMANTIC_CC_SERVE_UPLOAD_BYTES.
+The page is at the printed address, the documentation of the API at /docs below it. Jobs survive a restart: started
+again on the same folder, the service continues the scenes that it left unfinished. Every option can also be given as
+an environment variable: SEMANTIC_CC_SERVE_ and its name in capitals, for example SEMANTIC_CC_SERVE_UPLOAD_BYTES.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from semantic_cc.cli.console import add_asked_model, load_asked_model, say, stdout_for_us
 
 NAME = "serve"
-HELP = "serve a REST service that describes pairs and scenes"
+HELP = "serve a web page and a REST service"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -72,4 +72,4 @@ def run(arguments: argparse.Namespace) -> None:
     from semantic_cc.serve.serving import serve_app
 
     app = create_app(settings, model, arguments.instruction)
-    serve_app(app, settings, started=lambda address: say(f"API: {address}/docs"))
+    serve_app(app, settings, started=lambda address: say(f"page: {address}/  API: {address}/docs"))

@@ -3,43 +3,32 @@
 from __future__ import annotations
 
 import base64
-import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import json
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import resources
 from pathlib import Path
 
 import jinja2
 import numpy as np
 
-from semantic_cc.figures.colours import CLASS_COLOURS
-from semantic_cc.scene.geodesy import metres_per_pixel, on_earth
-from semantic_cc.scene.grid import ScenePair, Window
-from semantic_cc.scene.places import CLASS_NAMES
+from semantic_cc.scene.grid import Grid, ScenePair, Window
 from semantic_cc.scene.report_images import Overview, jpeg, mask_png, read_crop
-from semantic_cc.scene.report_text import area_text, changes_text, count_text
 from semantic_cc.scene.scene_report import Place, SceneReport
+from semantic_cc.scene.viewer_data import scene_viewer_data
+from semantic_cc.types import Json
 
-CROPS = 100
-"""Number of places that the page shows pixel for pixel, the largest; the others are enlarged from the overview."""
+TILE = 256
+"""Side of the tiles that the page holds at full resolution, in pixels of the scene."""
 
-_NUMBER_END = re.compile(r"(?<=\d) ")  # no number parts from its unit
+MOST_TILES = 192
+"""Number of these tiles at most, which keeps the page below some 15 MB; those of the largest places go first."""
 
+SCRIPTS = ("leaflet.js", "viewer.js", "places.js", "report.js")
+STYLES = ("leaflet.css", "viewer.css")
+"""Files of the viewer, in their order."""
 
-@dataclass(frozen=True)
-class Layers:
-    """Three pictures that lie over each other, as data URIs, and where, in pixels of the overview.
-
-    Attributes:
-        number: the place's, 0 for the overview.
-        box: left, top, width, height.
-    """
-
-    number: int
-    box: tuple[float, float, float, float]
-    before: str
-    after: str
-    mask: str
+_VIEWER = resources.files("semantic_cc.scene") / "viewer"
 
 
 def write_page(path: Path, report: SceneReport, overview: Overview, pair: ScenePair, mask: Path) -> None:
@@ -49,89 +38,103 @@ def write_page(path: Path, report: SceneReport, overview: Overview, pair: SceneP
         path: where to.
         report: what the page shows.
         overview: of the whole scene.
-        pair: read again for the crops, where the overview is smaller than the scene.
+        pair: read again for the tiles, where the overview is smaller than the scene.
         mask: the mask's raster.
     """
-    source = (resources.files("semantic_cc.scene") / "report.html.jinja").read_text(encoding="utf-8")
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    template = (resources.files("semantic_cc.scene") / "report.html.jinja").read_text(encoding="utf-8")
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    data, grid = scene_viewer_data(report.to_json()), pair.grid
     height, width = overview.mask.shape
-    grid, factor, figures = pair.grid, overview.factor, report.figures
-    metres = float(np.sqrt(abs(np.linalg.det(metres_per_pixel(grid))))) * factor if on_earth(grid) else None
-    crops = _crops(report.places, pair, mask, factor) if factor > 1 else ()
-    text = environment.from_string(source).render(
-        report=report,
-        sentence=_NUMBER_END.sub("\N{NO-BREAK SPACE}", report.sentence),
-        width=width,
-        height=height,
-        metres=metres,
-        layers=[_layers(0, (0, 0, width, height), overview), *crops],
-        places=[
-            {
-                "place": place,
-                "box": [value / factor for value in _box(place.window)],
-                "frame": [value / factor for value in _box(place.extent)],
-                "changes": changes_text(place.classes),
-            }
-            for place in report.places
-        ],
-        rows=_rows(report),
-        ground=area_text(figures.known_area_m2, figures.known_pixels),
-        provenance=_provenance(report),
-        colours={CLASS_NAMES[value]: f"rgb{colour}" for value, colour in CLASS_COLOURS.items()},
-        crops=CROPS if factor > 1 else len(report.places),
+    before, after, drawn_mask = _pictures(overview)
+    source: dict[str, Json] = {
+        "kind": "held",
+        "box": [0, 0, width * overview.factor, height * overview.factor],
+        "before": before,
+        "after": after,
+        "mask": drawn_mask,
+    }
+    if overview.factor > 1:
+        chosen = choose_tiles(grid, report.places)
+        source |= {
+            "factor": overview.factor,
+            "tileSize": TILE,
+            "tiles": {f"{x}_{y}": _tile(pair, mask, x, y) for x, y in chosen},
+            "restOfMask": _uri("png", mask_png(_without_tiles(overview, chosen))),
+        }
+        share = len(chosen) / (-(-grid.width // TILE) * -(-grid.height // TILE))
+        data["detail"] = _detail(share, overview.factor)
+    text = environment.from_string(template).render(
+        sentence=report.sentence,
+        scripts=[_asset(name) for name in SCRIPTS],
+        styles=[_asset(name) for name in STYLES],
+        data=_json(data),
+        source=_json(source),
+        files=_json([[name, name] for name in report.files if name != path.name]),
     )
     path.write_text(text, encoding="utf-8")
 
 
-def _crops(places: Sequence[Place], pair: ScenePair, mask: Path, factor: int) -> Iterator[Layers]:
-    for place in places[:CROPS]:
-        left, top, width, height = (value / factor for value in _box(place.window))
-        yield _layers(place.number, (left, top, width, height), read_crop(pair, mask, place.window))
+def choose_tiles(grid: Grid, places: Sequence[Place]) -> list[tuple[int, int]]:
+    """(column, row) of the tiles to hold: all if they are `MOST_TILES` at most, else those of the first places.
+
+    Args:
+        grid: the scene's.
+        places: the most important first.
+    """
+    columns, rows = -(-grid.width // TILE), -(-grid.height // TILE)
+    if columns * rows <= MOST_TILES:
+        return [(x, y) for y in range(rows) for x in range(columns)]
+    found: dict[tuple[int, int], None] = {}
+    for place in places:
+        found |= dict.fromkeys(_touched(place.extent, columns, rows))
+        if len(found) >= MOST_TILES:
+            break
+    return list(found)[:MOST_TILES]
 
 
-def _layers(number: int, box: tuple[float, float, float, float], pictures: Overview) -> Layers:
-    before, after = (_uri("jpeg", jpeg(image)) for image in (pictures.before, pictures.after))
-    return Layers(number, box, before, after, _uri("png", mask_png(pictures.mask)))
+def _touched(window: Window, columns: int, rows: int) -> Iterator[tuple[int, int]]:
+    right, bottom = window.left + window.width - 1, window.top + window.height - 1
+    for y in range(window.top // TILE, min(bottom // TILE, rows - 1) + 1):
+        for x in range(window.left // TILE, min(right // TILE, columns - 1) + 1):
+            yield x, y
 
 
-def _box(window: Window) -> tuple[int, int, int, int]:
-    return window.left, window.top, window.width, window.height
+def _tile(pair: ScenePair, mask: Path, x: int, y: int) -> Json:
+    return list(_pictures(read_crop(pair, mask, Window(y * TILE, x * TILE, TILE, TILE))))
 
 
-def _rows(report: SceneReport) -> list[dict[str, str]]:
-    """The table of figures: one row for each class."""
-    known = report.figures.known_pixels
-    return [
-        {
-            "name": name,
-            "count": count_text(name, figures.objects),
-            "area": area_text(figures.area_m2, figures.pixels),
-            "share": f"{figures.pixels / known:.2%}" if known else "–",
-            "probability": "–" if figures.probability is None else f"{figures.probability:.0%}",
-        }
-        for name, figures in report.figures.classes.items()
-    ]
+def _without_tiles(overview: Overview, tiles: Iterable[tuple[int, int]]) -> np.ndarray:
+    """The overview's mask where no tile lies over it, (h, w) uint8."""
+    mask, step = overview.mask.copy(), TILE / overview.factor
+    for x, y in tiles:
+        mask[math.ceil(y * step) : int((y + 1) * step), math.ceil(x * step) : int((x + 1) * step)] = 0
+    return mask
 
 
-def _provenance(report: SceneReport) -> list[tuple[str, str]]:
-    """(name, text) of what the result was made from; no times, so that equal results have equal pages."""
-    settings = report.settings
-    rows = [
-        (role, f"{image.name} (bands {', '.join(map(str, image.bands))})")
-        for role, image in zip(("before", "after"), report.inputs, strict=True)
-    ]
-    if report.dates:
-        rows.append(("dates", " to ".join(report.dates)))
-    rows += [("model", report.model.name), ("digest", report.model.digest)]
-    if settings.instruction:
-        rows.append(("instruction", settings.instruction))
-    rows.append(("windows", f"{settings.tile} pixels, {settings.overlap} shared"))
-    grid = report.grid
-    rows.append(("size", f"{grid.width:,} x {grid.height:,} pixels"))
-    return [*rows, ("CRS", grid.crs or "none"), ("semantic-cc", report.version)]
+def _pictures(overview: Overview) -> tuple[str, str, str]:
+    """Before, after and mask as data URIs."""
+    before, after = (_uri("jpeg", jpeg(image)) for image in (overview.before, overview.after))
+    return before, after, _uri("png", mask_png(overview.mask))
+
+
+def _detail(share: float, factor: int) -> str:
+    """What the page says about its resolution."""
+    if share == 1:
+        return "The whole scene is here at full resolution. The pictures are JPEGs: measure in the rasters."
+    return (
+        f"{max(share, 0.01):.0%} of the scene, around its largest places, is here at full resolution, the rest at one "
+        f"pixel for {factor} x {factor}. The rasters have all of it."
+    )
 
 
 def _uri(kind: str, content: bytes) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def _json(value: Json) -> str:
+    """JSON that may stand in a script element."""
+    return json.dumps(value, ensure_ascii=False).replace("<", "\\u003c")
+
+
+def _asset(name: str) -> str:
+    return (_VIEWER / name).read_text(encoding="utf-8")

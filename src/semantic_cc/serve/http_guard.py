@@ -19,7 +19,7 @@ from semantic_cc.serve.serve_settings import ServeSettings
 
 CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
-    "font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "font-src 'self'; form-action 'self'; base-uri 'self'; frame-ancestors 'none'"
 )
 """Of everything but the two documents that carry their own scripts."""
 

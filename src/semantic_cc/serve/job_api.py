@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import FileResponse
 
+from semantic_cc.scene.viewer_data import pair_viewer_data, scene_viewer_data
 from semantic_cc.serve.api_types import JobList, JobStatus, Link, TileJson
 from semantic_cc.serve.http_guard import REPORT_POLICY
 from semantic_cc.serve.job_folder import JobFolder
@@ -153,6 +154,15 @@ def get_report(
     """report.html of a scene, one page that works offline; with format=json, and for pairs, report.json."""
     name = f"report.{format}"
     return get_file(parts, job_id, name if done_folder(parts, job_id).file(name) else "report.json")
+
+
+@job_router.get("/jobs/{job_id}/viewer", responses=responses(404, 409), summary="What the page shows")
+def get_viewer_data(parts: Parts, job_id: str) -> Response:
+    """Sentence, figures, places and origin, as the page's viewer takes them; made from report.json."""
+    report = read_report(done_folder(parts, job_id).out / "report.json")
+    scene = parts.job(job_id).kind == "scene"
+    data = scene_viewer_data(report) if scene else pair_viewer_data(report)
+    return Response(json.dumps(data, ensure_ascii=False), media_type="application/json", headers=_CACHED)
 
 
 @job_router.get("/jobs/{job_id}/places", responses=responses(404, 409, 422), summary="The places of a scene")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from semantic_cc.files import write_files
 from semantic_cc.serve.uploads import renamer
 
 
@@ -60,6 +61,14 @@ class JobFolder:
     def file(self, name: str) -> Path | None:
         """The result file of this name; None if there is none."""
         return self.out / name if name in self.names() else None
+
+    def use_clients_names(self) -> None:
+        """Takes the folder's path out of the reports, so that they call the images as the client does."""
+        for name in ("report.json", "report.html", "scene.json"):
+            text = (self.out / name).read_text(encoding="utf-8")
+            renamed = self.rename(text)
+            if renamed != text:
+                write_files(self.out, {name: renamed.encode()})
 
     def bytes(self) -> int:
         """Size of all files."""

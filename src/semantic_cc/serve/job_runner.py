@@ -183,6 +183,7 @@ class JobRunner:
                 out=folder.out, options=options, instruction=request.instruction, dates=request.dates,
                 progress=watch.advance,
             )  # fmt: skip
+        folder.use_clients_names()
         write_scene_view(
             folder.view,
             folder.before,

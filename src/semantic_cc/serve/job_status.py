@@ -62,6 +62,12 @@ def _links(job: Job, files: list[str], request: Request) -> list[Link]:
             type="application/json",
             title="This job",
         ),
+        Link(
+            href=link_to(request, "job_page", job_id=job_id),
+            rel="alternate",
+            type="text/html",
+            title="The job's page",
+        ),
     ]
     if job.state is not JobState.SUCCESSFUL:
         return links

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import rasterio
 from rasterio.errors import NotGeoreferencedWarning
 from rio_tiler.errors import TileOutsideBounds
@@ -18,6 +19,7 @@ from rio_tiler.io import Reader
 from rio_tiler.io.rasterio import ImageReader
 
 from semantic_cc.scene.gdal_files import settings
+from semantic_cc.scene.report_images import mask_png
 from semantic_cc.serve.api_types import TileJson
 
 LAYERS = {
@@ -48,9 +50,9 @@ def read_tile(path: Path, layer: str, zoom: int, column: int, row: int) -> bytes
         except TileOutsideBounds:
             return None
         if layer == "mask":
-            content: bytes = image.render(img_format="PNG", colormap=reader.colormap)
-        else:
-            content = image.render(img_format="PNG")
+            labels = image.data[0] * (image.mask > 0)  # (256, 256), unknown as unchanged
+            return mask_png(labels.astype(np.uint8))
+        content: bytes = image.render(img_format="PNG")
     return content
 
 

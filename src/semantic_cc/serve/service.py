@@ -15,6 +15,7 @@ from semantic_cc.serve.http_guard import HttpGuard, JsonLines
 from semantic_cc.serve.job_api import job_router
 from semantic_cc.serve.model_queue import ServedModel
 from semantic_cc.serve.ogc_api import ogc_router
+from semantic_cc.serve.page_routes import page_router
 from semantic_cc.serve.pair_api import pair_router
 from semantic_cc.serve.problems import add_handlers
 from semantic_cc.serve.serve_metrics import ServeMetrics
@@ -63,7 +64,7 @@ def create_app(settings: ServeSettings, model: ServedModel, instruction: str | N
         lifespan=lifespan,
     )
     add_handlers(app)
-    for router in (pair_router, job_router, ogc_router, system_router):
+    for router in (pair_router, job_router, ogc_router, system_router, page_router):
         app.include_router(router)
     if settings.cors_origins:
         app.add_middleware(
