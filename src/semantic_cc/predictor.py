@@ -18,8 +18,6 @@ from semantic_cc.images import ImageSource, read_pair
 from semantic_cc.types import ChangeDescription, ChangeMaps, ModelIdentity
 
 if TYPE_CHECKING:
-    import torch
-
     from semantic_cc.checkpoint.device_map import DeviceMap
     from semantic_cc.checkpoint.model_info import ModelInfo
     from semantic_cc.foundation.llm import LLMType
@@ -94,11 +92,14 @@ class SemanticCC:
         return self._load_model()
 
     @property
-    def device(self) -> torch.device:
-        """The device that the model computes on."""
-        import torch
+    def device(self) -> str:
+        """Type of the device that the model computes on, for example cpu or cuda."""
+        return self.runtime.device
 
-        return torch.device(self.runtime.device)
+    @property
+    def place_batch(self) -> int:
+        """Places of a scene that are described at once unless told otherwise."""
+        return self.runtime.place_batch
 
     def save_pretrained(
         self,

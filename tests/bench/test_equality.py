@@ -30,7 +30,7 @@ class Changed(Runtime):
     """The predictions of another runtime, changed by a function."""
 
     def __init__(self, runtime: Runtime, change: Callable[[PairPredictions], PairPredictions]) -> None:
-        self.name, self.config, self.device = "changed", runtime.config, "cpu"
+        self.name, self.config, self.device, self.place_batch = "changed", runtime.config, "cpu", 1
         self._runtime, self._change = runtime, change
 
     def predict(

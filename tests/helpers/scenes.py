@@ -48,7 +48,7 @@ class PixelModel:
     def __init__(self, num_classes: int = 3) -> None:
         self.num_classes = num_classes
         self.info = SimpleNamespace(name="pixels", digest="d1", notes=())
-        self.device = SimpleNamespace(type="cpu")
+        self.device, self.place_batch = "cpu", 1
 
     def predict_masks(self, before: np.ndarray, after: np.ndarray) -> ChangeMaps:
         gap = np.abs(before.astype(np.float32) - after.astype(np.float32)) / 255  # (n, h, w, 3)

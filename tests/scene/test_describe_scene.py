@@ -211,5 +211,5 @@ def test_a_gpu_gets_the_batch_that_its_memory_holds(room: int, batch: int) -> No
 
     model = SmallGpu()
     assert device_batch(model, 32) == 4
-    model.device.type = "cuda"
+    model.device = "cuda"
     assert device_batch(model, 32) == batch

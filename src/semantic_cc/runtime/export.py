@@ -80,10 +80,20 @@ def _write_compiled(compile_graph: Callable[[Any], Any], graph: Any, path: Path)
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Hides warnings about constants in a trace, which are meant, and the progress bar of NNCF."""
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
-        yield
+    """Hides warnings about constants in a trace, which are meant, and the progress bar of NNCF.
+
+    Neither library reports its use over the network meanwhile: OpenVINO's own stub takes the place of its telemetry.
+    """
+    import openvino_telemetry
+    from openvino.tools.ovc.telemetry_stub import Telemetry
+
+    telemetry, openvino_telemetry.Telemetry = openvino_telemetry.Telemetry, Telemetry
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        openvino_telemetry.Telemetry = telemetry
 
 
 def _write_tokenizer(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:

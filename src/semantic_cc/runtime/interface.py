@@ -57,11 +57,13 @@ class Runtime(ABC):
         name: torch or openvino.
         config: the model's config.
         device: type of the device, for example cpu or cuda.
+        place_batch: places of a scene that are described at once unless told otherwise.
     """
 
     name: str
     config: ModelConfig
     device: str
+    place_batch: int
 
     @abstractmethod
     def predict(

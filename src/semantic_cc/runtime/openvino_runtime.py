@@ -52,6 +52,7 @@ class OpenVinoRuntime(Runtime):
 
     name = "openvino"
     device = "cpu"
+    place_batch = 16
 
     def __init__(self, folder: Path, config: ModelConfig, load_model: Callable[[], ChangeModel]) -> None:
         self.config = config
@@ -180,6 +181,15 @@ class OpenVinoRuntime(Runtime):
 
 def _compiled(path: Path) -> See:
     graph = load_vision(path)
-    return lambda before, after: {
-        name: value.copy() for name, value in graph.run(before=before, after=after).items()
-    }
+
+    def see(before: np.ndarray, after: np.ndarray) -> Arrays:
+        pairs = [
+            {
+                name: value.copy()
+                for name, value in graph.run(before=before[n : n + 1], after=after[n : n + 1]).items()
+            }
+            for n in range(len(before))
+        ]
+        return {name: np.concatenate([pair[name] for pair in pairs]) for name in graph.outputs}
+
+    return see

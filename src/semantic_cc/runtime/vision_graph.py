@@ -65,9 +65,11 @@ class VisionPart(nn.Module):
 
 @torch.no_grad()
 def export_vision_part(model: SemanticCCModel, size: tuple[int, int]) -> Any:
-    """An OpenVINO model of the vision part for any number of pairs of one size.
+    """An OpenVINO model of the vision part for one pair of one size.
 
-    Inputs: before and after, (b, H, W, 3) uint8. Outputs: as `VisionPart`, under their names.
+    With a free number of pairs, a pair takes half as long again, and the first pair of each number seconds.
+
+    Inputs: before and after, (1, H, W, 3) uint8. Outputs: as `VisionPart` with b = 1, under their names.
 
     Args:
         model: in float32.
@@ -81,7 +83,7 @@ def export_vision_part(model: SemanticCCModel, size: tuple[int, int]) -> Any:
     )
     example = (images, images.flip(2))
     traced = torch.jit.trace(part, example, check_trace=False)
-    graph = ov.convert_model(traced, example_input=example, input=[ov.PartialShape([-1, *size, 3])] * 2)
+    graph = ov.convert_model(traced, example_input=example, input=[ov.PartialShape([1, *size, 3])] * 2)
     for port, name in zip(graph.inputs, ("before", "after"), strict=True):
         port.get_tensor().set_names({name})
     for port, name in zip(graph.outputs, part.names, strict=True):

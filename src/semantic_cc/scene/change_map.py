@@ -129,7 +129,7 @@ def map_changes(
 
 def device_batch(model: SceneModel, tile: int) -> int:
     """The most windows, by halves from `MOST_BATCH`, for which a GPU's memory suffices; `CPU_BATCH` on the CPU."""
-    if model.device.type == "cpu":
+    if model.device == "cpu":
         return CPU_BATCH
     batch = MOST_BATCH
     while batch > 1:

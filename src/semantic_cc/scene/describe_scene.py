@@ -68,9 +68,6 @@ REPORT, PAGE, ITEM = "report.json", "report.html", "scene.json"
 OUTPUTS = (MASK, PROBABILITY, *(f"{LAYER}.{suffix}" for suffix in FORMATS), REPORT, PAGE, ITEM)
 """Every name that a scene's file may have in the output folder."""
 
-PLACE_BATCH = 8
-"""Places that are described at once on a GPU; on the CPU 1, where a batch changes bfloat16 sums, and so sentences."""
-
 
 def describe_scene(
     model: SceneModel,
@@ -101,7 +98,7 @@ def describe_scene(
             tile=options.tile,
             overlap=options.overlap,
             batch=options.batch or device_batch(model, options.tile),
-            place_batch=options.place_batch or (1 if model.device.type == "cpu" else PLACE_BATCH),
+            place_batch=options.place_batch or model.place_batch,
             instruction=instruction,
             regularise=options.regularise,
         )

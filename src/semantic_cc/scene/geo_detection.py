@@ -46,6 +46,8 @@ def is_scene(path: str | Path) -> bool:
     endings = (*WORLD_FILES.get(path.suffix.lower(), ()), ".wld")
     if any(path.with_suffix(ending).is_file() for ending in endings):
         return True
+    if _is_simple_picture(path):
+        return False
     if find_spec("rasterio") is None:
         return _pillow_finds_a_scene(path)
     return _gdal_finds_a_scene(path)
@@ -55,6 +57,29 @@ def need_libraries() -> None:
     """Raises `InputError` where the libraries of the extra `scene` are not installed."""
     if any(find_spec(name) is None for name in ("rasterio", "affine", "pyproj", "shapely")):
         raise InputError("images on a map need more libraries: pip install 'semantic-cc[scene]'")
+
+
+def _is_simple_picture(path: Path) -> bool:
+    """Whether an image is certainly a plain picture, without asking GDAL, which takes half a second to load.
+
+    A PNG or JPEG of 8 bits, grey or RGB, without transparency, and without a file of metadata beside it.
+    """
+    if path.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+        return False
+    if any(path.with_name(path.name + ending).exists() for ending in (".aux.xml", ".ovr", ".msk")):
+        return False
+    if path.with_suffix(".tab").exists() or path.with_suffix(".aux").exists():
+        return False
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path, formats=("PNG", "JPEG")) as image:  # reads the header alone
+                raw = image.tile[0][3]  # the mode in the file: Pillow turns 16 bits into 8
+                modes = {image.mode, raw[0] if isinstance(raw, tuple) else raw}
+                is_opaque = "transparency" not in image.info
+                return modes <= {"L", "RGB"} and is_opaque and max(image.size) <= MAX_SIDE
+    except Exception:  # Pillow raises almost anything on broken bytes; the next reader says what is wrong
+        return False
 
 
 def _gdal_finds_a_scene(path: Path) -> bool:

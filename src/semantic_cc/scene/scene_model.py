@@ -10,8 +10,6 @@ import numpy as np
 from semantic_cc.types import ChangeDescription, ChangeMaps
 
 if TYPE_CHECKING:
-    import torch
-
     from semantic_cc.checkpoint.model_info import ModelInfo
 
 
@@ -21,8 +19,13 @@ class SceneModel(Protocol):
     info: ModelInfo
 
     @property
-    def device(self) -> torch.device:
-        """Where it computes."""
+    def device(self) -> str:
+        """Type of the device that it computes on, for example cpu or cuda."""
+        ...
+
+    @property
+    def place_batch(self) -> int:
+        """Places that it describes at once unless told otherwise."""
         ...
 
     @property

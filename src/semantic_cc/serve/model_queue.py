@@ -15,8 +15,6 @@ import numpy as np
 from semantic_cc.types import ChangeDescription, ChangeMaps
 
 if TYPE_CHECKING:
-    import torch
-
     from semantic_cc.checkpoint.model_info import ModelInfo
 
 _Result = TypeVar("_Result")
@@ -28,8 +26,13 @@ class ServedModel(Protocol):
     info: ModelInfo
 
     @property
-    def device(self) -> torch.device:
-        """Where it computes."""
+    def device(self) -> str:
+        """As `SceneModel.device`."""
+        ...
+
+    @property
+    def place_batch(self) -> int:
+        """As `SceneModel.place_batch`."""
         ...
 
     @property
@@ -232,6 +235,7 @@ class QueuedModel:
     def __init__(self, queue: ModelQueue, check: Callable[[], None]) -> None:
         self._queue, self._check = queue, check
         self.info, self.device = queue.model.info, queue.model.device
+        self.place_batch = queue.model.place_batch
 
     @property
     def num_classes(self) -> int:
