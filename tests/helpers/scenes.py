@@ -10,6 +10,8 @@ from affine import Affine
 from semantic_cc.decisions import class_mask
 from semantic_cc.scene.describe_scene import describe_scene
 from semantic_cc.scene.grid import Grid, Window
+from semantic_cc.scene.raster import Raster
+from semantic_cc.scene.resampled import OnGrid
 from semantic_cc.scene.scene_report import SceneReport
 from semantic_cc.types import BUILDING, ROAD, ChangeDescription, ChangeMaps, ModelIdentity
 
@@ -79,6 +81,11 @@ class PixelModel:
             model=ModelIdentity(self.info.name, self.info.digest),
             classes={ROAD: "road", BUILDING: "building"},
         )
+
+
+def read_window(image: Raster, window: Window) -> tuple[np.ndarray, np.ndarray]:
+    """A window of an image on its own grid: (h, w, 3) uint8 RGB, and where it is known, (h, w) bool."""
+    return OnGrid(image, image.grid).read(window)
 
 
 def noise(height: int, width: int, seed: int = 0) -> np.ndarray:

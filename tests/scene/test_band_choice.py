@@ -8,7 +8,7 @@ import rasterio
 from drawn_pairs import drawn_pair
 from PIL import Image
 from rasterio.enums import ColorInterp
-from scenes import write_raster
+from scenes import read_window, write_raster
 
 from semantic_cc.errors import InputError
 from semantic_cc.scene.grid import Window
@@ -60,7 +60,7 @@ def test_red_green_and_blue_are_found(
     path = bands(tmp_path / "a.tif", order, kind, tags, names)
     with Raster(path) as image:
         assert image.bands == tuple(order.index(letter) + 1 for letter in "rgb")
-        assert image.read(Window(0, 0, 80, 80))[1].all()  # zeros of the near infrared hide nothing
+        assert read_window(image, Window(0, 0, 80, 80))[1].all()  # zeros of the near infrared hide nothing
 
 
 def test_what_is_assumed_is_said(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_the_user_comes_first(tmp_path: Path) -> None:
     )
     with Raster(path, bands=(4, 2, 1)) as image:
         assert image.bands == (4, 2, 1) and image.band_source == "asked for"
-        assert image.read(Window(0, 0, 80, 80))[1].all()
+        assert read_window(image, Window(0, 0, 80, 80))[1].all()
     with pytest.raises(InputError, match="no band 5, only 4"):
         Raster(path, bands=(5, 2, 1))
 
@@ -100,7 +100,7 @@ def test_transparency_is_what_looks_like_it(
     with rasterio.open(path, "r+") as file:
         file.colorinterp = (*RGB, tag)
     with Raster(path) as image:
-        known = image.read(Window(0, 0, 80, 80))[1]
+        known = read_window(image, Window(0, 0, 80, 80))[1]
     assert known[:, 20:].all() and not known[:, :20].any()
 
 
@@ -111,7 +111,7 @@ def test_a_band_called_near_infrared_is_no_transparency(tmp_path: Path) -> None:
     with rasterio.open(path, "r+") as file:
         file.set_band_description(4, "NIR")
     with Raster(path) as image:
-        assert image.read(Window(0, 0, 80, 80))[1].all()
+        assert read_window(image, Window(0, 0, 80, 80))[1].all()
 
 
 def test_grey_with_transparency(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_grey_with_transparency(tmp_path: Path) -> None:
     stacked = np.dstack([PICTURE[..., 0], alpha])
     path = write_raster(tmp_path / "a.png", stacked, driver="PNG", transform=None, crs=None)
     with Raster(path) as image:
-        pixels, known = image.read(Window(0, 0, 80, 80))
+        pixels, known = read_window(image, Window(0, 0, 80, 80))
         assert image.bands == (1, 1, 1) and not known[:30].any() and known[30:].all()
     np.testing.assert_array_equal(pixels[..., 2], PICTURE[..., 0])
 
@@ -128,7 +128,7 @@ def test_grey_with_transparency(tmp_path: Path) -> None:
 def test_cmyk_becomes_rgb(tmp_path: Path) -> None:
     ink = np.dstack([255 - PICTURE, np.full((80, 80), 20, np.uint8)])
     with Raster(write_raster(tmp_path / "a.tif", ink, photometric="CMYK")) as image:
-        pixels, known = image.read(Window(0, 0, 80, 80))
+        pixels, known = read_window(image, Window(0, 0, 80, 80))
     assert known.all() and np.abs(pixels - PICTURE * (235 / 255)).max() <= 1.5
 
 
@@ -139,6 +139,6 @@ def test_a_palette_is_expanded(tmp_path: Path) -> None:
     with rasterio.open(path, "r+") as file:
         file.write_colormap(1, {i: (*map(int, c), 255) for i, c in enumerate(table)})
     with Raster(path) as image:
-        pixels, known = image.read(Window(0, 0, 80, 80))
+        pixels, known = read_window(image, Window(0, 0, 80, 80))
     np.testing.assert_array_equal(known, np.array(indexed) != 3)
     np.testing.assert_array_equal(pixels[known], table[np.array(indexed)][known])

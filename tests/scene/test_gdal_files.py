@@ -14,7 +14,7 @@ from drawn_pairs import drawn_pair
 from PIL import Image
 from rasterio.enums import ColorInterp
 from rasterio.shutil import copy
-from scenes import write_raster
+from scenes import read_window, write_raster
 
 from semantic_cc.errors import ImageError
 from semantic_cc.scene.geo_detection import is_scene
@@ -29,7 +29,7 @@ BARE = {"transform": None, "crs": None}
 
 def pixels(path: Path | str) -> np.ndarray:
     with Raster(path) as image:
-        return image.read(WHOLE)[0]
+        return read_window(image, WHOLE)[0]
 
 
 @pytest.mark.parametrize("kind", ["uint8", "uint16", "int16", "float32"])
@@ -166,7 +166,7 @@ def test_a_jp2_broken_in_its_middle(tmp_path: Path) -> None:
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 3])
     with pytest.raises(ImageError, match=r"a.jp2"), Raster(path) as image:
-        image.read(WHOLE)
+        read_window(image, WHOLE)
 
 
 @pytest.mark.parametrize("nothing", ["black", "white", "grey", "nodata", "nan", "transparent"])

@@ -11,7 +11,7 @@ from PIL import Image
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.rpc import RPC
-from scenes import PLACE, UTM, write_raster
+from scenes import PLACE, UTM, read_window, write_raster
 
 from semantic_cc.errors import ImageError, InputError
 from semantic_cc.scene.common_grid import AlignedPair, open_pair
@@ -47,7 +47,7 @@ def with_points(path: Path, picture: np.ndarray, found: list[GroundControlPoint]
 def test_control_points_that_fit_a_transform_are_one(tmp_path: Path) -> None:
     with Raster(with_points(tmp_path / "a.tif", BEFORE, points(PLACE))) as image:
         assert image.grid.transform.almost_equals(PLACE, 1e-6) and image.grid.crs == UTM
-        np.testing.assert_array_equal(image.read(Window(0, 0, 160, 160))[0], BEFORE)
+        np.testing.assert_array_equal(read_window(image, Window(0, 0, 160, 160))[0], BEFORE)
 
 
 def test_control_points_that_bend_are_warped(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_a_sensor_model_places_an_image(tmp_path: Path) -> None:
         assert image.grid.crs.to_epsg() == 32614
         across, down = ground_sampling(image.grid)
         assert across == pytest.approx(0.5, abs=0.02) and down == pytest.approx(0.5, abs=0.02)
-        known = image.read(Window(0, 0, image.grid.height, image.grid.width))[1]
+        known = read_window(image, Window(0, 0, image.grid.height, image.grid.width))[1]
         assert known.mean() > 0.9 and any("sensor model" in note for note in image.notes)
 
 

@@ -14,7 +14,6 @@ from scipy import ndimage
 
 from semantic_cc.errors import DataError
 from semantic_cc.scene import polygons as module
-from semantic_cc.scene.geodesy import to_map, to_pixels
 from semantic_cc.scene.grid import Grid
 from semantic_cc.scene.polygons import Polygons, find_polygons, regular_outlines
 from semantic_cc.types import BUILDING, NONE, ROAD
@@ -53,11 +52,6 @@ def test_the_polygons_are_the_mask(
         np.testing.assert_array_equal(painted > 0, mask == value)
         assert len(chosen) == ndimage.label(mask == value)[1]
     assert found.pixels.sum() == np.isin(mask, (ROAD, BUILDING)).sum()
-    grid = grid_of(mask, transform)
-    back = to_pixels(to_map(found.shapes, grid), grid)
-    np.testing.assert_allclose(
-        shapely.get_coordinates(back), shapely.get_coordinates(found.shapes), rtol=0, atol=1e-7
-    )
 
 
 @pytest.mark.parametrize(

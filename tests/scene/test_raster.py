@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rasterio.enums import ColorInterp
 from rasterio.shutil import copy
-from scenes import PLACE, UTM, landscape, noise, write_raster
+from scenes import PLACE, UTM, landscape, noise, read_window, write_raster
 
 from semantic_cc.errors import ImageError, InputError
 from semantic_cc.scene import gdal_files as module
@@ -31,7 +31,7 @@ ALL = Window(0, 0, 70, 90)
 def read_all(path: Path | str, **options: object) -> tuple[np.ndarray, np.ndarray]:
     with Raster(path, **options) as image:
         assert (image.grid.width, image.grid.height) == (90, 70)
-        return image.read(ALL)
+        return read_window(image, ALL)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_formats_and_windows(name: str, profile: dict, tmp_path: Path) -> None:
         assert (image.grid.transform, image.grid.crs) == (PLACE, UTM)
         assert image.notes == () and image.stretch is None
         for window in (ALL, Window(0, 0, 1, 1), Window(69, 89, 1, 1), Window(13, 40, 30, 37)):
-            pixels, known = image.read(window)
+            pixels, known = read_window(image, window)
             part = PICTURE[window.top : window.top + window.height, window.left : window.left + window.width]
             np.testing.assert_array_equal(pixels, part)
             assert known.all() and known.shape == part.shape[:2]
@@ -151,7 +151,7 @@ def test_a_full_scale_gives_back_the_8_bit_image(
 ) -> None:
     path = write_raster(tmp_path / "deep.tif", (PICTURE * np.float64(factor)).astype(kind))
     with Raster(path) as image:
-        pixels, _ = image.read(ALL)
+        pixels, _ = read_window(image, ALL)
         assert f"{kind} stretched to 8 bits, 0 to {top:g} (full scale)" in image.notes[0]
     assert np.abs(pixels - PICTURE * (factor * 255 / top)).max() <= 0.51
 
@@ -159,7 +159,7 @@ def test_a_full_scale_gives_back_the_8_bit_image(
 def test_a_haze_offset_is_taken_off_by_percentiles(tmp_path: Path) -> None:
     picture = PICTURE.astype(np.uint16) * 5 + 3000
     with Raster(write_raster(tmp_path / "haze.tif", picture)) as image:
-        pixels, _ = image.read(ALL)
+        pixels, _ = read_window(image, ALL)
         assert "(percentiles)" in image.notes[0]
     low, high = np.percentile(picture.reshape(-1, 3), PERCENTILES, axis=0).mean(axis=1)
     expected = (picture - low) / (high - low) * (STRETCHED[1] - STRETCHED[0]) + STRETCHED[0]
@@ -196,7 +196,7 @@ def test_bands_are_chosen_by_the_user_else_by_the_file(tmp_path: Path) -> None:
 
 def test_one_band_becomes_grey(tmp_path: Path) -> None:
     with Raster(write_raster(tmp_path / "grey.tif", PICTURE[..., 0])) as image:
-        np.testing.assert_array_equal(image.read(ALL)[0], np.repeat(PICTURE[..., :1], 3, axis=2))
+        np.testing.assert_array_equal(read_window(image, ALL)[0], np.repeat(PICTURE[..., :1], 3, axis=2))
         assert "one band converted to RGB" in image.notes[0]
 
 
@@ -272,4 +272,4 @@ def test_broken_bytes_give_pixels_or_one_line(data: st.DataObject, tmp_path: Pat
     (tmp_path / name).write_bytes(content)
     with contextlib.suppress(InputError), Raster(tmp_path / name) as image:
         window = Window(0, 0, min(70, image.grid.height), min(90, image.grid.width))
-        assert image.read(window)[0].shape == (window.height, window.width, 3)
+        assert read_window(image, window)[0].shape == (window.height, window.width, 3)

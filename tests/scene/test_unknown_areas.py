@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from drawn_pairs import collar, drawn_pair
 from PIL import Image
-from scenes import PLACE, write_raster
+from scenes import PLACE, read_window, write_raster
 from scipy import ndimage
 
 from semantic_cc.scene.common_grid import open_pair
@@ -21,7 +21,7 @@ WHOLE = Window(0, 0, 200, 200)
 
 def known_of(path: Path) -> np.ndarray:
     with Raster(path) as image:
-        return image.read(Window(0, 0, image.grid.height, image.grid.width))[1]
+        return read_window(image, Window(0, 0, image.grid.height, image.grid.width))[1]
 
 
 def agreement(found: np.ndarray, expected: np.ndarray) -> float:
@@ -35,7 +35,7 @@ def test_a_constant_collar_is_unknown(kind: str, value: int, tmp_path: Path) -> 
     hidden = collar((200, 200), kind)
     path = write_raster(tmp_path / "a.tif", np.where(hidden[..., None], np.uint8(value), GROUND))
     with Raster(path) as image:
-        unknown = ~image.read(WHOLE)[1]
+        unknown = ~read_window(image, WHOLE)[1]
         assert any("collar without a nodata tag" in note for note in image.notes)
     assert agreement(unknown, hidden) > 0.995
 
@@ -119,9 +119,9 @@ def test_a_fill_value_is_unknown_and_sets_no_stretch(kind: str, fill: float, tmp
     hidden[40:90, 70:] = True
     deep[hidden] = fill
     with Raster(plain) as first, Raster(write_raster(tmp_path / "filled.tif", deep)) as second:
-        pixels, known = second.read(WHOLE)
+        pixels, known = read_window(second, WHOLE)
         np.testing.assert_array_equal(known, ~hidden)
-        np.testing.assert_array_equal(pixels[known], first.read(WHOLE)[0][known])
+        np.testing.assert_array_equal(pixels[known], read_window(first, WHOLE)[0][known])
         assert any("taken for nodata" in note for note in second.notes)
 
 

@@ -14,8 +14,7 @@ from rasterio.enums import ColorInterp
 from rasterio.io import DatasetReader
 
 from semantic_cc.errors import ImageError, InputError
-
-Bands = tuple[int, int, int]
+from semantic_cc.scene.scene_options import Bands
 
 ALPHA_SHARE = 0.98
 """Share of a transparency band's pixels that are clear or opaque; the rest are feathered edges."""

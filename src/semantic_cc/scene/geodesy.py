@@ -40,13 +40,6 @@ def to_map(shapes: np.ndarray, grid: Grid) -> np.ndarray:
     return shapely.transform(shapes, lambda points: points @ linear.T + offset)
 
 
-def to_pixels(shapes: np.ndarray, grid: Grid) -> np.ndarray:
-    """The inverse of `to_map`."""
-    linear, offset = _affine(grid)
-    back = np.linalg.inv(linear)
-    return shapely.transform(shapes, lambda points: (points - offset) @ back.T)
-
-
 def on_earth(grid: Grid) -> bool:
     """Whether the grid's coordinates say where on Earth it lies: it has a CRS, and that is no local one."""
     return _geodetic(grid) is not None

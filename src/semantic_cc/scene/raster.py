@@ -15,11 +15,12 @@ from rasterio.windows import Window as GdalWindow
 
 from semantic_cc.errors import ImageError
 from semantic_cc.images import MAX_SIDE
-from semantic_cc.scene.band_choice import Bands, alpha_candidate, choose_bands
+from semantic_cc.scene.band_choice import alpha_candidate, choose_bands
 from semantic_cc.scene.gdal_files import check_blocks, one_line_errors, open_dataset, settings
 from semantic_cc.scene.grid import Grid, Window
 from semantic_cc.scene.placement import place, rectified
 from semantic_cc.scene.radiometry import Encoding, Stretch, find_stretch
+from semantic_cc.scene.scene_options import Bands
 from semantic_cc.scene.sparse_blocks import BlockIndex, find_blocks
 from semantic_cc.scene.unknown_areas import Collar, find_collars, find_fill
 from semantic_cc.scene.virtual_bands import expand_palette, with_alpha
@@ -110,28 +111,19 @@ class Raster:
         """Whether a band says what is transparent."""
         return self._alpha is not None
 
-    def read(self, window: Window, through: WarpedVRT | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """The pixels of a window that lies within the image.
+    def read_values(self, window: Window, through: WarpedVRT | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """The pixels of a window that lies within the image; collars count as known.
 
         Args:
             window: in the image's own grid, or in that of `through`.
             through: the same image on another grid.
 
         Returns:
-            (h, w, 3) uint8 RGB, and where it is known (neither nodata nor transparent nor collar), (h, w) bool; with
-            `through`, collars count as known.
+            (3, h, w) as stored, and where they are known (neither nodata nor transparent), (h, w) bool.
 
         Raises:
             ImageError: this part of the file cannot be read.
         """
-        values, known = self.read_values(window, through)
-        if through is None:
-            for collar in self.collars:
-                known &= ~collar.covers(values, window)
-        return self.to_levels(values), known
-
-    def read_values(self, window: Window, through: WarpedVRT | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """As `read`, but values as stored, (3, h, w), and without regard to collars."""
         source = self.dataset if through is None else through
         part = GdalWindow(window.left, window.top, window.width, window.height)
         where = f"{self.name}: rows {window.top} to {window.top + window.height}, columns {window.left} to "
@@ -145,14 +137,11 @@ class Raster:
         levels = values if self.stretch is None else self.stretch(values)
         return np.ascontiguousarray(levels.transpose(1, 2, 0))
 
-    def read_reduced(
-        self, height: int, width: int, through: WarpedVRT | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """The whole image (or `through`) at another size: (3, height, width) as stored, and where it is known."""
-        source = self.dataset if through is None else through
+    def read_reduced(self, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+        """The whole image at another size: (3, height, width) as stored, and where it is known."""
         with one_line_errors(self.name), settings(self.name):
-            values = source.read(self.bands, out_shape=(3, height, width))
-            known = self._known(source, values, out_shape=(height, width))
+            values = self.dataset.read(self.bands, out_shape=(3, height, width))
+            known = self._known(self.dataset, values, out_shape=(height, width))
         return values, known
 
     def _prepare(self, bands: Bands | None, crs: CRS | None, notes: list[str]) -> None:

@@ -91,7 +91,13 @@ class OnGrid:
         return blocks.touches(Window(top, left, height, width))
 
     def read(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
-        """A window of the common grid, as `Raster.read`; unknown (and black) outside the image."""
+        """A window of the common grid: (h, w, 3) uint8 RGB, and where it is known, (h, w) bool.
+
+        Nodata, transparency, collars and what lies outside the image are unknown; outside it is black too.
+
+        Raises:
+            ImageError: a part of the file cannot be read.
+        """
         values, known = self.read_values(window)
         pixels = self.raster.to_levels(values)
         pixels[self._outside(window)] = 0
