@@ -61,6 +61,26 @@ def test_a_sparse_scene_is_described_as_a_full_one(tmp_path: Path) -> None:
     assert seen == found[1][2] < 20
 
 
+def test_an_interrupted_sparse_scene_continues_and_ends_with_the_same_bytes(tmp_path: Path) -> None:
+    pair = [write_sparse(tmp_path / f"{seed}.tif", seed) for seed in (1, 2)]
+    options = SceneOptions(formats=("fgb",), batch=1)
+
+    class Interrupted(Counting):
+        def predict_masks(self, before: np.ndarray, after: np.ndarray):
+            if self.seen == 10:
+                raise KeyboardInterrupt
+            return super().predict_masks(before, after)
+
+    whole, rest = Counting(), Counting()
+    report = describe_scene(whole, *pair, out=tmp_path / "whole", options=options)
+    with pytest.raises(KeyboardInterrupt):
+        describe_scene(Interrupted(), *pair, out=tmp_path / "cut", options=options)
+    again = describe_scene(rest, *pair, out=tmp_path / "cut", options=options)
+    assert again.figures == report.figures and rest.seen < whole.seen
+    for name in ("mask.tif", "probability.tif", "changes.fgb"):
+        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
 def test_windows_of_missing_blocks_are_not_read(tmp_path: Path) -> None:
     pair = [write_sparse(tmp_path / f"{seed}.tif", seed) for seed in (1, 2)]
     with open_pair(*pair) as opened:
