@@ -40,7 +40,7 @@ class RedModel:
 
     num_classes = 3
     info = SimpleNamespace(name="stand-in", digest="d1", notes=("a remark",))
-    device = SimpleNamespace(type="cpu")
+    device, place_batch = SimpleNamespace(type="cpu"), 1
 
     def __init__(self) -> None:
         self.described = 0

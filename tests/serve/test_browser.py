@@ -153,7 +153,10 @@ def test_labels_lead_to_the_list(page) -> None:
         page.wait_for_timeout(300)
     number = page.locator(".label.one").first.inner_text()
     page.locator(".label.one").first.click()
-    assert page.locator(".place[aria-current] b").inner_text() == number
+    chosen = page.locator(".place[aria-current]")
+    assert chosen.locator("b").inner_text() == number
+    row, frame = chosen.bounding_box(), page.locator(".places > ol").bounding_box()
+    assert frame["y"] <= row["y"] and row["y"] + row["height"] <= frame["y"] + frame["height"]
 
 
 @pytest.mark.slow

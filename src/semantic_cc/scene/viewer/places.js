@@ -115,8 +115,8 @@ function createPlaceList(data, onSelect, onFilter) {
     current = rows.get(number);
     if (current.closest(".others")?.hidden) list.children[index].open(true);
     current.setAttribute("aria-current", "true");
-    const top = current.offsetTop - list.offsetTop;
-    if (top < list.scrollTop || top + current.offsetHeight > list.scrollTop + list.clientHeight) list.scrollTop = top - 40;
+    const box = current.getBoundingClientRect(), frame = list.getBoundingClientRect();
+    if (box.top < frame.top || box.bottom > frame.bottom) list.scrollTop += box.top - frame.top - 40;
   }
 
   for (const field of [order, kind, area, sure, words]) field.addEventListener("input", refresh);
