@@ -392,7 +392,8 @@ def test_phases_run_in_the_order_of_the_preset() -> None:
     order = [
         "encoder", "change_detection", "qformer", "llm", "multitask", "mask_decoder", "keyword_head", "calibration",
     ]  # fmt: skip
-    assert list(load_config("small").phases) == list(load_config("tiny").phases) == order
+    assert list(load_config("tiny").phases) == order
+    assert list(load_config("small").phases) == [n for n in order if n not in ("encoder", "mask_decoder")]
     assert list(load_config("paper+keyword-head").phases) == ["multitask", "keyword_head"]
     assert (
         load_config("small").phases["keyword_head"]

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -214,6 +215,15 @@ def in_threads(function: Callable[[_In], _Out], values: Iterable[_In]) -> Iterat
 
 def _shows_roads(path: str) -> bool:
     """Whether a label file holds a road; False for one that cannot be read."""
+    try:
+        state = os.stat(path)
+    except OSError:
+        return False
+    return _version_shows_roads(path, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=100_000)  # the phases of a run open the same datasets many times
+def _version_shows_roads(path: str, changed: int, size: int) -> bool:
     try:
         found = np.bincount(read_values(path).ravel(), minlength=256)
     except DataError:

@@ -66,20 +66,19 @@ SCALES = {
         "for some ten minutes of one CPU core",
         {
             "model": {
-                "encoder": {"patch": 16},
-                "change_decoder": {"detail": 0},
+                "change_decoder": {"laterals": False, "caption_features": False},
                 "keywords": [],
                 "decoding": "greedy",
             },
             "phases": {
-                "encoder": {"epochs": 2, "items": None},
+                "encoder": {"kind": "encoder", "epochs": 2, "batch": 8, "lr": 1e-3},
                 "change_detection": {
-                    "epochs": 1, "augment": False, "lr": None, "stages": {"change": {"items": 320, "batch": 8}},
+                    "epochs": 1, "augment": False, "lr": None, "trunk_lr_scale": None, "weight_decay": None,
+                    "ema": None, "dice_weight": 0.0, "stages": {"change": {"items": 320, "batch": 8}},
                 },
-                "qformer": {"epochs": 8, "batch": 16, "items": None},
-                "llm": {"epochs": 1, "place_epochs": 0, "sentences": 2, "items": None},
+                "qformer": {"epochs": 8, "batch": 16},
+                "llm": {"epochs": 1, "place_epochs": 0, "sentences": 2, "batch": 8, "lr": 2e-3},
                 MAIN: {"epochs": 2, "augment": False, "sentences": 2, "lr": 2e-4},
-                "mask_decoder": None,
                 "calibration": None,
             },
         },

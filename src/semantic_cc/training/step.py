@@ -71,7 +71,8 @@ class MicroBatch:
         samples: the items.
         batch: the items as tensors.
         sentences: target sentences of each item; None if the stage uses none.
-        counts: (4,) float64, denominators of the means of `PARTS`: items, tokens, items, items.
+        counts: (4,) float64, denominators of the means of `PARTS`: items, tokens, items, items; 0 for a loss that is
+            not computed.
     """
 
     samples: list[DrawnSample]
@@ -140,8 +141,6 @@ class Stepper:
         self.clock.enter("optimiser")
         values = distributed_sum(self.fabric, values)
         shown = {"loss": float((self._weights(step) * values).sum())}
-        if self.dice_weight == 0:
-            totals[PARTS.index("dice")] = 0  # not computed
         shown |= {name: float(v) for name, v, n in zip(PARTS, values, totals, strict=True) if n > 0}
         names = [name for batch in batches for name in batch.batch.names]
         require_finite("loss", shown, step, names)
@@ -156,7 +155,7 @@ class Stepper:
         batches: list[MicroBatch] = []
         error: SemanticCCError | None = None
         try:
-            batches = list(micro_batches_of(self.model, step, self.fabric.device))
+            batches = list(micro_batches_of(self.model, step, self.fabric.device, self.dice_weight > 0))
         except SemanticCCError as raised:
             error = raised
         raise_together(self.fabric, error)
@@ -169,8 +168,10 @@ class Stepper:
         return torch.tensor(weights, dtype=torch.float64, device=self.fabric.device)
 
 
-def micro_batches_of(model: ChangeModel, step: StagedStep, device: torch.device) -> Iterator[MicroBatch]:
-    """The micro-batches of a step on `device`.
+def micro_batches_of(
+    model: ChangeModel, step: StagedStep, device: torch.device, dice: bool = False
+) -> Iterator[MicroBatch]:
+    """The micro-batches of a step on `device`; `dice`: whether a Dice loss is computed with L_cd.
 
     Raises:
         DataError: an item lacks what the stage needs, or does not fit its batch.
@@ -193,7 +194,7 @@ def micro_batches_of(model: ChangeModel, step: StagedStep, device: torch.device)
                     "add the flags, or turn the head off"
                 )
         masked = len(samples) if stage.change else 0
-        counts = torch.tensor([masked, tokens, flags, masked], dtype=torch.float64)
+        counts = torch.tensor([masked, tokens, flags, masked if dice else 0], dtype=torch.float64)
         counted = float(samples[0].visit.counted)  # a padding item has its own micro-batch
         yield MicroBatch(samples, batch, sentences, (counts * counted).to(device))
 

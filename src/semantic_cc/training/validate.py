@@ -75,8 +75,8 @@ class Validation:
         """
         model.eval()
         with torch.no_grad(), fabric.autocast():
-            captioned = any(self.pairs.references.values())  # otherwise the language model need not run
-            scores = score(model, self.pairs, self.config.val_items, sentences=captioned)
+            written = self.metric != "building_f1"  # the mask needs no language model
+            scores = score(model, self.pairs, self.config.val_items, sentences=written)
         row = {"epoch": str(epoch)}
         for name, path in METRICS.items():
             value: Any = scores.to_json()
