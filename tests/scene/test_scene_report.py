@@ -207,7 +207,10 @@ def test_the_page_holds_everything_and_asks_the_network_for_nothing(scene: Scene
     assert source["before"].startswith("data:image/jpeg") and source["mask"].startswith("data:image/png")
     assert "tiles" not in source  # the overview is at full resolution
     assert {name for name, _ in page_part(scene.out, "files")} == ALL - {"report.html"}
-    assert re.findall(r"(?:href|src)=|url\((?!images/|#)", re.sub(r"<script.*?</script>", "", text, flags=re.S)) == []
+    assert (
+        re.findall(r"(?:href|src)=|url\((?!images/|#)", re.sub(r"<script.*?</script>", "", text, flags=re.S))
+        == []
+    )
     assert "default-src 'none'" in text
 
 

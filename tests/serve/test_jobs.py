@@ -81,7 +81,9 @@ def test_tiles_show_the_dates_and_the_mask(client, done: dict) -> None:
         with Image.open(io.BytesIO(answer.content)) as tile:
             assert tile.size == (256, 256)
             opaque = np.asarray(tile.convert("RGBA"))[..., 3] > 0
-        assert opaque.any() and (layer != "mask" or not opaque.all())  # the mask hides nothing that did not change
+        assert opaque.any() and (
+            layer != "mask" or not opaque.all()
+        )  # the mask hides nothing that did not change
     assert client.get(f"/v1/jobs/{done['jobID']}/tiles/mask/3/0/0.png").status_code == 204
     assert client.get(f"/v1/jobs/{done['jobID']}/tiles/mask/3/9/0.png").status_code == 204
 

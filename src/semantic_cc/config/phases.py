@@ -53,6 +53,8 @@ class PhaseConfig:
             encoder.
         place_epochs: passes over the pairs whose sentences name a place, before all others; every second visit after
             them is such a pair too. Kind llm.
+        balance: whether changed and unchanged pairs weigh alike, for a val split with another share of changed pairs
+            than the pairs in use have. Kind calibration.
         val_metric: by which the best model is kept: CIDEr of the validated pairs, F1 of building change, or accuracy
             of the change flag; null = this phase is not validated. Kind stages, with train.val_items.
         patience: epochs without a better model after which the phase stops; null = it never stops early.
@@ -75,6 +77,7 @@ class PhaseConfig:
     cache_features: bool = False
     recipe: str | None = None
     place_epochs: int = 0
+    balance: bool = False
     val_metric: Literal["cider", "building_f1", "flag"] | None = None
     patience: int | None = None
 
@@ -99,6 +102,6 @@ _READ = {
     "qformer": _TRAINS | {"items", "batch"},
     "llm": _TRAINS | {"items", "batch", "sentences", "place_epochs"},
     "keyword_head": _TRAINS | {"items", "batch"},
-    "calibration": {"kind", "data", "batch"},
+    "calibration": {"kind", "data", "batch", "balance"},
 }  # fmt: skip
 """Kind -> the fields that it reads."""

@@ -1,5 +1,6 @@
 """Platt scaling finds the line that made the truth, and the head that holds it says the calibrated probability."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,17 @@ def test_it_finds_the_line_that_made_the_truth() -> None:
     assert (a, c) == (pytest.approx(0.5, abs=0.02), pytest.approx(-1, abs=0.05))
     said = torch.sigmoid(logits).tolist(), torch.sigmoid(a * logits + c).tolist()
     assert calibration(said[1], truth.tolist()).ece < 2 < calibration(said[0], truth.tolist()).ece
+
+
+def test_balanced_classes_move_the_offset_by_the_log_odds_of_their_shares() -> None:
+    made = torch.Generator().manual_seed(1)
+    truth = torch.rand(40000, generator=made, dtype=torch.float64) < 0.2
+    logits = (
+        torch.randn(40000, generator=made, dtype=torch.float64) + 2 * truth
+    )  # log odds 2 z - 2 + log(share)
+    a, c = platt_scaling(logits, truth.double(), balance=True)
+    assert (a, c) == (pytest.approx(2, abs=0.06), pytest.approx(-2, abs=0.06))
+    assert platt_scaling(logits, truth.double())[1] == pytest.approx(-2 + math.log(0.2 / 0.8), abs=0.08)
 
 
 def test_classes_that_are_apart_have_an_end() -> None:

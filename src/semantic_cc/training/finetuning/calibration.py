@@ -72,7 +72,7 @@ class CalibrationTask(Task):
         logits = torch.logit(found.double(), eps=1e-7)
         truth = torch.tensor([bool(item.changed) for item in self.pairs.items], dtype=torch.float64)
         with torch.enable_grad():
-            scale, offset = platt_scaling(logits, truth)
+            scale, offset = platt_scaling(logits, truth, self.run.phase.balance)
         head = cast(nn.Linear, self.model.caption_decoder.flag)
         head.weight.mul_(scale)
         head.bias.mul_(scale).add_(offset)
@@ -89,21 +89,24 @@ def flag_probabilities(
     return torch.tensor([result.probability for result in found])
 
 
-def platt_scaling(logits: Tensor, truth: Tensor) -> tuple[float, float]:
+def platt_scaling(logits: Tensor, truth: Tensor, balance: bool = False) -> tuple[float, float]:
     """The a and c of sigmoid(a z + c) with the highest likelihood of `truth` (Platt, 1999).
 
     Args:
-        logits: z, (n,) float64. truth: (n,) float64 of 0 and 1. The fit uses Platt's smoothed targets, so it
-            converges for separable classes, too.
+        logits: z, (n,) float64. truth: (n,) float64 of 0 and 1, both present. The fit uses Platt's smoothed targets,
+            so it converges for separable classes, too.
+        balance: whether both classes weigh alike.
     """
     changed = truth.sum()
+    share = changed / len(truth)
+    weight = torch.where(truth > 0.5, 0.5 / share, 0.5 / (1 - share)) if balance else None
     target = torch.where(truth > 0.5, (changed + 1) / (changed + 2), 1 / (len(truth) - changed + 2))
     scale = torch.tensor([1.0, 0.0], dtype=torch.float64, requires_grad=True)  # a and c
     fit = torch.optim.LBFGS([scale], max_iter=200, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
         fit.zero_grad()
-        loss = F.binary_cross_entropy_with_logits(scale[0] * logits + scale[1], target)
+        loss = F.binary_cross_entropy_with_logits(scale[0] * logits + scale[1], target, weight)
         loss.backward()
         return loss
 
