@@ -210,5 +210,5 @@ def to_yaml(config: Config) -> str:
     for name, phase in preset_values(config.preset).get("phases", {}).items():
         own = values["phases"].setdefault(name, None)
         if own is not None:
-            own["stages"] = dict.fromkeys(phase.get("stages", {})) | own["stages"]
+            own["stages"] = dict.fromkeys((phase or {}).get("stages", {})) | own["stages"]
     return yaml.safe_dump(values, sort_keys=False)
