@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from engines import need_engine
 from torch import nn
 
@@ -31,8 +32,8 @@ def shaken_folder(tmp_path_factory: pytest.TempPathFactory, shake) -> Path:
 
 
 def centre_flag(flag: nn.Linear) -> None:
-    """Random weights: some pairs are called changed, some not."""
-    nn.init.normal_(flag.weight, std=2.0)
+    """Random weights, of a seed of their own: nine of the twelve pairs are called changed."""
+    nn.init.normal_(flag.weight, std=2.0, generator=torch.Generator().manual_seed(0))
 
 
 @pytest.fixture(scope="session")

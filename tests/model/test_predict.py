@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from semantic_cc.model.answers import Candidate
 from semantic_cc.model.base import device_time
 from semantic_cc.model.encoder import pad_to_patches, resample_positions
 from semantic_cc.model.prompter import INSTRUCTIONS
@@ -108,7 +109,9 @@ def test_without_the_head_the_flag_is_read_from_the_sentence(
     model = build({"flag_head": False})
     answers = iter(["a road", "no change", "b", "c", "no change", "no change", "no change", "no change"])
     monkeypatch.setattr(
-        model.caption_decoder, "generate", lambda visual, texts, masks: [next(answers) for _ in texts]
+        model.caption_decoder,
+        "generate",
+        lambda visual, texts, masks: [[Candidate(next(answers))] for _ in texts],
     )
     said = model.predict(*pair())
     assert said.change_probability is None
@@ -127,7 +130,7 @@ def test_each_answer_is_written_beside_its_own_mask(
     monkeypatch.setattr(
         model.caption_decoder,
         "generate",
-        lambda visual, texts, masks: given.append((visual, masks)) or ["a road"] * len(texts),
+        lambda visual, texts, masks: given.append((visual, masks)) or [[Candidate("a road")]] * len(texts),
     )
     for flags in ([0.1, 0.9], [0.9, 0.9]):
         monkeypatch.setattr(model, "_flag", lambda visual, flags=flags: torch.tensor(flags))

@@ -74,7 +74,7 @@ def test_the_language_model_runs_for_changed_pairs_only(
     monkeypatch.setattr(
         openvino_runtime,
         "generate",
-        lambda decoder, embeds, **_: decoded.append(len(embeds)) or [[]] * len(embeds),
+        lambda decoder, embeds, **_: decoded.append(len(embeds)) or [[([], 0.0)]] * len(embeds),
     )
     found = fast.describe_batch(*pairs)
     assert decoded == [sum(one.changed for one in found)]

@@ -218,6 +218,11 @@ class ChangeDecoder(nn.Module):
             logits = logits + self.detail(pyramid, by_stride.get(4), *pictures)
         return logits, fused
 
+    def layers(self) -> list[nn.Module]:
+        """The modules that `decode` calls, in order."""
+        found = [*self.levels, *self.laterals.values(), self.fuse, self.classify, self.detail]
+        return [layer for layer in found if layer is not None]
+
     def _laterals(self, trunk: Mapping[int, Tensor]) -> list[Tensor]:
         """Lateral features at strides 4, 8 and 16; stride 2 is unshuffled to stride 4."""
         read = {**trunk, 4: torch.cat([F.pixel_unshuffle(trunk[2], 2), trunk[4]], dim=1)}

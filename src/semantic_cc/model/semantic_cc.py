@@ -219,7 +219,7 @@ class SemanticCCModel(ChangeModel):
         return {
             "encoder": [self.encoder],
             "neck": [self.neck],
-            "change decoder": [self.change_decoder],
+            "change decoder": [] if self.change_decoder is None else [*self.change_decoder.layers()],
             "Q-Former": [decoder.project, decoder.qformer, decoder.enhancer, decoder.to_llm],
             "LLM": [decoder.llm.get_decoder(), decoder.llm.get_output_embeddings()],
         }
