@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 from semantic_cc.bench.bench_report import BenchReport
-from semantic_cc.errors import ConfigError
+from semantic_cc.figures.matplotlib_figure import new_figure
 
 
 def draw_bench(found: BenchReport) -> bytes:
@@ -14,11 +14,7 @@ def draw_bench(found: BenchReport) -> bytes:
     Raises:
         ConfigError: matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ConfigError("a diagram needs matplotlib: pip install 'semantic-cc[figures]'") from error
-    figure = Figure(figsize=(9.0, 4.0), layout="constrained")
+    figure = new_figure(9.0, 4.0)
     cost, throughput = figure.subplots(1, 2)
     sides = [found.image_size, *(scene.side for scene in found.scenes)]
     described = [found.pair.changed.median, *(scene.seconds for scene in found.scenes)]

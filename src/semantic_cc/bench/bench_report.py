@@ -34,7 +34,7 @@ class BatchSpeed:
     Attributes:
         pairs: batch size.
         described: pairs a second, all of them changed: masks and sentences.
-        masks: pairs a second, masks alone.
+        masks: pairs a second, masks without sentences.
         tokens: tokens of the sentences a second, in the step that writes them.
     """
 

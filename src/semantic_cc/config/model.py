@@ -93,7 +93,7 @@ class ChangeDecoderConfig:
         laterals: whether the pyramid also reads the convolutional features of a hybrid encoder, at strides 2 to 16,
             and two 3x3 convolutions fuse its levels; off in the paper, whose encoder has none.
         caption_features: whether the caption decoder also reads this decoder's features and class probabilities, pooled
-            to the tokens; off in the paper, where the neck alone connects the tasks.
+            to the tokens; off in the paper, where only the neck connects the tasks.
     """
 
     width: int = 512

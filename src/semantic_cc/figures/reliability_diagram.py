@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from semantic_cc.errors import ConfigError
+from semantic_cc.figures.matplotlib_figure import new_figure
 from semantic_cc.metrics.calibration_error import Calibration
 
 
@@ -14,11 +14,7 @@ def draw_reliability(found: Calibration, title: str) -> bytes:
     Raises:
         ConfigError: matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ConfigError("a diagram needs matplotlib: pip install 'semantic-cc[figures]'") from error
-    figure = Figure(figsize=(4.5, 5.0), layout="constrained")
+    figure = new_figure(4.5, 5.0)
     curve, counts = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     said, true, pairs = zip(*found.bins, strict=True)
     curve.plot((0, 1), (0, 1), color="0.7", linewidth=1)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -36,16 +37,21 @@ class Decoded:
 
     Attributes:
         tokens: (2b, h, w, c), captioning tokens after the neck, before first.
-        seen: (2b, h, w, c + g), what the caption decoder reads: the tokens, with `change_decoder.caption_features`
-            followed by the change decoder's features.
         change_logits: (b, K, H, W); None with the change task off, or if neither mask nor features are needed.
+        guide: the change decoder's logits and features, as from `ChangeDecoder.decode`; None without
+            `change_decoder.caption_features`.
     """
 
     tokens: Tensor
-    seen: Tensor
-    change_logits: Tensor | None
+    change_logits: Tensor | None = None
+    guide: tuple[Tensor, Tensor] | None = None
 
     @property
+    def seen(self) -> Tensor:
+        """What the caption decoder reads, (2b, h, w, c + g): the tokens, followed by the change decoder's features."""
+        return self.tokens if self.guide is None else with_change_features(self.tokens, *self.guide)
+
+    @cached_property
     def probabilities(self) -> Tensor | None:
         """Class probabilities (b, 2 or 3, H, W), None without logits."""
         return None if self.change_logits is None else class_probabilities(self.change_logits.float())
@@ -106,11 +112,11 @@ class SemanticCCModel(ChangeModel):
         change_tokens, tokens = self.tokens(features)
         guided = self.config.change_decoder.caption_features
         if self.change_decoder is None or change_tokens is None or not (change or guided):
-            return Decoded(tokens, tokens, None)
+            return Decoded(tokens)
         with torch.set_grad_enabled(change and torch.is_grad_enabled()):
             logits, fused = self.change_decoder.decode(change_tokens, before, after, features.trunk)
-        seen = with_change_features(tokens, logits, fused) if guided else tokens
-        return Decoded(tokens, seen, logits[..., : before.shape[-2], : before.shape[-1]])
+        inside = logits[..., : before.shape[-2], : before.shape[-1]]
+        return Decoded(tokens, inside, (logits, fused) if guided else None)
 
     def forward(
         self,

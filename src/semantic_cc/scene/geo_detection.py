@@ -73,7 +73,7 @@ def _is_simple_picture(path: Path) -> bool:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(path, formats=("PNG", "JPEG")) as image:  # reads the header alone
+            with Image.open(path, formats=("PNG", "JPEG")) as image:  # reads only the header
                 raw = image.tile[0][3]  # the mode in the file: Pillow turns 16 bits into 8
                 modes = {image.mode, raw[0] if isinstance(raw, tuple) else raw}
                 is_opaque = "transparency" not in image.info

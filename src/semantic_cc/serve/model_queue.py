@@ -8,47 +8,14 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
+from semantic_cc.scene.scene_model import SceneModel
 from semantic_cc.types import ChangeDescription, ChangeMaps
 
-if TYPE_CHECKING:
-    from semantic_cc.checkpoint.model_info import ModelInfo
-
 _Result = TypeVar("_Result")
-
-
-class ServedModel(Protocol):
-    """What the service needs of a model; `SemanticCC` has it, and the names mean the same there."""
-
-    info: ModelInfo
-
-    @property
-    def device(self) -> str:
-        """As `SceneModel.device`."""
-        ...
-
-    @property
-    def place_batch(self) -> int:
-        """As `SceneModel.place_batch`."""
-        ...
-
-    @property
-    def num_classes(self) -> int:
-        """Class probabilities of a pixel."""
-        ...
-
-    def predict_masks(self, before: np.ndarray, after: np.ndarray) -> ChangeMaps:
-        """Masks of n windows."""
-        ...
-
-    def describe_batch(
-        self, before: np.ndarray, after: np.ndarray, instruction: str | None = None
-    ) -> Sequence[ChangeDescription]:
-        """Descriptions of n pairs of one size."""
-        ...
 
 
 class QueueFullError(Exception):
@@ -97,7 +64,7 @@ class ModelQueue:
 
     def __init__(
         self,
-        model: ServedModel,
+        model: SceneModel,
         *,
         most_waiting: int,
         most_batched: int,

@@ -11,9 +11,9 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 from semantic_cc import __version__
+from semantic_cc.scene.scene_model import SceneModel
 from semantic_cc.serve.http_guard import HttpGuard, JsonLines
 from semantic_cc.serve.job_api import job_router
-from semantic_cc.serve.model_queue import ServedModel
 from semantic_cc.serve.ogc_api import ogc_router
 from semantic_cc.serve.page_routes import page_router
 from semantic_cc.serve.pair_api import pair_router
@@ -30,7 +30,7 @@ ask `GET /v1/jobs/{job_id}` for its state and fetch its files when it is success
 (RFC 9457). `GET /v1/limits` lists what the service takes."""
 
 
-def create_app(settings: ServeSettings, model: ServedModel, instruction: str | None = None) -> FastAPI:
+def create_app(settings: ServeSettings, model: SceneModel, instruction: str | None = None) -> FastAPI:
     """The service as an ASGI application; its threads run from startup to shutdown.
 
     Args:

@@ -16,12 +16,13 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from semantic_cc.errors import ImageError, OutputError
 from semantic_cc.scene.gdal_files import use_drivers
 from semantic_cc.scene.geo_detection import is_scene
+from semantic_cc.scene.scene_model import SceneModel
 from semantic_cc.serve.housekeeping import Housekeeping
 from semantic_cc.serve.job_folder import JobFolder
 from semantic_cc.serve.job_request import JobRequest
 from semantic_cc.serve.job_runner import JobRunner, Workers
 from semantic_cc.serve.job_store import Job, JobKind, JobStore
-from semantic_cc.serve.model_queue import ModelQueue, ServedModel
+from semantic_cc.serve.model_queue import ModelQueue
 from semantic_cc.serve.problems import NO_SUCH_JOB, Problem
 from semantic_cc.serve.serve_metrics import ServeMetrics
 from semantic_cc.serve.serve_settings import ServeSettings
@@ -49,7 +50,7 @@ class ServiceParts:
     def __init__(
         self,
         settings: ServeSettings,
-        model: ServedModel,
+        model: SceneModel,
         metrics: ServeMetrics,
         instruction: str | None = None,
     ) -> None:
