@@ -79,10 +79,18 @@ def test_a_peer_is_run_on_pairs(tmp_path: Path) -> None:
         time_peers([peer("sentences", "2", writes="sentences")], images, images, 1)
 
 
+def test_the_memory_of_a_process_is_its_own() -> None:
+    held = np.ones(400_000_000, np.uint8)  # of this process, which must not count
+    assert run_process([sys.executable, "-S", "-c", "pass"]).peak_gigabytes < 0.1
+    assert held[-1] == 1
+    grown = run_process([sys.executable, "-S", "-c", "x = b'1' * 300_000_000"])
+    assert 0.3 < grown.peak_gigabytes < 0.4
+
+
 def test_a_failing_program_is_one_line() -> None:
     with pytest.raises(SemanticCCError, match=r"ended with exit code 3: no weights"):
         run_process([sys.executable, "-c", "import sys; print('no weights', file=sys.stderr); sys.exit(3)"])
-    with pytest.raises(SemanticCCError, match="cannot be started: No such file"):
+    with pytest.raises(SemanticCCError, match=r"no-such-program cannot be started: .*No such file"):
         run_process(["no-such-program"])
 
 

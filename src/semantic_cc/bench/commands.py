@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,22 +40,39 @@ def run_process(command: Sequence[str]) -> ProcessRun:
     Raises:
         SemanticCCError: it cannot be started, or fails.
     """
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        start = time.perf_counter()
-        try:
-            process = subprocess.Popen(command, stdout=out, stderr=err)
-        except OSError as error:
-            raise SemanticCCError(f"{command[0]} cannot be started: {error.strerror}") from error
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
-        out.seek(0)
-        err.seek(0)
-        printed, said = (file.read().decode(errors="replace") for file in (out, err))
-    if process.returncode:
-        last = " / ".join(said.strip().splitlines()[-LINES:])
-        raise SemanticCCError(f"{' '.join(command)} ended with exit code {process.returncode}: {last}")
-    return ProcessRun(seconds, usage.ru_maxrss * 1024 / 1e9, printed)
+    with tempfile.TemporaryDirectory() as folder:
+        usage = Path(folder) / "usage.json"
+        done = subprocess.run(
+            [sys.executable, "-S", "-c", _WATCH, str(usage), *command],
+            capture_output=True,
+            text=True,
+            errors="replace",
+        )
+        if not usage.is_file():
+            raise SemanticCCError(f"{command[0]} cannot be started: {_last_line(done.stderr)}")
+        seconds, peak, code = json.loads(usage.read_text())
+    if code:
+        last = " / ".join(done.stderr.strip().splitlines()[-LINES:])
+        raise SemanticCCError(f"{' '.join(command)} ended with exit code {code}: {last}")
+    return ProcessRun(seconds, peak * 1024 / 1e9, done.stdout)
+
+
+_WATCH = """
+import json, resource, subprocess, sys, time
+start = time.perf_counter()
+code = subprocess.run(sys.argv[2:]).returncode
+seconds = time.perf_counter() - start
+with open(sys.argv[1], "w") as file:
+    json.dump([seconds, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, code], file)
+"""
+"""Runs a command and writes its seconds, peak kilobytes and exit code.
+
+In a small process of its own: Linux counts the memory of the process that starts a command towards the command's peak.
+"""
+
+
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or [""])[-1]
 
 
 def own_command(*words: str) -> list[str]:
