@@ -11,6 +11,6 @@ from semantic_cc.serve.serving import serve_app
 
 if __name__ == "__main__":
     folder, port, pause = sys.argv[1:]
-    settings = ServeSettings(data=Path(folder), port=int(port))
+    settings = ServeSettings(data=Path(folder), port=int(port), client_jobs=1000)
     app = create_app(settings, SlowModel(float(pause)))
     serve_app(app, settings, started=lambda address: print(address, flush=True))

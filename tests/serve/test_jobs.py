@@ -172,6 +172,15 @@ def test_finished_jobs_expire_by_age_and_by_size(tmp_path: Path) -> None:
         assert client.get(f"/v1/jobs/{job['jobID']}").status_code == 404
 
 
+def test_uploads_that_a_killed_process_left_are_removed(tmp_path: Path) -> None:
+    with service(tmp_path) as client:
+        parts = client.app.state.parts
+        for worker in ("dead", parts.workers.own):
+            (parts.incoming / f"{worker}-1" / "before").mkdir(parents=True)
+        parts.housekeeping.clean()
+        assert [path.name for path in parts.incoming.iterdir()] == [f"{parts.workers.own}-1"]
+
+
 def test_a_stopped_service_goes_on_where_it_was(tmp_path: Path) -> None:
     with service(tmp_path, SlowModel(0.1)) as client:
         job = client.post("/v1/scenes", files=scene(height=900, width=300)).json()

@@ -1,90 +1,23 @@
-"""OGC API - Processes: the documents against the standard's schemas, and a real client.
+"""OGC API - Processes: the documents against the standard's published schemas, and a real client.
 
-The standard's schema files are published at schemas.opengis.net/ogcapi/processes/part1/1.0/openapi/schemas. They are
-not part of this repository; `SCHEMAS` states what they require of each document, written down from the text of OGC
-18-062r2 (clauses 7.2 to 7.13 and 11).
+The classes of `ogc_api_processes_client.models` are generated from the standard's OpenAPI document (OGC 18-062r2).
 """
 
 import base64
 import time
 from pathlib import Path
 
-import jsonschema
+import ogc_api_processes_client.models as ogc
 import pytest
 from services import SlowModel, assert_problem, picture, scene, service
 
 from semantic_cc.serve.ogc_process import CONFORMANCE
 
-LINK = {
-    "type": "object", "required": ["href"],
-    "properties": {name: {"type": "string"} for name in ("href", "rel", "type", "hreflang", "title")},
-}  # fmt: skip
-LINKS = {"type": "array", "items": LINK}
-TRANSMISSION = {"type": "array", "items": {"enum": ["value", "reference"]}}
-SUMMARY = {
-    "type": "object", "required": ["id", "version"],
-    "properties": {
-        "id": {"type": "string"}, "version": {"type": "string"}, "title": {"type": "string"},
-        "description": {"type": "string"}, "keywords": {"type": "array", "items": {"type": "string"}},
-        "jobControlOptions": {"type": "array", "items": {"enum": ["sync-execute", "async-execute", "dismiss"]}},
-        "outputTransmission": TRANSMISSION, "links": LINKS,
-    },
-}  # fmt: skip
-DESCRIBED = {
-    "type": "object", "required": ["schema"],
-    "properties": {
-        "schema": {"type": "object"}, "title": {"type": "string"}, "minOccurs": {"type": "integer"},
-        "maxOccurs": {"oneOf": [{"type": "integer"}, {"const": "unbounded"}]},
-    },
-}  # fmt: skip
-STATUS = {
-    "type": "object", "required": ["jobID", "status", "type"],
-    "properties": {
-        "processID": {"type": "string"}, "type": {"enum": ["process"]}, "jobID": {"type": "string"},
-        "status": {"enum": ["accepted", "running", "successful", "failed", "dismissed"]},
-        "message": {"type": "string"}, "progress": {"type": "integer", "minimum": 0, "maximum": 100}, "links": LINKS,
-        **{name: {"type": "string", "format": "date-time"} for name in ("created", "started", "finished", "updated")},
-    },
-}  # fmt: skip
-VALUE_OR_REFERENCE = {
-    "anyOf": [
-        {"type": ["string", "number", "boolean", "array"]}, LINK,
-        {"type": "object", "required": ["value"], "properties": {"mediaType": {"type": "string"}}},
-    ]
-}  # fmt: skip
-SCHEMAS = {
-    "landingPage": {"type": "object", "required": ["links"], "properties": {"links": LINKS}},
-    "confClasses": {
-        "type": "object", "required": ["conformsTo"],
-        "properties": {"conformsTo": {"type": "array", "items": {"type": "string"}}},
-    },
-    "processList": {
-        "type": "object", "required": ["processes", "links"],
-        "properties": {"processes": {"type": "array", "items": SUMMARY}, "links": LINKS},
-    },
-    "process": {
-        "allOf": [
-            SUMMARY,
-            {"properties": {n: {"type": "object", "additionalProperties": DESCRIBED} for n in ("inputs", "outputs")}},
-        ]
-    },
-    "statusInfo": STATUS,
-    "jobList": {
-        "type": "object", "required": ["jobs", "links"],
-        "properties": {"jobs": {"type": "array", "items": STATUS}, "links": LINKS},
-    },
-    "results": {"type": "object", "additionalProperties": VALUE_OR_REFERENCE},
-    "exception": {
-        "type": "object", "required": ["type"],
-        "properties": {"status": {"type": "integer"}, **{n: {"type": "string"} for n in ("type", "title", "detail")}},
-    },
-}  # fmt: skip
 
-
-def valid(answer, schema: str, status: int = 200):
+def valid(answer, kind: type, status: int = 200):
     """The answer's document, checked."""
     assert answer.status_code == status, answer.text
-    jsonschema.validate(answer.json(), SCHEMAS[schema])
+    kind.from_dict(answer.json())
     return answer.json()
 
 
@@ -112,31 +45,31 @@ def job(client) -> str:
         json=inputs(resolution=0.5),
         headers={"Prefer": "respond-async"},
     )
-    valid(answer, "statusInfo", 201)
+    valid(answer, ogc.StatusInfo, 201)
     assert answer.headers["preference-applied"] == "respond-async"
     end = time.monotonic() + 30
-    while valid(client.get(answer.headers["location"]), "statusInfo")["status"] in ("accepted", "running"):
+    while valid(client.get(answer.headers["location"]), ogc.StatusInfo)["status"] in ("accepted", "running"):
         assert time.monotonic() < end
         time.sleep(0.02)
     return answer.headers["location"]
 
 
 def test_the_landing_page_leads_everywhere(client) -> None:
-    links = {link["rel"]: link["href"] for link in valid(client.get("/ogc"), "landingPage")["links"]}
+    links = {link["rel"]: link["href"] for link in valid(client.get("/ogc"), ogc.LandingPage)["links"]}
     rel = "http://www.opengis.net/def/rel/ogc/1.0/"
     for name in ("service-desc", "service-doc", "conformance", f"{rel}processes", f"{rel}job-list"):
         assert client.get(links[name]).status_code == 200, name
 
 
 def test_conformance_names_core_and_job_list(client) -> None:
-    classes = valid(client.get("/ogc/conformance"), "confClasses")["conformsTo"]
+    classes = valid(client.get("/ogc/conformance"), ogc.ConfClasses)["conformsTo"]
     base = "http://www.opengis.net/spec/ogcapi-processes-1/1.0/conf/"
     assert {f"{base}core", f"{base}job-list"} <= set(classes) == set(CONFORMANCE)
 
 
 def test_the_process_is_described(client) -> None:
-    (summary,) = valid(client.get("/ogc/processes"), "processList")["processes"]
-    process = valid(client.get(summary["links"][0]["href"]), "process")
+    (summary,) = valid(client.get("/ogc/processes"), ogc.ProcessList)["processes"]
+    process = valid(client.get(summary["links"][0]["href"]), ogc.Process)
     assert {"before", "after", "resolution", "crs"} <= set(process["inputs"])
     assert process["inputs"]["coregister"]["schema"] == {"type": "boolean", "default": False}
     (execute,) = [link for link in process["links"] if link["rel"].endswith("/execute")]
@@ -144,8 +77,11 @@ def test_the_process_is_described(client) -> None:
 
 
 def test_results_are_values_and_references(client, job: str) -> None:
-    results = valid(client.get(f"{job}/results"), "results")
+    results = client.get(f"{job}/results").json()
     assert set(results) == {"sentence", "report", "mask", "changes", "places"}
+    assert isinstance(results["sentence"], str)
+    for name in ("report", "mask", "changes", "places"):
+        ogc.InlineOrRefData.from_dict(results[name])
     assert results["report"]["value"]["sentence"] == results["sentence"]
     assert client.get(results["mask"]["href"]).content[:4] == b"II*\0"
     assert client.get(results["places"]["href"]).json()["type"] == "FeatureCollection"
@@ -155,7 +91,7 @@ def test_the_job_list_is_narrowed(client, job: str) -> None:
     job_id = job.rsplit("/", 1)[1]
 
     def listed(**query) -> list[str]:
-        return [one["jobID"] for one in valid(client.get("/ogc/jobs", params=query), "jobList")["jobs"]]
+        return [one["jobID"] for one in valid(client.get("/ogc/jobs", params=query), ogc.JobList)["jobs"]]
 
     assert job_id in listed() and job_id in listed(
         status="successful", type="process", processID="describe-change"
@@ -180,9 +116,11 @@ def test_a_long_list_has_a_next_page(client, job: str) -> None:
 def test_a_job_is_dismissed(tmp_path: Path) -> None:
     with service(tmp_path, SlowModel(0.2)) as client:
         address = client.post("/ogc/processes/describe-change/execution", json=inputs()).headers["location"]
-        assert valid(client.get(f"{address}/results"), "exception", 404)["type"].endswith("/result-not-ready")
-        assert valid(client.delete(address), "statusInfo")["status"] == "dismissed"
-        assert valid(client.get(address), "exception", 404)["type"].endswith("/no-such-job")
+        assert valid(client.get(f"{address}/results"), ogc.Exception, 404)["type"].endswith(
+            "/result-not-ready"
+        )
+        assert valid(client.delete(address), ogc.StatusInfo)["status"] == "dismissed"
+        assert valid(client.get(address), ogc.Exception, 404)["type"].endswith("/no-such-job")
 
 
 @pytest.mark.parametrize(
@@ -204,9 +142,9 @@ def test_wrong_requests_are_one_line(client, body, text: str) -> None:
 
 
 def test_unknown_processes_and_broken_json_are_exceptions(client) -> None:
-    assert valid(client.get("/ogc/processes/x"), "exception", 404)["type"].endswith("/no-such-process")
+    assert valid(client.get("/ogc/processes/x"), ogc.Exception, 404)["type"].endswith("/no-such-process")
     broken = client.post("/ogc/processes/describe-change/execution", content=b"{" * 100_000)
-    valid(broken, "exception", 400)
+    valid(broken, ogc.Exception, 400)
 
 
 def test_an_image_may_be_a_data_url(client) -> None:
@@ -217,7 +155,7 @@ def test_an_image_may_be_a_data_url(client) -> None:
         }
     }
     answer = client.post("/ogc/processes/describe-change/execution", json=body)
-    assert valid(answer, "statusInfo", 201)["kind"] == "pair"
+    assert valid(answer, ogc.StatusInfo, 201)["kind"] == "pair"
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from services import SlowModel, assert_problem, geotiff, pair, picture, service, stored
 
+from semantic_cc.serve.model_queue import ModelQueue
 from semantic_cc.types import BUILDING, ROAD
 
 
@@ -138,3 +139,12 @@ def test_an_error_of_the_model_is_no_traceback(tmp_path: Path, caplog: pytest.Lo
         assert_problem(answer, 500, "its log says which")
         assert "secret" not in answer.text
         assert client.get("/readyz").status_code == 200  # the next request may work
+
+
+def test_an_ended_queue_takes_nothing() -> None:
+    queue = ModelQueue(SlowModel(), most_waiting=1, most_batched=1)
+    queue.close()
+    image = np.zeros((48, 64, 3), np.uint8)
+    for ask in (lambda: queue.describe(image, image, None), lambda: queue.run(int)):
+        with pytest.raises(RuntimeError, match="is shutting down"):
+            ask()

@@ -21,7 +21,7 @@ def test_every_accepted_job_outlives_sigkill(tmp_path: Path, kills: int) -> None
             process.send_signal(signal.SIGKILL)
             process.wait()
     with server(folder, pause=0) as (_, client):
-        end = time.monotonic() + 60
+        end = time.monotonic() + 300
         while time.monotonic() < end:
             jobs = client.get("/v1/jobs").json()["jobs"]
             if all(job["status"] not in ("accepted", "running") for job in jobs):
@@ -40,7 +40,7 @@ def test_two_services_share_one_folder_and_its_jobs(tmp_path: Path) -> None:
         ids.append(one.post("/v1/jobs", files=scene(height=600, width=250)).json()["jobID"])
         first.send_signal(signal.SIGKILL)
         first.wait()
-        end = time.monotonic() + 30
+        end = time.monotonic() + 120
         while time.monotonic() < end:
             states = [other.get(f"/v1/jobs/{job_id}").json()["status"] for job_id in ids]
             if set(states) == {"successful"}:
@@ -57,7 +57,7 @@ def test_sigterm_ends_the_service_and_keeps_its_jobs(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=20) in (0, -signal.SIGTERM)
     with server(tmp_path / "data", 0) as (_, client):
-        end = time.monotonic() + 20
+        end = time.monotonic() + 120
         while (status := client.get(f"/v1/jobs/{job}").json())[
             "status"
         ] != "successful" and time.monotonic() < end:

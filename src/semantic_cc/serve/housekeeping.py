@@ -1,4 +1,4 @@
-"""Removes what is no longer wanted: dismissed jobs, finished ones that are too old or too many, folders of no job."""
+"""Removes dismissed jobs, finished ones that are too old or too large in all, and files that belong to no job."""
 
 from __future__ import annotations
 
@@ -28,12 +28,16 @@ class Housekeeping:
     Args:
         store: the jobs.
         folders: parent of the jobs' folders.
+        incoming: parent of the folders of uploads that are not yet a job; a name begins with the process's and a dash.
         workers: the processes that share the data folder.
         settings: what is kept.
     """
 
-    def __init__(self, *, store: JobStore, folders: Path, workers: Workers, settings: ServeSettings) -> None:
-        self._store, self._folders, self._workers, self._settings = store, folders, workers, settings
+    def __init__(
+        self, *, store: JobStore, folders: Path, incoming: Path, workers: Workers, settings: ServeSettings
+    ) -> None:
+        self._store, self._folders, self._incoming = store, folders, incoming
+        self._workers, self._settings = workers, settings
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
         self._thread.start()
@@ -57,8 +61,12 @@ class Housekeeping:
 
     def clean(self) -> None:
         """One round."""
-        for job in self._store.dismissed(self._workers.alive()):
+        alive = self._workers.alive()
+        for job in self._store.dismissed(alive):
             self._remove(job)
+        for path in self._incoming.iterdir():
+            if path.name.partition("-")[0] not in alive:
+                JobFolder(path).remove()
         finished = self._store.finished()
         total = sum(job.bytes for job in finished)
         for job in finished:

@@ -1,15 +1,14 @@
-"""The files of one job: its uploads while it is unfinished, its results, and what the page's viewer shows."""
+"""The files of one job: its uploads while it is unfinished, its results, and the images of the page."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from semantic_cc.files import write_files
-from semantic_cc.serve.uploads import renamer
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class JobFolder:
 
     @property
     def view(self) -> Path:
-        """What the viewer shows: the two images, and the places."""
+        """The images that the page's viewer shows."""
         return self.root / "view"
 
     @property
@@ -47,10 +46,11 @@ class JobFolder:
         """Whether all results are written."""
         return (self.out / "report.json").is_file() and not (self.out / ".scan").exists()
 
-    @property
-    def rename(self) -> Callable[[str], str]:
-        """A function that takes the folder's path out of a message."""
-        return renamer({f"{self.root / role}{os.sep}": "" for role in ("before", "after", "out", "view")})
+    def without_paths(self, text: str) -> str:
+        """`text` with the names of files in place of their paths in this folder."""
+        for role in ("before", "after", "out", "view"):
+            text = text.replace(f"{self.root / role}{os.sep}", "")
+        return text
 
     def names(self) -> list[str]:
         """Names of the result files."""
@@ -66,13 +66,18 @@ class JobFolder:
         """Takes the folder's path out of the reports, so that they call the images as the client does."""
         for name in ("report.json", "report.html", "scene.json"):
             text = (self.out / name).read_text(encoding="utf-8")
-            renamed = self.rename(text)
+            renamed = self.without_paths(text)
             if renamed != text:
                 write_files(self.out, {name: renamed.encode()})
 
     def bytes(self) -> int:
         """Size of all files."""
-        return size_of(self.root)
+        total = 0
+        for parent, _, names in os.walk(self.root):
+            for name in names:
+                with contextlib.suppress(FileNotFoundError):  # another thread has removed it
+                    total += os.lstat(os.path.join(parent, name)).st_size
+        return total
 
     def drop_uploads(self) -> None:
         """Removes the uploads."""
@@ -91,18 +96,3 @@ class JobFolder:
     def _upload(self, role: str) -> Path:
         (path,) = (self.root / role).iterdir()
         return path
-
-
-def size_of(*folders: Path) -> int:
-    """Bytes of all files in some folders."""
-    return sum(_sizes(folders))
-
-
-def _sizes(folders: Iterable[Path]) -> Iterable[int]:
-    for folder in folders:
-        for parent, _, names in os.walk(folder):
-            for name in names:
-                try:
-                    yield os.lstat(os.path.join(parent, name)).st_size
-                except FileNotFoundError:  # removed meanwhile
-                    continue

@@ -154,7 +154,7 @@ class JobRunner:
                 return
             state, message = JobState.FAILED, str(error)
         except SemanticCCError as error:
-            state, message = JobState.FAILED, folder.rename(" ".join(str(error).split()))
+            state, message = JobState.FAILED, folder.without_paths(" ".join(str(error).split()))
         except Exception:
             if self._ended.is_set():  # the model's thread has ended under it
                 self._store.release(job.id)
@@ -202,14 +202,14 @@ class JobRunner:
             except QueueFullError:
                 time.sleep(0.1)
         found = future.result()
-        renamed = tuple(folder.rename(note) for note in notes)
+        renamed = tuple(folder.without_paths(note) for note in notes)
         found = dataclasses.replace(found, notes=renamed + found.notes)
         write_pair_view(folder.view, before, after, found)
         write_outputs(found, before, after, folder.out)
 
 
 class _Watch:
-    """Tells a running job when to stop, and keeps its progress."""
+    """Stops a running job that is dismissed or out of time, and stores its progress."""
 
     def __init__(self, store: JobStore, job_id: str, ended: threading.Event, seconds: int) -> None:
         self._store, self._job_id, self._ended = store, job_id, ended

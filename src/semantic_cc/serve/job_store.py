@@ -170,12 +170,6 @@ class JobStore:
             *UNFINISHED, client, client,
         )  # fmt: skip
 
-    def counts(self) -> dict[str, int]:
-        """State -> number of jobs."""
-        with self._lock:
-            rows = self._base.execute("SELECT state, count(*) FROM jobs GROUP BY state").fetchall()
-        return {state.value: dict(map(tuple, rows)).get(state.value, 0) for state in JobState}
-
     def claim(self, worker: str, alive: Collection[str]) -> Job | None:
         """Gives `worker` the job that waits longest: one that is accepted, or whose worker has died.
 

@@ -101,9 +101,11 @@ class ModelQueue:
 
         Raises:
             QueueFullError: too many wait.
+            RuntimeError: the queue has ended.
         """
         call = _PairCall(before, after, instruction)
         with self._changed:
+            self._check_open()
             if len(self._pairs) >= self._most_waiting:
                 raise QueueFullError(self._seconds_per_pair * len(self._pairs))
             self._pairs.append(call)
@@ -118,8 +120,7 @@ class ModelQueue:
         """
         call = _SceneCall(function)
         with self._changed:
-            if self._ended:
-                raise RuntimeError("the service is shutting down")
+            self._check_open()
             self._scene_calls.append(call)
             self._changed.notify()
         result: _Result = call.future.result()
@@ -137,6 +138,10 @@ class ModelQueue:
             self._scene_calls.clear()
             self._changed.notify()
         self._thread.join()
+
+    def _check_open(self) -> None:
+        if self._ended:
+            raise RuntimeError("the service is shutting down")
 
     def _run(self) -> None:
         while True:

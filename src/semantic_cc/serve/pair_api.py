@@ -82,9 +82,9 @@ def _read(
                 "the pair to /v1/scenes"
             )
         earlier, later, notes = read_pair(folder.before, folder.after, check=True)
-        return earlier, later, tuple(folder.rename(note) for note in notes)
+        return earlier, later, tuple(folder.without_paths(note) for note in notes)
     except ImageError as error:
-        raise ImageError(folder.rename(str(error))) from error
+        raise ImageError(folder.without_paths(str(error))) from error
     finally:
         folder.remove()
 

@@ -10,7 +10,6 @@ from semantic_cc.serve.job_request import MAX_TEXT, JobRequest
 
 Before = Annotated[UploadFile, File(description="the earlier image")]
 After = Annotated[UploadFile, File(description="the later image, of the same place")]
-Text = Annotated[str | None, Form(max_length=MAX_TEXT)]
 Instruction = Annotated[
     str | None, Form(max_length=MAX_TEXT, description="ask this one text instead of the model's own")
 ]

@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-import shutil
+import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import IO, Annotated
 
 from fastapi import Depends, Request
@@ -75,8 +74,9 @@ class ServiceParts:
             store=self.store, folders=self.folders, queue=self.queue, workers=self.workers, settings=settings
         )
         self.housekeeping = Housekeeping(
-            store=self.store, folders=self.folders, workers=self.workers, settings=settings
-        )
+            store=self.store, folders=self.folders, incoming=self.incoming, workers=self.workers,
+            settings=settings,
+        )  # fmt: skip
         self.metrics.watch("pairs_waiting", "Plain pairs that wait for the model", lambda: self.queue.waiting)
         self.metrics.watch("jobs_unfinished", "Jobs accepted or running", self.store.unfinished)
         self.metrics.watch("job_bytes", "Size of the files of all jobs", self.store.total_bytes)
@@ -169,16 +169,11 @@ class ServiceParts:
     def has_room(self) -> bool:
         """Whether the data folder can be written and its disk is not full."""
         try:
-            return shutil.disk_usage(self.folders).free > 0 and _can_write(self.incoming)
+            with tempfile.TemporaryFile(dir=self.incoming) as file:
+                file.write(b"\0")
         except OSError:
             return False
-
-
-def _can_write(folder: Path) -> bool:
-    path = folder / f"probe-{secrets.token_hex(4)}"
-    path.touch()
-    path.unlink()
-    return True
+        return True
 
 
 def get_parts(request: Request) -> ServiceParts:

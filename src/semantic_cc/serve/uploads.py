@@ -6,7 +6,7 @@ import contextlib
 import os
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
@@ -166,14 +166,3 @@ def _shown_as(path: Path, name: str) -> Iterator[None]:
         yield
     except ImageError as error:
         raise ImageError(str(error).replace(str(path), name)) from error
-
-
-def renamer(names: dict[str, str]) -> Callable[[str], str]:
-    """A function that replaces the keys by their values in a text."""
-
-    def rename(text: str) -> str:
-        for path, name in names.items():
-            text = text.replace(path, name)
-        return text
-
-    return rename
