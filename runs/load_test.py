@@ -1,7 +1,8 @@
 """Load test of a running service: pairs, scenes, broken files and dropped connections from many clients.
 
-Prints throughput and latency of the pairs, beside the throughput of one client that sends full batches, and checks
-that every request got an answer, and every accepted job ended:
+Prints throughput and latency of the pairs beside the throughput of the engine, and checks that every request got an
+answer and that every accepted job ended. The engine is the same model, loaded here and given full batches; it is timed
+before each round and after the last one, while the service is idle, so that other work on the machine hits both:
 
     semantic-cc serve --port 8000 --client-jobs 100000 --job-queue 100000 --pair-queue 1000 &
     python runs/load_test.py http://127.0.0.1:8000 BEFORE.png AFTER.png BEFORE.tif AFTER.tif --clients 100 --seconds 180
@@ -9,6 +10,7 @@ that every request got an answer, and every accepted job ended:
 
 import argparse
 import asyncio
+import io
 import random
 import re
 import socket
@@ -18,6 +20,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx2
+import numpy as np
+from PIL import Image
+
+from semantic_cc import SemanticCC
+
+ENGINE_SECONDS = 15.0
+"""Of each timing of the engine."""
 
 PATIENCE = 120.0
 """Seconds that an answer may take; a request without one by then is lost."""
@@ -88,19 +97,22 @@ async def memory(http: httpx2.AsyncClient) -> float:
     return float(found[1]) / 1e6 if found else float("nan")
 
 
-async def engine(http: httpx2.AsyncClient, load: Load, seconds: float, at_once: int) -> float:
-    """Pairs a second with just enough requests to fill the model's batches."""
-    end, done = time.monotonic() + seconds, 0
+class Engine:
+    """The model without a service, timed with full batches of one pair."""
 
-    async def ask() -> None:
-        nonlocal done
-        while time.monotonic() < end:
-            answer = await http.post("/v1/describe", files=form(load.pair, "png"), data={"mask": "none"})
-            done += answer.status_code == 200
+    def __init__(self, name: str, pair: list[bytes], batch: int) -> None:
+        self.model = SemanticCC.from_pretrained(name)
+        images = [np.asarray(Image.open(io.BytesIO(content)).convert("RGB")) for content in pair]
+        self.before, self.after = (np.stack([image] * batch) for image in images)
+        self.pairs, self.seconds = 0, 0.0
+        self.model.describe_batch(self.before, self.after)
 
-    start = time.monotonic()
-    await asyncio.gather(*(ask() for _ in range(at_once)))
-    return done / (time.monotonic() - start)
+    def run(self, seconds: float) -> None:
+        start = time.monotonic()
+        while time.monotonic() - start < seconds:
+            self.model.describe_batch(self.before, self.after)
+            self.pairs += len(self.before)
+        self.seconds += time.monotonic() - start
 
 
 async def main() -> int:
@@ -111,32 +123,40 @@ async def main() -> int:
     parser.add_argument("images", nargs=4, type=Path, metavar="IMAGE")
     parser.add_argument("--clients", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=180)
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="parts of --seconds, with the engine timed around them"
+    )
+    parser.add_argument("--model", default="small", help="the service's --model")
     parser.add_argument("--batch", type=int, default=8, help="the service's --pair-batch")
     arguments = parser.parse_args()
     contents = [path.read_bytes() for path in arguments.images]
-    load = Load(contents[:2], contents[2:])
+    load, engine = Load(contents[:2], contents[2:]), Engine(arguments.model, contents[:2], arguments.batch)
     limits = httpx2.Limits(max_connections=arguments.clients + 8)
+    seconds, used, states = 0.0, [], Counter()
     async with httpx2.AsyncClient(base_url=arguments.address, timeout=PATIENCE, limits=limits) as http:
-        alone = await engine(http, load, min(30.0, arguments.seconds / 4), 2 * arguments.batch)
-        memory_before = await memory(http)
-        start = time.monotonic()
-        end = start + arguments.seconds
-        await asyncio.gather(
-            *(client(http, load, end, random.Random(n), arguments.address) for n in range(arguments.clients))
-        )
-        seconds = time.monotonic() - start
-        memory_after = await memory(http)
-        states = Counter([await job_end(http, job) for job in load.jobs])
+        for number in range(arguments.rounds):
+            engine.run(ENGINE_SECONDS)
+            start = time.monotonic()
+            end = start + arguments.seconds / arguments.rounds
+            clients = (random.Random(1000 * number + n) for n in range(arguments.clients))
+            await asyncio.gather(*(client(http, load, end, chance, arguments.address) for chance in clients))
+            seconds += time.monotonic() - start
+            states += Counter([await job_end(http, job) for job in load.jobs])
+            load.jobs.clear()
+            used.append(await memory(http))
+        engine.run(ENGINE_SECONDS)
+    alone = engine.pairs / engine.seconds
     pairs = sorted(load.seconds)
     rate = len(pairs) / seconds
     print(f"answers        {dict(sorted(load.answers.items()))}")
     print(f"lost           {load.lost}")
     print(
-        f"pairs          {len(pairs)} in {seconds:.0f} s, {rate:.2f} a second ({rate / alone:.0%} of {alone:.2f})"
+        f"pairs          {len(pairs)} in {seconds:.0f} s, {rate:.2f} a second, "
+        f"{rate / alone:.0%} of the engine's {alone:.2f}"
     )
     if pairs:
         print(f"latency        p50 {pairs[len(pairs) // 2]:.2f} s, p95 {pairs[int(0.95 * len(pairs))]:.2f} s")
-    print(f"memory         {memory_before:.0f} MB before, {memory_after:.0f} MB after")
+    print(f"memory         {', '.join(f'{size:.0f}' for size in used)} MB after each round")
     print(f"jobs           {dict(states)}")
     broken = load.lost or any(name.endswith(" 500") for name in load.answers) or set(states) - {"successful"}
     return int(bool(broken))
