@@ -22,7 +22,7 @@ class QueueFullError(Exception):
     """As many pairs wait as may.
 
     Args:
-        seconds: after which there is room again, at the pace of late.
+        seconds: after which the waiting pairs are described, at the speed of the last batches.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -58,6 +58,7 @@ class ModelQueue:
     Args:
         model: the loaded model.
         most_waiting: pairs that may wait.
+        most_seconds: longest time that a pair may wait for its answer; a pair whose answer would come later is refused.
         most_batched: pairs of a batch.
         on_batch: called with the number of pairs and the seconds of each batch.
     """
@@ -67,11 +68,13 @@ class ModelQueue:
         model: SceneModel,
         *,
         most_waiting: int,
+        most_seconds: float,
         most_batched: int,
         on_batch: Callable[[int, float], None] | None = None,
     ) -> None:
         self.model = model
-        self._most_waiting, self._most_batched, self._on_batch = most_waiting, most_batched, on_batch
+        self._most_waiting, self._most_seconds = most_waiting, most_seconds
+        self._most_batched, self._on_batch = most_batched, on_batch
         self._pairs: deque[_PairCall] = deque()
         self._scene_calls: deque[_SceneCall] = deque()
         self._changed = threading.Condition()
@@ -106,8 +109,11 @@ class ModelQueue:
         call = _PairCall(before, after, instruction)
         with self._changed:
             self._check_open()
-            if len(self._pairs) >= self._most_waiting:
-                raise QueueFullError(self._seconds_per_pair * len(self._pairs))
+            waiting = len(self._pairs)
+            ahead = waiting + 2 * self._most_batched  # the running batch, and the pair's own
+            late = waiting > 0 and ahead * self._seconds_per_pair > self._most_seconds
+            if late or waiting >= self._most_waiting:
+                raise QueueFullError(self._seconds_per_pair * waiting)
             self._pairs.append(call)
             self._changed.notify()
         return call.future
@@ -151,10 +157,14 @@ class ModelQueue:
                     return
                 batch = self._take_batch()
                 scene_call = self._scene_calls.popleft() if self._scene_calls else None
+            start = time.perf_counter()
             if batch:
                 self._describe(batch)
             if scene_call is not None and scene_call.future.set_running_or_notify_cancel():
                 _settle(scene_call.future, scene_call.function)
+            if batch:
+                seconds = time.perf_counter() - start
+                self._seconds_per_pair = 0.8 * self._seconds_per_pair + 0.2 * seconds / len(batch)
 
     def _take_batch(self) -> list[_PairCall]:
         """The pairs that wait longest and fit together; the order of the others stays."""
@@ -180,7 +190,6 @@ class ModelQueue:
                 call.future.set_exception(error)
             return
         seconds = time.perf_counter() - start
-        self._seconds_per_pair = 0.8 * self._seconds_per_pair + 0.2 * seconds / len(batch)
         if self._on_batch is not None:
             self._on_batch(len(batch), seconds)
         for call, description in zip(batch, found, strict=True):

@@ -62,7 +62,7 @@ async def describe(
     except QueueFullError as error:
         raise Problem(
             429,
-            f"{parts.settings.pair_queue} pairs wait for the model; try again later",
+            f"{parts.queue.waiting} pairs wait for the model; try again later",
             retry_after=max(1, math.ceil(error.seconds)),
         ) from error
     found = await _wait(future, request, parts.settings.pair_seconds)

@@ -67,8 +67,8 @@ class ServiceParts:
         self.store = JobStore(settings.data / "jobs.sqlite3")
         self.workers = Workers(settings.data / "workers")
         self.queue = ModelQueue(
-            model, most_waiting=settings.pair_queue, most_batched=settings.pair_batch,
-            on_batch=self.metrics.on_batch,
+            model, most_waiting=settings.pair_queue, most_seconds=settings.pair_seconds,
+            most_batched=settings.pair_batch, on_batch=self.metrics.on_batch,
         )  # fmt: skip
         self.runner = JobRunner(
             store=self.store, folders=self.folders, queue=self.queue, workers=self.workers, settings=settings
