@@ -1,4 +1,4 @@
-/* The list of places: neighbours of one kind told once, sorted, filtered, and a part at a time. */
+/* The list of places: sorted, filtered, neighbours of one kind in one row, and a part at a time. */
 "use strict";
 
 const ROWS = 100;  // rows that are added at once
@@ -26,8 +26,8 @@ function groupPlaces(places) {
 
 const ORDERS = {
   area: ["largest first", (a, b) => b.pixels - a.pixels],
-  sure: ["surest first", (a, b) => (b.probability ?? -1) - (a.probability ?? -1)],
-  unsure: ["least sure first", (a, b) => (a.probability ?? 2) - (b.probability ?? 2)],
+  sure: ["highest probability first", (a, b) => (b.probability ?? -1) - (a.probability ?? -1)],
+  unsure: ["lowest probability first", (a, b) => (a.probability ?? 2) - (b.probability ?? 2)],
 };
 
 /** Builds the list; onSelect(number) is called on a click, onFilter(places) whenever other places are shown. */
@@ -43,7 +43,7 @@ function createPlaceList(data, onSelect, onFilter) {
   const list = h("ol", {}), count = h("p", {class: "faint", role: "status"}), more = h("button", {type: "button", class: "plain", hidden: true});
   const filters = h("details", {class: "filters"}, h("summary", {}, "Sort and filter"), h("div", {class: "fields"},
     h("label", {}, "Order", order), kinds.length > 1 ? h("label", {}, "Class", kind) : null,
-    h("label", {}, `Area from (${data.unit})`, area), hasProbability ? h("label", {}, "Surer than (%)", sure) : null,
+    h("label", {}, `Area from (${data.unit})`, area), hasProbability ? h("label", {}, "Probability from (%)", sure) : null,
     h("label", {}, "Words", words)));
   const element = h("section", {class: "places", "aria-labelledby": "places-title"},
     h("h2", {id: "places-title"}, `Places (${data.places.length.toLocaleString("en")})`), filters, count, list, more);
@@ -94,7 +94,7 @@ function createPlaceList(data, onSelect, onFilter) {
   }
 
   function button(place, short = false) {
-    const facts = [place.changes, place.where, place.probability === null ? null : `probability of change ${Math.round(100 * place.probability)} %`];
+    const facts = [place.changes, place.where, place.probability === null ? null : `probability of change ${Math.round(100 * place.probability)}%`];
     const element = h("button", {type: "button", class: "place", onclick: () => onSelect(place.n)},
       h("b", {}, String(place.n)),
       short ? null : h("span", {}, place.sentence ? h("q", {}, place.sentence) : "The model gave no sentence."),

@@ -60,7 +60,7 @@ function send() {
 }
 
 function progress(text, percent = null) {
-  find("step").textContent = percent === null ? text : `${text}, ${Math.floor(percent)} %`;
+  find("step").textContent = percent === null ? text : `${text}, ${Math.floor(percent)}%`;
   percent === null ? find("bar").removeAttribute("value") : find("bar").value = percent;
 }
 
@@ -127,7 +127,7 @@ function preview(role) {
   const place = document.querySelector(`.drop[data-role=${role}]`), file = inputs[role].files[0];
   place.querySelector("img")?.remove();
   const text = place.querySelector("span");
-  text.textContent = file ? `${file.name}, ${(file.size / 1e6).toFixed(1)} MB` : "Choose a file, or drop it here";
+  text.textContent = file ? `${file.name}, ${file.size < 1e6 ? `${Math.ceil(file.size / 1e3)} kB` : `${(file.size / 1e6).toFixed(1)} MB`}` : "Choose a file, or drop it here";
   if (!file || !/^image\/(png|jpeg|webp|gif|bmp)$/.test(file.type) || file.size > 3e7) return;
   const picture = h("img", {alt: `The ${role === "before" ? "earlier" : "later"} image`, src: URL.createObjectURL(file)});
   picture.addEventListener("load", () => URL.revokeObjectURL(picture.src));
@@ -141,7 +141,7 @@ async function limits() {
     find("tokenfield").hidden = !token;
     const size = all.upload_bytes.value / 2 ** 20, pixels = all.image_pixels.value / 1e6;
     find("limits").textContent = `Model ${model.name}. Up to ${size.toLocaleString("en")} MiB and ${pixels.toLocaleString("en")} million pixels an image. `
-      + `Results are removed after ${Math.round(all.keep_seconds.value / 86400)} days. Who has a result's address can see it.`;
+      + `Results are removed after ${Math.round(all.keep_seconds.value / 86400)} days. Anyone with a result's address can see it.`;
   } catch (error) { fail(error.message); }
 }
 
