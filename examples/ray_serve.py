@@ -33,7 +33,9 @@ class Describe:
             return JSONResponse(self.model.describe(*images).to_json())
         except KeyError as error:
             detail = f"{error.args[0]}: the form has no such file; send before and after"
-        except (InputError, OSError) as error:
+        except OSError:
+            detail = "before or after: is not an image; send PNG, JPEG or TIFF"
+        except InputError as error:
             detail = str(error)
         problem = {"title": "Unprocessable Content", "status": 422, "detail": detail}
         return JSONResponse(problem, 422, media_type="application/problem+json")

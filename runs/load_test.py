@@ -28,7 +28,7 @@ from semantic_cc import SemanticCC
 ENGINE_SECONDS = 15.0
 """Of each timing of the engine."""
 
-PATIENCE = 120.0
+PATIENCE = 330.0
 """Seconds that an answer may take; a request without one by then is lost."""
 
 

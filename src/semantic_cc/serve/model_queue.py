@@ -164,7 +164,7 @@ class ModelQueue:
                 _settle(scene_call.future, scene_call.function)
             if batch:
                 seconds = time.perf_counter() - start
-                self._seconds_per_pair = 0.8 * self._seconds_per_pair + 0.2 * seconds / len(batch)
+                self._seconds_per_pair = (self._seconds_per_pair + seconds / len(batch)) / 2
 
     def _take_batch(self) -> list[_PairCall]:
         """The pairs that wait longest and fit together; the order of the others stays."""
