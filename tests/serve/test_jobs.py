@@ -62,6 +62,8 @@ def test_files_answer_range_requests(client, done: dict) -> None:
     address = f"/v1/jobs/{done['jobID']}/files/mask.tif"
     whole = client.get(address)
     assert whole.headers["accept-ranges"] == "bytes" and whole.content[:4] == b"II*\0"
+    head = client.head(address)
+    assert head.headers["content-length"] == str(len(whole.content)) and head.content == b""
     part = client.get(address, headers={"Range": "bytes=8-15"})
     assert part.status_code == 206 and part.content == whole.content[8:16]
     assert client.get(address, headers={"Range": f"bytes={10**9}-"}).status_code == 416

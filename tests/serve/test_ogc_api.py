@@ -189,3 +189,4 @@ def test_rio_reads_parts_of_a_result_by_its_address(tmp_path: Path) -> None:
             time.sleep(0.1)
         with rasterio.open(f"{str(http.base_url).rstrip('/')}/v1/jobs/{job}/files/mask.tif") as dataset:
             assert (dataset.width, dataset.height) == (600, 600) and dataset.read(1).any()
+        assert 'route="/v1/jobs/{job_id}/files/{name}",status="206"' in http.get("/metrics").text

@@ -127,6 +127,7 @@ def dismiss(parts: ServiceParts, client: str, job_id: str) -> Job:
     return job
 
 
+@job_router.head("/jobs/{job_id}/files/{name}", include_in_schema=False)
 @job_router.get(
     "/jobs/{job_id}/files/{name}", responses=responses(404, 409, 416), response_class=FileResponse,
     summary="A result file",
