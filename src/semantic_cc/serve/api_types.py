@@ -54,7 +54,7 @@ class Link(BaseModel):
 class JobStatus(BaseModel):
     """A job, with the properties of OGC API - Processes' statusInfo."""
 
-    jobID: str = Field(description="random; who has it may read the job")
+    jobID: str = Field(description="random; anyone who has it can read the job")
     type: Literal["process"] = "process"
     processID: Literal["describe-change"] = "describe-change"
     kind: Literal["pair", "scene"]

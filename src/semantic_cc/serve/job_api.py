@@ -100,7 +100,7 @@ def list_jobs(
 
 @job_router.get("/jobs/{job_id}", responses=responses(404), summary="State, progress and files of a job")
 def get_job(request: Request, parts: Parts, job_id: str) -> JobStatus:
-    """Needs no token: who has the id may read the job."""
+    """Needs no token: anyone who has the id can read the job."""
     job = parts.job(job_id)
     return status_of(job, parts.folder(job), request)
 

@@ -32,7 +32,7 @@ class JobState(StrEnum):
 UNFINISHED = (JobState.ACCEPTED, JobState.RUNNING)
 
 ID_BYTES = 16
-"""Random bytes of a job's id: whoever has the id may read the job, so nobody can guess it."""
+"""Random bytes of a job's id: anyone who has the id can read the job, so it cannot be guessed."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (

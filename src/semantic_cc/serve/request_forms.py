@@ -35,7 +35,7 @@ def read_request(
         bool,
         Form(description="bring two dates of more than 8 bits to levels that agree where nothing changed"),
     ] = True,
-    coregister: Annotated[bool, Form(description="take back a shift of AFTER of more than a pixel")] = False,
+    coregister: Annotated[bool, Form(description="correct a shift of AFTER of more than a pixel")] = False,
     strict: Annotated[bool, Form(description="warnings about the images are errors")] = False,
     regularise: Annotated[bool, Form(description="draw buildings with straight outlines")] = False,
     before_date: Annotated[

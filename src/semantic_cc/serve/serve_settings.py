@@ -79,7 +79,7 @@ class ServeSettings:
         int,
         Setting(
             "pairs",
-            "plain pairs of one size that the model gets at once; 1 = each by itself, as the command does",
+            "plain pairs of one size that the model gets at once; 1 = one after the other, as the command does",
         ),
     ] = 8
     pair_seconds: Annotated[
@@ -134,7 +134,7 @@ def variable_of(name: str) -> str:
 
 
 def read_settings(flags: Mapping[str, str], environment: Mapping[str, str] | None = None) -> ServeSettings:
-    """The settings: a flag goes before the environment variable, this before the default.
+    """The settings: a flag overrides the environment variable, which overrides the default.
 
     Args:
         flags: name of a setting -> text, the given ones only.

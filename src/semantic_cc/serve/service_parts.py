@@ -125,7 +125,7 @@ class ServiceParts:
         return folder, one, other
 
     def kind_of(self, uploads: Sequence[Upload]) -> JobKind:
-        """ "scene" if one of two images is read as a raster or is too large for one pass of the model, else "pair"."""
+        """Kind of a job: "scene" if an image is a raster of a scene or has more than `pair_pixels`, else "pair"."""
         with use_drivers(DRIVERS):
             large = any(upload.pixels > self.settings.pair_pixels for upload in uploads)
             return "scene" if large or any(is_scene(upload.path) for upload in uploads) else "pair"
