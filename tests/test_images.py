@@ -324,3 +324,14 @@ def test_slips_are_found_where_a_user_gives_files(tmp_path):
     with pytest.raises(ImageError, match=r"black.png: has one value only \(0, 0, 0\)"):
         read_pair(path, black, check=True)
     assert read_pair(path, black)[2] == () and read_pair(RGB, RGB * 0, check=True)[2] == ()
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".png", ".webp", ".tif"])
+def test_the_first_frame_of_an_animation_is_taken_with_a_note(tmp_path, suffix):
+    frames = [Image.fromarray(array) for array in (RGB, 255 - RGB)]
+    lossless = {"lossless": True} if suffix == ".webp" else {}
+    path = tmp_path / f"a{suffix}"
+    frames[0].save(path, save_all=True, append_images=frames[1:], **lossless)
+    array, notes = read_image(path)
+    assert np.abs(array.astype(int) - RGB).mean() < np.abs(array.astype(int) - 255 + RGB).mean() / 4
+    assert f"{path}: 2 pages, the first was used" in notes

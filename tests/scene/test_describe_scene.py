@@ -2,14 +2,19 @@
 
 import hashlib
 import json
+import multiprocessing
 import resource
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+import geopandas
 import numpy as np
 import pytest
 import rasterio
+from affine import Affine
 from processes import forked, survives_kills
+from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 from rio_cogeo import cog_validate
 from scenes import PLACE, UTM, PixelModel, landscape, noise, write_raster
@@ -213,3 +218,42 @@ def test_a_gpu_gets_the_batch_that_its_memory_holds(room: int, batch: int) -> No
     assert device_batch(model, 32) == 4
     model.device = "cuda"
     assert device_batch(model, 32) == batch
+
+
+@pytest.mark.parametrize(
+    ("system", "corner"), [("EPSG:3413", (-75, 65)), ("EPSG:32660", (829_780, 1_000_065))]
+)
+def test_a_scene_over_a_pole_or_the_antimeridian(
+    system: str, corner: tuple[float, float], tmp_path: Path
+) -> None:
+    place = Affine(0.5, 0, corner[0], 0, -0.5, corner[1])
+    pair = [
+        write_raster(tmp_path / f"{seed}.tif", landscape(260, 300, seed), place, system) for seed in (1, 2)
+    ]
+    options = SceneOptions(tile=64, overlap=16)
+    report = PixelModel().describe_scene(*pair, out=tmp_path / "out", options=options)
+    with rasterio.open(tmp_path / "out" / "mask.tif") as mask:
+        assert mask.crs == CRS.from_string(system) and mask.transform == place
+        changed = (mask.read(1) > MASK_UNKNOWN).sum()
+    across, down = report.grid.pixel_size_m
+    found = geopandas.read_file(tmp_path / "out" / "changes.geojson")
+    assert found.is_valid.all() and np.abs(found.total_bounds).max() <= 180
+    assert found.total_bounds[0] < -179 and found.total_bounds[2] > 179
+    assert found["area_m2"].sum() == pytest.approx(changed * across * down, rel=1e-3)
+    assert geopandas.read_file(tmp_path / "out" / "changes.gpkg").crs == system
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_forked_and_spawned_processes_describe_scenes(
+    method: str, pair: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """GDAL is in use in the parent by then."""
+    expected = mapped(pair, tmp_path / "here")
+    with ProcessPoolExecutor(2, multiprocessing.get_context(method)) as pool:
+        runs = [
+            pool.submit(PixelModel().describe_scene, *pair, out=tmp_path / name, options=OPTIONS)
+            for name in "ab"
+        ]
+        others = [run.result() for run in runs]
+    assert [other.figures for other in others] == [expected.figures] * 2
+    assert outcome(tmp_path / "a") == outcome(tmp_path / "b") == outcome(tmp_path / "here")

@@ -11,20 +11,24 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from PIL import Image
 from rasterio.enums import Resampling
 from rasterio.warp import reproject, transform_bounds
 from scenes import write_raster
+from shared import SHARED
 
 from semantic_cc.predictor import SemanticCC
-from semantic_cc.scene.change_map import MASK, map_changes, open_scene
+from semantic_cc.scene.change_map import MASK, PROBABILITY, map_changes, open_scene
 from semantic_cc.scene.gdal_files import read_crs
+from semantic_cc.scene.grid import Grid
 from semantic_cc.scene.scene_options import SceneOptions
 from semantic_cc.scene.synthetic_scene import write_scene
-from semantic_cc.scene.tiling import Tiling
+from semantic_cc.scene.tiling import Tiling, scene_tiling
 
 pytestmark = pytest.mark.slow
 
 SIDE = 640
+REAL = SHARED / "data" / "levir" / "dev"
 UTM = read_crs("EPSG:32614")
 
 
@@ -50,10 +54,12 @@ def plain(scene: Path, model: SemanticCC, tmp_path_factory: pytest.TempPathFacto
 def mapped(
     before: Path, after: Path, model: SemanticCC, out: Path, tiling: Tiling | None = None, **options
 ) -> tuple[str, ...]:
-    """Writes the mask alone, without sentences; returns the notes on the images."""
+    """Writes mask and probability, without sentences; returns the notes on the images."""
     with open_scene(before, after, SceneOptions(**options)) as (pair, inspection):
-        state = map_changes(pair, inspection, model, out, tiling=tiling or Tiling(), batch=4)
-        (state.drafts / MASK).replace(out / MASK)
+        tiling = tiling or scene_tiling(pair.grid)
+        state = map_changes(pair, inspection, model, out, tiling=tiling, batch=4)
+        for name in (MASK, PROBABILITY):
+            (state.drafts / name).replace(out / name)
         return pair.notes
 
 
@@ -162,10 +168,92 @@ def test_changes_across_a_border_of_windows_are_whole_and_no_seam_shows(
     mapped(*moved, model, tmp_path / "out")
     assert agreement(plain, tmp_path / "out") > 0.7
     probability = read(plain / "probability.tif")[0][..., 0].astype(float)
-    starts = Tiling().starts(SIDE)
-    borders = sorted({*starts[1:], *(start + Tiling().tile for start in starts[:-1])})
-    for image in (probability, probability.T):
+    with rasterio.open(scene / "after.tif") as file:
+        tiling = scene_tiling(Grid(SIDE, SIDE, file.transform, file.crs))
+    for axis, image in ((1, probability), (0, probability.T)):
+        starts = tiling.starts(SIDE, axis)
+        borders = sorted(
+            border for start in starts for border in (start, start + tiling.tile) if 0 < border < SIDE
+        )
         jumps = np.abs(np.diff(image, axis=1)).mean(axis=0)  # of each pair of neighbouring columns
         at = np.array([jumps[border - 1] for border in borders])
         elsewhere = np.delete(jumps, [border - 1 for border in borders])
         assert at.mean() < elsewhere.mean() + 2 * elsewhere.std() / np.sqrt(len(at))
+
+
+def part(
+    scene: Path, folder: Path, top: int, left: int, side: int, moved: tuple[int, int] = (0, 0)
+) -> list[Path]:
+    """A square of both images, at its place or moved by so many columns and rows."""
+    folder.mkdir()
+    paths = []
+    for name in ("before.tif", "after.tif"):
+        picture, place = read(scene / name)
+        here = place @ Affine.translation(left + moved[0], top + moved[1])
+        paths.append(write_raster(folder / name, picture[top : top + side, left : left + side], here))
+    return paths
+
+
+def changed(out: Path) -> np.ndarray:
+    return read(out / "mask.tif")[0][..., 0] > 1
+
+
+def check_alike(first: np.ndarray, second: np.ndarray) -> None:
+    """At most a hundredth of the pixels differs, and the areas by at most 3 %."""
+    assert first.sum() > 1000 and (first != second).mean() <= 0.01
+    assert second.sum() == pytest.approx(first.sum(), rel=0.03)
+
+
+@pytest.mark.parametrize("cut", [1, 10, 63])
+def test_a_place_keeps_its_answer_where_the_origin_is_cut(
+    cut: int, scene: Path, plain: Path, model: SemanticCC, tmp_path: Path
+) -> None:
+    mapped(*part(scene, tmp_path / "in", cut, cut, SIDE - cut), model, tmp_path / "out")
+    check_alike(changed(plain)[cut:, cut:], changed(tmp_path / "out"))
+
+
+def test_a_place_keeps_its_answer_in_twice_the_extent(
+    scene: Path, plain: Path, model: SemanticCC, tmp_path: Path
+) -> None:
+    mapped(*part(scene, tmp_path / "in", 0, 0, SIDE // 2), model, tmp_path / "out")
+    differ = changed(plain)[: SIDE // 2, : SIDE // 2] != changed(tmp_path / "out")
+    assert differ.mean() <= 0.01 and differ[: SIDE // 2 - 64, : SIDE // 2 - 64].mean() <= 0.003
+
+
+def test_the_mask_of_a_small_scene_does_not_depend_on_where_its_windows_lie(
+    scene: Path, model: SemanticCC, tmp_path: Path
+) -> None:
+    found = []
+    for number, moved in enumerate([(0, 0), (37, 1), (120, 64)]):
+        images = part(scene, tmp_path / f"in{number}", 100, 120, 400, moved)
+        mapped(*images, model, tmp_path / f"out{number}")
+        found.append(changed(tmp_path / f"out{number}"))
+    for other in found[1:]:
+        assert (other != found[0]).mean() <= 0.01
+
+
+@pytest.mark.skipif(not REAL.exists(), reason="needs the shared data")
+def test_the_area_of_a_real_scene_does_not_depend_on_where_its_windows_lie(
+    model: SemanticCC, tmp_path: Path
+) -> None:
+    pictures = [np.array(Image.open(REAL / date / "test_10.jpg").convert("RGB")) for date in "AB"]
+    areas = []
+    for number, moved in enumerate([(0, 0), (37, 1), (120, 64)]):
+        place = Affine(0.5, 0, 620_000 + moved[0] / 2, 0, -0.5, 3_350_000 + moved[1] / 2)
+        images = [
+            write_raster(tmp_path / f"{number}{date}.tif", picture[256:768, 256:768], place)
+            for date, picture in zip("ab", pictures, strict=True)
+        ]
+        mapped(*images, model, tmp_path / f"out{number}")
+        areas.append(changed(tmp_path / f"out{number}").sum())
+    assert areas[1:] == pytest.approx([areas[0]] * 2, rel=0.01)
+
+
+def test_the_windows_of_large_scenes_give_the_same(
+    scene: Path, plain: Path, model: SemanticCC, tmp_path: Path
+) -> None:
+    """So the answer does not jump where a scene grows from small to large."""
+    with rasterio.open(scene / "after.tif") as file:
+        tiling = Tiling().anchored(Grid(SIDE, SIDE, file.transform, file.crs))
+    mapped(scene / "before.tif", scene / "after.tif", model, tmp_path / "out", tiling)
+    check_alike(changed(plain), changed(tmp_path / "out"))

@@ -74,18 +74,19 @@ def test_png_with_a_world_file(tmp_path: Path) -> None:
         assert (image.grid.transform, image.grid.crs) == (PLACE, UTM)
 
 
-def test_a_url_whose_server_refuses_head_and_fails_at_first(tmp_path: Path) -> None:
+def test_a_url_whose_server_refuses_head_and_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_raster(tmp_path / "far.tif", PICTURE)
     content = (tmp_path / "far.tif").read_bytes()
 
-    failures = iter([503, 503])
+    failures, asked = iter([503, 503]), []
 
     class Ranges(SimpleHTTPRequestHandler):
         """Serves byte ranges, which the standard library's server does not; refuses HEAD, and fails at first."""
 
         def do_GET(self) -> None:
             if "far" not in self.path:
-                self.send_error(404)
+                asked.append(self.path)
+                self.send_error(503 if "busy" in self.path else 404)
                 return
             if code := next(failures, None):
                 self.send_error(code)
@@ -112,7 +113,14 @@ def test_a_url_whose_server_refuses_head_and_fails_at_first(tmp_path: Path) -> N
         np.testing.assert_array_equal(read_all(f"{root}/far.tif")[0], PICTURE)
         with pytest.raises(ImageError, match=r"nope.tif: cannot be read \(.*404"):
             Raster(f"{root}/nope.tif")
+        asked.clear()
+        monkeypatch.setitem(module.SETTINGS, "GDAL_HTTP_RETRY_DELAY", "0.01")
+        with pytest.raises(ImageError, match=r"busy.tif: cannot be read \(.*503") as caught:
+            Raster(f"{root}/busy.tif")
+        assert "\n" not in str(caught.value) and len(asked) > int(module.SETTINGS["GDAL_HTTP_MAX_RETRY"])
         server.shutdown()
+    with pytest.raises(ImageError, match=r"gone.tif: cannot be read \("):
+        Raster(f"{root}/gone.tif")
 
 
 def test_nodata_alpha_and_masks_are_unknown(tmp_path: Path) -> None:

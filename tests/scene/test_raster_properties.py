@@ -1,4 +1,4 @@
-"""Combinations of type, bands, layout, orientation and nodata give the plain pair; broken headers give one line."""
+"""Type, bands, layout, system, orientation and nodata in any combination give the plain pair; fuzzed headers a line."""
 
 import contextlib
 import subprocess
@@ -14,11 +14,12 @@ from drawn_pairs import collar, drawn_pair
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from rasterio.enums import ColorInterp
-from scenes import PLACE, PixelModel, write_raster
+from scenes import UTM, PixelModel, write_raster
 
 from semantic_cc.errors import InputError
 from semantic_cc.scene.common_grid import open_pair
 from semantic_cc.scene.geo_detection import is_scene
+from semantic_cc.scene.geodesy import ground_sampling
 from semantic_cc.scene.grid import Window
 from semantic_cc.scene.raster import Raster
 
@@ -26,6 +27,12 @@ SIDE = 96
 PAIR = drawn_pair(SIDE, seed=2)
 FACTORS = {"uint8": 1, "uint16": 16, "int16": 64, "int32": 257, "float32": 1 / 255, "float64": 1.0}
 RGB = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+SYSTEMS = {  # the upper left corner, and the sides of a pixel of half a metre
+    UTM: (620_000, 3_350_000, 0.5, 0.5), "EPSG:2277": (3_110_000, 10_070_000, 1.6404167, 1.6404167),
+    "EPSG:3413": (-24, 24, 0.4853, 0.4853), "EPSG:3857": (-10_880_000, 3_540_000, 0.5793, 0.5793),
+    "EPSG:4326": (-97.74, 30.27, 5.1954e-6, 4.5109e-6),
+}  # fmt: skip
+"""In UTM, feet, around the North Pole, in Web Mercator and in degrees."""
 
 
 def changed(before: np.ndarray, after: np.ndarray, known: np.ndarray) -> int:
@@ -42,6 +49,7 @@ def stored(
     orientation: str,
     nodata: str,
     hidden: np.ndarray,
+    system: str = UTM,
     **profile: object,
 ) -> Path:
     """Writes an image in one of the ways."""
@@ -59,13 +67,14 @@ def stored(
         stack[hidden] = np.nan
     elif nodata == "collar":
         stack[hidden] = 0
-    place = PLACE
+    left, top, across, down = SYSTEMS[system]
+    place = Affine(across, 0, left, 0, -down, top)
     if orientation == "south up":
         stack, hidden = stack[::-1], hidden[::-1]
-        place = Affine(0.5, 0, PLACE.c, 0, 0.5, PLACE.f - SIDE / 2)
+        place = Affine(across, 0, left, 0, down, top - SIDE * down)
     elif orientation == "turned":
-        place = PLACE @ Affine.rotation(-20)
-    write_raster(path, np.ascontiguousarray(stack), place, **profile)
+        place = place @ Affine.rotation(-20)
+    write_raster(path, np.ascontiguousarray(stack), place, system, **profile)
     with rasterio.open(path, "r+") as file:
         if bands == "bgrn":
             file.colorinterp = (*RGB[::-1], ColorInterp.undefined)
@@ -81,14 +90,14 @@ def stored(
     nodata=st.sampled_from(["none", "tag", "mask", "nan", "fill", "collar"]),
     shape=st.sampled_from(["strip", "sides", "wedge", "slanted", "notch"]),
     interleave=st.sampled_from(["pixel", "band"]), compress=st.sampled_from([None, "lzw", "deflate"]),
-    block=st.sampled_from([None, 16, 64]),
+    block=st.sampled_from([None, 16, 64]), system=st.sampled_from(sorted(SYSTEMS)),
 )  # fmt: skip
-@example("float32", "rgb", "south up", "nan", "strip", "pixel", None, None)
-@example("int16", "rgb", "north up", "fill", "strip", "pixel", None, None)
-@example("uint8", "bgrn", "turned", "collar", "slanted", "band", "lzw", 16)
+@example("float32", "rgb", "south up", "nan", "strip", "pixel", None, None, UTM)
+@example("int16", "rgb", "north up", "fill", "strip", "pixel", None, None, UTM)
+@example("uint8", "bgrn", "turned", "collar", "slanted", "band", "lzw", 16, "EPSG:4326")
 def test_any_combination_gives_the_plain_pair(
     kind: str, bands: str, orientation: str, nodata: str, shape: str, interleave: str, compress: str | None,
-    block: int | None,
+    block: int | None, system: str,
 ) -> None:  # fmt: skip
     if nodata == "nan" and "float" not in kind:
         nodata = "tag"
@@ -100,16 +109,28 @@ def test_any_combination_gives_the_plain_pair(
     profile |= {"tiled": True, "blockxsize": block, "blockysize": block} if block else {}
     with TemporaryDirectory() as folder:
         paths = [
-            stored(Path(folder) / f"{name}.tif", image, kind, bands, orientation, nodata, hidden, **profile)
+            stored(
+                Path(folder) / f"{name}.tif",
+                image,
+                kind,
+                bands,
+                orientation,
+                nodata,
+                hidden,
+                system,
+                **profile,
+            )
             for name, image in zip("ab", PAIR, strict=True)
         ]
         assert all(is_scene(path) for path in paths)
         with open_pair(*paths) as pair:
             before, after, known = pair.read(Window(0, 0, pair.grid.height, pair.grid.width))
+            pixel = np.prod(ground_sampling(pair.grid))
     np.testing.assert_array_equal(known, ~hidden)
     for image, plain in zip((before, after), PAIR, strict=True):
         assert np.abs(image.astype(float) - plain)[known].mean() < 2.5
-    assert changed(before, after, known) == pytest.approx(changed(*PAIR, known), rel=0.05, abs=8)
+    area = changed(before, after, known) * pixel
+    assert area == pytest.approx(changed(*PAIR, known) * 0.25, rel=0.05, abs=2)
 
 
 MUTANTS = """

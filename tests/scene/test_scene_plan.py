@@ -56,7 +56,7 @@ def test_what_an_interrupted_run_holds_counts_as_free(
     (tmp_path / "out" / ".scan").mkdir(parents=True)
     (tmp_path / "out" / ".scan" / "mask").write_bytes(bytes([1]) * 500_000)
     monkeypatch.setattr(scene_plan.shutil, "disk_usage", lambda _: Usage(10**6, 10**6 - 1000, 1000))
-    assert check_scene(*pair, tmp_path / "out", SceneOptions()).windows == 4
+    assert check_scene(*pair, tmp_path / "out", SceneOptions()).windows == 16
 
 
 def test_a_window_is_timed() -> None:

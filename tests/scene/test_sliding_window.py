@@ -16,7 +16,7 @@ from semantic_cc.scene import blend
 from semantic_cc.scene.blend import BlendedPart, RowBlender
 from semantic_cc.scene.grid import Grid, Window
 from semantic_cc.scene.sliding_window import scan
-from semantic_cc.scene.tiling import Tiling
+from semantic_cc.scene.tiling import Tiling, scene_tiling
 from semantic_cc.types import ChangeMaps
 
 
@@ -72,17 +72,26 @@ def whole(pair: ArrayPair, num_classes: int = 3) -> np.ndarray:
 @settings(max_examples=60, deadline=None)
 @given(
     height=st.integers(1, 3000), width=st.integers(1, 40), turned=st.booleans(), tile=st.integers(1, 400),
-    share=st.floats(0, 0.99), batch=st.integers(1, 9), num_classes=st.sampled_from([2, 3]),
+    share=st.floats(0, 0.99), beyond=st.sampled_from([0, 0.3, 0.75]), batch=st.integers(1, 9),
+    num_classes=st.sampled_from([2, 3]),
 )  # fmt: skip
-@example(height=1, width=1, turned=False, tile=1, share=0, batch=1, num_classes=2)
-@example(height=3000, width=40, turned=False, tile=256, share=0.25, batch=8, num_classes=3)
-@example(height=97, width=40, turned=True, tile=32, share=0.97, batch=3, num_classes=3)
+@example(height=1, width=1, turned=False, tile=1, share=0, beyond=0, batch=1, num_classes=2)
+@example(height=3000, width=40, turned=False, tile=256, share=0.25, beyond=0, batch=8, num_classes=3)
+@example(height=97, width=40, turned=True, tile=32, share=0.97, beyond=0, batch=3, num_classes=3)
+@example(height=97, width=90, turned=False, tile=32, share=0.5, beyond=0.75, batch=3, num_classes=3)
 def test_tiled_equals_whole(
-    height: int, width: int, turned: bool, tile: int, share: float, batch: int, num_classes: int
+    height: int,
+    width: int,
+    turned: bool,
+    tile: int,
+    share: float,
+    beyond: float,
+    batch: int,
+    num_classes: int,
 ) -> None:
     if turned:
         height, width = width, height
-    tiling = Tiling(tile, int(share * tile))
+    tiling = Tiling(tile, int(share * tile), reach=int(beyond * tile))
     assume(len(tiling.starts(height)) * len(tiling.starts(width)) <= 600)
     pair = ArrayPair(noise(height, width, 1), noise(height, width, 2))
     sink = scanned(pair, tiling, batch, num_classes)
@@ -103,18 +112,22 @@ def test_tiled_equals_whole_at_3000_by_3000() -> None:
 
 
 @given(
-    length=st.integers(1, 3000), tile=st.integers(1, 300), share=st.floats(0, 0.99), phase=st.floats(0, 0.999)
-)
-def test_windows_cover_a_side(length: int, tile: int, share: float, phase: float) -> None:
+    length=st.integers(1, 3000), tile=st.integers(1, 300), share=st.floats(0, 0.99), phase=st.floats(0, 0.999),
+    reach=st.sampled_from([0, 0, 1, 50]),
+)  # fmt: skip
+def test_windows_cover_a_side(length: int, tile: int, share: float, phase: float, reach: int) -> None:
     overlap = int(share * tile)
-    tiling = Tiling(tile, overlap, (int(phase * (tile - overlap)), 0))
+    reach = min(reach, tile - 1)
+    tiling = Tiling(tile, overlap, (int(phase * (tile - overlap)), 0), reach)
     starts = tiling.starts(length)
     if length <= tile:
         assert starts == [0]
         return
     assert -tile < starts[0] <= 0 and starts[-1] < length <= starts[-1] + tile
+    assert starts[0] >= -max(reach, tile - overlap - 1)
     assert all(later - earlier == tile - overlap for earlier, later in pairwise(starts))
-    assert len(starts) == 1 or starts[-2] + tile < length
+    if reach == 0:
+        assert len(starts) == 1 or starts[-2] + tile < length
     assert tiling.totals(length).min() >= 1
 
 
@@ -131,6 +144,27 @@ def test_a_place_falls_into_the_same_windows_in_any_extent(
     windows = Tiling().anchored(whole).starts(length, 1)
     assert {start + cut for start in Tiling().anchored(part).starts(length - cut, 1)} <= set(windows)
     assert Tiling().anchored(whole).starts(length, 0) == Tiling().anchored(part).starts(length, 0)
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "small"), [(1023, 1024, True), (1024, 1024, False), (100, 9000, True)]
+)
+def test_a_small_scene_has_more_windows(height: int, width: int, small: bool) -> None:
+    grid = Grid(width, height, Affine(0.5, 0, 620_011, 0, -0.5, 3_350_077), None)
+    found = scene_tiling(grid)
+    assert (found.tile, found.overlap, found.reach) == ((256, 128, 192) if small else (256, 64, 0))
+    assert scene_tiling(grid, 64, 16) == Tiling(64, 16).anchored(grid)
+
+
+@given(corner=st.integers(-(10**6), 10**6), length=st.integers(257, 1000))
+def test_each_pixel_of_a_small_scene_lies_well_within_a_window(corner: int, length: int) -> None:
+    """At its edges too, wherever the lattice falls."""
+    tiling = scene_tiling(Grid(length, length, Affine(0.5, 0, corner / 2, 0, -0.5, corner / 3), None))
+    for axis in (0, 1):
+        starts = np.array(tiling.starts(length, axis))[:, None]
+        from_border = np.minimum(np.arange(length) - starts, starts + 255 - np.arange(length))
+        assert from_border.max(axis=0).min() >= 63
+        assert starts[0] >= -192 and starts[-1] + 256 <= length + 192
 
 
 def test_a_scene_without_a_place_begins_with_a_window() -> None:
@@ -157,9 +191,11 @@ def test_the_order_of_windows_does_not_matter_to_a_bit() -> None:
         np.testing.assert_array_equal(blended(order), first)
 
 
-def test_neither_batch_nor_a_new_start_changes_a_bit() -> None:
+@pytest.mark.parametrize("reach", [0, 40])
+def test_neither_batch_nor_a_new_start_changes_a_bit(reach: int) -> None:
     known = np.random.default_rng(3).random((200, 150)) > 0.3
-    pair, tiling = ArrayPair(noise(200, 150, 1), noise(200, 150, 2), known), Tiling(48, 33)
+    pair = ArrayPair(noise(200, 150, 1), noise(200, 150, 2), known)
+    tiling = Tiling(48, 33, (7, 3), reach)
     expected = scanned(pair, tiling)
     np.testing.assert_array_equal(expected.known, known)
     for batch in (1, 7):

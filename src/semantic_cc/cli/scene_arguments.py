@@ -54,7 +54,10 @@ def add_scene_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--tile", metavar="N", type=positive, help="side of the model's windows in pixels [256]"
     )
-    group.add_argument("--overlap", metavar="N", type=int, help="pixels that neighbouring windows share [64]")
+    group.add_argument(
+        "--overlap", metavar="N", type=int,
+        help="pixels that neighbouring windows share [64; 128 in scenes below 1024x1024 pixels]",
+    )  # fmt: skip
     group.add_argument(
         "--formats", metavar="SUFFIX", nargs="*", choices=tuple(FORMATS),
         help=f"formats of the changed areas: {', '.join(FORMATS)} [all]",

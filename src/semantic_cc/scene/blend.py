@@ -85,7 +85,8 @@ class RowBlender:
             Index of the first of them, their number, and their parts where something is known, from left to right;
             the parts must all be taken before the next window is added.
         """
-        end = self._tops[row + 1] if row + 1 < len(self._tops) else self._height
+        # The next row of windows may begin before the scene too.
+        end = max(self._tops[row + 1], 0) if row + 1 < len(self._tops) else self._height
         top, self._first = self._first, end
         return top, end - top, self._finished(top, end - top)
 

@@ -59,7 +59,7 @@ from semantic_cc.scene.scene_report import (
     SceneWarning,
 )
 from semantic_cc.scene.stac_item import read_time, write_item
-from semantic_cc.scene.tiling import Tiling
+from semantic_cc.scene.tiling import scene_tiling
 from semantic_cc.scene.vector_export import can_hold, make_frame, write_frame
 from semantic_cc.types import ModelIdentity
 
@@ -92,11 +92,11 @@ def describe_scene(
             folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="semantic-cc-")))
         else:
             folder = check_outputs(out, OUTPUTS, _files_of(pair))
-        tiling = _tiling(options, pair.grid)
+        tiling = scene_tiling(pair.grid, options.tile, options.overlap)
         plan_scene(pair, tiling).check_disk(folder)
         settings = SceneSettings(
             tile=options.tile,
-            overlap=options.overlap,
+            overlap=tiling.overlap,
             batch=options.batch or device_batch(model, options.tile),
             place_batch=options.place_batch or model.place_batch,
             instruction=instruction,
@@ -138,14 +138,10 @@ def check_scene(
     """
     _check_files(before, after, out)
     with open_images(before, after, options) as pair:
-        plan = plan_scene(pair, _tiling(options, pair.grid))
+        plan = plan_scene(pair, scene_tiling(pair.grid, options.tile, options.overlap))
         if out is not None:
             plan.check_disk(check_outputs(out, OUTPUTS, _files_of(pair)))
         return plan
-
-
-def _tiling(options: SceneOptions, grid: Grid) -> Tiling:
-    return Tiling(options.tile, options.overlap).anchored(grid)
 
 
 def _check_files(before: str | Path, after: str | Path, out: str | Path | None) -> None:

@@ -23,7 +23,8 @@ class SceneOptions:
         coregister: measure a shift of the later image and, above one pixel, take it back.
         strict: warnings about the input are errors.
         tile: side of the model's windows in pixels.
-        overlap: pixels that neighbouring windows share, below `tile`.
+        overlap: pixels that neighbouring windows share, below `tile`; None = as `scene_tiling` chooses by the scene's
+            size.
         batch: windows that the model gets at once; None = 4 on the CPU, on a GPU as many as its memory holds.
         place_batch: places that are described at once; None = 1 with torch on the CPU, 8 on a GPU, 16 with openvino.
             Sums in bfloat16 depend on it, so another value can change a sentence.
@@ -45,7 +46,7 @@ class SceneOptions:
     coregister: bool = False
     strict: bool = False
     tile: int = 256
-    overlap: int = 64
+    overlap: int | None = None
     batch: int | None = None
     place_batch: int | None = None
     formats: tuple[str, ...] = tuple(FORMATS)
@@ -53,7 +54,7 @@ class SceneOptions:
 
     def __post_init__(self) -> None:
         check_formats(self.formats)
-        if self.tile < 1 or not 0 <= self.overlap < self.tile:
+        if self.tile < 1 or not 0 <= (self.overlap or 0) < self.tile:
             raise InputError(
                 f"windows of {self.tile} pixels cannot overlap by {self.overlap}; give 0 to {self.tile - 1}"
             )

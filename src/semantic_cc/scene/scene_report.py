@@ -157,7 +157,7 @@ class SceneSettings:
     """What the results depend on beside images and model; attributes as in `SceneOptions`.
 
     Attributes:
-        tile, overlap: the model's windows, in pixels.
+        tile, overlap: the model's windows, in pixels, as used.
         batch, place_batch: windows and places at once, as used.
         instruction: the one text that was asked; None = the model's own.
         regularise: whether outlines of buildings were straightened.

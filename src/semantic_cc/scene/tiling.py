@@ -20,18 +20,45 @@ ANCHOR = (0, 29)
 Any would do; with this one the synthetic scene behind the golden outputs begins with a window.
 """
 
+SMALL_SCENE = 4
+"""A scene of fewer pixels than the square of so many windows' sides is small."""
+
+
+def scene_tiling(grid: Grid, tile: int = 256, overlap: int | None = None) -> Tiling:
+    """The windows of a scene, on the lattice of its coordinate reference system.
+
+    In a large scene neighbours share a quarter of a window, and there are as few windows as cover it. A model judges
+    what lies at the border of a window less well than the rest. A small scene has too few windows for that to even
+    out: its area would depend on where the lattice falls. So its neighbours share half a window, and windows reach
+    three quarters of their side beyond its edges. Then each pixel lies in a window a quarter of a side from its border.
+
+    Args:
+        grid: the scene's.
+        tile: side of a window in pixels.
+        overlap: pixels that neighbours share, with as few windows as cover the scene; None = as above.
+
+    Raises:
+        InputError: the overlap is not below the tile's side.
+    """
+    if overlap is not None:
+        return Tiling(tile, overlap).anchored(grid)
+    if grid.height * grid.width < (SMALL_SCENE * tile) ** 2:
+        return Tiling(tile, tile // 2, reach=tile * 3 // 4).anchored(grid)
+    return Tiling(tile, tile // 4).anchored(grid)
+
 
 @dataclass(frozen=True)
 class Tiling:
     """Square windows of `tile` pixels, of which neighbours share `overlap`.
 
     A scene that is smaller than a window is one window. In others the windows lie on a lattice, and those at the
-    scene's edges reach beyond them.
+    scene's edges reach beyond them, by less than the lattice's step or by up to `reach`.
 
     Attributes:
         tile, overlap: in pixels.
-        phases: how many rows and columns of the first window lie before the scene; `anchored` gives those at which a
-            place falls into the same window in any extent.
+        phases: how many rows and columns of the first window lie before the scene, below the step; `anchored` gives
+            those at which a place falls into the same window in any extent.
+        reach: pixels by which windows may lie beyond an edge; 0 = as few windows as cover the scene.
 
     Raises:
         InputError: the overlap is not below the tile's side.
@@ -40,6 +67,7 @@ class Tiling:
     tile: int = 256
     overlap: int = 64
     phases: tuple[int, int] = (0, 0)
+    reach: int = 0
 
     def __post_init__(self) -> None:
         if self.tile < 1 or not 0 <= self.overlap < self.tile:
@@ -65,9 +93,10 @@ class Tiling:
         """First pixel of each window along a side of `length` pixels, a column of pixels (axis 0) or a row (1)."""
         if length <= self.tile:
             return [0]
-        first, step = -self.phases[axis], self.tile - self.overlap
-        count = 1 + max(0, -(-(length - first - self.tile) // step))
-        return [first + step * number for number in range(count)]
+        step = self.tile - self.overlap
+        reach = max(self.reach, step - 1)  # with less, a part of the scene lies in no window
+        first = -self.phases[axis] - (reach - self.phases[axis]) // step * step
+        return list(range(first, length - self.tile + reach + 1, step))
 
     def weights(self, length: int) -> np.ndarray:
         """What a window counts along a side of `length` pixels, (min(tile, length),) int64 of 1 to `HEAVIEST`.
