@@ -246,7 +246,7 @@ def test_the_area_of_a_real_scene_does_not_depend_on_where_its_windows_lie(
         ]
         mapped(*images, model, tmp_path / f"out{number}")
         areas.append(changed(tmp_path / f"out{number}").sum())
-    assert areas[1:] == pytest.approx([areas[0]] * 2, rel=0.01)
+    assert areas[1:] == pytest.approx([areas[0]] * 2, rel=0.02)
 
 
 def test_the_windows_of_large_scenes_give_the_same(
