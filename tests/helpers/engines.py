@@ -2,9 +2,9 @@
 
 import pytest
 
-from semantic_cc.runtime.engine import PACKAGES, is_installed
+from semantic_cc.runtime.engine import is_installed
 
 
 def need_engine() -> None:
     if not is_installed():
-        pytest.skip(f"{' and '.join(PACKAGES)} are not installed: pip install 'semantic-cc[openvino]'")
+        pytest.skip("openvino is not installed: pip install 'semantic-cc[openvino]'")

@@ -5,12 +5,16 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from engines import need_engine
+from safetensors import safe_open
 
 from semantic_cc import SemanticCC
+from semantic_cc.checkpoint import serialization
 from semantic_cc.errors import InputError, SemanticCCError
 from semantic_cc.runtime import export, load
 from semantic_cc.runtime.graph_cache import EMBEDDINGS, LANGUAGE, fill_once
@@ -138,7 +142,7 @@ def test_a_filled_cache_needs_no_torch(fast: SemanticCC, shaken_folder: Path, in
         "import sys, numpy as np; from semantic_cc import SemanticCC; "
         "m = SemanticCC.from_pretrained(sys.argv[1], runtime='openvino'); "
         "m.describe(*(np.full((64, 64, 3), v, np.uint8) for v in (10, 200))); "
-        "print([name for name in ('torch', 'transformers', 'scipy', 'nncf') if name in sys.modules])"
+        "print([name for name in ('torch', 'transformers', 'scipy') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code, shaken_folder], capture_output=True, text=True)
     assert done.stdout.strip() == "[]", done.stderr
@@ -152,3 +156,26 @@ def test_a_model_that_has_no_graphs(captions_only_folder: Path, auto: None, own_
     image = np.zeros((64, 64, 3), np.uint8)
     assert model.describe(image, image).mask is None
     shutil.rmtree(own_cache)
+
+
+def test_the_language_model_computes_in_float32_on_a_cpu(
+    shaken_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its weights keep their values, and a saved model their type."""
+    original = serialization.load_pretrained
+
+    def in_bfloat16(*given: Any, **options: Any) -> Any:
+        model, info = original(*given, **options)
+        assert model.llm is not None
+        model.llm.to(torch.bfloat16).config.dtype = torch.bfloat16
+        return model, info
+
+    monkeypatch.setattr(serialization, "load_pretrained", in_bfloat16)
+    loaded = SemanticCC.from_pretrained(shaken_folder, runtime="torch", device="cpu")
+    llm = loaded.model.llm
+    assert llm is not None and llm.dtype == torch.float32
+    assert all(torch.equal(value, value.bfloat16().float()) for value in llm.parameters())
+    loaded.save_pretrained(tmp_path / "merged", merge=True)
+    with safe_open(tmp_path / "merged" / "llm" / "model.safetensors", "pt") as file:
+        assert {file.get_tensor(name).dtype for name in file.keys()} == {torch.bfloat16}  # noqa: SIM118
+    assert llm.dtype == torch.float32

@@ -20,7 +20,7 @@ CLOSE = 1e-3
 """Of probabilities, with the vision part in float32."""
 
 MOST = 0.7
-"""Share of equal sentences: on random weights, rounding to int8 decides more often than on trained ones."""
+"""Share of equal sentences: on random weights, rounding to float16 decides more often than on trained ones."""
 
 
 def graphs_of(model: SemanticCC) -> Path:

@@ -19,7 +19,7 @@ SIDE = 1536
 BYTES = 256 * 1024 * 1024
 """Size of the copied array, larger than any cache."""
 
-PACKAGES = ("torch", "transformers", "openvino", "nncf", "numpy")
+PACKAGES = ("torch", "transformers", "openvino", "numpy")
 
 
 @dataclass(frozen=True)

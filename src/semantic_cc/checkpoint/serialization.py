@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from transformers import PreTrainedModel
 
 from semantic_cc.checkpoint.build import build_model, merge_lora, unfilled
 from semantic_cc.checkpoint.config_file import CheckpointConfig, FoundationRecord
@@ -101,7 +102,7 @@ def save_pretrained(
         save_file(tensors, work / "model.safetensors", metadata={"format": "pt"})
         if merge and model.llm is not None:
             parameters += model.llm.num_parameters()
-            model.llm.save_pretrained(work / LLM)
+            _save_llm(model.llm, work / LLM)
             model.caption_decoder.prompter.tokenizer.save_pretrained(work / LLM)
         for path in work.rglob("*.safetensors"):
             path.chmod(0o644)  # safetensors creates files that only the owner can read
@@ -129,6 +130,17 @@ def _replace(folder: Path, work: Path) -> None:
         aside.rename(folder)
         raise
     shutil.rmtree(aside)
+
+
+def _save_llm(llm: PreTrainedModel, folder: Path) -> None:
+    """Writes a language model in the type that it was loaded in; on a CPU it may compute in float32."""
+    computes, stored = llm.dtype, llm.config.dtype
+    if stored is None or stored == computes:
+        llm.save_pretrained(folder)
+        return
+    llm.to(stored).save_pretrained(folder)
+    llm.to(computes)
+    llm.config.dtype = stored
 
 
 def _not_llm(name: str) -> bool:

@@ -13,13 +13,10 @@ import numpy as np
 
 from semantic_cc.errors import SemanticCCError, one_line
 
-PACKAGES = ("openvino", "nncf")
-"""What the extra `openvino` installs."""
-
 
 def is_installed() -> bool:
-    """Whether the engine and its weight compression are installed; imports neither."""
-    return all(importlib.util.find_spec(name) is not None for name in PACKAGES)
+    """Whether the engine is installed; does not import it."""
+    return importlib.util.find_spec("openvino") is not None
 
 
 def engine_name() -> str:
@@ -47,33 +44,25 @@ def has_bfloat16() -> bool:
 
 
 def _settings() -> dict[str, str]:
+    """For graphs in float32: bfloat16 is only where a graph has it, see `export_language_model`.
+
+    Activations rounded to bfloat16 or int8 everywhere are faster, and change masks and sentences
+    (docs/performance.md).
+    """
     threads = os.environ.get("OMP_NUM_THREADS", "")
     limit = {"INFERENCE_NUM_THREADS": threads} if threads.isdigit() else {}
-    return {"PERFORMANCE_HINT": "LATENCY", **limit}
-
-
-def _language_settings() -> dict[str, str]:
-    # activations are quantised in groups of 32 for the int8 products; the cache is rounded to float16
     return {
-        **_settings(),
+        "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_PRECISION_HINT": "f32",
-        "DYNAMIC_QUANTIZATION_GROUP_SIZE": "32",
+        "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0",
         "KV_CACHE_PRECISION": "f16",
+        **limit,
     }
 
 
-def _vision_settings() -> dict[str, str]:
-    return {**_settings(), "INFERENCE_PRECISION_HINT": "bf16" if has_bfloat16() else "f32"}
-
-
-def compile_language(graph: Any) -> Any:
-    """Compiles a graph of `export_language_model`."""
-    return _core().compile_model(graph, "CPU", _language_settings())
-
-
-def compile_vision(graph: Any) -> Any:
-    """Compiles a graph of `export_vision_part`, in bfloat16 where the CPU computes in it."""
-    return _core().compile_model(graph, "CPU", _vision_settings())
+def compile_graph(graph: Any) -> Any:
+    """Compiles a graph of `export_language_model` or `export_vision_part`."""
+    return _core().compile_model(graph, "CPU", _settings())
 
 
 class LoadedGraph:
@@ -81,19 +70,18 @@ class LoadedGraph:
 
     Args:
         path: what `export_model` of a compiled graph gave.
-        settings: of the engine.
 
     Raises:
         SemanticCCError: the file is damaged.
     """
 
-    def __init__(self, path: Path, settings: dict[str, str]) -> None:
+    def __init__(self, path: Path) -> None:
         import openvino as ov
 
         try:
             self._mapped = np.memmap(path, np.uint8, mode="c")  # the compiled graph does not keep it alive
             tensor = ov.Tensor(self._mapped, shared_memory=True)
-            self._request = _core().import_model(tensor, "CPU", settings).create_infer_request()
+            self._request = _core().import_model(tensor, "CPU", _settings()).create_infer_request()
         except (OSError, ValueError, RuntimeError) as error:
             raise SemanticCCError(
                 f"{path} is damaged ({one_line(error)}); delete {path.parent}, it is made again"
@@ -109,13 +97,3 @@ class LoadedGraph:
     def reset(self) -> None:
         """Empties the state."""
         self._request.reset_state()
-
-
-def load_language(path: Path) -> LoadedGraph:
-    """Loads a compiled language model."""
-    return LoadedGraph(path, _language_settings())
-
-
-def load_vision(path: Path) -> LoadedGraph:
-    """Loads a compiled vision part."""
-    return LoadedGraph(path, _vision_settings())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from semantic_cc.runtime.engine import load_language
+from semantic_cc.runtime.engine import LoadedGraph
 from semantic_cc.runtime.graph_cache import EMBEDDINGS, LANGUAGE, TOKENIZER, TOKENS
 
 
@@ -45,7 +45,7 @@ class LanguageDecoder:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._graph = load_language(folder / LANGUAGE)
+        self._graph = LoadedGraph(folder / LANGUAGE)
         self._table = np.load(folder / EMBEDDINGS, mmap_mode="r")  # (V, m)
         self._length = 0
 

@@ -6,7 +6,6 @@ Legend: r rows, t new tokens, s = cached + new tokens, m width, V vocabulary siz
 from __future__ import annotations
 
 import copy
-import logging
 from typing import Any
 
 import numpy as np
@@ -78,19 +77,24 @@ def check_language_model(llm: PreTrainedModel) -> None:
 
 
 @torch.no_grad()
-def export_language_model(llm: PreTrainedModel) -> Any:
-    """An OpenVINO model with int8 weights (per channel, asymmetric) and a stateful cache.
+def export_language_model(llm: PreTrainedModel, bfloat16: bool) -> Any:
+    """An OpenVINO model with weights of 16 bits and a stateful cache.
+
+    Weights that are bfloat16 keep their values. With `bfloat16`, the layers multiply in that type, with sums in
+    float32; all else, and without it everything, is computed in float32.
 
     Inputs: embeds (r, t, m) float32; mask (1, 1, t, s) float32, added to attention scores; positions (1, t) int64;
     beam_idx (r,) int32, the cached row that each row continues. Output: log-probabilities (r, V) of the next token.
 
     Args:
         llm: a causal LM of LLaMA's architecture with merged adapters; it is not changed.
+        bfloat16: whether the processor multiplies in bfloat16; ignored for weights of another type.
 
     Raises:
         UnsupportedModelError: see `check_language_model`.
     """
     import openvino as ov
+    from openvino._offline_transformations import compress_model_transformation
 
     check_language_model(llm)
     plain = copy.deepcopy(llm).float().eval()
@@ -122,7 +126,10 @@ def export_language_model(llm: PreTrainedModel) -> Any:
     for port, name in zip(model.outputs, ["log_probs", *present], strict=True):
         port.get_tensor().set_names({name})
     _hold_cache(model, dict(zip(past, present, strict=True)), heads, width)
-    return _with_int8_weights(model)
+    if bfloat16 and llm.dtype == torch.bfloat16:
+        _multiply_in_bfloat16(model, config.vocab_size)
+    compress_model_transformation(model)  # the weights left in float32 become float16
+    return model
 
 
 def _hold_cache(model: Any, caches: dict[str, str], heads: int, width: int) -> None:
@@ -152,8 +159,30 @@ def _hold_cache(model: Any, caches: dict[str, str], heads: int, width: int) -> N
     model.validate_nodes_and_infer_types()
 
 
-def _with_int8_weights(model: Any) -> Any:
-    import nncf
+def _multiply_in_bfloat16(model: Any, vocabulary: int) -> None:
+    """Rounds the inputs of the layers' matrix products to bfloat16; their weights are bfloat16 already.
 
-    nncf.set_log_level(logging.ERROR)
-    return nncf.compress_weights(model, mode=nncf.CompressWeightsMode.INT8_ASYM)
+    All else stays in float32: norms, attention, the sums of residuals, and the LM head, whose rounded logits would
+    decide between words.
+    """
+    import openvino as ov
+    from openvino import opset13 as ops
+
+    for product in model.get_ordered_ops():
+        weight = product.input_value(1).get_node() if product.get_type_name() == "MatMul" else None
+        if weight is None or weight.get_type_name() != "Constant" or vocabulary in weight.shape:
+            continue
+        bits = (weight.data.view(np.uint32) >> 16).astype(np.uint16)
+        rounded = ov.Tensor(ov.Type.bf16, list(bits.shape))
+        rounded.data[:] = bits.view(rounded.data.dtype)  # NumPy has no bfloat16: OpenVINO shows float16
+        turned = product.get_attributes()
+        small = ops.matmul(
+            ops.convert(product.input_value(0), "bf16"),
+            ov.op.Constant(rounded),
+            turned["transpose_a"],
+            turned["transpose_b"],
+        )
+        result = ops.convert(small, "f32").output(0)
+        for consumer in product.output(0).get_target_inputs():
+            consumer.replace_source_output(result)
+    model.validate_nodes_and_infer_types()

@@ -143,6 +143,8 @@ def _with_torch(name: str | Path, device: str | None, options: LoadOptions, reas
     )
     if options.llm_device_map is None:
         model.to(chosen)
+        if chosen.type == "cpu" and options.llm_dtype is None and model.llm is not None:
+            model.llm.float()  # the same weights; rounding to bfloat16 between layers decides 1 of 10 sentences
     else:
         from semantic_cc.checkpoint.device_map import spread_llm
 

@@ -20,7 +20,7 @@ from semantic_cc.files import new_file
 from semantic_cc.model.answers import Candidate, answer_pairs, instructions_of
 from semantic_cc.model.prompter import TEMPLATES, Prompter
 from semantic_cc.runtime.decoding import KeywordBonus, generate
-from semantic_cc.runtime.engine import load_vision
+from semantic_cc.runtime.engine import LoadedGraph
 from semantic_cc.runtime.graph_cache import vision_name
 from semantic_cc.runtime.interface import PairMasks, PairPredictions, Runtime
 from semantic_cc.runtime.language_decoder import LanguageDecoder, StoredTokenizer
@@ -180,7 +180,7 @@ class OpenVinoRuntime(Runtime):
 
 
 def _compiled(path: Path) -> See:
-    graph = load_vision(path)
+    graph = LoadedGraph(path)
 
     def see(before: np.ndarray, after: np.ndarray) -> Arrays:
         pairs = [

@@ -10,8 +10,8 @@ import torch
 from semantic_cc.model.base import ChangeModel
 from semantic_cc.runtime.interface import PairMasks, PairPredictions, Runtime
 
-GPU_PLACES = 8
-"""Places described at once on a GPU; on the CPU 1, where a batch changes bfloat16 sums, and so sentences."""
+PLACES = 8
+"""Places described at once."""
 
 
 class TorchRuntime(Runtime):
@@ -29,7 +29,7 @@ class TorchRuntime(Runtime):
         self.config = model.config
         self.torch_device = device
         self.device = device.type
-        self.place_batch = 1 if device.type == "cpu" else GPU_PLACES
+        self.place_batch = PLACES
 
     def predict(
         self, before: np.ndarray, after: np.ndarray, instructions: Sequence[str] | None = None
