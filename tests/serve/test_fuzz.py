@@ -21,6 +21,9 @@ from services import geotiff, pair, picture, service, stored
 from semantic_cc.serve.serve_settings import ServeSettings
 from semantic_cc.serve.service import create_app
 
+# Threads that open rasters at once can undo each other's warnings.catch_warnings; only tests make warnings errors.
+pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+
 CHECKS = [
     schemathesis.checks.not_a_server_error,
     status_code_conformance,
