@@ -29,7 +29,8 @@ class PhaseConfig:
     Args:
         kind: stages = the staged loop (paper III-F); encoder = land cover of single images; qformer = words of the
             sentences, then the alignment of the visual tokens with the LLM's embeddings; llm = the LLM's LoRA on fixed
-            visual tokens; keyword_head = the head of model.keywords; calibration = scale and offset of the change flag.
+            visual tokens, or with the Q-Former (train_qformer); keyword_head = the head of model.keywords; calibration =
+            scale and offset of the change flag.
         stages: what each epoch runs, in order: change, caption, joint (the paper's i, ii, iii), together (all parts at
             once), or mask_decoder (the change decoder, everything else fixed). Read by kind stages.
         data: datasets of this phase; null = the run's.
@@ -53,6 +54,8 @@ class PhaseConfig:
             encoder.
         place_epochs: passes over the pairs whose sentences name a place, before all others; every second visit after
             them is such a pair too. Kind llm.
+        train_qformer: whether the Q-Former, the enhancer and the flag head train too, on unchanged pairs as well (their
+            flag only, with a flag head). Kind llm.
         balance: whether changed and unchanged pairs weigh alike, for a val split with another share of changed pairs
             than the pairs in use have. Kind calibration.
         val_metric: by which the best model is kept: CIDEr of the validated pairs, F1 of building change, or accuracy
@@ -77,6 +80,7 @@ class PhaseConfig:
     cache_features: bool = False
     recipe: str | None = None
     place_epochs: int = 0
+    train_qformer: bool = False
     balance: bool = False
     val_metric: Literal["cider", "building_f1", "flag"] | None = None
     patience: int | None = None
@@ -100,7 +104,7 @@ _READ = {
     },
     "encoder": _TRAINS | {"items", "batch", "trunk_lr_scale", "recipe"},
     "qformer": _TRAINS | {"items", "batch"},
-    "llm": _TRAINS | {"items", "batch", "sentences", "place_epochs"},
+    "llm": _TRAINS | {"items", "batch", "sentences", "place_epochs", "train_qformer"},
     "keyword_head": _TRAINS | {"items", "batch"},
     "calibration": {"kind", "data", "batch", "balance"},
 }  # fmt: skip

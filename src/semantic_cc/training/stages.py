@@ -152,6 +152,7 @@ MASK_DECODER = Stage("mask_decoder", "change", True, False, (change_decoder,))
 ENCODER = Stage("encoder", "change", False, False, (vision,))
 QFORMER = Stage("qformer", "caption", False, False, (caption_path,))
 LLM_LORA = Stage("llm", "caption", False, True, (llm_lora,))
+LLM_AND_QFORMER = Stage("llm", "caption", False, True, (caption_decoder,))
 COMPARED_CAPTION = Stage("caption", "caption", False, True, (encoder, compared_method))
 COMPARED_CHANGE = Stage("change", "change", True, False, (encoder, compared_method))
 

@@ -1,4 +1,4 @@
-"""Phase `llm`: trains the LLM's LoRA on the sentences, with all other parts frozen.
+"""Phase `llm`: trains the LLM's LoRA on the sentences, and, with `train_qformer`, the caption path up to the LLM.
 
 Encoder and neck run once; their tokens are cached in memory, which makes the training steps cheap.
 """
@@ -18,8 +18,9 @@ from semantic_cc.data.augment.place_words import named_places
 from semantic_cc.data.items import ChangeDataset
 from semantic_cc.data.open_dataset import name_of, open_dataset
 from semantic_cc.errors import DataError
-from semantic_cc.losses import caption_loss
+from semantic_cc.losses import caption_loss, flag_loss
 from semantic_cc.training import stages
+from semantic_cc.training.initialisation import require_flags
 from semantic_cc.training.pretraining.symmetric_views import SymmetricPairs
 from semantic_cc.training.pretraining.token_cache import drawn, encode, instructions_for, visual_tokens
 from semantic_cc.training.row_task import RowTask
@@ -28,29 +29,37 @@ from semantic_cc.training.task import OpenedData, PhaseRun
 
 if TYPE_CHECKING:
     from semantic_cc.model.base import ChangeModel
+    from semantic_cc.model.caption_decoder import CaptionDecoder
     from semantic_cc.model.semantic_cc import SemanticCCModel
 
 
 def open_llm_phase(run: PhaseRun) -> OpenedData:
     """Opens the phase's data.
 
-    With a flag head, only changed pairs are used: unchanged pairs get a fixed sentence.
+    With a flag head, sentences are learned from changed pairs only: unchanged pairs get a fixed sentence. Unchanged
+    pairs are used where the flag head trains, too.
 
     Raises:
-        DataError: no such dataset; no pair to learn a sentence from; images of different sizes.
+        DataError: no such dataset; no pair to learn a sentence from; no change flags for a flag head that trains;
+            images of different sizes.
     """
+    whole, has_flag = run.phase.train_qformer, run.config.model.flag_head
     items = [
         replace(item, label=None)
         for item in open_dataset(run.data, "train").items
-        if item.sentences and (item.changed or not run.config.model.flag_head)
+        if item.sentences and (item.changed or whole or not has_flag)
     ]
-    if not items:
+    if not any(item.changed or not has_flag for item in items):
         raise DataError(
             f"{name_of(run.data)}: no changed pair with sentences for phase {run.name}; leave the phase out with "
             f"--phases.{run.name} null"
         )
     items = drawn(items, run.phase.items, run.seed)
-    placed = [row for row, item in enumerate(items) if _names_place(item.sentences)]
+    dataset = ChangeDataset(items)
+    if whole and has_flag:
+        require_flags(dataset)
+    spoken = [bool(item.changed) or not has_flag for item in items]
+    placed = [row for row, item in enumerate(items) if spoken[row] and _names_place(item.sentences)]
     visits = visits_of(
         range(len(items)), placed, run.phase.place_epochs, run.phase.epochs, random.Random(run.seed)
     )
@@ -59,27 +68,53 @@ def open_llm_phase(run: PhaseRun) -> OpenedData:
         model = cast("SemanticCCModel", given.to(run.fabric.device))
         decoder = model.caption_decoder
         pairs = SymmetricPairs(
-            encode(model, ChangeDataset(items), run.fabric), [item.sentences for item in items], run.seed
+            encode(model, dataset, run.fabric), [item.sentences for item in items], run.seed
         )
-        stages.apply(stages.LLM_LORA, model)
-        parameters = float_parameters(model, stages.trainable_names(stages.LLM_LORA, model))
+        stage = stages.LLM_AND_QFORMER if whole else stages.LLM_LORA
+        stages.apply(stage, model)
+        parameters = float_parameters(model, stages.trainable_names(stage, model))
+        changed = torch.tensor([float(bool(item.changed)) for item in items], device=run.fabric.device)
 
         def loss_of(rows: tuple[Tensor, ...], draw: random.Random) -> Tensor:
             tokens, numbers, symmetries = rows[0], rows[1].tolist(), rows[2].tolist()
             instructions = instructions_for(numbers)
-            with torch.no_grad():
+            with torch.set_grad_enabled(whole):
                 visual = visual_tokens(decoder, tokens, instructions)
-            known = [
-                pairs.sentences[n][symmetry] or () for n, symmetry in zip(numbers, symmetries, strict=True)
-            ]
-            learned = [draw.sample(own, min(run.phase.sentences, len(own))) for own in known]
-            return caption_loss(*decoder.teach(visual, instructions, learned))
+            learned = []
+            for number, symmetry in zip(numbers, symmetries, strict=True):
+                known = (pairs.sentences[number][symmetry] or ()) if spoken[number] else ()
+                learned.append(draw.sample(known, min(run.phase.sentences, len(known))))
+            return _loss(decoder, visual, instructions, learned, changed[rows[1]] if whole else None)
 
         task = RowTask(run, parameters, pairs, lambda _: visits, loss_of)
         task.epochs = 1  # `visits` covers all passes
         return task
 
     return OpenedData(len(items), -(-len(visits) // run.phase.batch), task)
+
+
+def _loss(
+    decoder: CaptionDecoder,
+    visual: Tensor,
+    instructions: Sequence[str],
+    learned: Sequence[Sequence[str]],
+    changed: Tensor | None,
+) -> Tensor:
+    """Caption loss of the pairs with sentences, plus the flag loss of all if `changed` (b,) is given.
+
+    Args:
+        decoder: the caption decoder. visual: (b, q, m). instructions: b texts. learned: sentences of each pair.
+        changed: (b,) of 0 and 1; None = the flag head does not train.
+    """
+    losses = []
+    flag = None if changed is None else decoder.flag_logits(visual)
+    if flag is not None and changed is not None:
+        losses.append(flag_loss(flag, changed))
+    told = [row for row, own in enumerate(learned) if own]
+    if told:
+        said = [instructions[row] for row in told], [learned[row] for row in told]
+        losses.append(caption_loss(*decoder.teach(visual[told], *said)))
+    return torch.stack(losses).sum()
 
 
 def visits_of(
