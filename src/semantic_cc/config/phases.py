@@ -28,9 +28,9 @@ class PhaseConfig:
 
     Args:
         kind: stages = the staged loop (paper III-F); encoder = land cover of single images; qformer = words of the
-            sentences, then the alignment of the visual tokens with the LLM's embeddings; llm = the LLM's LoRA on fixed
-            visual tokens, or with the Q-Former (train_qformer); keyword_head = the head of model.keywords; calibration =
-            scale and offset of the change flag.
+            sentences, then the alignment of the visual tokens with the LLM's embeddings; llm = the LLM's LoRA on the
+            sentences, and with train_qformer the caption path up to it; keyword_head = the head of model.keywords;
+            calibration = scale and offset of the change flag.
         stages: what each epoch runs, in order: change, caption, joint (the paper's i, ii, iii), together (all parts at
             once), or mask_decoder (the change decoder, everything else fixed). Read by kind stages.
         data: datasets of this phase; null = the run's.

@@ -75,7 +75,7 @@ def open_llm_phase(run: PhaseRun) -> OpenedData:
         parameters = float_parameters(model, stages.trainable_names(stage, model))
         changed = torch.tensor([float(bool(item.changed)) for item in items], device=run.fabric.device)
 
-        def loss_of(rows: tuple[Tensor, ...], draw: random.Random) -> Tensor:
+        def batch_loss(rows: tuple[Tensor, ...], draw: random.Random) -> Tensor:
             tokens, numbers, symmetries = rows[0], rows[1].tolist(), rows[2].tolist()
             instructions = instructions_for(numbers)
             with torch.set_grad_enabled(whole):
@@ -84,16 +84,16 @@ def open_llm_phase(run: PhaseRun) -> OpenedData:
             for number, symmetry in zip(numbers, symmetries, strict=True):
                 known = (pairs.sentences[number][symmetry] or ()) if spoken[number] else ()
                 learned.append(draw.sample(known, min(run.phase.sentences, len(known))))
-            return _loss(decoder, visual, instructions, learned, changed[rows[1]] if whole else None)
+            return loss_of(decoder, visual, instructions, learned, changed[rows[1]] if whole else None)
 
-        task = RowTask(run, parameters, pairs, lambda _: visits, loss_of)
+        task = RowTask(run, parameters, pairs, lambda _: visits, batch_loss)
         task.epochs = 1  # `visits` covers all passes
         return task
 
     return OpenedData(len(items), -(-len(visits) // run.phase.batch), task)
 
 
-def _loss(
+def loss_of(
     decoder: CaptionDecoder,
     visual: Tensor,
     instructions: Sequence[str],
