@@ -47,7 +47,7 @@ def test_costs_follow_from_the_sizes(reference: SemanticCC) -> None:
     assert many["language model"].gflops - few["language model"].gflops == pytest.approx(
         2 * 2 * llm * beams / 1e9
     )
-    assert few["language model"].gigabytes == pytest.approx(3 * llm / 1e9)
+    assert few["language model"].gigabytes == pytest.approx(2 * 3 * llm / 1e9)
     cost = many["language model"]
     assert cost.limit == pytest.approx(max(cost.gflops / 200, cost.gigabytes / 10))
 

@@ -33,7 +33,7 @@ class PartCost:
 
 
 def count_costs(model: SemanticCCModel, side: int, tokens: int, machine: Machine) -> dict[str, PartCost]:
-    """Costs of the vision part and of the language model for a changed pair, with int8 weights.
+    """Costs of the vision part and of the language model for a changed pair, with weights of 16 bits.
 
     Args:
         model: the torch model; its parameters stop requiring gradients.
@@ -54,7 +54,7 @@ def count_costs(model: SemanticCCModel, side: int, tokens: int, machine: Machine
     flops = 2 * llm * (prompt + steps * decoder.beams)
     return {
         "vision": _cost(counter.get_total_flops(), 2 * vision, machine),
-        "language model": _cost(flops, llm * (1 + steps), machine),
+        "language model": _cost(flops, 2 * llm * (1 + steps), machine),
     }
 
 
