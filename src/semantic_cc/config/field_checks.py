@@ -139,7 +139,6 @@ def _of_phase(name: str, phase: PhaseConfig, config: Config) -> list[tuple[bool,
             "source_weights needs one positive number for each dataset of data",
         ),
         (phase.sentences < 1, "sentences must be at least 1"),
-        (phase.place_epochs < 0, "place_epochs must not be negative"),
         (phase.ema is not None and not 0 < phase.ema < 1, "ema must lie in (0, 1)"),
         (phase.augment and phase.cache_features, "cache_features needs augment false"),
         (

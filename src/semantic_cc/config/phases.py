@@ -52,8 +52,6 @@ class PhaseConfig:
             a stage trains the encoder again; needs augment false. Kind stages.
         recipe: a `synth` recipe of single images with building masks, of which as many windows are mixed in. Kind
             encoder.
-        place_epochs: passes over the pairs whose sentences name a place, before all others; every second visit after
-            them is such a pair too. Kind llm.
         train_qformer: whether the Q-Former, the enhancer and the flag head train too, on unchanged pairs as well (their
             flag only, with a flag head). Kind llm.
         balance: whether changed and unchanged pairs weigh alike, for a val split with another share of changed pairs
@@ -79,7 +77,6 @@ class PhaseConfig:
     source_weights: tuple[float, ...] = ()
     cache_features: bool = False
     recipe: str | None = None
-    place_epochs: int = 0
     train_qformer: bool = False
     balance: bool = False
     val_metric: Literal["cider", "building_f1", "flag"] | None = None
@@ -104,7 +101,7 @@ _READ = {
     },
     "encoder": _TRAINS | {"items", "batch", "trunk_lr_scale", "recipe"},
     "qformer": _TRAINS | {"items", "batch"},
-    "llm": _TRAINS | {"items", "batch", "sentences", "place_epochs", "train_qformer"},
+    "llm": _TRAINS | {"items", "batch", "sentences", "train_qformer"},
     "keyword_head": _TRAINS | {"items", "batch"},
     "calibration": {"kind", "data", "batch", "balance"},
 }  # fmt: skip

@@ -77,7 +77,7 @@ SCALES = {
                     "ema": None, "dice_weight": 0.0, "stages": {"change": {"items": 320, "batch": 8}},
                 },
                 "qformer": {"epochs": 8, "batch": 16},
-                "llm": {"epochs": 1, "place_epochs": 0, "sentences": 2, "batch": 8, "lr": 2e-3},
+                "llm": {"epochs": 1, "sentences": 2, "batch": 8, "lr": 2e-3},
                 MAIN: {"epochs": 2, "augment": False, "sentences": 2, "lr": 2e-4},
                 "calibration": None,
             },

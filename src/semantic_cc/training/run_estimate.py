@@ -168,7 +168,7 @@ def _of_phase(opened: OpenedPhase, config: Config, device: str | None) -> list[P
     row = PhaseEstimate(run.name, run.phase.kind, data.items, data.steps, None)
     if device is not None:
         return [row]
-    few = replace(run.phase, items=min(data.items, LOOKED_AT * run.phase.batch), epochs=1, place_epochs=0)
+    few = replace(run.phase, items=min(data.items, LOOKED_AT * run.phase.batch), epochs=1)
     if run.phase.kind == "calibration":
         few = run.phase
     short = replace(run, config=replace(run.config, phases={run.name: few}))

@@ -6,15 +6,13 @@ Encoder and neck run once; their tokens are cached in memory, which makes the tr
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from itertools import chain, repeat
 from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor
 
-from semantic_cc.data.augment.place_words import named_places
 from semantic_cc.data.items import ChangeDataset
 from semantic_cc.data.open_dataset import name_of, open_dataset
 from semantic_cc.errors import DataError
@@ -23,7 +21,7 @@ from semantic_cc.training import stages
 from semantic_cc.training.initialisation import require_flags
 from semantic_cc.training.pretraining.symmetric_views import SymmetricPairs
 from semantic_cc.training.pretraining.token_cache import drawn, encode, instructions_for, visual_tokens
-from semantic_cc.training.row_task import RowTask
+from semantic_cc.training.row_task import RowTask, shuffled
 from semantic_cc.training.staged_task import float_parameters
 from semantic_cc.training.task import OpenedData, PhaseRun
 
@@ -59,10 +57,6 @@ def open_llm_phase(run: PhaseRun) -> OpenedData:
     if whole and has_flag:
         require_flags(dataset)
     spoken = [bool(item.changed) or not has_flag for item in items]
-    placed = [row for row, item in enumerate(items) if spoken[row] and _names_place(item.sentences)]
-    visits = visits_of(
-        range(len(items)), placed, run.phase.place_epochs, run.phase.epochs, random.Random(run.seed)
-    )
 
     def task(given: ChangeModel) -> RowTask:
         model = cast("SemanticCCModel", given.to(run.fabric.device))
@@ -86,11 +80,9 @@ def open_llm_phase(run: PhaseRun) -> OpenedData:
                 learned.append(draw.sample(known, min(run.phase.sentences, len(known))))
             return loss_of(decoder, visual, instructions, learned, changed[rows[1]] if whole else None)
 
-        task = RowTask(run, parameters, pairs, lambda _: visits, batch_loss)
-        task.epochs = 1  # `visits` covers all passes
-        return task
+        return RowTask(run, parameters, pairs, shuffled(len(items), run.seed), batch_loss)
 
-    return OpenedData(len(items), -(-len(visits) // run.phase.batch), task)
+    return OpenedData(len(items), run.phase.epochs * -(-len(items) // run.phase.batch), task)
 
 
 def loss_of(
@@ -115,32 +107,3 @@ def loss_of(
         said = [instructions[row] for row in told], [learned[row] for row in told]
         losses.append(caption_loss(*decoder.teach(visual[told], *said)))
     return torch.stack(losses).sum()
-
-
-def visits_of(
-    rows: Sequence[int], placed: Sequence[int], place_epochs: int, epochs: int, rng: random.Random
-) -> list[int]:
-    """Order in which the pairs are visited.
-
-    Args:
-        rows: all pairs.
-        placed: pairs whose sentences name a place.
-        place_epochs: passes over `placed` at the start; every second later visit is then one of them, too. An LLM
-            learns places last, and omits them while uncertain.
-        epochs: passes over `rows`.
-        rng: random generator for the order.
-    """
-
-    def passes(part: Sequence[int], number: int | None = None) -> Iterator[int]:
-        turns = repeat(part) if number is None else repeat(part, number)
-        return chain.from_iterable(rng.sample(turn, len(turn)) for turn in turns)
-
-    every = list(passes(rows, epochs))
-    if not place_epochs or not placed:
-        return every
-    return [*passes(placed, place_epochs), *chain.from_iterable(zip(every, passes(placed), strict=False))]
-
-
-def _names_place(sentences: Sequence[str]) -> bool:
-    """Whether most of the sentences name a place in the image."""
-    return 2 * sum(bool(named_places(sentence.lower())) for sentence in sentences) > len(sentences)
