@@ -145,14 +145,14 @@ async def main() -> int:
             load.jobs.clear()
             used.append(await memory(http))
         engine.run(ENGINE_SECONDS)
-    alone = engine.pairs / engine.seconds
+    engine_rate = engine.pairs / engine.seconds
     pairs = sorted(load.seconds)
     rate = len(pairs) / seconds
     print(f"answers        {dict(sorted(load.answers.items()))}")
     print(f"lost           {load.lost}")
     print(
         f"pairs          {len(pairs)} in {seconds:.0f} s, {rate:.2f} a second, "
-        f"{rate / alone:.0%} of the engine's {alone:.2f}"
+        f"{rate / engine_rate:.0%} of the engine's {engine_rate:.2f}"
     )
     if pairs:
         print(f"latency        p50 {pairs[len(pairs) // 2]:.2f} s, p95 {pairs[int(0.95 * len(pairs))]:.2f} s")

@@ -155,6 +155,15 @@ class CaptionDecoder(nn.Module):
         """
         return teach_sentences(self.llm, self.prompter, self._prompts(visual, instructions), sentences)
 
+    def teach_told(
+        self, visual: Tensor, instructions: Sequence[str], sentences: Sequence[Sequence[str]]
+    ) -> tuple[Tensor, Tensor] | None:
+        """As `teach`, for the pairs that have sentences; None if no pair has any."""
+        told = [i for i, own in enumerate(sentences) if own]
+        if not told:
+            return None
+        return self.teach(visual[told], [instructions[i] for i in told], [sentences[i] for i in told])
+
     @torch.no_grad()
     def generate(
         self,

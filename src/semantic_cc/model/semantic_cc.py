@@ -135,12 +135,7 @@ class SemanticCCModel(ChangeModel):
             return ModelOutput(mask)
         visual = self.caption_decoder.visual_tokens(decoded.seen, instructions)
         flag = self.caption_decoder.flag_logits(visual)
-        told = [i for i, own in enumerate(sentences) if own]
-        if not told:
-            return ModelOutput(mask, flag_logits=flag)
-        logits, targets = self.caption_decoder.teach(
-            visual[told], [instructions[i] for i in told], [sentences[i] for i in told]
-        )
+        logits, targets = self.caption_decoder.teach_told(visual, instructions, sentences) or (None, None)
         return ModelOutput(mask, logits, targets, flag)
 
     @torch.no_grad()  # not inference mode: layers that FSDP gathers in it could not be trained afterwards

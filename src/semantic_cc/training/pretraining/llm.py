@@ -102,8 +102,7 @@ def loss_of(
     flag = None if changed is None else decoder.flag_logits(visual)
     if flag is not None and changed is not None:
         losses.append(flag_loss(flag, changed))
-    told = [row for row, own in enumerate(learned) if own]
-    if told:
-        said = [instructions[row] for row in told], [learned[row] for row in told]
-        losses.append(caption_loss(*decoder.teach(visual[told], *said)))
+    taught = decoder.teach_told(visual, instructions, learned)
+    if taught is not None:
+        losses.append(caption_loss(*taught))
     return torch.stack(losses).sum()
