@@ -10,14 +10,18 @@ from torch import Tensor, nn
 
 from semantic_cc.baselines.change_networks import norm
 from semantic_cc.baselines.changeformer import ChangeFormer, hierarchical_encoder
+from semantic_cc.baselines.cstsunet import CSTSUNet
 from semantic_cc.baselines.fc_siam_diff import FCSiamDiff
 from semantic_cc.baselines.idet import IDET
+from semantic_cc.baselines.wnet import WNet
 
 WIDTHS = (4, 8, 20, 32)
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "fc-siam-diff": lambda: FCSiamDiff(3, widths=(4, 8), depths=(2, 2)),
     "changeformer": lambda: ChangeFormer(WIDTHS, 8, 3, hierarchical_encoder(WIDTHS, (1, 1, 1, 1))),
     "idet": lambda: IDET(3, widths=(8, 8, 16, 32, 32), depths=(1, 1, 1, 1, 1)),
+    "wnet": lambda: WNet(3, widths=(4, 8, 16, 32), heads=(1, 1, 2, 4)),
+    "cstsunet": lambda: CSTSUNet(3, widths=(4, 8, 16, 32), heads=(1, 2, 4, 4), depths=(1, 1, 1, 1)),
 }
 
 

@@ -189,7 +189,9 @@ def test_what_does_not_fit_is_refused(method: str, values: dict[str, Any], messa
         load_config(f"tiny+{method}", values)
 
 
-SCALES = {"fc-siam-diff": 0.5, "changeformer": 0.125, "ttp": 0.125, "idet": 0.125}
+SCALES = {
+    "fc-siam-diff": 0.5, "changeformer": 0.125, "ttp": 0.125, "idet": 0.125, "wnet": 0.125, "cstsunet": 0.25,
+}  # fmt: skip
 """Small enough to be quick, large enough to learn by heart."""
 
 

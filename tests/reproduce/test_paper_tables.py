@@ -36,7 +36,7 @@ def test_each_row_fits_its_table(table: PaperTable) -> None:
         assert all(value is None or 0 < value < 150 for value in row.paper)
 
 
-@pytest.mark.parametrize("scale", ["paper", "small"])
+@pytest.mark.parametrize("scale", ["paper", "levir-dev", "small"])
 @pytest.mark.parametrize(
     ("name", "row"), NAMED, ids=lambda value: value if isinstance(value, str) else value.cells[0]
 )
@@ -44,7 +44,7 @@ def test_each_row_configures_and_its_preset_comes_back(name: str, row: Row, scal
     config = config_of(row, scale)
     masks, sentences = tasks_of(config)
     assert masks if TABLES[name].kind == "masks" else sentences
-    assert config.preset.split("+")[0] == scale
+    assert config.preset.split("+")[0] == SCALES[scale].preset
 
 
 def test_every_declared_number_of_tables_1_and_5_is_the_one_in_the_docs() -> None:
@@ -84,13 +84,36 @@ def test_rows_of_one_kind_visit_as_many_pairs(scale: str) -> None:
     assert others == {epochs * sum(full) + before}
 
 
+def test_on_real_pairs_every_row_visits_equally_many_and_no_encoder_trains() -> None:
+    for row in ROWS:
+        config = config_of(row, "levir-dev")
+        main = config.phases[MAIN]
+        assert sum(stage.items for stage in main.stages.values()) == sum(SCALES["levir-dev"].visits)
+        assert set(selected(config)) <= {"qformer", MAIN, "keyword_head"}  # nothing with masks goes before
+        assert config.model.encoder.adapt == "frozen"
+        filtered = config.model.encoder.bcsf or config.model.method == "ttp"
+        assert main.cache_features == (not filtered)
+
+
+def test_no_head_of_ours_is_in_the_papers_way() -> None:
+    row = next(row for row in TABLES["table1"].rows if "no flag head" in row.cells[0])
+    for scale in SCALES:
+        model = config_of(row, scale).model
+        assert not model.flag_head and not model.keywords and model.method == "semantic-cc"
+    assert run_digest(config_of(row), "data") == run_digest(config_of(OURS), "data")  # the paper has no head
+
+
 def test_rows_that_tables_share_are_one_run() -> None:
     digests = {}
     for name, row in NAMED:
         config = config_of(row)
         digests.setdefault(run_digest(config, "data"), []).append(name)
     shared = sorted(names for names in digests.values() if len(names) > 1)
-    assert shared == [["table1", "table2", "table4", "table5"], ["table1", "table5"], ["table2", "table3"]]
+    assert shared == [
+        ["table1", "table1", "table2", "table4", "table5"],  # ours, and ours without a flag head
+        ["table1", "table5"],
+        ["table2", "table3"],
+    ]
 
 
 def test_the_row_wins_over_flags_and_flags_over_the_scale() -> None:
@@ -116,6 +139,7 @@ def test_phases_of_the_rows() -> None:
     assert selected(config_of(TABLES["table2"].rows[0], "small")) == ["encoder", "qformer", "llm", MAIN]
     assert selected(config_of(TABLES["table1"].rows[-2], "small"))[-1] == "keyword_head"
     assert selected(config_of(TABLES["table5"].rows[-3], "small")) == ["encoder", MAIN]  # masks only
+    assert selected(config_of(TABLES["table5"].rows[-3], "levir-dev")) == [MAIN]
     assert selected(config_of(TABLES["table1"].rows[0], "small")) == ["encoder", MAIN]
     assert selected(config_of(OURS)) == [MAIN]
 

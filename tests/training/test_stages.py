@@ -171,3 +171,12 @@ def test_every_preset_has_its_stages(preset):
     text = TEXT if config.model.qformer.frozen else WHOLE_TEXT
     assert trained == matching(model, either(base, "neck", MASK, text))
     assert stages.trainable_names(plan[-1], model)
+
+
+def test_of_a_frozen_encoder_the_filters_train():
+    model = outline(load_config("tiny", {"model": {"encoder": {"adapt": "frozen"}}}).model)
+    trained = trainable_names(stages.CHANGE, model)
+    assert {name for name in trained if name.startswith("encoder.")} == matching(model, r"encoder\.filters\.")
+    alone = load_config("tiny+ttp", {"model": {"encoder": {"adapt": "frozen"}}}).model
+    names = trainable_names(stages.COMPARED_CHANGE, outline(alone))
+    assert not [name for name in names if name.startswith("encoder.vision.")] and names

@@ -1,5 +1,7 @@
 """A step is the same in pieces, with layers run again, and as near as float16 can be."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from phases import ALL, multitask
@@ -141,3 +143,26 @@ def test_the_loop_forgets_features_when_the_encoder_trains(tiny, build, fit_phas
     assert cached[0] == 2 * (3 + 6)
     frozen = losses("frozen", cache_features=True, only=("caption", "joint"))
     assert frozen[0] == 6  # once for all epochs
+
+
+def test_runs_on_one_encoder_share_the_features_in_a_folder(tiny, build, fit_phase, pairs, tmp_path):
+    def losses(name, stages=("caption", "joint"), other=False, **train):
+        config = tiny(
+            out=str(tmp_path / name),
+            train={"loggers": [], **train},
+            **multitask(epochs=2, cache_features=True, only=stages),
+        )
+        model = build(config.model)
+        model.encoder.vision.pos_embed.data += 0.1 * other
+        calls: list[int] = []
+        model.encoder.register_forward_hook(lambda *_: calls.append(1))
+        rows = fit_phase(config, model, pairs).log.read_text().splitlines()[1:]
+        return len(calls), [row.split(",")[3] for row in rows]
+
+    folder = str(tmp_path / "features")
+    first, second = losses("first", features=folder), losses("second", features=folder)
+    assert (first[0], second[0]) == (6, 0) and first[1] == second[1] == losses("memory")[1]
+    assert losses("other", other=True, features=folder)[0] == 6  # another encoder
+    kept = sorted(Path(folder).rglob("*"))
+    losses("trains", stages=("change", "joint"), features=folder)
+    assert sorted(Path(folder).rglob("*")) == kept  # an encoder that trains has no lasting features

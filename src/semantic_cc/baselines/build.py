@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from semantic_cc.baselines.changeformer import build_changeformer
 from semantic_cc.baselines.chg2cap import build_chg2cap
+from semantic_cc.baselines.cstsunet import build_cstsunet
 from semantic_cc.baselines.fc_siam_diff import build_fc_siam_diff
 from semantic_cc.baselines.idet import build_idet
 from semantic_cc.baselines.promptcc import build_promptcc
 from semantic_cc.baselines.psnet import build_psnet
 from semantic_cc.baselines.rsiccformer import build_rsiccformer
 from semantic_cc.baselines.ttp import build_ttp
+from semantic_cc.baselines.wnet import build_wnet
 from semantic_cc.config import ModelConfig
 from semantic_cc.foundation.llm import LanguageModel
 from semantic_cc.model.base import ChangeModel
@@ -36,6 +38,10 @@ def build_baseline(
             return build_changeformer(config, encoder)
         case "idet":
             return build_idet(config, encoder)
+        case "wnet":
+            return build_wnet(config, encoder)
+        case "cstsunet":
+            return build_cstsunet(config, encoder)
     if encoder is None:
         raise ValueError(f"{config.method} has no encoder of its own")
     match config.method:

@@ -28,9 +28,16 @@ _FIGURES = tuple(f"fig{number}" for number in range(6, 10))
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments; the configuration's fields arrive as `config_flags`."""
-    parser.add_argument("what", choices=(*_TABLES, *_FIGURES), help="what to make")
     parser.add_argument(
-        "--scale", choices=("paper", "small", "tiny"), default="paper", help="size of model and runs [paper]"
+        "what",
+        choices=(*_TABLES, *_FIGURES, "all"),
+        help="what to make; all = the five tables, one after another",
+    )
+    parser.add_argument(
+        "--scale",
+        choices=("paper", "levir-dev", "small", "tiny"),
+        default="paper",
+        help="size of model and runs [paper]",
     )
     add_data(parser, "training data; several datasets are joined", required=False)
     parser.add_argument(
@@ -98,16 +105,17 @@ def run(arguments: argparse.Namespace) -> None:
             meteor=arguments.meteor,
             say=lambda line: print(line, file=sys.stderr),
         )
+        names = _TABLES if arguments.what == "all" else (arguments.what,)
         if arguments.plan is not None:
             from semantic_cc.reproduce.planned_hours import planned
 
-            lines = planned(arguments.what, setup, arguments.plan)
+            lines = planned(names, setup, arguments.seeds, arguments.plan)
         elif arguments.what in _FIGURES:
             from semantic_cc.reproduce.paper_figures import draw
 
             lines = [str(path) for path in draw(arguments.what, setup)]
         else:
-            lines = [_table(arguments.what, setup, arguments.seeds, arguments.format)]
+            lines = [_table(name, setup, arguments.seeds, arguments.format) for name in names]
     for line in lines:
         say(line)
 

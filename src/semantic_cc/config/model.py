@@ -38,7 +38,7 @@ class EncoderConfig:
         change_width: channels of SAM's neck, the tier that change detection reads.
         bcsf: whether the bi-temporal change semantic filters (eqs. 2, 3) are there.
         bcsf_after: the layers they follow: the four global ones (paper) or every window layer.
-        adapt: what of SAM trains: LoRA on every layer's qkv, or all weights (no pretrained encoder).
+        adapt: what of SAM trains: LoRA on every layer's qkv, all weights (no pretrained encoder), or nothing.
         lora: the adapters, read when adapt is lora.
         weights: SAM's weights: sam-vit-base, sam-vit-large or sam-vit-huge once converted (semantic-cc weights),
             or a .safetensors file; null for a random start; position tables of another size are resampled.
@@ -55,7 +55,7 @@ class EncoderConfig:
     change_width: int = 256
     bcsf: bool = True
     bcsf_after: Literal["global", "window"] = "global"
-    adapt: Literal["lora", "full"] = "lora"
+    adapt: Literal["lora", "full", "frozen"] = "lora"
     lora: LoraConfig = field(default_factory=LoraConfig)
     weights: str | None = None
 
@@ -188,10 +188,10 @@ class LLMConfig:
 CAPTIONING_METHODS = ("rsiccformer", "psnet", "chg2cap", "promptcc")
 """Compared methods that write a sentence and give no mask."""
 
-CHANGE_METHODS = ("fc-siam-diff", "changeformer", "ttp", "idet")
+CHANGE_METHODS = ("fc-siam-diff", "changeformer", "ttp", "idet", "wnet", "cstsunet")
 """Compared methods that give a mask and write no sentence."""
 
-OWN_ENCODER = ("fc-siam-diff", "changeformer", "idet")
+OWN_ENCODER = ("fc-siam-diff", "changeformer", "idet", "wnet", "cstsunet")
 """Compared methods whose image encoder is a part of them, so that they read no SAM unless they are asked to."""
 
 
@@ -274,7 +274,7 @@ class ModelConfig:
     method: Literal[
         "semantic-cc",
         "rsiccformer", "psnet", "chg2cap", "promptcc",
-        "fc-siam-diff", "changeformer", "ttp", "idet",
+        "fc-siam-diff", "changeformer", "ttp", "idet", "wnet", "cstsunet",
     ] = "semantic-cc"  # fmt: skip
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     change_task: bool = True

@@ -45,6 +45,8 @@ class TrainConfig:
         seed: seed of initial weights, sampling, augmentation and dropout.
         cache_images: keep the decoded images of a phase of kind stages in memory, 7 bytes for each pixel of a labelled
             pair, so that a visit decodes none.
+        features: folder for the features of phases with cache_features, where no part of the image encoder trains, in
+            place of the memory; runs on the same encoder and images share it.
         checkpoint_every: optimiser steps between checkpoints of the training state.
         keep_every: epochs between models that are kept for good, in `epochs/`; null = the last and the best.
         loggers: where the curves go besides log.csv: tensorboard, wandb (needs the extra of that name).
@@ -64,6 +66,7 @@ class TrainConfig:
     precision: Literal["float32", "bfloat16", "float16"] = "bfloat16"
     seed: int = 0
     cache_images: bool = False
+    features: str | None = None
     checkpoint_every: int = 500
     keep_every: int | None = None
     loggers: tuple[Literal["tensorboard", "wandb"], ...] = ("tensorboard",)

@@ -1,6 +1,7 @@
 """One run = training and evaluation, stored below OUT by a digest of everything its numbers depend on.
 
     OUT/starts/DIGEST/encoder.safetensors     the pretrained encoder that runs share
+    OUT/features                              its features, where it does not train
     OUT/runs/DIGEST/train                     the output folder of `train`
     OUT/runs/DIGEST/trained.json              written last: how and where the run was trained
     OUT/runs/DIGEST/scores-DIGEST.json        an evaluation
@@ -26,11 +27,11 @@ from semantic_cc.config import Config, ModelConfig, to_dict, to_yaml
 from semantic_cc.data.open_dataset import open_dataset
 from semantic_cc.errors import ConfigError, DataError, OutputError, SemanticCCError, TrainingError
 from semantic_cc.evaluation.evaluate import evaluate
-from semantic_cc.files import locked, write_files
+from semantic_cc.files import digest_of, locked, write_files
 from semantic_cc.metrics.meteor import find_java
 from semantic_cc.reproduce.kept_evaluation import KeptEvaluation, read_evaluation
 from semantic_cc.reproduce.paper_tables import Kind, Row
-from semantic_cc.reproduce.run_digests import code_digest, data_digest, run_digest, scores_digest
+from semantic_cc.reproduce.run_digests import SHORT, code_digest, data_digest, run_digest, scores_digest
 from semantic_cc.reproduce.scales import SCALES, configured, tasks_of
 from semantic_cc.training.devices import device_name
 from semantic_cc.training.pipeline import train
@@ -169,8 +170,19 @@ def scored(setup: ReproductionSetup, run: FinishedRun, kind: Kind, name: str) ->
 
 def _start_name(config: Config, data: str) -> str | None:
     """The digest of the pretrained encoder that a run starts from; None if the run pretrains none."""
+    if _reads_packaged_encoder(config):
+        return digest_of([_packaged_weights()])[:SHORT]
     start = _encoder_run(config)
     return None if start is None else run_digest(start, data)
+
+
+def _reads_packaged_encoder(config: Config) -> bool:
+    """Whether the run's encoder is frozen and has no weights named: then it is the packaged model's."""
+    return config.model.encoder.adapt == "frozen" and config.model.encoder.weights is None
+
+
+def _packaged_weights() -> Path:
+    return Path(semantic_cc.__file__).parent / "pretrained" / "small" / "model.safetensors"
 
 
 def _encoder_run(config: Config) -> Config | None:
@@ -188,7 +200,15 @@ def _encoder_run(config: Config) -> Config | None:
 
 
 def _from_shared_encoder(setup: ReproductionSetup, config: Config, data: str) -> Config:
-    """`config` with the shared pretrained encoder as its start; pretrains the encoder if it is missing."""
+    """`config` with the shared encoder as its start; extracts or pretrains the encoder if it is missing."""
+    if _reads_packaged_encoder(config):
+        path = setup.out.resolve() / "starts" / str(_start_name(config, data)) / "encoder.safetensors"
+        with _only_process(path.parent):
+            if not path.exists():
+                _write_vision(_packaged_weights(), path)
+        return _starting_from(
+            path, replace(config, train=replace(config.train, features=str(setup.out.resolve() / "features")))
+        )
     start = _encoder_run(config)
     if start is None:
         return config
@@ -200,9 +220,18 @@ def _from_shared_encoder(setup: ReproductionSetup, config: Config, data: str) ->
                 replace(start, out=str(path.parent / "train"), hardware=replace(config.hardware, devices=1)),
                 resume=True,
             )
-            own, prefix = load_file(model / "model.safetensors"), "encoder.vision."
-            vision = {key.removeprefix(prefix): value for key, value in own.items() if key.startswith(prefix)}
-            write_files(path.parent, {path.name: save(vision)})
+            _write_vision(model / "model.safetensors", path)
+    return _starting_from(path, config)
+
+
+def _write_vision(model: Path, path: Path) -> None:
+    """Extracts the image encoder, without BCSF, from a model's weights."""
+    own, prefix = load_file(model), "encoder.vision."
+    vision = {key.removeprefix(prefix): value for key, value in own.items() if key.startswith(prefix)}
+    write_files(path.parent, {path.name: save(vision)})
+
+
+def _starting_from(path: Path, config: Config) -> Config:
     encoder = replace(config.model.encoder, weights=str(path))
     return replace(config, model=replace(config.model, encoder=encoder))
 

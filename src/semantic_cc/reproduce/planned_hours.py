@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from semantic_cc.reproduce.experiment_runs import ReproductionSetup
 from semantic_cc.reproduce.paper_tables import OURS, TABLES, WITHOUT_CHANGE_TASK, Row
+from semantic_cc.reproduce.run_digests import run_digest
 from semantic_cc.reproduce.scales import SCALES, configured
 from semantic_cc.training.run_estimate import GIB, RunEstimate, estimate_run
 
 
-def planned(name: str, setup: ReproductionSetup, device: str) -> list[str]:
-    """One line for each run of one seed, and their total; writes nothing.
+def planned(names: Sequence[str], setup: ReproductionSetup, seeds: int, device: str) -> list[str]:
+    """One line for each run of one seed, and the total of all seeds; writes nothing.
 
-    Finished runs are included; pretraining and evaluations are not.
+    A run that several of the tables share is counted once. Finished runs are included; pretraining and evaluations are
+    not.
 
     Args:
-        name: of a table or a figure.
+        names: of tables or figures.
         setup: scale, data and flags.
+        seeds: number of seeds.
         device: a name that `estimate_run` knows.
 
     Raises:
         As `estimate_run`.
     """
-    lines, total = [], 0.0
-    for row in rows_of(name):
-        plan = estimate_run(configured(SCALES[setup.scale], row, setup.data, 0, setup.flags), device)
-        total += plan.hours
-        lines.append(f"{' '.join(row.cells)}: {_described(plan)}")
-    return [*lines, f"one seed of all rows: {total:,.1f} hours of runs; {plan.device}"]
+    lines: dict[str, str] = {}
+    total = 0.0
+    for row in (row for name in names for row in rows_of(name)):
+        config = configured(SCALES[setup.scale], row, setup.data, 0, setup.flags)
+        digest = run_digest(config, "")
+        if digest not in lines:
+            plan = estimate_run(config, device)
+            total += plan.hours
+            lines[digest] = f"{' '.join(row.cells)}: {_described(plan)}"
+    many = f"{seeds} seeds" if seeds > 1 else "one seed"
+    return [*lines.values(), f"{many} of all rows: {seeds * total:,.1f} hours of runs; {plan.device}"]
 
 
 def rows_of(name: str) -> list[Row]:

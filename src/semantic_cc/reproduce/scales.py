@@ -1,8 +1,9 @@
-"""Sizes of a reproduction: the paper's, one that a single accelerator runs in an afternoon, and one for tests.
+"""Sizes of a reproduction: the paper's, one on real pairs, one on drawn pairs, and one for tests.
 
-Below the paper's scale there are no public weights of the model's size, so additional phases replace them: encoder
-pretraining, which all rows and seeds share, and, before Semantic-CC's own stages, change detection, which counts as
-visits, and pretraining on the words of the sentences.
+Below the paper's scale there are no public weights of the model's size. Replacements: an image encoder that all rows
+and seeds share, pretrained here or taken frozen from the packaged model, and pretraining of Semantic-CC's Q-Former on
+the words of the sentences. At the scales `small` and `tiny`, Semantic-CC's own stages follow a phase of change
+detection, which counts as visits.
 """
 
 from __future__ import annotations
@@ -36,15 +37,19 @@ class Scale:
         told: initial weights and length of the runs, shown to users.
         overrides: configuration values in addition to the preset's.
         shared_encoder: whether change detectors with their own encoder use the shared one instead.
+        packaged_encoder: whether the shared encoder is that of the packaged model `small`, and stays frozen.
         visits: pairs that stages i, ii and iii visit per epoch of the phase `MAIN`; None = each stage visits all its
             items. All rows of Semantic-CC visit the same number of pairs with sentences; rows with masks visit at least
-            as many pairs with masks. Other methods visit as many pairs as Semantic-CC does for both tasks.
+            as many pairs with masks. Other methods visit as many pairs as Semantic-CC does for both tasks. With
+            `packaged_encoder`, every row visits their sum.
+        batch: pairs of a step.
     """
 
     preset: str
     told: str
     overrides: dict[str, Any] = field(default_factory=dict)
     shared_encoder: bool = False
+    packaged_encoder: bool = False
     visits: tuple[int, int, int] | None = None
     batch: int = 1
 
@@ -86,6 +91,33 @@ SCALES = {
         visits=(30, 150, 30),
         batch=8,
     ),
+    "levir-dev": Scale(
+        "small",
+        "every method reads the image encoder of the packaged model `small` without its filters; the encoder stays "
+        "frozen, and has seen the masks of the training scenes; BCSF and TTP's gate start at zero and train; the "
+        "decoders of WNet, CSTSUNet, FC-Siam-diff, ChangeFormer and IDET read its tokens instead of an encoder of "
+        "their own; every row visits equally many pairs; before, Semantic-CC's Q-Former is pretrained on the words of "
+        "the training sentences in place of BLIP-2's weights, which does not count as visits",
+        {
+            "model": {
+                "change_decoder": {"laterals": False, "caption_features": False},
+                "keywords": [],
+                "decoding": "greedy",
+            },
+            "train": {"loggers": []},
+            "phases": {
+                "change_detection": None,
+                "qformer": {"epochs": 8},
+                "llm": None,
+                MAIN: {"epochs": 4, "augment": False, "sentences": 2, "lr": None},
+                "calibration": None,
+            },
+        },
+        shared_encoder=True,
+        packaged_encoder=True,
+        visits=(60, 140, 40),
+        batch=8,
+    ),
     "tiny": Scale(
         "tiny",
         "a few steps that prove the path; the numbers mean nothing",
@@ -120,11 +152,40 @@ def configured(scale: Scale, row: Row, data: tuple[str, ...], seed: int, flags: 
     )
     given = merge(merge(merge(scale.overrides, start), flags), own)
     values = merge(merge(preset_values(scale.preset), given), row.overrides)
+    if scale.packaged_encoder:
+        values = merge(values, _on_frozen_encoder(method, values))
     values = merge(values, {"data": list(data) if len(data) > 1 else data[0], "train": {"seed": seed}})
     config = load_config({**values, "preset": f"{scale.preset}+{method}" if method else scale.preset})
     if scale.visits is None or "stages" in flags.get("phases", {}).get(MAIN, {}):
         return config
+    if scale.packaged_encoder:
+        return _with_equal_total(config, scale.visits, scale.batch)
     return _with_equal_visits(config, scale.visits, scale.batch)
+
+
+def _on_frozen_encoder(method: str | None, values: ConfigValues) -> ConfigValues:
+    """The values of a row whose encoder stays frozen; its features are stored if it has no trained filters either."""
+    trains = values["model"]["encoder"].get("bcsf", True) or method == "ttp"
+    return {"model": {"encoder": {"adapt": "frozen"}}, "phases": {MAIN: {"cache_features": not trains}}}
+
+
+def _with_equal_total(config: Config, visits: tuple[int, int, int], batch: int) -> Config:
+    """`config` with as many visits per epoch, of any kind, as the three stages have together."""
+    change, caption, joint = visits
+    total, main = sum(visits), config.phases[MAIN]
+    first = round(total * change / (change + caption))
+    items = {"change": first, "caption": total - first}  # two stages
+    if tasks_of(config) != (True, True):
+        items = {"change" if config.model.change_task else "caption": total}
+    elif "joint" in main.stages:
+        items = {"change": change, "caption": caption, "joint": joint}
+    elif "together" in main.stages:
+        items = {"together": total}
+    stages = {name: StageConfig(items[name], batch) for name in main.stages if name in items}
+    phases = {**config.phases, MAIN: replace(main, stages=stages)}
+    if not tasks_of(config)[1]:
+        phases = {MAIN: phases[MAIN]}
+    return replace(config, phases=phases)
 
 
 def tasks_of(config: Config) -> tuple[bool, bool]:

@@ -84,10 +84,10 @@ def refuse_untrained_foundations(config: Config, reads_sentences: bool) -> None:
     model, train = config.model, config.train
     if train.init is not None:
         return
-    if model.encoder.adapt == "lora" and model.encoder.weights is None:
+    if model.has_sam and model.encoder.adapt != "full" and model.encoder.weights is None:
         raise ConfigError(
-            "configuration: model.encoder.adapt lora freezes SAM; name its weights as model.encoder.weights, "
-            "or train all of it with model.encoder.adapt full"
+            f"configuration: model.encoder.adapt {model.encoder.adapt} freezes SAM; name its weights as "
+            "model.encoder.weights, or train all of it with model.encoder.adapt full"
         )
     if model.method != "semantic-cc":
         return

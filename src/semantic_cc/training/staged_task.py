@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from semantic_cc.training import stages
@@ -50,7 +51,7 @@ class StagedTask(Task):
         self.parameters = trained_parameters(model, self.plan)
         if config.hardware.sharding == "fsdp" and model.llm is not None:
             shard_llm(fabric, model.llm)
-        self._cache = FeatureCache(model) if run.phase.cache_features else None
+        self._cache: FeatureCache | None = None
         self._readable_cache: FeatureCache | None = None
         self._current: StageSchedule | None = None
 
@@ -89,7 +90,16 @@ class StagedTask(Task):
         )
         if self._cache is not None and trains_encoder:
             self._cache.clear()
+        elif self._cache is None and self.run.phase.cache_features:
+            self._cache = FeatureCache(self.model, self._feature_folder())
         self._readable_cache = None if trains_encoder else self._cache
+
+    def _feature_folder(self) -> Path | None:
+        """The folder of `train.features`, unless a stage of this phase trains a part of the encoder."""
+        folder = self.run.config.train.features
+        if folder is None or any(name.startswith("encoder.") for name in self.parameters):
+            return None
+        return Path(folder) / self.run.config.train.precision
 
 
 def staged_steps(

@@ -4,7 +4,8 @@
 stage        items with losses                  trainable parts
 ============ ========== ======================= =====================================================
 change       label      L_cd                    image encoder (its LoRA, or all of it where
-                                                ``encoder.adapt`` is full), BCSF, the neck parts that
+                                                ``encoder.adapt`` is full, nothing of it where it is
+                                                frozen), BCSF, the neck parts that
                                                 change detection reaches, change decoder
 caption      sentences  L_cc                    the neck parts that captioning reaches, ``Linear c ->
                                                 1408``, enhancer, LLM LoRA, flag head; Q-Former and
@@ -69,11 +70,11 @@ def _below(model: ChangeModel, *prefixes: str) -> set[str]:
 
 
 def encoder(model: ChangeModel) -> set[str]:
-    """The image encoder's LoRA (all parameters with ``encoder.adapt`` full), and BCSF.
+    """What ``encoder.adapt`` trains of the image encoder (its LoRA, all parameters, or nothing), and BCSF.
 
     Excludes SAM's neck with the change task off.
     """
-    vision = _below(model, "encoder.vision.")
+    vision = _below(model, "encoder.vision.") if model.config.encoder.adapt != "frozen" else set()
     if model.config.encoder.adapt == "lora":
         vision = {name for name in vision if "lora_" in name}
     elif not model.config.change_task:
