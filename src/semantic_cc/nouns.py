@@ -44,9 +44,17 @@ def pattern(*groups: Sequence[str]) -> str:
     return "(?:" + "|".join(_forms(noun) for group in groups for noun in group) + ")"
 
 
-def _forms(noun: str) -> str:
+def plural(noun: str) -> str:
+    """The plural of a noun of this module.
+
+    Example:
+        >>> plural("factory"), plural("bush"), plural("house")
+        ('factories', 'bushes', 'houses')
+    """
     if noun.endswith("y"):
-        return f"{noun[:-1]}(?:y|ies)"
-    if noun.endswith(("sh", "ch", "s", "x")):
-        return f"{noun}(?:es)?"
-    return f"{noun}s?"
+        return f"{noun[:-1]}ies"
+    return f"{noun}es" if noun.endswith(("sh", "ch", "s", "x")) else f"{noun}s"
+
+
+def _forms(noun: str) -> str:
+    return f"{plural(noun)}|{noun}"

@@ -1,6 +1,7 @@
 """The fast runtime gives what the reference gives."""
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import torch
 
 from semantic_cc import SemanticCC
+from semantic_cc.config import EnsembleConfig
 from semantic_cc.errors import SemanticCCError
 from semantic_cc.model.prompter import Prompter
 from semantic_cc.runtime import openvino_runtime
@@ -159,3 +161,21 @@ def test_a_damaged_graph_is_named(fast: SemanticCC, tmp_path: Path, pairs: Pairs
     runtime = OpenVinoRuntime(tmp_path, fast.info.config, lambda: None)
     with pytest.raises(SemanticCCError, match=r"language.blob is damaged .* delete .*, it is made again"):
         runtime.predict(*pairs)
+
+
+def test_mask_guidance_changes_the_same_scores(
+    fast: SemanticCC, reference: SemanticCC, pairs: Pairs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoder = reference.runtime.model.caption_decoder
+    config = replace(fast.runtime.config, ensemble=EnsembleConfig(mask=3.0))
+    monkeypatch.setattr(fast.runtime, "config", config)
+    monkeypatch.setattr(decoder, "mask_weight", 3.0)
+    found, size = fast.runtime._see(*pairs), decoder.llm.get_input_embeddings().num_embeddings
+    (house,) = decoder.prompter.keyword_ids(["house"])
+    said = np.array([house[:-1]] * len(pairs[0]))
+    ours = np.zeros((len(said), size), np.float32)
+    fast.runtime._guidance(found, range(len(said))).add(ours, said, np.arange(len(said)))
+    visual, masks = (torch.from_numpy(found[name]) for name in ("visual", "class_probabilities"))
+    theirs = decoder._guidance(visual, masks)(torch.from_numpy(said), torch.zeros(len(said), size))
+    np.testing.assert_allclose(ours, theirs, atol=CLOSE)
+    assert -3 in ours[:, house[-1]]

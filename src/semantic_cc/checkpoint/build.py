@@ -216,6 +216,7 @@ def build_caption_decoder(
         prompter=Prompter(llm.tokenizer, TEMPLATES[config.llm.template]),
         max_new_tokens=config.llm.max_new_tokens,
         beams=config.llm.beams if config.decoding == "beam" else 1,
+        mask_weight=config.ensemble.mask,
     )
     if "qformer" in parts:
         load_part(qformer_part(decoder.queries, decoder.ln_vision, decoder.qformer), parts["qformer"])

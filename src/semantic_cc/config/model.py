@@ -236,7 +236,8 @@ class EnsembleConfig:
 
     Args:
         consensus: weight of a candidate's mean similarity to the others, which lies in [0, 1].
-        mask: penalty for each statement about buildings that the mask contradicts.
+        mask: penalty for each statement about buildings that the mask contradicts. Nouns of buildings that the mask
+            contradicts get it during the search, too (`model/mask_guidance.py`), so that other sentences are found.
     """
 
     consensus: float = 0.0

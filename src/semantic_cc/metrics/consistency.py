@@ -94,15 +94,15 @@ class SeenObjects:
                 checks += [_place(item, place, where) for place in item.places]
         buildings = [item for item in objects if item.kind == BUILDING]
         if buildings and things[BUILDING][1]:
-            checks += _count(buildings, things[BUILDING][1], self._most_buildings())
+            checks += _count(buildings, *self.building_count())
         return checks
 
-    def _most_buildings(self) -> int:
-        """Number of buildings after narrow bridges between them are cut."""
+    def building_count(self) -> tuple[int, int]:
+        """Number of buildings as the mask shows them, and after narrow bridges between them are cut."""
+        where, count = self._things[BUILDING]
         if self._most is None:
-            where, count = self._things[BUILDING]
-            self._most = max(count, _pieces(where))
-        return self._most
+            self._most = max(count, _pieces(where)) if count else 0
+        return count, self._most
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 
+from semantic_cc.decisions import class_mask
 from semantic_cc.model.answers import Candidate
 from semantic_cc.model.enhancer import Enhancer
 from semantic_cc.model.generation import (
@@ -22,6 +23,7 @@ from semantic_cc.model.generation import (
     write_candidates,
 )
 from semantic_cc.model.keyword_head import KeywordHead, mask_grid
+from semantic_cc.model.mask_guidance import BUILDING_NOUNS, building_log_odds
 from semantic_cc.model.prompter import Prompter
 from semantic_cc.model.qformer import QFormer, sine_positions
 
@@ -43,6 +45,7 @@ class CaptionDecoder(nn.Module):
         prompter: template and tokenizer of the LLM.
         max_new_tokens: maximum answer length.
         beams: beam width; 1 = greedy search.
+        mask_weight: weight of `mask_guidance`, in nats; 0 = off.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class CaptionDecoder(nn.Module):
         prompter: Prompter,
         max_new_tokens: int,
         beams: int = 1,
+        mask_weight: float = 0.0,
     ) -> None:
         super().__init__()
         self.project = project
@@ -75,6 +79,7 @@ class CaptionDecoder(nn.Module):
         self.prompter = prompter
         self.max_new_tokens = max_new_tokens
         self.beams = beams
+        self.mask_weight = mask_weight
         contiguous_head(llm)
 
     @property
@@ -177,13 +182,23 @@ class CaptionDecoder(nn.Module):
         Args:
             visual: (b, q, m).
             instructions: b texts.
-            masks: class probabilities (b, 1 + k, H, W) for a keyword head with mask classes.
+            masks: class probabilities (b, 1 + k, H, W), for mask guidance and a keyword head with mask classes.
             use_cache: whether to use the key-value cache.
         """
-        prompts, processor = self._prompts(visual, instructions), None
-        if self.keyword_head is not None:
-            log_odds = self.keyword_head(visual, None if masks is None else mask_grid(masks))
-            processor = KeywordLogitsProcessor(self.keyword_ids, log_odds)
+        prompts, guidance = self._prompts(visual, instructions), self._guidance(visual, masks)
         return write_candidates(
-            self.llm, self.prompter, prompts, self.max_new_tokens, use_cache, self.beams, processor
+            self.llm, self.prompter, prompts, self.max_new_tokens, use_cache, self.beams, guidance
         )
+
+    def _guidance(self, visual: Tensor, masks: Tensor | None) -> KeywordLogitsProcessor | None:
+        """The keyword head's log-odds and those of mask guidance; None with neither."""
+        ids: list[list[int]] = []
+        log_odds: list[Tensor] = []
+        if self.keyword_head is not None:
+            ids += self.keyword_ids
+            log_odds.append(self.keyword_head(visual, None if masks is None else mask_grid(masks)))
+        if self.mask_weight > 0 and masks is not None:
+            ids += self.prompter.keyword_ids(BUILDING_NOUNS)
+            labels = [class_mask(each) for each in masks.float().cpu().numpy()]
+            log_odds.append(torch.from_numpy(building_log_odds(labels, self.mask_weight)).to(visual.device))
+        return KeywordLogitsProcessor(ids, torch.cat(log_odds, dim=1)) if ids else None

@@ -46,8 +46,9 @@ class KeywordBonus:
     """
 
     def __init__(self, keyword_ids: Sequence[Sequence[int]], log_odds: np.ndarray) -> None:
-        self._ids = [np.array(ids) for ids in keyword_ids]
-        self._log_odds = log_odds
+        used = np.flatnonzero(log_odds.any(axis=0)).tolist()
+        self._ids = [np.array(keyword_ids[i]) for i in used]
+        self._log_odds = log_odds[:, used]
 
     def add(self, scores: np.ndarray, said: np.ndarray, prompts: np.ndarray) -> None:
         """Changes `scores` in place.

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from semantic_cc.config import ModelConfig
+from semantic_cc.decisions import class_mask
 from semantic_cc.errors import OutputError
 from semantic_cc.files import new_file
 from semantic_cc.model.answers import Candidate, answer_pairs, instructions_of
+from semantic_cc.model.mask_guidance import BUILDING_NOUNS, building_log_odds
 from semantic_cc.model.prompter import TEMPLATES, Prompter
 from semantic_cc.runtime.decoding import KeywordBonus, generate
 from semantic_cc.runtime.engine import LoadedGraph
@@ -61,6 +63,7 @@ class OpenVinoRuntime(Runtime):
         self._model: Any = None
         self._prompter = Prompter(StoredTokenizer(folder), TEMPLATES[config.llm.template])
         self._keyword_ids = self._prompter.keyword_ids(config.keywords)
+        self._noun_ids = self._prompter.keyword_ids(BUILDING_NOUNS)
         self._decoder: LanguageDecoder | None = None
         self._graphs: dict[tuple[int, int], See] = {}
         self._seen: Counter[tuple[int, int]] = Counter()
@@ -118,22 +121,30 @@ class OpenVinoRuntime(Runtime):
         end_id = self._prompter.end_id
         assert end_id is not None  # the export refuses others
         for places in groups:
-            keywords = None
-            if "log_odds" in found:
-                keywords = KeywordBonus(
-                    self._keyword_ids, found["log_odds"][[pairs[place] for place in places]]
-                )
             written = generate(
                 decoder,
                 np.stack([prompts[place] for place in places]),
                 beams=self.config.llm.beams if self.config.decoding == "beam" else 1,
                 max_new_tokens=self.config.llm.max_new_tokens,
                 end_id=end_id,
-                keywords=keywords,
+                keywords=self._guidance(found, [pairs[place] for place in places]),
             )
             for place, beams in zip(places, written, strict=True):
                 candidates[place] = [Candidate(self._prompter.sentence(ids), score) for ids, score in beams]
         return candidates
+
+    def _guidance(self, found: Arrays, pairs: Sequence[int]) -> KeywordBonus | None:
+        """The keyword head's log-odds and those of mask guidance for some pairs; None with neither."""
+        ids: list[list[int]] = []
+        log_odds: list[np.ndarray] = []
+        if "log_odds" in found:
+            ids += self._keyword_ids
+            log_odds.append(found["log_odds"][list(pairs)])
+        weight, masks = self.config.ensemble.mask, found.get("class_probabilities")
+        if weight > 0 and masks is not None:
+            ids += self._noun_ids
+            log_odds.append(building_log_odds([class_mask(masks[i]) for i in pairs], weight))
+        return KeywordBonus(ids, np.concatenate(log_odds, axis=1)) if ids else None
 
     def _language(self) -> LanguageDecoder:
         if self._decoder is None:

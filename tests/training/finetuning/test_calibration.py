@@ -41,7 +41,14 @@ def test_balanced_classes_move_the_offset_by_the_log_odds_of_their_shares() -> N
 
 def test_classes_that_are_apart_have_an_end() -> None:
     a, c = platt_scaling(torch.tensor([-1.0, 1.0]).double(), torch.tensor([0.0, 1.0]).double())
-    assert torch.sigmoid(torch.tensor(a + c)) == pytest.approx(2 / 3, abs=1e-3)  # Platt's (n + 1) / (n + 2)
+    assert (a, c) == (pytest.approx(1.2266, abs=1e-3), pytest.approx(0, abs=1e-3))  # a = 1 + sigmoid(-a)
+
+
+def test_a_calibrated_flag_stays_where_it_is() -> None:
+    made = torch.Generator().manual_seed(2)
+    logits = 2 * torch.randn(4000, generator=made, dtype=torch.float64)
+    truth = torch.rand(4000, generator=made, dtype=torch.float64) < torch.sigmoid(logits)
+    assert platt_scaling(logits, truth.double()) == (pytest.approx(1, abs=0.08), pytest.approx(0, abs=0.1))
 
 
 @pytest.fixture(scope="module")

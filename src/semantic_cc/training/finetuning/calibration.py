@@ -1,7 +1,7 @@
 """Phase `calibration`: Platt scaling of the change flag on validation pairs.
 
-The flag's logit z becomes a z + c, with the maximum-likelihood a and c on the validation pairs. Both are folded into
-the head's linear layer, so the model gets no new parameters and the threshold stays 0.5.
+The flag's logit z becomes a z + c, with a and c fitted on the validation pairs. Both are folded into the head's linear
+layer, so the model gets no new parameters and the threshold stays 0.5.
 """
 
 from __future__ import annotations
@@ -90,23 +90,27 @@ def flag_probabilities(
 
 
 def platt_scaling(logits: Tensor, truth: Tensor, balance: bool = False) -> tuple[float, float]:
-    """The a and c of sigmoid(a z + c) with the highest likelihood of `truth` (Platt, 1999).
+    """The a and c of sigmoid(a z + c) that predict `truth` best (Platt, 1999).
+
+    They minimise the cross-entropy, summed over the pairs, plus (a - 1)^2 + c^2. The penalty keeps few pairs from
+    moving a calibrated head far, and lets the fit converge for separable classes. Platt's own remedy, targets of
+    (n + 1) / (n + 2), keeps the probabilities of a class with few pairs from 0 and 1 for good.
 
     Args:
-        logits: z, (n,) float64. truth: (n,) float64 of 0 and 1, both present. The fit uses Platt's smoothed targets,
-            so it converges for separable classes, too.
+        logits: z, (n,) float64. truth: (n,) float64 of 0 and 1, both present.
         balance: whether both classes weigh alike.
     """
-    changed = truth.sum()
-    share = changed / len(truth)
+    share = truth.mean()
     weight = torch.where(truth > 0.5, 0.5 / share, 0.5 / (1 - share)) if balance else None
-    target = torch.where(truth > 0.5, (changed + 1) / (changed + 2), 1 / (len(truth) - changed + 2))
     scale = torch.tensor([1.0, 0.0], dtype=torch.float64, requires_grad=True)  # a and c
     fit = torch.optim.LBFGS([scale], max_iter=200, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
         fit.zero_grad()
-        loss = F.binary_cross_entropy_with_logits(scale[0] * logits + scale[1], target, weight)
+        loss = F.binary_cross_entropy_with_logits(
+            scale[0] * logits + scale[1], truth, weight, reduction="sum"
+        )
+        loss = loss + (scale[0] - 1) ** 2 + scale[1] ** 2
         loss.backward()
         return loss
 
