@@ -74,6 +74,7 @@ SCALES = {
                 "change_decoder": {"laterals": False, "caption_features": False},
                 "keywords": [],
                 "decoding": "greedy",
+                "ensemble": {"mask": 0.0},
             },
             "phases": {
                 "encoder": {"kind": "encoder", "epochs": 2, "batch": 8, "lr": 1e-3},
@@ -103,6 +104,7 @@ SCALES = {
                 "change_decoder": {"laterals": False, "caption_features": False},
                 "keywords": [],
                 "decoding": "greedy",
+                "ensemble": {"mask": 0.0},
             },
             "train": {"loggers": []},
             "phases": {
