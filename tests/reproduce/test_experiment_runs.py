@@ -33,7 +33,7 @@ def test_a_table_has_what_must_stand_beside_a_number(make_setup: Callable, one_r
     (row,) = result.rows
     assert row.scores["all"]["CIDEr"].spread is None and len(row.scores["all"]["CIDEr"].values) == 1
     assert row.scores["changed"]["flag"].mean is not None
-    assert result.baselines.keys() == {"always_same", "true_flag"}
+    assert result.baselines.keys() == {"always_same", "true_flag", "best_true_flag"}
     (run,) = row.runs
     assert run.pairs_visited == 12 and len(run.model) == 64
     assert result.command.startswith("semantic-cc reproduce table4 --scale tiny --seeds 1 --data ")

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from semantic_cc.reproduce.paper_tables import TABLES
-from semantic_cc.reproduce.table_notes import comparison, row_order
+from semantic_cc.reproduce.table_notes import below_floors, comparison, row_order
 from semantic_cc.reproduce.table_types import RowResult, SeedScores
 
 
@@ -44,3 +44,30 @@ def test_another_order_than_the_papers_is_noted() -> None:
     assert same == ["order of the rows by F1: as in the paper"]
     (other,) = row_order(TABLES["table5"], rows("table5", IDET=(1.0,), TTP=(3.0,), ours=(2.0,)))
     assert "best first: TTP; Semantic-CC (ours); IDET. Paper: Semantic-CC (ours); TTP; IDET" in other
+
+
+def test_rows_that_do_not_beat_a_floor_are_named() -> None:
+    table = TABLES["table1"]
+    cider = {
+        "PSNet": ((90.0, 110.0), (30.0,)),
+        "PromptCC": ((120.0,), (20.0,)),
+        "Chg2Cap": ((99.0,), (50.0,)),
+    }
+    results = [
+        RowResult(
+            row.cells,
+            {},
+            {
+                pairs: {"CIDEr": SeedScores(values)}
+                for pairs, values in zip(("all", "changed"), cider[row.cells[0]], strict=True)
+            },
+        )
+        for row in table.rows
+        if row.cells[0] in cider
+    ]
+    floors = {"fixed": {"all": {"CIDEr": 99.5}, "changed": {"CIDEr": 25.0}}, "none": {"all": {"CIDEr": 1.0}}}
+    assert below_floors(table, results, floors) == [
+        "floor 'fixed', CIDEr of all and of changed pairs: not beaten by PromptCC, Chg2Cap",
+        "floor 'none', CIDEr of all and of changed pairs: beaten by every row",
+    ]
+    assert below_floors(TABLES["table2"], results, floors) == []

@@ -28,6 +28,7 @@ Legend: b pairs, H, W pixels, K classes, i level at stride s_i with c_i channels
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -89,7 +90,8 @@ class WNet(ChangeNetwork):
     def decode(self, levels: Sequence[Tensor], size: Sequence[int]) -> Tensor:
         """(2b, 2 c_i, h_i, w_i) -> (b, K, *size)."""
         fused: Tensor | None = None
-        for level, (near, far), fuse in reversed(list(zip(levels, self.differences, self.fuse, strict=True))):
+        differences: Any = self.differences  # two modules for each level
+        for level, (near, far), fuse in reversed(list(zip(levels, differences, self.fuse, strict=True))):
             local, long_range = level.chunk(2, dim=1)
             fused = fuse(near(local), far(long_range), fused)
         assert fused is not None  # there are levels
@@ -133,8 +135,8 @@ class DeformableConvolution(nn.Module):
         super().__init__()
         self.offset = nn.Conv2d(width, 18, 3, padding=1)
         self.mix = nn.Conv2d(9 * width, width, 1)
-        nn.init.zeros_(self.offset.weight)
-        nn.init.zeros_(self.offset.bias)  # an ordinary convolution at the start
+        for parameter in self.offset.parameters():
+            nn.init.zeros_(parameter)  # an ordinary convolution at the start
         steps = torch.arange(-1.0, 2.0)
         taps = torch.stack(torch.meshgrid(steps, steps, indexing="xy"), dim=-1)  # (3, 3, 2), x before y
         self.register_buffer("taps", taps.flatten(0, 1), persistent=False)
@@ -142,7 +144,7 @@ class DeformableConvolution(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(b, c, h, w) -> (b, c, h, w)."""
         offsets = self.offset(x).unflatten(1, (9, 2)).permute(0, 1, 3, 4, 2)  # (b, 9, h, w, 2), pixels
-        places = offsets + self.taps[:, None, None] + _places(*x.shape[-2:], x)
+        places = offsets + self.taps[:, None, None] + _places(x.shape[-2], x.shape[-1], x)
         read = [sampled(x, places[:, tap]) for tap in range(9)]
         return self.mix(torch.cat(read, dim=1))
 

@@ -105,14 +105,15 @@ def _read_captions(content: dict[str, Any]) -> KeptCaptions:
         protocol_note=content["protocol_note"],
         meteor=content["meteor"],
         flag_truth=content["flag_truth"],
-        scores=_read_parts(content),
+        scores=read_parts(content),
         baselines={
-            name: None if own is None else _read_parts(own) for name, own in content["baselines"].items()
+            name: None if own is None else read_parts(own) for name, own in content["baselines"].items()
         },
     )
 
 
-def _read_parts(content: dict[str, Any]) -> dict[PairSet, PartScores]:
+def read_parts(content: dict[str, Any]) -> dict[PairSet, PartScores]:
+    """Set of pairs -> scores, from the fields of a caption report."""
     return {pairs: _read_part(content[pairs]) for pairs in PAIR_SETS}
 
 

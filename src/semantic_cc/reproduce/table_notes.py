@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from semantic_cc.reproduce.experiment_runs import FinishedRun, ReproductionSetup
 from semantic_cc.reproduce.kept_evaluation import KeptEvaluation
@@ -104,6 +104,33 @@ def comparison(table: PaperTable, rows: Sequence[RowResult]) -> list[str]:
         f"{what}: {name} {score.mean:.1f}, {best} {others[best].mean:.1f}, {_ranking(score, others[best])}"
         for name, score in own.items()
     ]
+
+
+def below_floors(
+    table: PaperTable,
+    rows: Sequence[RowResult],
+    floors: Mapping[str, Mapping[PairSet, Mapping[str, float | None]]],
+) -> list[str]:
+    """For a table of methods: one line per floor, with the rows that it is not beaten by.
+
+    A row beats a floor if its mean is higher in the table's main column, over all pairs and over the changed ones.
+    """
+    if table.heads != ("method",):
+        return []
+    lines = []
+    for floor, columns in floors.items():
+        behind = [row.cells[0] for row in rows if row.scores and not _beats(table, row, columns)]
+        verdict = f"not beaten by {', '.join(behind)}" if behind else "beaten by every row"
+        lines.append(f"floor '{floor}', {table.main} of all and of changed pairs: {verdict}")
+    return lines
+
+
+def _beats(table: PaperTable, row: RowResult, floor: Mapping[PairSet, Mapping[str, float | None]]) -> bool:
+    for pairs, columns in floor.items():
+        score, other = _score(row, pairs, table.main), columns.get(table.main)
+        if score is None or score.mean is None or (other is not None and score.mean <= other):
+            return False
+    return True
 
 
 def _score(row: RowResult, pairs: PairSet, column: str) -> SeedScores | None:

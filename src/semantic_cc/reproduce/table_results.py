@@ -8,7 +8,9 @@ from semantic_cc.metrics.caption_report import PartScores
 from semantic_cc.reproduce.experiment_runs import FinishedRun, ReproductionSetup, scored, trained
 from semantic_cc.reproduce.kept_evaluation import KeptEvaluation
 from semantic_cc.reproduce.paper_tables import TABLES, PaperTable, Row
-from semantic_cc.reproduce.table_notes import comparison, row_order, run_notes
+from semantic_cc.reproduce.retrieval_floor import retrieval_floor
+from semantic_cc.reproduce.scales import SCALES
+from semantic_cc.reproduce.table_notes import below_floors, comparison, row_order, run_notes
 from semantic_cc.reproduce.table_types import (
     PAIR_SETS,
     DataRecord,
@@ -23,8 +25,12 @@ from semantic_cc.training.state import leaves
 BASELINES = {
     "always_same": "always 'the scene is the same as before'",
     "true_flag": "true flag, one fixed sentence",
+    "best_true_flag": "true flag, the best fixed sentence",
+    "retrieval": "retrieval",
 }
-"""Baselines that use no image: key of `semantic_cc.metrics.caption_report` -> name in the table."""
+"""Floors below a table: key -> name. All but `retrieval` use no image, and are keys of a `CaptionReport`."""
+FLOORS = ("best_true_flag", "retrieval")
+"""Floors that the rows of Table I are compared with."""
 
 
 def reproduce_table(name: str, setup: ReproductionSetup, seeds: int) -> TableResult:
@@ -51,6 +57,10 @@ def reproduce_table(name: str, setup: ReproductionSetup, seeds: int) -> TableRes
         runs += own
         evaluations += own_evaluations
     first = evaluations[0]
+    baselines = _baselines(table, first)
+    if name == "table1" and SCALES[setup.scale].packaged_encoder:
+        floor = retrieval_floor(setup, runs[0])
+        baselines["retrieval"] = {pairs: _caption_columns(table, part) for pairs, part in floor.items()}
     return TableResult(
         table=name,
         title=table.title,
@@ -62,11 +72,15 @@ def reproduce_table(name: str, setup: ReproductionSetup, seeds: int) -> TableRes
         train=DataRecord(" ".join(setup.data), runs[0].facts["data"]),
         test=DataRecord(first.data, first.data_digest, first.pairs),
         rows=tuple(rows),
-        baselines=_baselines(table, first),
+        baselines=baselines,
         notes=(
             *run_notes(table, setup, runs, evaluations),
             *row_order(table, rows),
             *comparison(table, rows),
+            *below_floors(
+                table, rows, {BASELINES[key]: baselines[key] for key in FLOORS if key in baselines}
+            ),
+            table.shows,
         ),
     )
 
@@ -148,7 +162,7 @@ def _baselines(
     if table.kind == "masks":
         return {}
     assert evaluation.captions is not None  # all rows of a caption table predict sentences
-    baselines = {name: evaluation.captions.baselines[name] for name in BASELINES}
+    baselines = {name: evaluation.captions.baselines.get(name) for name in BASELINES}
     return {
         name: {pairs: columns for pairs in PAIR_SETS if (columns := _caption_columns(table, own[pairs]))}
         for name, own in baselines.items()
