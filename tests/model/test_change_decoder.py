@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.testing import assert_close
 
-from semantic_cc.model.change_decoder import ChangeDecoder, Lateral
+from semantic_cc.model.change_decoder import ChangeDecoder, ChannelNorm, Lateral
 
 
 def norm(x: Tensor, layer: nn.LayerNorm) -> Tensor:
@@ -20,6 +20,16 @@ def norm(x: Tensor, layer: nn.LayerNorm) -> Tensor:
 
 def deconv(x: Tensor, layer: nn.ConvTranspose2d) -> Tensor:
     return F.conv_transpose2d(x, layer.weight, layer.bias, stride=2)
+
+
+def test_the_traced_channel_norm_is_equal_and_permutes_nothing(shake: Callable[[nn.Module], None]) -> None:
+    layer = ChannelNorm(6)
+    shake(layer)
+    x = 3 * torch.randn(2, 6, 4, 5) + 1
+    traced = torch.jit.trace(layer, x, check_trace=False)
+    assert "permute" not in str(traced.graph)
+    with torch.no_grad():
+        assert_close(traced(x), layer(x))
 
 
 @pytest.mark.parametrize("classes", [1, 3])

@@ -93,6 +93,17 @@ def test_equation_5_as_a_tensor() -> None:
     assert_close(layer(x1, x2), torch.sigmoid(layer.project(torch.cat([x1, difference], -1))))
 
 
+@pytest.mark.parametrize("tensor", [False, True])
+def test_the_traced_form_of_equation_5_is_equal_and_has_no_einsum(tensor: bool) -> None:
+    layer = BilinearAttention(8, 6, tensor=tensor)
+    nn.init.normal_(layer.weight)
+    x, other = torch.randn(2, 5, 8), torch.randn(2, 5, 6)
+    traced = torch.jit.trace(layer, (x, other), check_trace=False)
+    assert "einsum" not in str(traced.graph)
+    with torch.no_grad():
+        assert_close(traced(x, other), layer(x, other))
+
+
 def test_similarity_starts_unsaturated() -> None:
     torch.manual_seed(0)
     layer = BilinearAttention(256, 64)

@@ -20,6 +20,10 @@ class ChannelNorm(nn.LayerNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         """The same shape."""
+        if torch.jit.is_tracing():  # OpenVINO changes the memory layout for each permutation
+            centred = x - x.mean(1, keepdim=True)
+            scale = torch.rsqrt(centred.square().mean(1, keepdim=True) + self.eps)
+            return centred * scale * self.weight[:, None, None] + self.bias[:, None, None]
         return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
