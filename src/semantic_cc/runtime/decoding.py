@@ -8,6 +8,7 @@ Legend: p prompts, k beams, r rows (p or p k), t tokens so far, m LLM width, V v
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -46,9 +47,14 @@ class KeywordBonus:
     """
 
     def __init__(self, keyword_ids: Sequence[Sequence[int]], log_odds: np.ndarray) -> None:
-        used = np.flatnonzero(log_odds.any(axis=0)).tolist()
-        self._ids = [np.array(keyword_ids[i]) for i in used]
-        self._log_odds = log_odds[:, used]
+        by_length: defaultdict[int, list[int]] = defaultdict(list)
+        for place in np.flatnonzero(log_odds.any(axis=0)).tolist():
+            by_length[len(keyword_ids[place])].append(place)
+        self._groups = [
+            (np.array([keyword_ids[place] for place in places]), log_odds[:, places])
+            for places in by_length.values()
+        ]
+        """Ids (n, l) and log-odds (p, n) of the n keywords of l tokens."""
 
     def add(self, scores: np.ndarray, said: np.ndarray, prompts: np.ndarray) -> None:
         """Changes `scores` in place.
@@ -58,15 +64,16 @@ class KeywordBonus:
             said: (r, t) token ids of each row.
             prompts: (r,) the prompt of each row.
         """
-        for ids, odds in zip(self._ids, self._log_odds[prompts].T, strict=True):
-            prefix, last, t = len(ids) - 1, ids[-1], said.shape[1]
+        for ids, log_odds in self._groups:
+            length, t = ids.shape[1], said.shape[1]
+            prefix = length - 1
             if prefix > t:
                 continue
-            applies = (said[:, t - prefix :] == ids[:-1]).all(axis=1)
+            applies = (said[:, None, t - prefix :] == ids[:, :-1]).all(axis=2)  # (r, n)
             if prefix < t:
-                windows = np.lib.stride_tricks.sliding_window_view(said, len(ids), axis=1)
-                applies &= ~(windows == ids).all(axis=2).any(axis=1)
-            scores[:, last] += np.where(applies, odds, 0)
+                windows = np.lib.stride_tricks.sliding_window_view(said, length, axis=1)
+                applies &= ~(windows[:, :, None] == ids).all(axis=3).any(axis=1)
+            np.add.at(scores.T, ids[:, -1], np.where(applies, log_odds[prompts], 0).T)
 
 
 def generate(
