@@ -1,6 +1,7 @@
 """`describe` and `synth` on scenes."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -50,7 +51,9 @@ def test_json_is_the_report_and_nothing_else(
     done = subprocess.run(
         [sys.executable, "-m", "semantic_cc", *map(str, words)], capture_output=True, text=True
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0
+    # Every half minute a line says that the work goes on; on a busy machine that can be the case.
+    assert all(re.match(r"(working for|windows:|places:) ", line) for line in done.stderr.splitlines())
     assert done.stdout.count("\n") == 1
     assert json.loads(done.stdout) == json.loads((tmp_path / "out" / "report.json").read_text())
 

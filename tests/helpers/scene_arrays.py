@@ -1,6 +1,7 @@
 """Small scenes: a pair in memory, and rasters on disk."""
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,8 +27,8 @@ class ArrayPair:
     after: np.ndarray
     known: np.ndarray
 
-    def may_show(self, window: Window) -> bool:
-        return True
+    def may_show(self, tops: Sequence[int], lefts: Sequence[int], height: int, width: int) -> np.ndarray:
+        return np.ones((len(tops), len(lefts)), bool)
 
     def read(self, window: Window) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         rows, columns = (

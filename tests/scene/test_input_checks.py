@@ -15,7 +15,7 @@ from scipy import fft, ndimage
 from semantic_cc.errors import InputError
 from semantic_cc.scene.common_grid import open_pair
 from semantic_cc.scene.coregister import SAMPLE_TILE, measure_shift, sample_windows, window_shift
-from semantic_cc.scene.grid import Grid, Window
+from semantic_cc.scene.grid import Grid
 from semantic_cc.scene.input_checks import inspect_pair
 
 
@@ -59,7 +59,8 @@ def test_windows_without_a_peak_do_not_vote() -> None:
 
 @given(height=st.integers(1, 4000), width=st.integers(1, 4000))
 def test_sample_windows_lie_within_and_apart(height: int, width: int) -> None:
-    windows = sample_windows(SimpleNamespace(grid=Grid(width, height, PLACE, None), may_show=lambda _: True))
+    pair = SimpleNamespace(grid=Grid(width, height, PLACE, None), may_show=lambda *_: np.ones((1, 1), bool))
+    windows = sample_windows(pair)
     assert 1 <= len(windows) <= 49
     for window in windows:
         assert 0 <= window.top <= height - window.height and 0 <= window.left <= width - window.width
@@ -69,11 +70,13 @@ def test_sample_windows_lie_within_and_apart(height: int, width: int) -> None:
 
 
 def test_sample_windows_of_a_sparse_scene_lie_where_it_holds_something() -> None:
-    def may_show(window: Window) -> bool:
-        return window.top < 40_000 < window.top + window.height + 1000 and window.left > 99_000
+    def may_show(tops, lefts, height: int, width: int) -> np.ndarray:
+        rows, columns = np.asarray(tops)[:, None], np.asarray(lefts)
+        return (rows < 40_000) & (rows + height + 1000 > 40_000) & (columns > 99_000)
 
     windows = sample_windows(SimpleNamespace(grid=Grid(100_000, 100_000, PLACE, None), may_show=may_show))
-    assert len(windows) == 5 * 3 and all(map(may_show, windows))
+    assert len(windows) == 5 * 3
+    assert all(may_show([window.top], [window.left], window.height, window.width) for window in windows)
 
 
 def inspected(

@@ -23,7 +23,8 @@ def pair(tmp_path: Path) -> list[Path]:
 
 def test_the_plan_counts_windows_and_bytes() -> None:
     plan = plan_scene(ArrayPair(noise(500, 700), noise(500, 700)), Tiling(256, 64))
-    assert (plan.windows, plan.empty_windows) == (3 * 4, 0) and not plan.is_long
+    assert (plan.windows, plan.empty_windows) == (4 * 5, 0) and not plan.is_long
+    assert plan.work_bytes == 700 * 256 * (8 * 3 + 1)
     assert plan.disk_bytes == 500 * 700 * 3.5
 
 
@@ -56,7 +57,7 @@ def test_what_an_interrupted_run_holds_counts_as_free(
     (tmp_path / "out" / ".scan").mkdir(parents=True)
     (tmp_path / "out" / ".scan" / "mask").write_bytes(bytes([1]) * 500_000)
     monkeypatch.setattr(scene_plan.shutil, "disk_usage", lambda _: Usage(10**6, 10**6 - 1000, 1000))
-    assert check_scene(*pair, tmp_path / "out", SceneOptions()).windows == 16
+    assert check_scene(*pair, tmp_path / "out", SceneOptions()).windows == 6
 
 
 def test_a_window_is_timed() -> None:

@@ -46,7 +46,7 @@ def add_scene_arguments(parser: argparse.ArgumentParser) -> None:
         "--coregister",
         action="store_true",
         default=None,
-        help="take back a shift of AFTER of more than a pixel",
+        help="correct a shift of AFTER of more than a pixel",
     )
     group.add_argument(
         "--strict", action="store_true", default=None, help="warnings about the images are errors"
@@ -56,7 +56,7 @@ def add_scene_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--overlap", metavar="N", type=int,
-        help="pixels that neighbouring windows share [64; 128 in scenes below 1024x1024 pixels]",
+        help="pixels that neighbouring windows share [a quarter of --tile]",
     )  # fmt: skip
     group.add_argument(
         "--formats", metavar="SUFFIX", nargs="*", choices=tuple(FORMATS),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -84,9 +84,13 @@ class AlignedPair:
         self._after.close()
         self._after = OnGrid(self._rasters[1], self.grid, (columns, rows))
 
-    def may_show(self, window: Window) -> bool:
+    def may_show(self, tops: Sequence[int], lefts: Sequence[int], height: int, width: int) -> np.ndarray:
         """As `ScenePair.may_show`."""
-        return self._before.may_show(window) and self._after.may_show(window)
+        before, after = (
+            image.may_show(np.asarray(tops)[:, None], np.asarray(lefts), height, width)
+            for image in (self._before, self._after)
+        )
+        return before & after
 
     def read(self, window: Window) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """As `ScenePair.read`.

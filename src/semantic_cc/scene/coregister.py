@@ -69,13 +69,14 @@ def sample_windows(pair: ScenePair) -> list[Window]:
 
     size = min(SAMPLE_TILE, height), min(SAMPLE_TILE, width)
     windows = [Window(top, left, *size) for top in starts(height) for left in starts(width)]
-    if all(map(pair.may_show, windows)):
+    if pair.may_show(starts(height), starts(width), *size).all():
         return windows
     tops, lefts = (range(0, max(1, length - SAMPLE_TILE + 1), SAMPLE_TILE) for length in (height, width))
-    lattice = (Window(top, left, *size) for top in tops for left in lefts)
-    shown = [window for window in lattice if pair.may_show(window)] or windows
-    chosen = np.unique(np.linspace(0, len(shown) - 1, min(len(windows), len(shown))).astype(int))
-    return [shown[index] for index in chosen]
+    places = np.argwhere(pair.may_show(tops, lefts, *size))
+    if not len(places):
+        return windows
+    chosen = np.unique(np.linspace(0, len(places) - 1, min(len(windows), len(places))).astype(int))
+    return [Window(tops[row], lefts[column], *size) for row, column in places[chosen]]
 
 
 def measure_shift(samples: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> Shift | None:

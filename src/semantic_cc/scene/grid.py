@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -44,8 +45,11 @@ class ScenePair(Protocol):
         """The common grid."""
         ...
 
-    def may_show(self, window: Window) -> bool:
-        """False only if all of a window is unknown, as the files say without being read."""
+    def may_show(self, tops: Sequence[int], lefts: Sequence[int], height: int, width: int) -> np.ndarray:
+        """Which windows of one size may show something, (tops, lefts) bool.
+
+        False only if all of a window is unknown, as the files say without being read.
+        """
         ...
 
     def read(self, window: Window) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -196,7 +196,16 @@ class _Counts:
 
 def _count(pair: AlignedPair) -> _Counts:
     grid = pair.grid
-    blocks = [block for block in _blocks(grid.height, grid.width) if pair.may_show(block)]
+    tops, lefts = range(0, grid.height, BLOCK), range(0, grid.width, BLOCK)
+    blocks = [
+        Window(
+            tops[row],
+            lefts[column],
+            min(BLOCK, grid.height - tops[row]),
+            min(BLOCK, grid.width - lefts[column]),
+        )
+        for row, column in np.argwhere(pair.may_show(tops, lefts, BLOCK, BLOCK))
+    ]
     pixels = sum(block.height * block.width for block in blocks)
     exact = pixels <= MAX_COUNTED and not any(is_over_network(raster.name) for raster in pair.rasters)
     counts = _Counts(exact)
@@ -208,12 +217,6 @@ def _count(pair: AlignedPair) -> _Counts:
         names = " and ".join(raster.name for raster in pair.rasters)
         raise InputError(f"{names}: no pixel is known in both; check nodata values and that they overlap")
     return counts
-
-
-def _blocks(height: int, width: int) -> Iterator[Window]:
-    for top in range(0, height, BLOCK):
-        for left in range(0, width, BLOCK):
-            yield Window(top, left, min(BLOCK, height - top), min(BLOCK, width - left))
 
 
 def _files(rasters: tuple[Raster, Raster]) -> list[Finding]:

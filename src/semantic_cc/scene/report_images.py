@@ -56,10 +56,13 @@ def make_overview(pair: ScenePair, mask: str | Path) -> Overview:
     height, width = -(-grid.height // factor), -(-grid.width // factor)
     small = np.zeros((2, height, width, 3), np.uint8)
     small_mask = np.zeros((height, width), np.uint8)
+    side = max(1, BLOCK // factor)
+    tops, lefts = (range(0, factor * length, factor * side) for length in (height, width))
+    shown = pair.may_show(tops, lefts, factor * side, factor * side)
     with open_raster(mask, grid) as dataset:
-        for rows, columns in _blocks(height, width, max(1, BLOCK // factor)):
+        for rows, columns in _blocks(height, width, side):
             window = _window(rows, columns, factor)
-            if not pair.may_show(window):
+            if not shown[rows.start // side, columns.start // side]:
                 small[:, rows, columns] = UNKNOWN
                 continue
             *images, known = pair.read(window)

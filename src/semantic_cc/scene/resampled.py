@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from affine import Affine
 from rasterio.crs import CRS
@@ -70,25 +68,27 @@ class OnGrid:
                 for collar in raster.collars
             )
 
-    def may_show(self, window: Window) -> bool:
-        """False only if the image's file holds nothing of a window of the common grid."""
+    def may_show(self, tops: np.ndarray, lefts: np.ndarray, height: int, width: int) -> np.ndarray:
+        """False only where the image's file holds nothing of a window of the common grid.
+
+        Args:
+            tops, lefts: first row and column of windows, in shapes that broadcast.
+            height, width: of each of them, in pixels.
+        """
         blocks = self.raster.blocks
-        if blocks is None:
-            return True
-        if self._through is None:
-            return blocks.touches(
-                Window(window.top + self._top, window.left + self._left, window.height, window.width)
-            )
-        if self._to_own is None:
-            return True
-        corners = [
-            (window.left + x * window.width, window.top + y * window.height) for x in (0, 1) for y in (0, 1)
-        ]
-        columns, rows = zip(*(self._to_own @ corner for corner in corners), strict=True)
-        margin = _MARGIN * math.ceil(max(1, (max(rows) - min(rows)) / window.height))
-        top, left = math.floor(min(rows)) - margin, math.floor(min(columns)) - margin
-        height, width = math.ceil(max(rows)) + margin - top, math.ceil(max(columns)) + margin - left
-        return blocks.touches(Window(top, left, height, width))
+        if blocks is not None and self._through is None:
+            top, left = tops + self._top, lefts + self._left
+            return blocks.touches(top, left, top + height, left + width)
+        if blocks is None or self._to_own is None:
+            return np.ones(np.broadcast_shapes(tops.shape, lefts.shape), bool)
+        corners = [self._to_own @ (lefts + x * width, tops + y * height) for x in (0, 1) for y in (0, 1)]
+        columns, rows = (np.stack(values) for values in zip(*corners, strict=True))
+        margin = _MARGIN * np.ceil(np.maximum(1, np.ptp(rows, axis=0) / height)).astype(np.int64)
+        first, last = (
+            [np.floor(of.min(axis=0)).astype(np.int64) - margin for of in (rows, columns)],
+            [np.ceil(of.max(axis=0)).astype(np.int64) + margin for of in (rows, columns)],
+        )
+        return blocks.touches(*first, *last)
 
     def read(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
         """A window of the common grid: (h, w, 3) uint8 RGB, and where it is known, (h, w) bool.

@@ -20,11 +20,10 @@ class SceneOptions:
         crs: coordinate reference system of images that name none, for example ``EPSG:32614``.
         resolution: side of a pixel on the ground in metres; None = the finer image's.
         match_radiometry: bring two dates of more than 8 bits to levels that agree where nothing changed.
-        coregister: measure a shift of the later image and, above one pixel, take it back.
+        coregister: measure a shift of the later image and, above one pixel, correct it.
         strict: warnings about the input are errors.
         tile: side of the model's windows in pixels.
-        overlap: pixels that neighbouring windows share, below `tile`; None = as `scene_tiling` chooses by the scene's
-            size.
+        overlap: pixels that neighbouring windows share, below `tile`; None = a quarter of it.
         batch: windows that the model gets at once; None = 4 on the CPU, on a GPU as many as its memory holds.
         place_batch: places that are described at once; None = 8 with torch, 16 with openvino.
             Sums in bfloat16 depend on it, so another value can change a sentence.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -12,8 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from semantic_cc.errors import OutputError
+from semantic_cc.scene.blend import SEGMENT
 from semantic_cc.scene.cog_writer import BLOCK
-from semantic_cc.scene.grid import ScenePair, Window
+from semantic_cc.scene.grid import ScenePair
 from semantic_cc.scene.scan_state import SCAN
 from semantic_cc.scene.scene_model import SceneModel
 from semantic_cc.scene.tiling import Tiling
@@ -37,14 +39,14 @@ class ScenePlan:
         empty_windows: of which the files hold nothing; they cost nothing.
         tile: side of a window in pixels.
         disk_bytes: in the output folder, while the work runs, at most about.
-        row_bytes: of memory for the rows under work, beside model and images.
+        work_bytes: of memory for the rows under work, beside model and images.
     """
 
     windows: int
     empty_windows: int
     tile: int
     disk_bytes: int
-    row_bytes: int
+    work_bytes: int
 
     @property
     def is_long(self) -> bool:
@@ -72,7 +74,7 @@ class ScenePlan:
             seconds: of a window, as `measure_window` gives them; its batch is in memory's peak by then.
             free: bytes on the disk, None where nothing is written.
         """
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 + self.row_bytes
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 + self.work_bytes
         empty = f" ({self.empty_windows:,} more are empty and cost nothing)" if self.empty_windows else ""
         disk = "" if free is None else f"up to {_gb(self.disk_bytes)} on disk ({_gb(free)} are free), "
         return (
@@ -87,7 +89,8 @@ def plan_scene(pair: ScenePair, tiling: Tiling) -> ScenePlan:
     grid = pair.grid
     tops, lefts = tiling.starts(grid.height, 0), tiling.starts(grid.width, 1)
     size = min(tiling.tile, grid.height), min(tiling.tile, grid.width)
-    windows = sum(pair.may_show(Window(top, left, *size)) for top in tops for left in lefts)
+    shown = pair.may_show(tops, lefts, *size)
+    windows = int(shown.sum())
     step = tiling.tile - tiling.overlap
     pixels = min(grid.width * grid.height, windows * step * step + (tiling.tile * tiling.tile))
     return ScenePlan(
@@ -95,8 +98,30 @@ def plan_scene(pair: ScenePair, tiling: Tiling) -> ScenePlan:
         empty_windows=len(tops) * len(lefts) - windows,
         tile=tiling.tile,
         disk_bytes=round(pixels * DISK_BYTES),
-        row_bytes=grid.width * (size[0] * (8 * ROW_CLASSES + 1) + 2 * BLOCK),
+        work_bytes=max(
+            _blended_columns(shown, lefts, grid.width, size[1]) * size[0] * (8 * ROW_CLASSES + 1),
+            grid.width * 2 * BLOCK,
+        ),
     )
+
+
+def _blended_columns(shown: np.ndarray, lefts: Sequence[int], width: int, tile: int) -> int:
+    """Most columns that a `RowBlender` holds at once: those of the segments that two rows of windows touch.
+
+    Args:
+        shown: (rows, columns) bool, the windows.
+        lefts: first column of each column of windows.
+        width: of the scene.
+        tile: width of a window.
+    """
+    held = np.zeros((len(shown), -(-width // SEGMENT)), bool)
+    for column, left in enumerate(lefts):
+        last = min(left + tile, width) - 1
+        held[:, max(left, 0) // SEGMENT : last // SEGMENT + 1] |= shown[:, column, None]
+    held[1:] |= held[:-1].copy()
+    widths = np.full(held.shape[1], SEGMENT)
+    widths[-1] = width - (len(widths) - 1) * SEGMENT
+    return int((held @ widths).max())
 
 
 def measure_window(model: SceneModel, tile: int, batch: int) -> float:

@@ -73,10 +73,7 @@ def scan(
     blender.skip_to(done)
     # A row's windows end where the first unfinished row begins, or reach into it.
     again = [row for row in range(done) if tops[row] + size[0] > tops[done]]
-    shown = [
-        [column for column, left in enumerate(lefts) if pair.may_show(Window(top, left, *size))]
-        for top in tops
-    ]
+    shown = [np.flatnonzero(row).tolist() for row in pair.may_show(tops, lefts, *size)]
     ends, total = list(accumulate(map(len, shown))), sum(map(len, shown))
     for row in [*again, *range(done, len(tops))]:
         windows = [(column, Window(tops[row], lefts[column], *size)) for column in shown[row]]

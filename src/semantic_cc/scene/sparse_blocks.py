@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from rasterio.io import DatasetReader
@@ -24,14 +25,24 @@ class BlockIndex:
     height: int
     width: int
 
-    def touches(self, window: Window) -> bool:
-        """Whether a window of the image, which may reach beyond it, touches a block that the file holds."""
-        if window.top + window.height <= 0 or window.left + window.width <= 0:
-            return False
-        first_row, first_column = max(window.top, 0) // self.height, max(window.left, 0) // self.width
-        last_row = (window.top + window.height - 1) // self.height + 1
-        last_column = (window.left + window.width - 1) // self.width + 1
-        return bool(self.held[first_row:last_row, first_column:last_column].any())
+    def touches(self, top: np.ndarray, left: np.ndarray, bottom: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """Which windows of the image, which may reach beyond it, touch a block that the file holds.
+
+        Args:
+            top, left, bottom, right: of the windows, in pixels of the image, in shapes that broadcast.
+        """
+        rows, columns = self.held.shape
+        first_row, last_row = (top // self.height).clip(0, rows), (-(-bottom // self.height)).clip(0, rows)
+        first_column = (left // self.width).clip(0, columns)
+        last_column = (-(-right // self.width)).clip(0, columns)
+        sums = self._sums  # held blocks above and left of a corner
+        inside = sums[last_row, last_column] - sums[first_row, last_column]
+        inside = inside - sums[last_row, first_column] + sums[first_row, first_column]
+        return np.asarray(inside > 0)
+
+    @cached_property
+    def _sums(self) -> np.ndarray:
+        return np.pad(self.held.cumsum(axis=0, dtype=np.int64).cumsum(axis=1), ((1, 0), (1, 0)))
 
     def rectangles(self) -> Iterator[tuple[int, int, int, int]]:
         """Top, left, bottom and right, in pixels, of rectangles that hold all blocks and do not touch."""

@@ -20,31 +20,19 @@ ANCHOR = (0, 29)
 Any would do; with this one the synthetic scene behind the golden outputs begins with a window.
 """
 
-SMALL_SCENE = 4
-"""A scene of fewer pixels than the square of so many windows' sides is small."""
-
 
 def scene_tiling(grid: Grid, tile: int = 256, overlap: int | None = None) -> Tiling:
     """The windows of a scene, on the lattice of its coordinate reference system.
 
-    In a large scene neighbours share a quarter of a window, and there are as few windows as cover it. A model judges
-    what lies at the border of a window less well than the rest. A small scene has too few windows for that to even
-    out: its area would depend on where the lattice falls. So its neighbours share half a window, and windows reach
-    three quarters of their side beyond its edges. Then each pixel lies in a window a quarter of a side from its border.
-
     Args:
         grid: the scene's.
         tile: side of a window in pixels.
-        overlap: pixels that neighbours share, with as few windows as cover the scene; None = as above.
+        overlap: pixels that neighbours share; None = a quarter of a window.
 
     Raises:
         InputError: the overlap is not below the tile's side.
     """
-    if overlap is not None:
-        return Tiling(tile, overlap).anchored(grid)
-    if grid.height * grid.width < (SMALL_SCENE * tile) ** 2:
-        return Tiling(tile, tile // 2, reach=tile * 3 // 4).anchored(grid)
-    return Tiling(tile, tile // 4).anchored(grid)
+    return Tiling(tile, tile // 4 if overlap is None else overlap).anchored(grid)
 
 
 @dataclass(frozen=True)
@@ -52,13 +40,14 @@ class Tiling:
     """Square windows of `tile` pixels, of which neighbours share `overlap`.
 
     A scene that is smaller than a window is one window. In others the windows lie on a lattice, and those at the
-    scene's edges reach beyond them, by less than the lattice's step or by up to `reach`.
+    scene's edges reach beyond them. A model judges what lies at the border of a window less well than the rest, so
+    every window is predicted that shows more than half an overlap of the scene: a pixel at the scene's edge lies as
+    far within a window as any other, and whatever the extent, the same windows show a place.
 
     Attributes:
         tile, overlap: in pixels.
         phases: how many rows and columns of the first window lie before the scene, below the step; `anchored` gives
             those at which a place falls into the same window in any extent.
-        reach: pixels by which windows may lie beyond an edge; 0 = as few windows as cover the scene.
 
     Raises:
         InputError: the overlap is not below the tile's side.
@@ -67,7 +56,6 @@ class Tiling:
     tile: int = 256
     overlap: int = 64
     phases: tuple[int, int] = (0, 0)
-    reach: int = 0
 
     def __post_init__(self) -> None:
         if self.tile < 1 or not 0 <= self.overlap < self.tile:
@@ -94,7 +82,7 @@ class Tiling:
         if length <= self.tile:
             return [0]
         step = self.tile - self.overlap
-        reach = max(self.reach, step - 1)  # with less, a part of the scene lies in no window
+        reach = self.tile - 1 - self.overlap // 2  # pixels by which a window may lie beyond an edge
         first = -self.phases[axis] - (reach - self.phases[axis]) // step * step
         return list(range(first, length - self.tile + reach + 1, step))
 
