@@ -207,11 +207,7 @@ class Raster:
             ImageError: nothing is known, or everything has one value.
         """
         shape = _reduced(self.dataset.shape)
-        values, known = self.read_reduced(*shape)
-        self.unknown_share, self.exact = float(1 - known.mean()), shape == self.dataset.shape
-        sparse = False
-        if self.blocks is not None and known.sum() < FEW:
-            sparse, (values, known) = True, self._read_held(self.blocks)
+        values, known, sparse = self._sample(*shape)
         deep = self.dataset.dtypes[self.bands[0] - 1] != "uint8" or self.kind != "uint8"
         if deep and known.any():
             self.fill = find_fill(values, known)
@@ -248,6 +244,18 @@ class Raster:
             self.stretch = find_stretch(values[:, known], self.encoding)
         pixels = values[:, known]
         return pixels[:, :: max(1, pixels.shape[1] // PIXELS)].copy()
+
+    def _sample(self, height: int, width: int) -> tuple[np.ndarray, np.ndarray, bool]:
+        """A reduced image, (3, h, w), and where it is known; of a file that holds little, some blocks, and True."""
+        blocks = self.blocks
+        if blocks is not None and blocks.held.mean() * height * width < FEW:
+            self.unknown_share, self.exact = float(1 - blocks.held.mean()), False
+            return *self._read_held(blocks), True  # a reduced read goes through all of the grid
+        values, known = self.read_reduced(height, width)
+        self.unknown_share, self.exact = float(1 - known.mean()), (height, width) == self.dataset.shape
+        if blocks is not None and known.sum() < FEW:
+            return *self._read_held(blocks), True
+        return values, known, False
 
     def _read_held(self, blocks: BlockIndex) -> tuple[np.ndarray, np.ndarray]:
         """Some of the blocks that a sparse file holds, as one row of pixels: (3, 1, n), and where known, (1, n)."""
