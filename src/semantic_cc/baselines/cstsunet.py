@@ -67,8 +67,8 @@ class CSTSUNet(ChangeNetwork):
             for level, (width, depth) in enumerate(zip(widths, depths, strict=True)):
                 before = widths[max(0, level - 1)]
                 blocks = [
-                    ResidualBlock(before, width, stride=2),
-                    *(ResidualBlock(width, width) for _ in range(depth - 1)),
+                    BasicBlock(before, width, stride=2),
+                    *(BasicBlock(width, width) for _ in range(depth - 1)),
                 ]
                 self.down.append(nn.Sequential(*blocks))
         self.differences = nn.ModuleList(
@@ -102,7 +102,7 @@ class CSTSUNet(ChangeNetwork):
         return [*self.down, *self.differences, *self.up]
 
 
-class ResidualBlock(nn.Module):
+class BasicBlock(nn.Module):
     """ResNet's basic block: two 3x3 convolutions, and a 1x1 convolution of the input if its shape changes.
 
     Args:

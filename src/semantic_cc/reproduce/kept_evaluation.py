@@ -112,7 +112,7 @@ def _read_captions(content: dict[str, Any]) -> KeptCaptions:
     )
 
 
-def read_parts(content: dict[str, Any]) -> dict[PairSet, PartScores]:
+def read_parts(content: Mapping[str, Any]) -> dict[PairSet, PartScores]:
     """Set of pairs -> scores, from the fields of a caption report."""
     return {pairs: _read_part(content[pairs]) for pairs in PAIR_SETS}
 

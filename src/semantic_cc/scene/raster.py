@@ -218,11 +218,10 @@ class Raster:
                 )
                 known &= ~(values == self.fill).any(axis=0)
         self._refuse_empty(values, known)
+        white = np.array([255.0])
         if deep:
             self.stretch = find_stretch(values[:, known], self.encoding)
             white = np.array([self.stretch.high.max(), _largest(values.dtype)])
-        else:
-            white = np.array([255.0])
         if not sparse:
             self.collars = find_collars(
                 values, known, white=white, height=self.dataset.height, width=self.dataset.width
@@ -247,14 +246,13 @@ class Raster:
 
     def _sample(self, height: int, width: int) -> tuple[np.ndarray, np.ndarray, bool]:
         """A reduced image, (3, h, w), and where it is known; of a file that holds little, some blocks, and True."""
-        blocks = self.blocks
-        if blocks is not None and blocks.held.mean() * height * width < FEW:
-            self.unknown_share, self.exact = float(1 - blocks.held.mean()), False
-            return *self._read_held(blocks), True  # a reduced read goes through all of the grid
+        if self.blocks is not None and (held := float(self.blocks.held.mean())) * height * width < FEW:
+            self.unknown_share, self.exact = 1 - held, False
+            return *self._read_held(self.blocks), True  # a reduced read goes through all of the grid
         values, known = self.read_reduced(height, width)
         self.unknown_share, self.exact = float(1 - known.mean()), (height, width) == self.dataset.shape
-        if blocks is not None and known.sum() < FEW:
-            return *self._read_held(blocks), True
+        if self.blocks is not None and known.sum() < FEW:
+            return *self._read_held(self.blocks), True
         return values, known, False
 
     def _read_held(self, blocks: BlockIndex) -> tuple[np.ndarray, np.ndarray]:
