@@ -20,7 +20,8 @@ class ChannelNorm(nn.LayerNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         """The same shape."""
-        if torch.jit.is_tracing():  # type: ignore[attr-defined]  # OpenVINO changes the memory layout for each permutation
+        # for OpenVINO, which changes the memory layout for each permutation
+        if torch.jit.is_tracing():  # type: ignore[attr-defined]
             centred = x - x.mean(1, keepdim=True)
             scale = torch.rsqrt(centred.square().mean(1, keepdim=True) + self.eps)
             return centred * scale * self.weight[:, None, None] + self.bias[:, None, None]

@@ -80,8 +80,9 @@ class KeywordLogitsProcessor(LogitsProcessor):
     """
 
     def __init__(self, keyword_ids: Sequence[Sequence[int]], log_odds: Tensor) -> None:
-        self.keyword_ids = [torch.tensor(ids, device=log_odds.device) for ids in keyword_ids]
-        self.log_odds = log_odds
+        used = log_odds.any(dim=0).nonzero()[:, 0].tolist()
+        self.keyword_ids = [torch.tensor(keyword_ids[place], device=log_odds.device) for place in used]
+        self.log_odds = log_odds[:, used]
 
     def expanded(self, beams: int) -> KeywordLogitsProcessor:
         """Copy of the processor for beam search, with `beams` consecutive rows per prompt."""

@@ -35,7 +35,8 @@ class BilinearAttention(nn.Module):
     def forward(self, x: Tensor, other: Tensor) -> Tensor:
         """x (2b, n, c1), other (2b, n, c2) -> (2b, n, c1) in (0, 1)."""
         weight = self.weight.to(x.dtype)
-        if torch.jit.is_tracing():  # type: ignore[attr-defined]  # OpenVINO would form the outer products of x and other: (2b, n, c1, c2)
+        # for OpenVINO, which would form the outer products of x and other, (2b, n, c1, c2)
+        if torch.jit.is_tracing():  # type: ignore[attr-defined]
             score = ((x[:, None] @ weight) * other[:, None]).sum(-1).transpose(1, 2)
         else:
             score = torch.einsum("bnc,kcd,bnd->bnk", x, weight, other)  # (2b, n, 1 or c2)

@@ -27,6 +27,14 @@ from semantic_cc.training.stages import stages_of
 MAIN = "multitask"
 """The phase that every row has: the paper's stages, or the single stage of a baseline."""
 
+_WITHOUT_ADDITIONS: dict[str, Any] = {
+    "change_decoder": {"laterals": False, "caption_features": False},
+    "keywords": [],
+    "decoding": "greedy",
+    "ensemble": {"mask": 0.0},
+}
+"""Model fields that take from the preset `small` what it adds to the paper's model, and its beam search."""
+
 
 @dataclass(frozen=True)
 class Scale:
@@ -70,12 +78,7 @@ SCALES = {
         "other methods visit as many pairs as Semantic-CC does for both tasks; tokens of 16 px, so that a run trains "
         "for some ten minutes of one CPU core",
         {
-            "model": {
-                "change_decoder": {"laterals": False, "caption_features": False},
-                "keywords": [],
-                "decoding": "greedy",
-                "ensemble": {"mask": 0.0},
-            },
+            "model": _WITHOUT_ADDITIONS,
             "phases": {
                 "encoder": {"kind": "encoder", "epochs": 2, "batch": 8, "lr": 1e-3},
                 "change_detection": {
@@ -100,12 +103,7 @@ SCALES = {
         "their own; every row visits equally many pairs; before, Semantic-CC's Q-Former is pretrained on the words of "
         "the training sentences in place of BLIP-2's weights, which does not count as visits",
         {
-            "model": {
-                "change_decoder": {"laterals": False, "caption_features": False},
-                "keywords": [],
-                "decoding": "greedy",
-                "ensemble": {"mask": 0.0},
-            },
+            "model": _WITHOUT_ADDITIONS,
             "train": {"loggers": []},
             "phases": {
                 "change_detection": None,
