@@ -95,6 +95,7 @@ def stored(
 @example("float32", "rgb", "south up", "nan", "strip", "pixel", None, None, UTM)
 @example("int16", "rgb", "north up", "fill", "strip", "pixel", None, None, UTM)
 @example("uint8", "bgrn", "turned", "collar", "slanted", "band", "lzw", 16, "EPSG:4326")
+@example("float32", "rgb", "south up", "collar", "slanted", "pixel", None, None, "EPSG:3857")
 def test_any_combination_gives_the_plain_pair(
     kind: str, bands: str, orientation: str, nodata: str, shape: str, interleave: str, compress: str | None,
     block: int | None, system: str,

@@ -21,6 +21,9 @@ SAME_PLACE = 0.01
 _MARGIN = 2
 """Pixels around a window that resampling reads, in pixels of the coarser grid."""
 
+_ROUNDING = 1e-6
+"""Share of an image's range by which resampling may change a value where pixels fall on pixels (a flipped image)."""
+
 
 class OnGrid:
     """One image on the common grid, which reads its own pixels where the grids agree and resampled ones elsewhere.
@@ -63,8 +66,11 @@ class OnGrid:
                 add_alpha=not raster.has_alpha,
                 **fill,
             )
+            rounding = 0.0 if raster.stretch is None else _ROUNDING * float(np.abs(raster.stretch.high).max())
             self._collars = tuple(
-                _carried(collar, raster.grid, Grid(grid.width, grid.height, transform, grid.crs), nowhere)
+                _carried(
+                    collar, rounding, raster.grid, Grid(grid.width, grid.height, transform, grid.crs), nowhere
+                )
                 for collar in raster.collars
             )
 
@@ -152,8 +158,15 @@ def _whole_offset(own: Grid, grid: Grid, transform: Affine) -> tuple[int, int] |
     return columns, rows
 
 
-def _carried(collar: Collar, own: Grid, grid: Grid, nowhere: CRS | None) -> Collar:
-    """A collar on another grid, with the pixels that resampling mixes at its edge."""
+def _carried(collar: Collar, rounding: float, own: Grid, grid: Grid, nowhere: CRS | None) -> Collar:
+    """A collar on another grid, with the pixels that resampling mixes at its edge.
+
+    Args:
+        collar: on the grid `own`.
+        rounding: tolerance of its value after resampling, at least.
+        own, grid: of the image, and the other one.
+        nowhere: stands for a missing coordinate reference system.
+    """
     step = max(1, -(-max(grid.width, grid.height) // (2 * SAMPLE_SIDE)))
     near = np.zeros((-(-grid.height // step), -(-grid.width // step)), np.uint8)
     rows, columns = collar.near.shape
@@ -166,4 +179,5 @@ def _carried(collar: Collar, own: Grid, grid: Grid, nowhere: CRS | None) -> Coll
         resampling=Resampling.nearest,
     )  # fmt: skip
     wider = ndimage.binary_dilation(near > 0)
-    return Collar(wider, collar.value, collar.tolerance, collar.colour, collar.share, grid.height, grid.width)
+    tolerance = max(collar.tolerance, rounding)
+    return Collar(wider, collar.value, tolerance, collar.colour, collar.share, grid.height, grid.width)
