@@ -11,23 +11,26 @@ Finished runs are not repeated. Files are written atomically, and an interrupted
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file, save
+from safetensors import safe_open
+from safetensors.torch import save
 
 import semantic_cc
 from semantic_cc.config import Config, ModelConfig, to_dict, to_yaml
 from semantic_cc.data.open_dataset import open_dataset
 from semantic_cc.errors import ConfigError, DataError, OutputError, SemanticCCError, TrainingError
 from semantic_cc.evaluation.evaluate import evaluate
-from semantic_cc.files import digest_of, locked, write_files
+from semantic_cc.files import locked, write_files
 from semantic_cc.metrics.meteor import find_java
 from semantic_cc.reproduce.kept_evaluation import KeptEvaluation, read_evaluation
 from semantic_cc.reproduce.paper_tables import Kind, Row
@@ -171,7 +174,7 @@ def scored(setup: ReproductionSetup, run: FinishedRun, kind: Kind, name: str) ->
 def _start_name(config: Config, data: str) -> str | None:
     """The digest of the pretrained encoder that a run starts from; None if the run pretrains none."""
     if _reads_packaged_encoder(config):
-        return digest_of([_packaged_weights()])[:SHORT]
+        return hashlib.sha256(_vision_weights(_packaged_weights())).hexdigest()[:SHORT]
     start = _encoder_run(config)
     return None if start is None else run_digest(start, data)
 
@@ -225,10 +228,20 @@ def _from_shared_encoder(setup: ReproductionSetup, config: Config, data: str) ->
 
 
 def _write_vision(model: Path, path: Path) -> None:
-    """Extracts the image encoder, without BCSF, from a model's weights."""
-    own, prefix = load_file(model), "encoder.vision."
-    vision = {key.removeprefix(prefix): value for key, value in own.items() if key.startswith(prefix)}
-    write_files(path.parent, {path.name: save(vision)})
+    """Writes a model's image encoder, without BCSF, to `path`."""
+    write_files(path.parent, {path.name: _vision_weights(model)})
+
+
+@cache
+def _vision_weights(model: Path) -> bytes:
+    """A safetensors file with the image encoder of a model, without BCSF."""
+    prefix = "encoder.vision."
+    with safe_open(model, "pt") as own:
+        names = own.keys()
+        vision = {
+            name.removeprefix(prefix): own.get_tensor(name) for name in names if name.startswith(prefix)
+        }
+    return save(vision)
 
 
 def _starting_from(path: Path, config: Config) -> Config:
