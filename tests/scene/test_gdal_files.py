@@ -12,11 +12,13 @@ import pytest
 import rasterio
 from drawn_pairs import drawn_pair
 from PIL import Image
+from rasterio._env import get_gdal_config  # what GDAL itself says; rasterio has no public call
 from rasterio.enums import ColorInterp
 from rasterio.shutil import copy
 from scenes import read_window, write_raster
 
 from semantic_cc.errors import ImageError
+from semantic_cc.scene.gdal_files import settings
 from semantic_cc.scene.geo_detection import is_scene
 from semantic_cc.scene.grid import Window
 from semantic_cc.scene.image_sources import gdal_name
@@ -206,3 +208,9 @@ def test_the_data_of_a_foreign_proj_is_not_used(tmp_path: Path) -> None:
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         assert done.stdout.startswith("(1.000") and not done.stderr
+
+
+def test_decoded_blocks_are_kept_in_a_cache_of_bounded_size() -> None:
+    """GDAL's own count is in bytes: a cache of a few hundred of them decodes every block for each row that is read."""
+    with settings():
+        assert 1 << 26 <= get_gdal_config("GDAL_CACHEMAX") <= 1 << 28

@@ -26,7 +26,8 @@ DRIVERS = (
 """The only GDAL drivers that bytes from outside may reach; a COG is a GTiff."""
 
 SETTINGS = {
-    "GDAL_CACHEMAX": 256,  # MB of decoded blocks, whatever the machine has
+    "GDAL_CACHEMAX": 128
+    << 20,  # bytes of decoded blocks: rasterio passes the number on as bytes, not as GDAL's MB
     "GDAL_HTTP_TIMEOUT": "30",  # seconds
     "GDAL_HTTP_MAX_RETRY": "4",
     "GDAL_HTTP_RETRY_DELAY": "0.5",  # seconds, doubled each time

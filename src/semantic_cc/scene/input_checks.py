@@ -188,10 +188,11 @@ class _Counts:
         for date, image in enumerate((before, after)):
             pixels = image[known]
             self.levels[date] += pixels.sum(axis=0, dtype=np.float64)
-            self.bright[date] += int(
-                ((pixels.min(axis=1) >= BRIGHT) & (np.ptp(pixels, axis=1) <= GREY)).sum()
-            )
-            self.saturated[date] += int((pixels >= SATURATED).any(axis=1).sum())
+            red, green, blue = pixels.T  # NumPy takes 30 times as long to reduce rows of three
+            least = np.minimum(np.minimum(red, green), blue)
+            most = np.maximum(np.maximum(red, green), blue)
+            self.bright[date] += int(((least >= BRIGHT) & (most - least <= GREY)).sum())
+            self.saturated[date] += int((most >= SATURATED).sum())
 
 
 def _count(pair: AlignedPair) -> _Counts:
