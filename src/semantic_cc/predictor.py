@@ -15,6 +15,7 @@ from semantic_cc.compute_device import enough_memory
 from semantic_cc.descriptions import to_descriptions
 from semantic_cc.errors import InputError
 from semantic_cc.images import ImageSource, read_pair
+from semantic_cc.sentences import check_instruction
 from semantic_cc.types import ChangeDescription, ChangeMaps, ModelIdentity
 
 if TYPE_CHECKING:
@@ -253,7 +254,6 @@ class SemanticCC:
         """
         from semantic_cc.scene.geo_detection import need_libraries
 
-        _asked(instruction)
         need_libraries()
         from semantic_cc.scene.describe_scene import describe_scene
 
@@ -313,6 +313,5 @@ def _contiguous(before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 def _asked(instruction: str | None) -> list[str] | None:
-    if instruction is not None and not instruction.strip():
-        raise InputError("the instruction is empty; give a text, or leave it out for the model's own")
+    check_instruction(instruction)
     return None if instruction is None else [instruction]

@@ -1,8 +1,10 @@
-"""The sentence for unchanged pairs, and the rule that derives a change flag from a sentence."""
+"""The sentence for unchanged pairs, the rule that derives a change flag from a sentence, the check of instructions."""
 
 from __future__ import annotations
 
 import re
+
+from semantic_cc.errors import InputError
 
 UNCHANGED = "the scene is the same as before"
 """Sentence of a model with a flag head for pairs it calls unchanged, without the LLM."""
@@ -26,6 +28,16 @@ FLAG_RULE = (
     "'except', 'besides', 'however', 'although', 'apart from', 'other than'); every other sentence says change"
 )
 """Description of the rule of `says_change`, for reports that use it."""
+
+
+def check_instruction(instruction: str | None) -> None:
+    """Checks the text that a user gives instead of the model's own instruction.
+
+    Raises:
+        InputError: it is empty.
+    """
+    if instruction is not None and not instruction.strip():
+        raise InputError("the instruction is empty; give a text, or leave it out for the model's own")
 
 
 def says_change(sentence: str) -> bool:

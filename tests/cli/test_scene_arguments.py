@@ -12,7 +12,7 @@ import pytest
 import rasterio
 from scenes import UTM, landscape, write_raster
 
-from semantic_cc.scene import geo_detection
+from semantic_cc.scene import geo_detection, raster
 from semantic_cc.scene.geo_detection import is_scene
 
 
@@ -42,6 +42,18 @@ def test_a_scene_is_described(
     assert (settings["tile"], settings["overlap"], settings["batch"]) == (48, 16, 3)
     with rasterio.open(out / "mask.tif") as mask:
         assert mask.shape == (70, 90) and mask.crs == UTM
+
+
+def test_each_image_is_opened_and_judged_once(
+    cli: Callable, paths: tuple[Path, Path], tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = []
+    look = raster.Raster._look
+    monkeypatch.setattr(
+        raster.Raster, "_look", lambda self, notes: looked.append(self.name) or look(self, notes)
+    )
+    assert cli("describe", *paths, "--model", tiny_folder, "--tile", 48, "--overlap", 16).code == 0
+    assert looked == [str(path) for path in paths]
 
 
 def test_json_is_the_report_and_nothing_else(

@@ -128,22 +128,27 @@ def _run_scene(arguments: argparse.Namespace) -> None:
     need_libraries()
     from semantic_cc.progress import progress_of_steps
     from semantic_cc.scene.change_map import device_batch
-    from semantic_cc.scene.describe_scene import check_scene
+    from semantic_cc.scene.describe_scene import prepare_scene
     from semantic_cc.scene.scene_plan import measure_window
 
     options = scene_options(arguments)
-    plan = check_scene(arguments.before, arguments.after, arguments.out, options)
-    with stdout_for_us():
+    with (
+        prepare_scene(
+            arguments.before,
+            arguments.after,
+            out=arguments.out,
+            options=options,
+            instruction=arguments.instruction,
+        ) as scene,
+        stdout_for_us(),
+    ):
         model = load_asked_model(arguments)
-        if plan.is_long:
+        if scene.plan.is_long:
             seconds = measure_window(model, options.tile, options.batch or device_batch(model, options.tile))
-            free = None if arguments.out is None else plan.check_disk(Path(arguments.out))
-            print(f"semantic-cc: {plan.line(seconds, free)}", file=sys.stderr)
+            free = None if arguments.out is None else scene.plan.check_disk(Path(arguments.out))
+            print(f"semantic-cc: {scene.plan.line(seconds, free)}", file=sys.stderr)
         with progress_of_steps() as advance:
-            report = model.describe_scene(
-                arguments.before, arguments.after, out=arguments.out, options=options,
-                instruction=arguments.instruction, progress=advance,
-            )  # fmt: skip
+            report = scene.describe(model, advance)
     if arguments.json:
         print(json.dumps(report.to_json(), ensure_ascii=False))
         return

@@ -12,13 +12,14 @@ import numpy as np
 
 from semantic_cc import __version__
 from semantic_cc.errors import SemanticCCError
-from semantic_cc.scene.cog_writer import BLOCK, write_mask, write_probability
+from semantic_cc.scene.cog_writer import write_mask, write_probability
 from semantic_cc.scene.common_grid import AlignedPair, open_pair
 from semantic_cc.scene.gdal_files import read_crs
 from semantic_cc.scene.geodesy import ground_sampling
 from semantic_cc.scene.grid import Grid
 from semantic_cc.scene.image_sources import identity_of
 from semantic_cc.scene.input_checks import Inspection, inspect_pair, refuse_findings
+from semantic_cc.scene.overviews import BLOCK
 from semantic_cc.scene.raster import Raster
 from semantic_cc.scene.scan_state import ScanState
 from semantic_cc.scene.scene_model import SceneModel
@@ -43,10 +44,19 @@ def open_scene(
         ImageError, InputError: as `open_pair`; with `strict`, there are findings.
     """
     with open_images(before, after, options) as pair:
-        inspection = inspect_pair(pair, coregister=options.coregister)
-        if options.strict:
-            refuse_findings(inspection.findings)
-        yield pair, inspection
+        yield pair, inspect_scene(pair, options)
+
+
+def inspect_scene(pair: AlignedPair, options: SceneOptions) -> Inspection:
+    """Measures whether two images can be compared.
+
+    Raises:
+        ImageError, InputError: as `inspect_pair`; with `strict`, there are findings.
+    """
+    inspection = inspect_pair(pair, coregister=options.coregister)
+    if options.strict:
+        refuse_findings(inspection.findings)
+    return inspection
 
 
 def open_images(

@@ -1,4 +1,4 @@
-"""Writing Cloud Optimised GeoTIFFs block by block, so that a scene is never whole in memory."""
+"""Writing Cloud Optimised GeoTIFFs block by block: a scene is never whole in memory, and empty blocks cost nothing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from zlib import crc32
 import numpy as np
 import rasterio
 from affine import Affine
-from rasterio.enums import ColorInterp
+from rasterio.enums import ColorInterp, Resampling
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import DatasetWriter
 from rasterio.shutil import copy
@@ -22,10 +22,8 @@ from semantic_cc.figures.colours import CLASS_COLOURS
 from semantic_cc.files import new_file
 from semantic_cc.scene.gdal_files import GDAL_ERRORS, settings
 from semantic_cc.scene.grid import Grid, Window
+from semantic_cc.scene.overviews import BLOCK, TILED, Blocks, blocks_of, write_overviews
 from semantic_cc.scene.scan_state import MASK_UNKNOWN, PROBABILITY_STEPS, PROBABILITY_UNKNOWN
-
-BLOCK = 512
-"""Side of a COG's tiles, and rows that are written at once."""
 
 Block = tuple[Window, np.ndarray]
 """A part of a raster, and its pixels, (bands, h, w) uint8."""
@@ -47,7 +45,7 @@ def write_mask(path: Path, grid: Grid, blocks: Iterable[Block], tags: Mapping[st
         dataset.write_colormap(1, clear | {value: (*rgb, 255) for value, rgb in CLASS_COLOURS.items()})
         dataset.set_band_description(1, "change")
 
-    write_cog(path, grid, 1, blocks, tags, nodata=MASK_UNKNOWN, dress=dress, overviews="MODE")
+    write_cog(path, grid, 1, blocks, tags, nodata=MASK_UNKNOWN, dress=dress, overviews=Resampling.mode)
 
 
 def write_probability(path: Path, grid: Grid, blocks: Iterable[Block], tags: Mapping[str, str]) -> None:
@@ -61,7 +59,9 @@ def write_probability(path: Path, grid: Grid, blocks: Iterable[Block], tags: Map
         dataset.scales = (1 / PROBABILITY_STEPS,)
         dataset.set_band_description(1, "probability of change")
 
-    write_cog(path, grid, 1, blocks, tags, nodata=PROBABILITY_UNKNOWN, dress=dress, overviews="AVERAGE")
+    write_cog(
+        path, grid, 1, blocks, tags, nodata=PROBABILITY_UNKNOWN, dress=dress, overviews=Resampling.average
+    )
 
 
 def write_image(path: Path, grid: Grid, blocks: Iterable[Block], tags: Mapping[str, str]) -> None:
@@ -74,7 +74,7 @@ def write_image(path: Path, grid: Grid, blocks: Iterable[Block], tags: Mapping[s
     def dress(dataset: DatasetWriter) -> None:
         dataset.colorinterp = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
 
-    write_cog(path, grid, 3, blocks, tags, dress=dress, overviews="AVERAGE")
+    write_cog(path, grid, 3, blocks, tags, dress=dress, overviews=Resampling.average)
 
 
 def write_cog(
@@ -84,19 +84,21 @@ def write_cog(
     blocks: Iterable[Block],
     tags: Mapping[str, str],
     *,
-    overviews: str,
+    overviews: Resampling,
     nodata: int | None = None,
     dress: Callable[[DatasetWriter], None] | None = None,
 ) -> None:
-    """Writes a raster by way of an ordinary tiled GeoTIFF beside it: a COG's parts must lie in a certain order.
+    """Writes a raster.
+
+    Blocks and overviews are first written to ordinary TIFFs beside it, because the parts of a COG have a fixed order.
 
     Args:
         path: the file; replaced when the new one is whole.
         grid: its place.
         bands: how many.
-        blocks: its parts, in any order; in rows of `BLOCK` pixels they are compressed once.
+        blocks: its parts, in any order; parts that begin and end with blocks of `BLOCK` pixels are compressed once.
         tags: metadata.
-        overviews: how its reduced versions are made.
+        overviews: how pixels of the overviews are made.
         nodata: the value of unknown pixels; blocks of nothing else take no space in the file.
         dress: sets what else the dataset says of itself.
 
@@ -106,13 +108,12 @@ def write_cog(
     with new_file(path) as work:
         plain = work.with_suffix(".plain")
         written: list[tuple[GdalWindow, int]] = []
+        held: Blocks = set()
         try:
             with settings(), _no_place_is_fine():
                 with rasterio.open(
-                    plain, "w", driver="GTiff", width=grid.width, height=grid.height, count=bands, dtype="uint8",
-                    crs=grid.crs, transform=_transform(grid), nodata=nodata, tiled=True,
-                    blockxsize=BLOCK, blockysize=BLOCK, compress="DEFLATE", BIGTIFF="IF_SAFER",
-                    SPARSE_OK=True,
+                    plain, "w", width=grid.width, height=grid.height, count=bands, nodata=nodata,
+                    crs=grid.crs, transform=_transform(grid), **TILED,
                 ) as dataset:  # fmt: skip
                     dataset.update_tags(**tags)
                     if dress:
@@ -121,9 +122,11 @@ def write_cog(
                         part = GdalWindow(window.left, window.top, window.width, window.height)
                         dataset.write(pixels, window=part)
                         written.append((part, crc32(pixels.tobytes())))
+                        held |= blocks_of(window.top, window.left, window.height, window.width)
+                write_overviews(plain, held, overviews)
                 copy(
                     plain, work, driver="COG", COMPRESS="DEFLATE", PREDICTOR="YES" if bands == 3 else "NO",
-                    BLOCKSIZE=BLOCK, OVERVIEW_RESAMPLING=overviews, BIGTIFF="IF_SAFER", SPARSE_OK=True,
+                    BLOCKSIZE=BLOCK, OVERVIEWS="FORCE_USE_EXISTING", BIGTIFF="IF_SAFER", SPARSE_OK=True,
                 )  # fmt: skip
                 _check(work, written)
         except GDAL_ERRORS as error:

@@ -14,17 +14,24 @@ import numpy as np
 
 from semantic_cc.errors import OutputError
 from semantic_cc.scene.blend import SEGMENT
-from semantic_cc.scene.cog_writer import BLOCK
-from semantic_cc.scene.grid import ScenePair
+from semantic_cc.scene.grid import Grid, ScenePair
+from semantic_cc.scene.overviews import BLOCK
 from semantic_cc.scene.scan_state import SCAN
 from semantic_cc.scene.scene_model import SceneModel
+from semantic_cc.scene.sparse_blocks import runs
 from semantic_cc.scene.tiling import Tiling
 
 LONG = 500
 """Windows from which on the plan is printed: some minutes on a CPU."""
 
-DISK_BYTES = 3.5
-"""Bytes on disk of a pixel while a scene is worked on: two planes, then both rasters as plain TIFF and as COG."""
+PLANES, PAGE = 2, 4096
+"""Planes of a byte a pixel that a `ScanState` keeps; bytes in which the file system gives it disk."""
+
+RASTER_BYTES = 1.5
+"""Bytes on disk of a pixel in both compressed rasters, as plain TIFF and as COG, at most about."""
+
+BLOCK_BYTES, BLOCK_SECONDS = 64, 2e-4
+"""Of every block of both rasters, empty or not: bytes of its place in the files, seconds of GDAL's look at it."""
 
 ROW_CLASSES = 3
 """Class probabilities of a pixel for which memory is estimated."""
@@ -38,7 +45,8 @@ class ScenePlan:
         windows: that the model gets at most.
         empty_windows: of which the files hold nothing; they cost nothing.
         tile: side of a window in pixels.
-        disk_bytes: in the output folder, while the work runs, at most about.
+        disk_bytes: in the output folder, while the work runs, at most about; without polygons and page.
+        write_seconds: that the rasters take whatever they hold.
         work_bytes: of memory for the rows under work, beside model and images.
     """
 
@@ -46,6 +54,7 @@ class ScenePlan:
     empty_windows: int
     tile: int
     disk_bytes: int
+    write_seconds: float
     work_bytes: int
 
     @property
@@ -77,10 +86,11 @@ class ScenePlan:
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 + self.work_bytes
         empty = f" ({self.empty_windows:,} more are empty and cost nothing)" if self.empty_windows else ""
         disk = "" if free is None else f"up to {_gb(self.disk_bytes)} on disk ({_gb(free)} are free), "
+        total = timedelta(seconds=round(self.windows * seconds + self.write_seconds))
         return (
-            f"plan: {self.windows:,} windows of {self.tile} pixels{empty}, about "
-            f"{timedelta(seconds=round(self.windows * seconds))} at {seconds:.2g} s each; {disk}about {_gb(memory)} of "
-            "memory; a run that is interrupted continues when it is started again"
+            f"plan: {self.windows:,} windows of {self.tile} pixels{empty}, about {total} at {seconds:.2g} s each, "
+            f"then the sentence of each place; {disk}about {_gb(memory)} of memory; a run that is interrupted "
+            "continues when it is started again"
         )
 
 
@@ -91,18 +101,42 @@ def plan_scene(pair: ScenePair, tiling: Tiling) -> ScenePlan:
     size = min(tiling.tile, grid.height), min(tiling.tile, grid.width)
     shown = pair.may_show(tops, lefts, *size)
     windows = int(shown.sum())
-    step = tiling.tile - tiling.overlap
-    pixels = min(grid.width * grid.height, windows * step * step + (tiling.tile * tiling.tile))
+    pixels = min(grid.width * grid.height, windows * (tiling.tile - tiling.overlap) ** 2 + tiling.tile**2)
+    blocks = (-(-grid.height // BLOCK)) * (-(-grid.width // BLOCK)) * 4 / 3  # with the overviews
     return ScenePlan(
         windows=windows,
         empty_windows=len(tops) * len(lefts) - windows,
         tile=tiling.tile,
-        disk_bytes=round(pixels * DISK_BYTES),
+        disk_bytes=round(
+            PLANES * _plane_bytes(shown, tops, lefts, grid, size[1])
+            + RASTER_BYTES * pixels
+            + BLOCK_BYTES * blocks
+        ),
+        write_seconds=BLOCK_SECONDS * blocks,
         work_bytes=max(
             _blended_columns(shown, lefts, grid.width, size[1]) * size[0] * (8 * ROW_CLASSES + 1),
             grid.width * 2 * BLOCK,
         ),
     )
+
+
+def _plane_bytes(shown: np.ndarray, tops: Sequence[int], lefts: Sequence[int], grid: Grid, tile: int) -> int:
+    """Bytes on disk of a plane: what neighbouring windows cover in each of its rows, in whole pages.
+
+    Args:
+        shown: (rows, columns) bool, the windows.
+        tops, lefts: first row and column of each.
+        grid: the scene's.
+        tile: width of a window.
+    """
+    ends = [max(top, 0) for top in tops[1:]] + [grid.height]
+    size = 0
+    for row, (top, end) in enumerate(zip(tops, ends, strict=True)):
+        covered = 0
+        for first, last in runs(shown[row]):
+            covered += min(lefts[last - 1] + tile, grid.width) - max(lefts[first], 0) + PAGE
+        size += min(covered, grid.width) * (end - max(top, 0))
+    return size
 
 
 def _blended_columns(shown: np.ndarray, lefts: Sequence[int], width: int, tile: int) -> int:

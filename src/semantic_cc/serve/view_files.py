@@ -10,9 +10,10 @@ import numpy as np
 from PIL import Image
 
 from semantic_cc.scene.change_map import open_images
-from semantic_cc.scene.cog_writer import BLOCK, Block, write_image
+from semantic_cc.scene.cog_writer import Block, write_image
 from semantic_cc.scene.common_grid import AlignedPair
 from semantic_cc.scene.grid import Window
+from semantic_cc.scene.overviews import BLOCK
 from semantic_cc.scene.report_images import UNKNOWN, mask_png
 from semantic_cc.scene.scene_options import SceneOptions
 from semantic_cc.types import ChangeDescription, Json
