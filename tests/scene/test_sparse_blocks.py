@@ -126,7 +126,7 @@ def test_a_huge_sparse_scene_is_planned_and_measured_in_what_it_holds(tmp_path: 
         inspection = inspect_pair(opened)
     assert plan.windows < 150 and plan.windows + plan.empty_windows == 1043**2
     assert plan.work_bytes < 0.25e9  # of 200,000 columns, two segments are blended
-    assert plan.disk_bytes < 30e6
+    assert plan.disk_bytes < 0.1e9 and plan.write_seconds < 60  # 152,881 blocks are empty
     assert inspection.measured["radiometric_difference"] is not None and inspection.measured["blank"] == 1
 
 
