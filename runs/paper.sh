@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The whole paper: from the raw downloads to Tables I to V and Figures 6 to 9, ours beside the paper's.
-# Nobody has run this yet: no official archive and no 7B model was at hand. Safe to run again: what is finished is
-# skipped, and a training that was cut off goes on exactly where it was.
+# The whole paper: from the raw downloads to Tables I to V, Figures 6 to 9 and two curves, ours beside the paper's.
+# Not run yet: no official archive and no 7B model was available. Run it again at any time: it skips what is finished,
+# and continues an interrupted training exactly.
 #
 #   LEVIR_CC=... LEVIR_CD=... SAM=... BLIP2=... MINIGPT4=... VICUNA=... bash runs/paper.sh
 #
@@ -73,11 +73,12 @@ semantic-cc data audit "$LEVIR_CC" --out $out/audit-cc.json || echo "LEVIR-CC's 
 semantic-cc data audit "$LEVIR_CC" $work/levir-cd --out $out/audit-both.json || echo "as expected: $out/audit-both.json"
 
 # 4. Tables, each from one command; rows that several share are trained once. Sentences are scored on LEVIR-CC's test
-#    split. Masks are scored on the matches' test split, which no training place is in. The paper's own LEVIR-CD test
-#    split (--masks $work/levir-cd) holds places that were trained on here, so it is not clean.
+#    split. Masks are scored on tiles of the matches' test split, which has no training place. Table V also scores whole
+#    scenes of LEVIR-CD's test split with overlapping windows, as the paper does (--scenes). That split has places that
+#    are trained on here, so these scores are not clean.
 reproduce() {
   semantic-cc reproduce "$1" --scale paper --data $work/matches.json --test "$LEVIR_CC" --masks $work/matches.json \
-    --out $out/reproduce --devices "${DEVICES:-1}" --format "${FORMAT:-text}"
+    --scenes "$LEVIR_CD" --out $out/reproduce --devices "${DEVICES:-1}" --format "${FORMAT:-text}"
 }
 for table in table1 table2 table3 table4 table5; do
   reproduce $table | tee $out/$table.txt
@@ -85,5 +86,11 @@ done
 
 # 5. Figures: their models are the tables' runs of seed 0, so nothing is trained here.
 for figure in fig6 fig7 fig8 fig9; do
+  reproduce $figure
+done
+
+# 6. Curves: scores over the number of training pairs (three more runs), and checkpoints of one, two and three stages (the
+#    runs of Table IV once more, because the tables keep no checkpoints).
+for figure in fig-data fig-convergence; do
   reproduce $figure
 done

@@ -60,7 +60,6 @@ PAPER: dict[str, Any] = {
     "qformer.layers": 12,
     "qformer.heads": 12,
     "qformer.encoder_width": 1408,
-    "qformer.text": False,
     "qformer.frozen": True,
     "qformer.weights": "blip2",
     "enhancer": EnhancerConfig(position="after", activation=True, subtraction=True, weights="minigpt4-7b"),
@@ -106,7 +105,7 @@ def test_the_papers_sizes() -> None:
 
     with torch.device("meta"):
         encoder = build_encoder(config.encoder)
-        qformer = QFormer(config.qformer, vocabulary=32000)
+        qformer = QFormer(config.qformer)
         neck = build_neck(config.neck, config.encoder)
         decoder = build_change_decoder(config)
     lora = count(encoder.vision, "lora_")

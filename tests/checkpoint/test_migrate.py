@@ -4,11 +4,14 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from safetensors.torch import load_file
 from torch.testing import assert_close
 
+from semantic_cc.checkpoint.config_file import read_config
 from semantic_cc.checkpoint.serialization import load_pretrained, save_pretrained
+from semantic_cc.errors import CheckpointError
 
 OLD = Path(__file__).parent / "old_format"
 """The preset tiny with smaller widths, random weights in bfloat16, a keyword head; and its predictions of `images`."""
@@ -44,3 +47,12 @@ def test_an_old_checkpoint_is_saved_in_the_present_format(tmp_path: Path) -> Non
     assert torch.equal(
         new["caption_decoder.keyword_head.token_logits.weight"], old["caption_decoder.evidence.words.weight"]
     )
+
+
+def test_a_checkpoint_whose_q_former_reads_the_instruction_is_refused(tmp_path: Path) -> None:
+    content = json.loads((OLD / "model/config.json").read_text())
+    assert content["model"]["qformer"]["text"] is False  # the field of earlier formats
+    content["model"]["qformer"]["text"] = True
+    (tmp_path / "config.json").write_text(json.dumps(content))
+    with pytest.raises(CheckpointError, match=r"qformer\.text: .* no longer supported"):
+        read_config(tmp_path)

@@ -271,12 +271,15 @@ def test_format_1_is_read(sam: bool, cache: Path, tmp_path: Path, pair: Images) 
 
 def test_every_format_has_its_step(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sorted(migrate.STEPS) == list(range(1, migrate.FORMAT))
-    monkeypatch.setattr(migrate, "FORMAT", 5)
-    monkeypatch.setitem(migrate.STEPS, 3, lambda content: ({**content, "a": 1}, "a is new"))
-    monkeypatch.setitem(migrate.STEPS, 4, lambda content: ({**content, "a": content["a"] + 1}, "a grows"))
+    last = migrate.FORMAT
+    monkeypatch.setattr(migrate, "FORMAT", last + 2)
+    monkeypatch.setitem(migrate.STEPS, last, lambda content: ({**content, "a": 1}, "a is new"))
+    monkeypatch.setitem(
+        migrate.STEPS, last + 1, lambda content: ({**content, "a": content["a"] + 1}, "a grows")
+    )
     given = {"format": 1, "model": {}}
     migrated = migrate.migrate_config(given)
-    assert (migrated.content["format"], migrated.content["a"]) == (5, 2)
+    assert (migrated.content["format"], migrated.content["a"]) == (last + 2, 2)
     assert [note.split(": ")[1] for note in migrated.notes] == ["a is new", "a grows"]
     assert given == {"format": 1, "model": {}}
 

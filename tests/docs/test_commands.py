@@ -100,6 +100,18 @@ def test_command_lines_in_bash_blocks_parse(page) -> None:
                     pytest.fail(f"{block.place}: semantic-cc {' '.join(words)}: {fault}")
 
 
+@pytest.mark.parametrize("script", sorted((ROOT / "runs").glob("*.sh")), ids=lambda script: script.name)
+def test_command_lines_in_run_scripts_parse(script) -> None:
+    shell = re.sub(r"\$\{[^}]*\}", "1", script.read_text())  # values with a default, such as ${DEVICES:-1}
+    text = re.sub(r"--format 1\b", "--format text", shell)
+    tables = [*(f"table{number}" for number in range(1, 6)), "fig6", "fig-data"]
+    for name in tables if 'reproduce "$1"' in text else [""]:
+        calls = list(command_lines(text.replace('reproduce "$1"', f"reproduce {name}")))
+        assert calls
+        for words in calls:
+            check_call(words)
+
+
 @pages
 def test_command_lines_in_other_blocks_and_in_text_name_what_exists(page) -> None:
     shown = [

@@ -1,10 +1,10 @@
-"""Skips tests of the fast runtime where its engine is missing."""
+"""Skips tests of the fast runtime where its engine is missing, see `required.missing`."""
 
-import pytest
+from required import missing
 
 from semantic_cc.runtime.engine import is_installed
 
 
 def need_engine() -> None:
     if not is_installed():
-        pytest.skip("openvino is not installed: pip install 'semantic-cc[openvino]'")
+        missing("openvino is not installed: pip install 'semantic-cc[openvino]'")

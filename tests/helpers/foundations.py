@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pytest
 import torch
+from required import missing
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import (
@@ -51,7 +51,7 @@ def meta_sam(side: int = 8) -> nn.Module:
     """Meta's own Sam, `side` tokens a side."""
     build = reference_models.segment_anything()
     if build is None:
-        pytest.skip("segment-anything is not installed (pip install segment-anything)")
+        missing("segment-anything is not installed (pip install segment-anything)")
     encoder = build.ImageEncoderViT(
         depth=4, embed_dim=32, img_size=16 * side, mlp_ratio=4, num_heads=2, patch_size=16, qkv_bias=True,
         norm_layer=partial(nn.LayerNorm, eps=1e-6), use_rel_pos=True, global_attn_indexes=[1, 3], window_size=3,
@@ -167,7 +167,7 @@ def full_meta_sam(size: str) -> Shapes:
     """Keys and shapes of sam_vit_b, sam_vit_l, sam_vit_h as Meta's code builds them, on the meta device."""
     build = reference_models.segment_anything()
     if build is None:
-        pytest.skip("segment-anything is not installed (pip install segment-anything)")
+        missing("segment-anything is not installed (pip install segment-anything)")
     with torch.device("meta"):
         return shapes(build.sam_model_registry[f"vit_{size}"]())
 

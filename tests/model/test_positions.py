@@ -31,7 +31,7 @@ def test_a_place_has_the_same_position_at_any_size() -> None:
 @pytest.mark.parametrize(("queries", "rows", "columns"), [(16, 4, 4), (8, 2, 4), (3, 1, 3)])
 def test_each_query_starts_by_reading_its_own_cell(queries: int, rows: int, columns: int) -> None:
     torch.manual_seed(0)
-    qformer = QFormer(QFormerConfig(**(GRID | {"queries": queries})), vocabulary=11).eval()
+    qformer = QFormer(QFormerConfig(**(GRID | {"queries": queries}))).eval()
     start = nn.Parameter(torch.zeros(1, queries, 192))
     start_on_grid(qformer, start)
     for query in range(queries):

@@ -64,4 +64,10 @@ def test_an_end_mark_of_plain_text_has_none() -> None:
 
 
 def test_the_four_instructions() -> None:
-    assert len(set(INSTRUCTIONS)) == 4
+    """Word for word those of the paper's section IV-C."""
+    assert INSTRUCTIONS == (
+        "Describe the difference between the new remote sensing image and the old one in detail.",
+        "What is the main change between the two remote sensing scenes? Describe it in detail.",
+        "Please provide a detailed description of the difference between these two remote sensing pictures.",
+        "Can you describe what has been changed between these two remote sensing pictures for me?",
+    )

@@ -22,8 +22,6 @@ FIELDS: dict[str, dict[str, Any]] = {
     "lora": {"encoder": {"adapt": "lora"}},
     "tensor": {"neck": {"similarity": "tensor", "directions": "cd_to_cc"}},
     "one way": {"neck": {"directions": "cd_to_cc"}},
-    "text": {"qformer": {"text": True}},
-    "text, enhancer before": {"qformer": {"text": True}, "enhancer": {"position": "before"}},
     "greedy": {"decoding": "greedy"},
     "beam": {"decoding": "beam", "llm": {"beams": 3}},
     "beam, text for an end": {"decoding": "beam", "llm": {"template": "minigpt4"}},

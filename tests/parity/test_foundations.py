@@ -84,9 +84,13 @@ def test_sam_from_meta(side: int, tmp_path: Path) -> None:
     part = converted(source, tmp_path)
     assert (part.name, part.sizes.image_size) == ("encoder", 128)
     before, after = torch.rand(2, 1, 3, 16 * side, 16 * side)
-    expected = reference_sam(files.meta_sam, side).image_encoder(pixels_of(before, after))
-    got = encoder_of(part, side)(before, after).change
-    assert_close(got, expected.permute(0, 2, 3, 1))
+    reference = reference_sam(files.meta_sam, side).image_encoder
+    tokens: list[Tensor] = []
+    reference.blocks[-1].register_forward_hook(lambda block, given, output: tokens.append(output))
+    expected = reference(pixels_of(before, after))
+    got = encoder_of(part, side)(before, after)
+    assert_close(got.change, expected.permute(0, 2, 3, 1))
+    assert_close(got.caption, tokens[0])  # (2b, h, w, c), before the neck
 
 
 @pytest.mark.parametrize("layout", ["file", "shards", "pickle", "pickled shards"])

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from semantic_cc.reproduce.paper_tables import TABLES
-from semantic_cc.reproduce.table_notes import below_floors, comparison, row_order
+from semantic_cc.reproduce.table_notes import below_floors, comparison, row_order, undecided
 from semantic_cc.reproduce.table_types import RowResult, SeedScores
 
 
@@ -44,6 +44,32 @@ def test_another_order_than_the_papers_is_noted() -> None:
     assert same == ["order of the rows by F1: as in the paper"]
     (other,) = row_order(TABLES["table5"], rows("table5", IDET=(1.0,), TTP=(3.0,), ours=(2.0,)))
     assert "best first: TTP; Semantic-CC (ours); IDET. Paper: Semantic-CC (ours); TTP; IDET" in other
+
+
+def test_rows_that_the_seeds_do_not_tell_apart_are_named_with_what_it_would_take() -> None:
+    table = TABLES["table5"]
+    (note,) = undecided(
+        table, rows("table5", IDET=(50.0, 52.0), TTP=(50.5, 54.5), ours=(80.0, 81.0)), visits=960
+    )
+    # s^2 = (2 + 8) / 2, d = 1.5: 2 * 2.8^2 * 5 / 2.25 = 34.8
+    assert note.startswith(
+        "by F1, the seeds do not tell apart: IDET and TTP (difference 1.5: 35 seeds, 33,600 visits). Seeds n"
+    )
+    assert "ours" not in note
+    (close,) = undecided(table, rows("table5", IDET=(50.0, 52.0), TTP=(50.01, 52.01)), visits=960)
+    assert "more than 1,000 seeds" in close
+    (equal,) = undecided(table, rows("table5", IDET=(50.0, 52.0), TTP=(50.0, 52.0)), visits=960)
+    assert "IDET and TTP (difference 0.0)" in equal
+    (apart,) = undecided(table, rows("table5", IDET=(50.0, 52.0), TTP=(60.0, 62.0)), visits=960)
+    assert apart == "by F1, one row of every two is ahead with every seed"
+    (single,) = undecided(table, rows("table5", IDET=(50.0,), TTP=(60.0,)), visits=960)
+    assert single.startswith("one seed has no spread, so it orders no two rows by F1")
+
+
+def test_rows_of_a_table_of_variants_have_the_papers_numbers() -> None:
+    table = replace(TABLES["table5"], heads=("BCSF", "enhancer"))
+    (note,) = undecided(table, rows("table5", IDET=(50.0, 52.0), TTP=(51.0, 53.0)), visits=1)
+    assert "row 1 and row 5 (" in note  # the floor, which the paper does not print, has no number
 
 
 def test_rows_that_do_not_beat_a_floor_are_named() -> None:

@@ -193,7 +193,7 @@ def build_caption_decoder(
     if adapters:
         add_lora(llm.model, config.llm.lora, config.llm.lora_targets)
     with unfilled("qformer" in parts):
-        reader = QFormer(qformer, vocabulary=len(llm.tokenizer))
+        reader = QFormer(qformer)
     queries = nn.Parameter(0.02 * torch.randn(1, qformer.queries, qformer.width))
     if qformer.positions:
         start_on_grid(reader, queries)

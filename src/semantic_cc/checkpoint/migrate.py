@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from semantic_cc.errors import ConfigError
+
 if TYPE_CHECKING:
     from torch import Tensor
 
-FORMAT = 3
+FORMAT = 4
 """Version of the checkpoint format, the key ``format`` of config.json."""
 
 RENAMED_TENSORS = {
@@ -84,7 +86,19 @@ def _from_2(content: Content) -> tuple[Content, str]:
     return {**content, "model": model, "training": renamed}, ""
 
 
-STEPS: dict[int, Callable[[Content], tuple[Content, str]]] = {1: _from_1, 2: _from_2}
+def _from_3(content: Content) -> tuple[Content, str]:
+    """Format 3 may have a Q-Former that reads the instruction; no weights of such a model were published.
+
+    Raises:
+        ConfigError: the checkpoint has one.
+    """
+    qformer = dict(content["model"].get("qformer", {}))
+    if qformer.pop("text", False):
+        raise ConfigError("qformer.text: a Q-Former that reads the instruction is no longer supported")
+    return {**content, "model": {**content["model"], "qformer": qformer}}, ""
+
+
+STEPS: dict[int, Callable[[Content], tuple[Content, str]]] = {1: _from_1, 2: _from_2, 3: _from_3}
 """Format -> the step to the next format, which also returns a note for users or an empty string.
 
 A step may change its argument, but not nested dicts.

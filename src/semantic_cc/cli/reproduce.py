@@ -17,6 +17,7 @@ from semantic_cc.cli.config_flags import parse_flags
 from semantic_cc.cli.console import add_data, positive, say, stdout_for_us
 
 if TYPE_CHECKING:
+    from semantic_cc.reproduce.curve_types import CurveFigure
     from semantic_cc.reproduce.experiment_runs import ReproductionSetup
 
 NAME = "reproduce"
@@ -24,14 +25,16 @@ HELP = "the paper's tables and figures, ours beside the paper's"
 
 _TABLES = tuple(f"table{number}" for number in range(1, 6))
 _FIGURES = tuple(f"fig{number}" for number in range(6, 10))
+_CURVES = ("fig-data", "fig-convergence")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments; the configuration's fields arrive as `config_flags`."""
     parser.add_argument(
         "what",
-        choices=(*_TABLES, *_FIGURES, "all"),
-        help="what to make; all = the five tables, one after another",
+        choices=(*_TABLES, *_FIGURES, *_CURVES, "all"),
+        help="what to make; fig-data and fig-convergence are curves over training pairs and epochs; all = the five "
+        "tables, one after another",
     )
     parser.add_argument(
         "--scale",
@@ -42,11 +45,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_data(parser, "training data; several datasets are joined", required=False)
     parser.add_argument(
         "--kept", metavar="FILE.json",
-        help="print the finished table of this file, such as those in runs/results; nothing is trained",
+        help="print the finished table, or draw the finished curves, of this file, such as those in runs/results; "
+        "nothing is trained",
     )  # fmt: skip
     parser.add_argument("--test", metavar="DIR", help="what sentences are scored on, its test split [--data]")
     parser.add_argument(
         "--masks", metavar="DIR", help="what table5's masks are scored on, its test split [--test]"
+    )
+    parser.add_argument(
+        "--scenes",
+        metavar="DIR",
+        help="LEVIR-CD layout: table5 also scores whole test scenes, windows of 256 px at steps of 128 px",
     )
     parser.add_argument(
         "--seeds", metavar="N", type=positive, default=1, help="runs of each row, seeds 0 to N-1 [1]"
@@ -78,7 +87,7 @@ def run(arguments: argparse.Namespace) -> None:
     from semantic_cc.files import check_folder
 
     if arguments.kept is not None:
-        say(_kept_table(arguments))
+        say(_kept_curves(arguments) if arguments.what in _CURVES else _kept_table(arguments))
         return
     if arguments.data is None:
         raise InputError(
@@ -100,16 +109,26 @@ def run(arguments: argparse.Namespace) -> None:
             data=data,
             test=test,
             masks=_datasets(arguments.masks) or test,
+            scenes=_datasets(arguments.scenes),
             out=out,
             flags=flags,
             meteor=arguments.meteor,
             say=lambda line: print(line, file=sys.stderr),
         )
         names = _TABLES if arguments.what == "all" else (arguments.what,)
+        if arguments.plan is not None and arguments.what in _CURVES:
+            raise InputError(
+                "--plan counts tables and figures 6 to 9; fig-data takes 4 runs of the full model, fig-convergence the "
+                "runs of table4"
+            )
         if arguments.plan is not None:
             from semantic_cc.reproduce.planned_hours import planned
 
             lines = planned(names, setup, arguments.seeds, arguments.plan)
+        elif arguments.what in _CURVES:
+            from semantic_cc.reproduce.paper_curves import reproduce_curves
+
+            lines = [_drawn(reproduce_curves(arguments.what, setup, arguments.seeds), out)]
         elif arguments.what in _FIGURES:
             from semantic_cc.reproduce.paper_figures import draw
 
@@ -120,15 +139,43 @@ def run(arguments: argparse.Namespace) -> None:
         say(line)
 
 
+def _kept_curves(arguments: argparse.Namespace) -> str:
+    from semantic_cc.errors import InputError
+    from semantic_cc.files import check_folder
+    from semantic_cc.reproduce.curve_types import read_curves
+
+    _require_only_kept(arguments)
+    curves = read_curves(Path(arguments.kept))
+    if curves.figure != arguments.what:
+        raise InputError(f"{arguments.kept} is {curves.figure}, not {arguments.what}")
+    return _drawn(curves, check_folder(arguments.out))
+
+
+def _drawn(curves: CurveFigure, out: Path) -> str:
+    """Writes the figure and its numbers; returns the paths, a line each."""
+    from semantic_cc.files import write_files
+    from semantic_cc.reproduce.curve_drawing import draw_curves
+
+    files = {**draw_curves(curves), "json": curves.to_json().encode()}
+    named = {f"{curves.figure}-{curves.scale}.{ending}": content for ending, content in files.items()}
+    return "\n".join(map(str, write_files(out, named)))
+
+
+def _require_only_kept(arguments: argparse.Namespace) -> None:
+    from semantic_cc.errors import InputError
+
+    if arguments.data is not None or arguments.config_flags:
+        raise InputError(
+            "--kept reads a finished table or figure: give neither --data nor configuration flags with it"
+        )
+
+
 def _kept_table(arguments: argparse.Namespace) -> str:
     from semantic_cc.errors import InputError
     from semantic_cc.reproduce.table_format import format_table
     from semantic_cc.reproduce.table_types import read_table
 
-    if arguments.data is not None or arguments.config_flags:
-        raise InputError(
-            "--kept prints a finished table: give neither --data nor configuration flags with it"
-        )
+    _require_only_kept(arguments)
     table = read_table(Path(arguments.kept))
     if table.table != arguments.what:
         raise InputError(f"{arguments.kept} is {table.table}, not {arguments.what}")

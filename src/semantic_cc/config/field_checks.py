@@ -65,8 +65,8 @@ def check(config: Config | ModelConfig) -> None:
             "qformer.positions needs qformer.encoder_width equal to qformer.width, a multiple of 4",
         ),
         (
-            model.qformer.weights is not None and (model.qformer.text or model.qformer.positions),
-            "qformer.weights fits neither qformer.text (BLIP-2's reads no text) nor qformer.positions",
+            model.qformer.weights is not None and model.qformer.positions,
+            "qformer.weights does not fit qformer.positions",
         ),
     ]
     problems += _of_method(model)

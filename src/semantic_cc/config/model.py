@@ -120,7 +120,6 @@ class QFormerConfig:
         encoder_width: width of the visual tokens it reads, after `Linear c -> encoder_width`.
         positions: whether those tokens get 2-D sine positions, and the queries start on a grid of the picture:
             what a Q-Former without pretraining needs to learn places from few pairs.
-        text: whether it also reads the instruction (InstructBLIP's form; eq. 7 can be read so).
         frozen: whether Q-Former and queries keep their weights (pretrained) or train.
         weights: BLIP-2's weights for Q-Former, queries and ln_vision: blip2 once converted (semantic-cc weights),
             or a .safetensors file; null for a random start.
@@ -132,7 +131,6 @@ class QFormerConfig:
     heads: int = 12
     encoder_width: int = 1408
     positions: bool = False
-    text: bool = False
     frozen: bool = True
     weights: str | None = None
 

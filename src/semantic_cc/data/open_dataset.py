@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from semantic_cc.data import match_file
+from semantic_cc.data import match_file, subset_file
 from semantic_cc.data.items import ChangeDataset, Item
 from semantic_cc.data.layouts import detect_layout
 from semantic_cc.errors import DataError
@@ -21,8 +21,8 @@ def open_dataset(data: Data, split: str, *, skip_missing: bool = False) -> Chang
     No image is opened, but for the headers of LEVIR-CD's scenes.
 
     Args:
-        data: a folder, a file that `semantic-cc data match` wrote, or several of them; then each name gets
-            its dataset's before it.
+        data: a folder, a file that `semantic-cc data match` wrote, a `subset_file`, or several of them; then each
+            name gets its dataset's before it.
         split: "train", "val" or "test".
         skip_missing: leave out captioned or listed items whose images are not there, instead of refusing them.
 
@@ -46,6 +46,8 @@ def index(root: Path, split: str, skip_missing: bool = False) -> list[Item]:
     Raises:
         DataError: as `open_dataset`.
     """
+    if root.is_file() and subset_file.is_subset(root):
+        return subset_file.selected(root, split, index(subset_file.source(root), split, skip_missing))
     return (match_file if root.is_file() else detect_layout).index(root, split, skip_missing)
 
 

@@ -152,7 +152,7 @@ def shapes_of(part: str, tensors: Mapping[str, Tensor]) -> dict[str, torch.Size]
             module = qformer_part(
                 nn.Parameter(torch.empty(1, sizes.queries, sizes.width)),
                 nn.LayerNorm(sizes.encoder_width),
-                QFormer(QFormerConfig(heads=1, **asdict(sizes)), vocabulary=1),
+                QFormer(QFormerConfig(heads=1, **asdict(sizes))),
             )
     return {key: value.shape for key, value in module.state_dict().items()}
 

@@ -184,7 +184,7 @@ def _transformers_blip2(part: Part, source: Path) -> tuple[Tensor, Tensor]:
     theirs = Blip2QFormerModel(Blip2QFormerConfig(**config)).eval()
     state = _state(source, "qformer.")
     theirs.load_state_dict({key: state[key] for key in theirs.state_dict()})
-    ours = QFormer(QFormerConfig(heads=heads, **asdict(sizes)), vocabulary=1).eval()
+    ours = QFormer(QFormerConfig(heads=heads, **asdict(sizes))).eval()
     queries = nn.Parameter(torch.zeros(1, sizes.queries, sizes.width))
     load_part(qformer_part(queries, nn.LayerNorm(sizes.encoder_width), ours), part)
     tokens = torch.linspace(0, 60, 16 * sizes.encoder_width).sin().view(1, 16, -1)

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 
 from semantic_cc.decisions import class_mask
@@ -96,22 +95,14 @@ class CaptionDecoder(nn.Module):
         """Target token ids of a sentence, end mark included."""
         return self.prompter.answer_ids(sentence)
 
-    def visual_tokens(self, tokens: Tensor, instructions: list[str] | None = None) -> Tensor:
-        """Difference tokens for the LLM.
-
-        Args:
-            tokens: (2b, h, w, c), before first.
-            instructions: b instructions, used only by a text-aware Q-Former.
-
-        Returns:
-            (b, q, m).
-        """
+    def visual_tokens(self, tokens: Tensor) -> Tensor:
+        """Difference tokens for the LLM: (2b, h, w, c), before first -> (b, q, m)."""
         if self.project is None:  # Table III, "before": one pass over the difference
             seen = self._seen(self.enhancer(*tokens.chunk(2)))  # (b, n, v)
-            output = self.qformer(self.queries, seen, self._text(instructions, 1))
+            output = self.qformer(self.queries, seen)
             return self.to_llm(output)  # type: ignore[misc]
         seen = self._seen(self.project(tokens))  # (2b, n, v)
-        output = self.qformer(self.queries, seen, self._text(instructions, 2))  # (2b, q, d)
+        output = self.qformer(self.queries, seen)  # (2b, q, d)
         return self.enhancer(*output.chunk(2))
 
     def _seen(self, tokens: Tensor) -> Tensor:
@@ -120,16 +111,6 @@ class CaptionDecoder(nn.Module):
         if self.qformer.positions:
             normal = normal + sine_positions(*tokens.shape[1:]).to(normal)
         return normal.flatten(1, 2)
-
-    def _text(self, instructions: list[str] | None, dates: int) -> tuple[Tensor, Tensor] | None:
-        if not self.qformer.text:
-            return None
-        if instructions is None:
-            raise ValueError("a text-aware Q-Former needs one instruction a pair")
-        ids = [torch.tensor(self.prompter.ids(text)) for text in instructions]
-        padded = pad_sequence(ids, batch_first=True).repeat(dates, 1)
-        mask = pad_sequence([torch.ones_like(row) for row in ids], batch_first=True).repeat(dates, 1)
-        return padded.to(self.queries.device), mask.to(self.queries.device)
 
     def flag_logits(self, visual: Tensor) -> Tensor | None:
         """(b, q, m) -> change logits (b,); None without the flag head."""

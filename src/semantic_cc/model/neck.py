@@ -45,7 +45,11 @@ class BilinearAttention(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """Multi-head cross-attention with pre-norms (Table II, `Neck_cs`)."""
+    """Multi-head cross-attention with pre-norms (Table II, `Neck_cs`).
+
+    It has no feed-forward network: it takes the place of `BilinearAttention` in a unit, and each unit has one already,
+    in its intra-task attention. The paper does not say what `Neck_cs` contains.
+    """
 
     def __init__(self, width: int, other_width: int, heads: int) -> None:
         super().__init__()

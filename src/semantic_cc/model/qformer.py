@@ -9,22 +9,16 @@ import math
 
 import torch
 from torch import Tensor, nn
-from transformers import Blip2QFormerConfig, InstructBlipQFormerConfig
+from transformers import Blip2QFormerConfig
 from transformers.models.blip_2.modeling_blip_2 import Blip2QFormerModel
-from transformers.models.instructblip.modeling_instructblip import InstructBlipQFormerModel
 
 from semantic_cc.config import QFormerConfig
 
 
 class QFormer(nn.Module):
-    """BLIP-2's Q-Former, or InstructBLIP's text-aware one, which also attends to the instruction.
+    """BLIP-2's Q-Former with the given sizes. It does not read the instruction, as in MiniGPT-4."""
 
-    Args:
-        config: sizes.
-        vocabulary: vocabulary size of the LLM's tokenizer, for the text-aware form.
-    """
-
-    def __init__(self, config: QFormerConfig, vocabulary: int) -> None:
+    def __init__(self, config: QFormerConfig) -> None:
         super().__init__()
         sizes: dict[str, float] = {
             "hidden_size": config.width,
@@ -36,35 +30,13 @@ class QFormer(nn.Module):
         }
         if not config.frozen:  # dropout only as in the pretrained weights
             sizes |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-        self.text = config.text
         self.positions = config.positions
-        if config.text:
-            self.body: nn.Module = InstructBlipQFormerModel(
-                InstructBlipQFormerConfig(vocab_size=vocabulary, **sizes)
-            )
-        else:
-            self.body = Blip2QFormerModel(Blip2QFormerConfig(**sizes))
+        self.body = Blip2QFormerModel(Blip2QFormerConfig(**sizes))
 
-    def forward(self, queries: Tensor, tokens: Tensor, text: tuple[Tensor, Tensor] | None = None) -> Tensor:
-        """queries (1, q, d), tokens (B, n, v) -> (B, q, d).
-
-        Args:
-            queries: the learned queries.
-            tokens: visual tokens.
-            text: instruction ids and attention mask, each (B, t), for the text-aware form.
-        """
-        count = queries.shape[1]
+    def forward(self, queries: Tensor, tokens: Tensor) -> Tensor:
+        """Learned queries (1, q, d), visual tokens (B, n, v) -> (B, q, d)."""
         queries = queries.expand(tokens.shape[0], -1, -1)
-        if not self.text:
-            return self.body(query_embeds=queries, encoder_hidden_states=tokens).last_hidden_state
-        if text is None:
-            raise ValueError("a text-aware Q-Former needs the instruction's ids")
-        ids, mask = text
-        seen = torch.cat([mask.new_ones(len(tokens), count), mask], dim=1)
-        output = self.body(
-            input_ids=ids, attention_mask=seen, query_embeds=queries, encoder_hidden_states=tokens
-        )
-        return output.last_hidden_state[:, :count]
+        return self.body(query_embeds=queries, encoder_hidden_states=tokens).last_hidden_state
 
 
 def sine_positions(h: int, w: int, width: int) -> Tensor:

@@ -28,7 +28,6 @@ from semantic_cc.model.caption_decoder import CaptionDecoder
 from semantic_cc.model.change_decoder import ChangeDecoder
 from semantic_cc.model.encoder import Features
 from semantic_cc.model.neck import AggregationNeck
-from semantic_cc.model.prompter import INSTRUCTIONS
 
 
 @dataclass(frozen=True)
@@ -133,7 +132,7 @@ class SemanticCCModel(ChangeModel):
         mask = decoded.change_logits if change else None
         if sentences is None or instructions is None:
             return ModelOutput(mask)
-        visual = self.caption_decoder.visual_tokens(decoded.seen, instructions)
+        visual = self.caption_decoder.visual_tokens(decoded.seen)
         flag = self.caption_decoder.flag_logits(visual)
         logits, targets = self.caption_decoder.teach_told(visual, instructions, sentences) or (None, None)
         return ModelOutput(mask, logits, targets, flag)
@@ -172,10 +171,10 @@ class SemanticCCModel(ChangeModel):
         """Mask and flag of a batch, equal to those of `predict`, without running the LLM."""
         size = before.shape[-2], before.shape[-1]
         decoded = self.decode(before, after)
-        first = self._visual_tokens(decoded.seen, INSTRUCTIONS[0])
+        visual = self.caption_decoder.visual_tokens(decoded.seen)
         return MaskPrediction(
             class_probabilities=decoded.probabilities,
-            change_probability=self._flag(first),
+            change_probability=self._flag(visual),
             heatmap=difference_map(decoded.tokens, size, self.config.encoder.patch),
         )
 
@@ -183,12 +182,6 @@ class SemanticCCModel(ChangeModel):
     def predict_class_probabilities(self, before: Tensor, after: Tensor) -> Tensor | None:
         """As in `ChangeModel`, without the Q-Former."""
         return self.decode(before, after).probabilities
-
-    def _visual_tokens(self, tokens: Tensor, instruction: str) -> Tensor:
-        """Visual tokens of each pair; a text-aware Q-Former also gets the instruction."""
-        if self.caption_decoder.qformer.text:
-            return self.caption_decoder.visual_tokens(tokens, [instruction] * (len(tokens) // 2))
-        return self.caption_decoder.visual_tokens(tokens)
 
     def _flag(self, visual: Tensor) -> Tensor | None:
         logits = self.caption_decoder.flag_logits(visual)
@@ -199,14 +192,11 @@ class SemanticCCModel(ChangeModel):
     ) -> tuple[Tensor | None, Answers]:
         """Change probabilities, and the answers of each pair."""
         decoder = self.caption_decoder
-        if decoder.qformer.text:  # one pass per instruction
-            visual = {text: self._visual_tokens(tokens, text) for text in asked}
-        else:
-            visual = dict.fromkeys(asked, self._visual_tokens(tokens, asked[0]))
-        flag = self._flag(visual[asked[0]])
+        visual = decoder.visual_tokens(tokens)
+        flag = self._flag(visual)
 
         def write(pairs: list[int], texts: list[str]) -> list[list[Candidate]]:
-            rows = torch.stack([visual[text][i] for i, text in zip(pairs, texts, strict=True)])
+            rows = torch.stack([visual[i] for i in pairs])
             # contiguous: the mean of a cell depends on the memory layout
             return decoder.generate(rows, texts, None if masks is None else masks[pairs].contiguous())
 

@@ -35,10 +35,11 @@ from semantic_cc.metrics.meteor import find_java
 from semantic_cc.reproduce.kept_evaluation import KeptEvaluation, read_evaluation
 from semantic_cc.reproduce.paper_tables import Kind, Row
 from semantic_cc.reproduce.run_digests import SHORT, code_digest, data_digest, run_digest, scores_digest
-from semantic_cc.reproduce.scales import SCALES, configured, tasks_of
+from semantic_cc.reproduce.scales import MAIN, SCALES, configured, tasks_of
 from semantic_cc.training.devices import device_name
 from semantic_cc.training.pipeline import train
 from semantic_cc.training.sampling import schedules_of
+from semantic_cc.training.state import PhaseFolder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +51,7 @@ class ReproductionSetup:
         data: folders of the training data.
         test: folders whose test split the sentences are scored on.
         masks: folders whose test split the masks are scored on.
+        scenes: folders in the layout of LEVIR-CD whose whole test scenes the masks are scored on as well.
         out: folder of the runs, tables and figures.
         flags: configuration values for every row.
         meteor: whether METEOR is scored, if Java is installed.
@@ -61,6 +63,7 @@ class ReproductionSetup:
     test: tuple[str, ...]
     masks: tuple[str, ...]
     out: Path
+    scenes: tuple[str, ...] = ()
     flags: dict[str, Any] = field(default_factory=dict)
     meteor: bool = True
     say: Callable[[str], None] = print
@@ -104,8 +107,20 @@ class FinishedRun:
         """The model after the last phase; there is no model selection on any split."""
         return self.folder / "train" / "model"
 
+    def checkpoint(self, epoch: int) -> Path:
+        """The model after an epoch of the stages, counted from 1; missing if the run kept none."""
+        return PhaseFolder(self.folder / "train" / "phases" / MAIN).kept(epoch)
 
-def trained(setup: ReproductionSetup, row: Row, seed: int, name: str) -> FinishedRun:
+
+def trained(
+    setup: ReproductionSetup,
+    row: Row,
+    seed: int,
+    name: str,
+    *,
+    keep_every: int | None = None,
+    suffix: str = "",
+) -> FinishedRun:
     """Returns the run of a row; trains or resumes it if it is not finished.
 
     Args:
@@ -113,6 +128,8 @@ def trained(setup: ReproductionSetup, row: Row, seed: int, name: str) -> Finishe
         row: the row of a table.
         seed: of initial weights, sampling and dropout.
         name: title of the run in progress lines.
+        keep_every: epochs between models that a new run keeps, see `FinishedRun.checkpoint`; None = none.
+        suffix: added to the name of the run's folder, for a repetition of a finished run.
 
     Raises:
         As `train`; OutputError: OUT contains files other than runs.
@@ -121,7 +138,9 @@ def trained(setup: ReproductionSetup, row: Row, seed: int, name: str) -> Finishe
     if config.hardware.nodes > 1:
         raise ConfigError("configuration: reproduce runs on one machine; hardware.nodes must be 1")
     data = setup.digest(setup.data, "train", "val")
-    folder = setup.out / "runs" / run_name(config, data)
+    folder = setup.out / "runs" / (run_name(config, data) + suffix)
+    if keep_every is not None:
+        config = replace(config, train=replace(config.train, keep_every=keep_every))
     record = folder / "trained.json"
     config = replace(config, out=str((folder / "train").resolve()))
     if record.exists():
@@ -145,7 +164,9 @@ def run_name(config: Config, data: str) -> str:
     return run_digest(config, data, encoder=_start_name(config, data))
 
 
-def scored(setup: ReproductionSetup, run: FinishedRun, kind: Kind, name: str) -> KeptEvaluation:
+def scored(
+    setup: ReproductionSetup, run: FinishedRun, kind: Kind, name: str, *, epoch: int | None = None
+) -> KeptEvaluation:
     """Returns the evaluation of a run; evaluates the model if the file is missing.
 
     Args:
@@ -153,6 +174,7 @@ def scored(setup: ReproductionSetup, run: FinishedRun, kind: Kind, name: str) ->
         run: the run.
         kind: what is scored; if sentences and masks have the same test data, one evaluation contains both.
         name: title of the run in progress lines.
+        epoch: scores the checkpoint after this epoch of the stages; None = the final model.
 
     Raises:
         As `evaluate`; InputError: the file is not an evaluation.
@@ -161,10 +183,12 @@ def scored(setup: ReproductionSetup, run: FinishedRun, kind: Kind, name: str) ->
     says = tasks_of(run.config)[1] and (kind == "captions" or data == setup.test)
     meteor = says and setup.meteor and find_java() is not None
     digest = setup.digest(data, "train", "test")  # a baseline uses the training sentences
-    path = run.folder / f"scores-{scores_digest(digest, sentences=says, meteor=meteor)}.json"
+    checkpoint = {} if epoch is None else {"epoch": epoch}
+    path = run.folder / f"scores-{scores_digest(digest, sentences=says, meteor=meteor, **checkpoint)}.json"
     if not path.exists():
         setup.say(f"{name}: scoring on {' '.join(data)}, split test")
-        report = evaluate(run.model, data, meteor=meteor, sentences=says, runtime="torch").to_json(
+        model = run.model if epoch is None else run.checkpoint(epoch)
+        report = evaluate(model, data, meteor=meteor, sentences=says, runtime="torch").to_json(
             predictions=True
         )
         _write(path, {**report, "data_digest": digest})

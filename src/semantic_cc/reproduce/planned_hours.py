@@ -47,7 +47,7 @@ def rows_of(name: str) -> list[Row]:
         "fig8": (WITHOUT_CHANGE_TASK, OURS),
         "fig9": (OURS,),
     }
-    return [row for row in (rows[name] if name in rows else TABLES[name].rows) if row.here]
+    return list(rows[name] if name in rows else TABLES[name].rows)
 
 
 def _described(plan: RunEstimate) -> str:

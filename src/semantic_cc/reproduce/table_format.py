@@ -11,7 +11,9 @@ from semantic_cc.reproduce.table_types import PairSet, SeedScores, TableResult
 FORMATS = {"text": "txt", "markdown": "md", "latex": "tex", "json": "json"}
 """Format -> file suffix."""
 
-_PAIR_SETS: dict[PairSet, str] = {"all": "here", "changed": "here, changed pairs"}
+_PAIR_SETS: dict[PairSet, str] = {
+    "all": "here", "changed": "here, changed pairs", "scenes": "here, whole scenes",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+from semantic_cc.data.open_dataset import open_dataset
 from semantic_cc.metrics.caption_report import PartScores
+from semantic_cc.metrics.change import ClassScore
 from semantic_cc.reproduce.experiment_runs import FinishedRun, ReproductionSetup, scored, trained
 from semantic_cc.reproduce.kept_evaluation import KeptEvaluation
 from semantic_cc.reproduce.paper_tables import TABLES, PaperTable, Row
 from semantic_cc.reproduce.retrieval_floor import retrieval_floor
 from semantic_cc.reproduce.scales import SCALES
-from semantic_cc.reproduce.table_notes import below_floors, comparison, row_order, run_notes
+from semantic_cc.reproduce.scene_masks import scene_scores, scenes_of
+from semantic_cc.reproduce.table_notes import below_floors, comparison, row_order, run_notes, undecided
 from semantic_cc.reproduce.table_types import (
     PAIR_SETS,
     DataRecord,
@@ -46,14 +50,19 @@ def reproduce_table(name: str, setup: ReproductionSetup, seeds: int) -> TableRes
     """
     table = TABLES[name]
     setup.require_truth(table.kind)
+    if table.kind == "masks" and setup.scenes:
+        next(scenes_of(open_dataset(setup.scenes, "test")))
     rows, evaluations, runs = [], [], []
     for row in table.rows:
         title = f"{name}, {' '.join(row.cells)}"
-        own = [trained(setup, row, seed, f"{title}, seed {seed}") for seed in range(seeds) if row.here]
+        own = [trained(setup, row, seed, f"{title}, seed {seed}") for seed in range(seeds)]
         own_evaluations = [
             scored(setup, run, table.kind, f"{title}, seed {seed}") for seed, run in enumerate(own)
         ]
-        rows.append(_row(table, row, own, own_evaluations))
+        result = _row(table, row, own, own_evaluations)
+        if table.kind == "masks" and setup.scenes:
+            result = _with_scenes(table, result, [scene_scores(setup, run, title) for run in own])
+        rows.append(result)
         runs += own
         evaluations += own_evaluations
     first = evaluations[0]
@@ -68,7 +77,7 @@ def reproduce_table(name: str, setup: ReproductionSetup, seeds: int) -> TableRes
         columns=(*table.columns, "flag") if table.kind == "captions" else tuple(table.columns),
         scale=setup.scale,
         seeds=tuple(range(seeds)),
-        command=_command(name, setup, seeds),
+        command=command_of(name, setup, seeds),
         train=DataRecord(" ".join(setup.data), runs[0].facts["data"]),
         test=DataRecord(first.data, first.data_digest, first.pairs),
         rows=tuple(rows),
@@ -76,6 +85,7 @@ def reproduce_table(name: str, setup: ReproductionSetup, seeds: int) -> TableRes
         notes=(
             *run_notes(table, setup, runs, evaluations),
             *row_order(table, rows),
+            *undecided(table, rows, max(run.facts["pairs"] for run in runs)),
             *comparison(table, rows),
             *below_floors(
                 table, rows, {BASELINES[key]: baselines[key] for key in FLOORS if key in baselines}
@@ -85,7 +95,8 @@ def reproduce_table(name: str, setup: ReproductionSetup, seeds: int) -> TableRes
     )
 
 
-def _command(name: str, setup: ReproductionSetup, seeds: int) -> str:
+def command_of(name: str, setup: ReproductionSetup, seeds: int) -> str:
+    """The command line that reproduces a table or a figure with these settings, but for `--out`."""
     words = [
         "semantic-cc reproduce",
         name,
@@ -100,20 +111,19 @@ def _command(name: str, setup: ReproductionSetup, seeds: int) -> str:
         words += ["--test", *setup.test]
     if setup.masks != setup.test:
         words += ["--masks", *setup.masks]
+    if setup.scenes:
+        words += ["--scenes", *setup.scenes]
     return " ".join([*words, *(f"--{key} {value}" for key, value in leaves(setup.flags))])
 
 
 def _row(
     table: PaperTable, row: Row, runs: Sequence[FinishedRun], evaluations: Sequence[KeptEvaluation]
 ) -> RowResult:
-    paper = dict(zip(table.columns, row.paper, strict=True))
-    if not runs:
-        return RowResult(row.cells, paper)
     model = runs[0].config.model
     pair_sets = PAIR_SETS if table.kind == "captions" else ("all",)
     return RowResult(
         row.cells,
-        paper,
+        dict(zip(table.columns, row.paper, strict=True)),
         scores={
             pairs: _over_seeds([_scores(table, evaluation, pairs) for evaluation in evaluations])
             for pairs in pair_sets
@@ -130,6 +140,12 @@ def _row(
             for run, evaluation in zip(runs, evaluations, strict=True)
         ),
     )
+
+
+def _with_scenes(table: PaperTable, row: RowResult, by_seed: Sequence[ClassScore]) -> RowResult:
+    """The row with its scores on whole scenes."""
+    columns = [{column: getattr(score, name) for column, name in table.columns.items()} for score in by_seed]
+    return replace(row, scores={**(row.scores or {}), "scenes": _over_seeds(columns)})
 
 
 def _scores(table: PaperTable, evaluation: KeptEvaluation, pairs: PairSet) -> dict[str, float | None]:

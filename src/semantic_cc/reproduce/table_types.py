@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import mean, stdev
@@ -10,10 +11,11 @@ from typing import Any, Literal
 
 from semantic_cc.errors import InputError
 
-PairSet = Literal["all", "changed"]
-"""The set of test pairs of a score."""
+PairSet = Literal["all", "changed", "scenes"]
+"""The set of test pairs of a score; scenes = whole scenes, with overlapping windows."""
 
 PAIR_SETS: tuple[PairSet, ...] = ("all", "changed")
+"""The sets of pairs that sentences are scored on."""
 
 
 @dataclass(frozen=True)
@@ -132,8 +134,13 @@ class TableResult:
                     pairs: {column: score.values for column, score in columns.items()}
                     for pairs, columns in own.scores.items()
                 }
-        lines = [f" {json.dumps(key)}: {_lines(value)}" for key, value in content.items()]
-        return "{\n" + ",\n".join(lines) + "\n}\n"
+        return compact_json(content)
+
+
+def compact_json(content: Mapping[str, Any]) -> str:
+    """JSON text with one line per field, and per item of a field that is a long tuple of objects or texts."""
+    lines = [f" {json.dumps(key)}: {_lines(value)}" for key, value in content.items()]
+    return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 def _lines(value: Any) -> str:

@@ -123,8 +123,6 @@ def _not_for_openvino(info: ModelInfo, device: str | None, options: LoadOptions)
         return "the adapters or the language model are loaded in another form"
     if config.method != "semantic-cc":
         return f"the method {config.method} has no graphs"
-    if config.qformer.text:
-        return "its Q-Former reads the instruction"
     if set(info.foundation) - {"llm"}:
         return "it reads foundation weights besides the language model"
     return None if is_installed() else f"openvino is not installed; {EXTRA}"

@@ -200,8 +200,12 @@ def load_state(path: Path, config: Config, updater: Updater) -> int:
     return int(state["step"])
 
 
+_REMOVED = {"model.qformer.text": False}
+"""Fields of earlier versions, with the only value that this version can continue."""
+
+
 def _require_same(saved: dict[str, Any], given: dict[str, Any]) -> None:
-    before, now = dict(leaves(saved)), dict(leaves(given))
+    before, now = {**_REMOVED, **dict(leaves(saved))}, {**_REMOVED, **dict(leaves(given))}
     for key in sorted(before.keys() | now.keys()):
         if not may_differ(key) and before.get(key) != now.get(key):
             raise ConfigError(

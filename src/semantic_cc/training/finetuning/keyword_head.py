@@ -27,7 +27,6 @@ from semantic_cc.training.pretraining.token_cache import (
     by_pair,
     drawn,
     encoded,
-    instructions_for,
     visual_tokens,
 )
 from semantic_cc.training.row_task import RowTask, shuffled
@@ -132,7 +131,7 @@ def augmented_views(
             refs = [SampleRef(row, view, row) for row in range(start, min(start + AT_ONCE, len(pairs)))]
             tokens, rows, symmetries = zip(*(pairs[ref] for ref in refs), strict=True)
             with fabric.autocast():
-                part = visual_tokens(decoder, torch.stack(tokens).to(fabric.device), instructions_for(rows))
+                part = visual_tokens(decoder, torch.stack(tokens).to(fabric.device))
             visual.append(part.to("cpu", torch.bfloat16))
             own = list(zip(rows, symmetries, strict=True))
             present.append(uses(known, [pairs.sentences[row][symmetry] for row, symmetry in own]))

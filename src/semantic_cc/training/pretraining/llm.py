@@ -73,7 +73,7 @@ def open_llm_phase(run: PhaseRun) -> OpenedData:
             tokens, numbers, symmetries = rows[0], rows[1].tolist(), rows[2].tolist()
             instructions = instructions_for(numbers)
             with torch.set_grad_enabled(whole):
-                visual = visual_tokens(decoder, tokens, instructions)
+                visual = visual_tokens(decoder, tokens)
             learned = []
             for number, symmetry in zip(numbers, symmetries, strict=True):
                 known = (pairs.sentences[number][symmetry] or ()) if spoken[number] else ()

@@ -34,7 +34,6 @@ from semantic_cc.training.pretraining.token_cache import (
     all_visual_tokens,
     drawn,
     encode,
-    instructions_for,
     visual_tokens,
 )
 from semantic_cc.training.row_task import RowTask, shuffled
@@ -137,7 +136,7 @@ def word_loss(
         decoder, head: caption path, and the linear layer on its visual tokens.
         tokens: (b, 2, h, w, c), from `encode`. present: (b, v) of 0 and 1. changed: (b,) of 0 and 1.
     """
-    visual = visual_tokens(decoder, tokens, instructions_for(range(len(tokens))))
+    visual = visual_tokens(decoder, tokens)
     loss = F.binary_cross_entropy_with_logits(head(visual).float(), present)
     flag = decoder.flag_logits(visual)
     return loss if flag is None else loss + flag_loss(flag, changed)

@@ -68,21 +68,16 @@ def by_date(x: Tensor) -> Tensor:
     return x.float().transpose(0, 1).flatten(0, 1)
 
 
-def visual_tokens(decoder: CaptionDecoder, tokens: Tensor, instructions: list[str]) -> Tensor:
-    """Tokens (b, 2, h, w, c) from `encode` and b instructions -> visual tokens (b, q, m)."""
-    return decoder.visual_tokens(by_date(tokens), instructions)
+def visual_tokens(decoder: CaptionDecoder, tokens: Tensor) -> Tensor:
+    """Tokens (b, 2, h, w, c) from `encode` -> visual tokens (b, q, m)."""
+    return decoder.visual_tokens(by_date(tokens))
 
 
 @torch.no_grad()
 def all_visual_tokens(decoder: CaptionDecoder, tokens: Tensor, fabric: Fabric) -> Tensor:
     """`visual_tokens` of n pairs in batches, (n, q, m)."""
     with fabric.autocast():
-        return torch.cat(
-            [
-                visual_tokens(decoder, part.to(fabric.device), instructions_for(range(len(part))))
-                for part in tokens.split(AT_ONCE)
-            ]
-        )
+        return torch.cat([visual_tokens(decoder, part.to(fabric.device)) for part in tokens.split(AT_ONCE)])
 
 
 def instructions_for(rows: Iterable[int]) -> list[str]:
