@@ -54,7 +54,6 @@ def test_all_fields_are_read(tmp_path: Path) -> None:
     parts = {"all": part, "changed": PartScores(0)}
     assert read_evaluation(written(tmp_path, content())) == KeptEvaluation(
         model_digest="abc",
-        data="a b",
         data_digest="def",
         pairs=3,
         image_sizes="256x256",

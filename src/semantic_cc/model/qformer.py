@@ -75,7 +75,7 @@ def start_on_grid(qformer: QFormer, queries: nn.Parameter) -> None:
     _, count, width = queries.shape
     rows = max(r for r in range(1, math.isqrt(count) + 1) if count % r == 0)
     queries.copy_(sine_positions(rows, count // rows, width).view(1, count, width))
-    for layer in qformer.body.encoder.layer:  # type: ignore[union-attr]
+    for layer in qformer.body.encoder.layer:
         if layer.has_cross_attention:
             attention, output = layer.crossattention.attention, layer.crossattention.output
             nn.init.orthogonal_(attention.query.weight)

@@ -68,13 +68,17 @@ class ReproductionSetup:
     meteor: bool = True
     say: Callable[[str], None] = print
 
+    def scored_data(self, kind: Kind) -> tuple[str, ...]:
+        """The data whose test split sentences or masks are scored on."""
+        return self.test if kind == "captions" else self.masks
+
     def require_truth(self, kind: Kind) -> None:
         """Rejects data that cannot be scored; call it before training.
 
         Raises:
             DataError: no test pairs, or none with sentences or with masks.
         """
-        data = self.test if kind == "captions" else self.masks
+        data = self.scored_data(kind)
         pairs = open_dataset(data, "test")
         known = any(pairs.references.values()) if kind == "captions" else any(pairs.labelled)
         if not known:
@@ -126,8 +130,7 @@ def trained(
     Args:
         setup: scale, data and folder.
         row: the row of a table.
-        seed: of initial weights, sampling and dropout.
-        name: title of the run in progress lines.
+        seed: of initial weights, sampling and dropout. name: title of the run in progress lines.
         keep_every: epochs between models that a new run keeps, see `FinishedRun.checkpoint`; None = none.
         suffix: added to the name of the run's folder, for a repetition of a finished run.
 
@@ -171,15 +174,14 @@ def scored(
 
     Args:
         setup: the data, and whether METEOR is scored.
-        run: the run.
-        kind: what is scored; if sentences and masks have the same test data, one evaluation contains both.
+        run: the run. kind: what is scored; if both have the same test data, one evaluation contains both.
         name: title of the run in progress lines.
         epoch: scores the checkpoint after this epoch of the stages; None = the final model.
 
     Raises:
         As `evaluate`; InputError: the file is not an evaluation.
     """
-    data = setup.test if kind == "captions" else setup.masks
+    data = setup.scored_data(kind)
     says = tasks_of(run.config)[1] and (kind == "captions" or data == setup.test)
     meteor = says and setup.meteor and find_java() is not None
     digest = setup.digest(data, "train", "test")  # a baseline uses the training sentences

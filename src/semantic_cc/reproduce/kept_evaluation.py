@@ -45,7 +45,6 @@ class KeptEvaluation:
 
     Attributes:
         model_digest: SHA-256 of the model's weights.
-        data: folders of the dataset, as they were given.
         data_digest: SHA-256 over the dataset's images, masks, sentences and flags.
         pairs: number of pairs scored.
         image_sizes: of the test images, such as "256x256", separated by spaces.
@@ -57,7 +56,6 @@ class KeptEvaluation:
     """
 
     model_digest: str
-    data: str
     data_digest: str
     pairs: int
     image_sizes: str
@@ -79,7 +77,6 @@ def read_evaluation(path: Path) -> KeptEvaluation:
         change, captions = content["change"], content["captions"]
         return KeptEvaluation(
             model_digest=content["model"]["digest"],
-            data=content["data"],
             data_digest=content["data_digest"],
             pairs=content["pairs"],
             image_sizes=content["tiles"],

@@ -71,7 +71,7 @@ def reproduce_curves(name: str, setup: ReproductionSetup, seeds: int) -> CurveFi
         seeds=tuple(range(seeds)),
         command=command_of(name, setup, seeds),
         train=DataRecord(" ".join(setup.data), full.run.facts["data"]),
-        test=DataRecord(full.evaluation.data, full.evaluation.data_digest, full.evaluation.pairs),
+        test=DataRecord(" ".join(setup.test), full.evaluation.data_digest, full.evaluation.pairs),
         curves=curves,
         notes=(
             f"scale {setup.scale}: {SCALES[setup.scale].told}",

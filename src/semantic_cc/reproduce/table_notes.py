@@ -38,8 +38,8 @@ def run_notes(
         f"scale {setup.scale}: {SCALES[setup.scale].told}",
         f"paper: {table.where}, as printed, times 100; here: {_seeds(seeds)}; the model after the last epoch, not one "
         "chosen on a split",
-        f"scored on {first.pairs:,} test pairs of {first.data} (sha256 {first.data_digest[:12]}), images "
-        f"{first.image_sizes}",
+        f"scored on {first.pairs:,} test pairs of {' '.join(setup.scored_data(table.kind))} (sha256 "
+        f"{first.data_digest[:12]}), images {first.image_sizes}",
         *(_caption_notes(runs, evaluations) if table.kind == "captions" else [_MASK_PROTOCOL]),
         f"pairs visited in training, all stages: {' to '.join(f'{n:,}' for n in (pairs[0], pairs[-1])[: len(pairs)])}",
         f"trained on {', '.join(sorted({run.facts['device'] for run in runs}))}",

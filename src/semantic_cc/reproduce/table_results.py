@@ -79,7 +79,7 @@ def reproduce_table(name: str, setup: ReproductionSetup, seeds: int) -> TableRes
         seeds=tuple(range(seeds)),
         command=command_of(name, setup, seeds),
         train=DataRecord(" ".join(setup.data), runs[0].facts["data"]),
-        test=DataRecord(first.data, first.data_digest, first.pairs),
+        test=DataRecord(" ".join(setup.scored_data(table.kind)), first.data_digest, first.pairs),
         rows=tuple(rows),
         baselines=baselines,
         notes=(
