@@ -63,6 +63,8 @@ def test_an_untrained_head_changes_nothing_and_a_sure_one_decides(
     decoder.keyword_head = head
     decoder.keyword_head.token_logits.bias.data = torch.tensor([-100.0, 100.0])
     assert all(own[0].sentence.startswith("t") for own in decoder.generate(visual, asked, masks))
+    decoder.keyword_weight = 0.0
+    assert quiet == decoder.generate(visual, asked, masks)
 
 
 def test_the_mask_speaks_too() -> None:

@@ -167,9 +167,10 @@ def test_mask_guidance_changes_the_same_scores(
     fast: SemanticCC, reference: SemanticCC, pairs: Pairs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decoder = reference.runtime.model.caption_decoder
-    config = replace(fast.runtime.config, ensemble=EnsembleConfig(mask=3.0))
+    config = replace(fast.runtime.config, ensemble=EnsembleConfig(mask=3.0, keywords=0.5))
     monkeypatch.setattr(fast.runtime, "config", config)
     monkeypatch.setattr(decoder, "mask_weight", 3.0)
+    monkeypatch.setattr(decoder, "keyword_weight", 0.5)
     found, size = fast.runtime._see(*pairs), decoder.llm.get_input_embeddings().num_embeddings
     (house,) = decoder.prompter.keyword_ids(["house"])
     said = np.array([house[:-1]] * len(pairs[0]))

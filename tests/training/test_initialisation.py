@@ -8,10 +8,12 @@ import torch
 from phases import multitask
 from safetensors.torch import load_file
 
-from semantic_cc.checkpoint.serialization import load_pretrained
+from semantic_cc.checkpoint.build import build_model
+from semantic_cc.checkpoint.serialization import load_pretrained, save_pretrained
 from semantic_cc.config import Config, load_config
 from semantic_cc.errors import ConfigError
 from semantic_cc.foundation.parts import read_part, write_part
+from semantic_cc.model.semantic_cc import SemanticCCModel
 from semantic_cc.training.initialisation import refuse_untrained_foundations, starting_model
 from semantic_cc.training.pipeline import train
 
@@ -65,6 +67,29 @@ def test_going_on_from_a_run_needs_no_other_fields(config: Config, tmp_path: Pat
     expected = load_pretrained(trained, merge=False)[0].state_dict()
     for name, value in starting_model(again).state_dict().items():
         assert torch.equal(value, expected[name])
+
+
+def test_decoding_and_keywords_may_differ_from_those_of_the_start(tmp_path: Path) -> None:
+    folder = tmp_path / "start"
+    first = load_config("tiny", {"model": {"keywords": ["a", "the"]}})
+    save_pretrained(build_model(first.model), folder, name="start", training={})
+
+    def start(**model: object) -> SemanticCCModel:
+        return starting_model(load_config("tiny", {"model": model, "train": {"init": str(folder)}}))
+
+    same = start(keywords=["a", "the"], decoding="beam", llm={"beams": 3, "max_new_tokens": 5})
+    decoder = same.caption_decoder
+    assert (decoder.beams, decoder.max_new_tokens, same.config.llm.beams) == (3, 5, 3)
+    assert decoder.keyword_head.token_logits.weight.shape[0] == 2
+    other = start(keywords=["a", "house", "road"], ensemble={"mask": 2.0, "keywords": 0.5})
+    head = other.caption_decoder.keyword_head
+    assert head.token_logits.weight.shape[0] == 3 and not head.token_logits.weight.any()
+    assert (other.caption_decoder.mask_weight, other.caption_decoder.keyword_weight) == (2.0, 0.5)
+    assert other.config.keywords == other.caption_decoder.keywords == ("a", "house", "road")
+    kept = {name: value for name, value in other.state_dict().items() if ".keyword_head." not in name}
+    assert all(torch.equal(value, same.state_dict()[name]) for name, value in kept.items())
+    with pytest.raises(ConfigError, match="another model than the configuration describes"):
+        start(keywords=["a", "the"], flag_head=not first.model.flag_head)
 
 
 def _fields(config: Config) -> dict:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from typing import Any
 
 import torch
 from peft import LoraConfig as PeftLora
@@ -215,8 +217,9 @@ def build_caption_decoder(
         llm=llm.model,
         prompter=Prompter(llm.tokenizer, TEMPLATES[config.llm.template]),
         max_new_tokens=config.llm.max_new_tokens,
-        beams=config.llm.beams if config.decoding == "beam" else 1,
+        beams=_beams(config),
         mask_weight=config.ensemble.mask,
+        keyword_weight=config.ensemble.keywords,
     )
     if "qformer" in parts:
         load_part(qformer_part(decoder.queries, decoder.ln_vision, decoder.qformer), parts["qformer"])
@@ -229,6 +232,27 @@ def untrained_keyword_head(config: ModelConfig, width: int) -> KeywordHead:
     """A frozen keyword head that returns 0 for every keyword, until its own training phase replaces it."""
     head = KeywordHead(width, len(config.keywords), config.mask_classes)
     return head.zero_init(config.qformer.queries).requires_grad_(False)
+
+
+def with_decoding_of(config: ModelConfig, other: ModelConfig) -> ModelConfig:
+    """`config` with the fields of `other` that no weight depends on: those of decoding, and the keywords."""
+    llm = replace(config.llm, beams=other.llm.beams, max_new_tokens=other.llm.max_new_tokens)
+    return replace(config, llm=llm, decoding=other.decoding, ensemble=other.ensemble, keywords=other.keywords)
+
+
+def change_decoding(model: ChangeModel, config: ModelConfig) -> None:
+    """Gives a model the fields of `with_decoding_of`. With other keywords, its keyword head is untrained."""
+    decoder: Any = model.caption_decoder
+    if tuple(decoder.keywords) != config.keywords:
+        head = untrained_keyword_head(config, decoder.llm_width) if config.keywords else None
+        decoder.keyword_head, decoder.keywords = head, config.keywords
+    decoder.max_new_tokens, decoder.beams = config.llm.max_new_tokens, _beams(config)
+    decoder.mask_weight, decoder.keyword_weight = config.ensemble.mask, config.ensemble.keywords
+    model.config = with_decoding_of(model.config, config)
+
+
+def _beams(config: ModelConfig) -> int:
+    return config.llm.beams if config.decoding == "beam" else 1
 
 
 def start_from_projection(decoder: CaptionDecoder, weights: Part) -> None:

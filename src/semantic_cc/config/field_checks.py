@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
+
 from semantic_cc.config.model import CAPTIONING_METHODS, CHANGE_METHODS, ModelConfig
 from semantic_cc.config.phases import STAGES, PhaseConfig
 from semantic_cc.config.run import Config
@@ -43,7 +45,7 @@ def check(config: Config | ModelConfig) -> None:
             "neck.similarity tensor needs neck.directions cd_to_cc and neck.attention bilinear",
         ),
         (model.llm.beams < 1, "llm.beams must be at least 1"),
-        (min(model.ensemble.consensus, model.ensemble.mask) < 0, "ensemble's weights must not be negative"),
+        (min(astuple(model.ensemble)) < 0, "ensemble's weights must not be negative"),
         (model.ensemble.mask > 0 and not model.change_task, "ensemble.mask needs change_task"),
         (model.change_decoder.detail < 0, "change_decoder.detail must not be negative"),
         (
@@ -139,6 +141,7 @@ def _of_phase(name: str, phase: PhaseConfig, config: Config) -> list[tuple[bool,
             "source_weights needs one positive number for each dataset of data",
         ),
         (phase.sentences < 1, "sentences must be at least 1"),
+        (min(phase.min_counts, default=1) < 1, "min_counts must be at least 1"),
         (phase.ema is not None and not 0 < phase.ema < 1, "ema must lie in (0, 1)"),
         (phase.augment and phase.cache_features, "cache_features needs augment false"),
         (

@@ -229,17 +229,19 @@ class BaselineConfig:
 class EnsembleConfig:
     """Choice among a pair's candidate sentences: its beams, and its answers to several instructions.
 
-    The candidate with the highest sum of log-probability and these terms is the answer. Both weights 0: no choice is
-    made among beams, and `consensus` decides among instructions (the paper's multi-output ensemble).
+    The candidate with the highest sum of log-probability and these terms is the answer. `consensus` and `mask` 0: no
+    choice is made among beams, and `consensus` decides among instructions (the paper's multi-output ensemble).
 
     Args:
         consensus: weight of a candidate's mean similarity to the others, which lies in [0, 1].
         mask: penalty for each statement about buildings that the mask contradicts. Nouns of buildings that the mask
             contradicts get it during the search, too (`model/mask_guidance.py`), so that other sentences are found.
+        keywords: factor of the keyword head's log-odds during the search.
     """
 
     consensus: float = 0.0
     mask: float = 0.0
+    keywords: float = 1.0
 
     @property
     def active(self) -> bool:
@@ -264,7 +266,8 @@ class ModelConfig:
         baseline: the compared methods' sizes.
         flag_head: the optional change-flag head on the mean of the visual tokens.
         keywords: words and phrases of the keyword head, which predicts from visual tokens and mask how much likelier
-            than usual each one is; these log-odds are added in generation. Empty = no keyword head (paper).
+            than usual each one is; these log-odds, times `ensemble.keywords`, are added in generation. Its phase can
+            add frequent ones (`min_counts`). Empty = no keyword head (paper).
         decoding: consensus over the four instructions (the multi-output ensemble); greedy under one; or beam, the
             likeliest of `llm.beams` sentences under one.
         ensemble: choice among the beams and the answers to several instructions.

@@ -54,6 +54,8 @@ class PhaseConfig:
             encoder.
         train_qformer: whether the Q-Former, the enhancer and the flag head train too, on unchanged pairs as well (their
             flag only, with a flag head). Kind llm.
+        min_counts: how many training sentences of changed pairs must contain a word, a phrase of two words, and so on,
+            for it to become a keyword in addition to model.keywords; empty = none does. Kind keyword_head.
         balance: whether changed and unchanged pairs weigh alike, for a val split with another share of changed pairs
             than the pairs in use have. Kind calibration.
         val_metric: by which the best model is kept: CIDEr of the validated pairs, F1 of building change, or accuracy
@@ -78,6 +80,7 @@ class PhaseConfig:
     cache_features: bool = False
     recipe: str | None = None
     train_qformer: bool = False
+    min_counts: tuple[int, ...] = ()
     balance: bool = False
     val_metric: Literal["cider", "building_f1", "flag"] | None = None
     patience: int | None = None
@@ -102,7 +105,7 @@ _READ = {
     "encoder": _TRAINS | {"items", "batch", "trunk_lr_scale", "recipe"},
     "qformer": _TRAINS | {"items", "batch"},
     "llm": _TRAINS | {"items", "batch", "sentences", "train_qformer"},
-    "keyword_head": _TRAINS | {"items", "batch"},
+    "keyword_head": _TRAINS | {"items", "batch", "min_counts"},
     "calibration": {"kind", "data", "batch", "balance"},
 }  # fmt: skip
 """Kind -> the fields that it reads."""

@@ -45,6 +45,7 @@ class CaptionDecoder(nn.Module):
         max_new_tokens: maximum answer length.
         beams: beam width; 1 = greedy search.
         mask_weight: weight of `mask_guidance`, in nats; 0 = off.
+        keyword_weight: factor of the keyword head's log-odds.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class CaptionDecoder(nn.Module):
         max_new_tokens: int,
         beams: int = 1,
         mask_weight: float = 0.0,
+        keyword_weight: float = 1.0,
     ) -> None:
         super().__init__()
         self.project = project
@@ -79,6 +81,7 @@ class CaptionDecoder(nn.Module):
         self.max_new_tokens = max_new_tokens
         self.beams = beams
         self.mask_weight = mask_weight
+        self.keyword_weight = keyword_weight
         contiguous_head(llm)
 
     @property
@@ -177,7 +180,8 @@ class CaptionDecoder(nn.Module):
         log_odds: list[Tensor] = []
         if self.keyword_head is not None:
             ids += self.keyword_ids
-            log_odds.append(self.keyword_head(visual, None if masks is None else mask_grid(masks)))
+            own = self.keyword_head(visual, None if masks is None else mask_grid(masks))
+            log_odds.append(self.keyword_weight * own)
         if self.mask_weight > 0 and masks is not None:
             ids += self.prompter.keyword_ids(BUILDING_NOUNS)
             labels = [class_mask(each) for each in masks.float().cpu().numpy()]

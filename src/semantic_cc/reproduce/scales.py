@@ -31,7 +31,7 @@ _WITHOUT_ADDITIONS: dict[str, Any] = {
     "change_decoder": {"laterals": False, "caption_features": False},
     "keywords": [],
     "decoding": "greedy",
-    "ensemble": {"mask": 0.0},
+    "ensemble": {"mask": 0.0, "keywords": 1.0},
 }
 """Model fields that take from the preset `small` what it adds to the paper's model, and its beam search."""
 
@@ -88,7 +88,7 @@ SCALES = {
                 "qformer": {"epochs": 8, "batch": 16},
                 "llm": {"epochs": 1, "sentences": 2, "batch": 8, "lr": 2e-3},
                 MAIN: {"epochs": 2, "augment": False, "sentences": 2, "lr": 2e-4},
-                "calibration": None,
+                "keyword_head": {"min_counts": []}, "calibration": None,
             },
         },
         shared_encoder=True,
@@ -110,7 +110,7 @@ SCALES = {
                 "qformer": {"epochs": 8},
                 "llm": None,
                 MAIN: {"epochs": 4, "augment": False, "sentences": 2, "lr": None},
-                "calibration": None,
+                "keyword_head": {"min_counts": []}, "calibration": None,
             },
         },
         shared_encoder=True,

@@ -139,7 +139,7 @@ class OpenVinoRuntime(Runtime):
         log_odds: list[np.ndarray] = []
         if "log_odds" in found:
             ids += self._keyword_ids
-            log_odds.append(found["log_odds"][list(pairs)])
+            log_odds.append(self.config.ensemble.keywords * found["log_odds"][list(pairs)])
         weight, masks = self.config.ensemble.mask, found.get("class_probabilities")
         if weight > 0 and masks is not None:
             ids += self._noun_ids

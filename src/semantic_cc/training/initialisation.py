@@ -27,12 +27,16 @@ def starting_model(config: Config) -> ChangeModel:
 def start(config: Config) -> tuple[ChangeModel, Mapping[str, object]]:
     """`starting_model`, and its training history from config.json.
 
+    A trained model takes over the fields that no weight depends on: those of decoding, and the keywords, whose head is
+    then untrained.
+
     Raises:
-        ConfigError: the trained model differs from `config.model`; a hybrid's ImageNet weights are not installed.
+        ConfigError: the trained model differs from `config.model` in another field; a hybrid's ImageNet weights are
+            not installed.
         CheckpointError: the folder contains no complete model.
         FoundationWeightsError: the weights of SAM, BLIP-2, MiniGPT-4 or the LLM are not found.
     """
-    from semantic_cc.checkpoint.build import build_model
+    from semantic_cc.checkpoint.build import build_model, change_decoding, with_decoding_of
     from semantic_cc.checkpoint.serialization import load_pretrained
     from semantic_cc.checkpoint.stored_parameters import as_stored
     from semantic_cc.model.hybrid import start_from_imagenet
@@ -43,11 +47,15 @@ def start(config: Config) -> tuple[ChangeModel, Mapping[str, object]]:
             start_from_imagenet(model.encoder.vision.patch_embed.projection.trunk)
         return model, {}
     model, info = load_pretrained(config.train.init, merge=False)
-    if info.config != as_stored(config.model):
+    ours = config.model.method == "semantic-cc"
+    own = with_decoding_of(info.config, config.model) if ours else info.config
+    if own != as_stored(config.model):
         raise ConfigError(
             f"configuration: train.init {config.train.init} is another model than the configuration describes; "
             "give the same model fields, or another folder"
         )
+    if ours:
+        change_decoding(model, config.model)
     return model, dict(info.training)
 
 

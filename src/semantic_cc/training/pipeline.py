@@ -20,7 +20,7 @@ from semantic_cc.errors import ConfigError
 from semantic_cc.files import new_folder
 from semantic_cc.training.devices import fabric_of, on_first
 from semantic_cc.training.finetuning.calibration import open_calibration_phase
-from semantic_cc.training.finetuning.keyword_head import open_keyword_phase
+from semantic_cc.training.finetuning.keyword_head import open_keyword_phase, with_keywords
 from semantic_cc.training.initialisation import (
     refuse_untrained_foundations,
     require_flags,
@@ -100,11 +100,12 @@ def train(
 
 
 def prepared(config: Config) -> Config:
-    """`config` with the vocabulary, for methods that need one.
+    """`config` with what it takes from the training sentences: a method's vocabulary, and frequent keywords.
 
     Raises:
         DataError: no such dataset, or no word occurs often enough.
     """
+    config = with_keywords(config)
     if config.model.has_llm or not config.model.writes:
         return config
     return with_vocabulary(config, open_dataset(config.data, "train"))

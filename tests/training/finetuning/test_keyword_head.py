@@ -14,7 +14,12 @@ from semantic_cc.data.items import ChangeDataset
 from semantic_cc.data.open_dataset import open_dataset
 from semantic_cc.errors import ConfigError
 from semantic_cc.training.devices import fabric_of
-from semantic_cc.training.finetuning.keyword_head import VIEWS, augmented_views, tokens_and_masks
+from semantic_cc.training.finetuning.keyword_head import (
+    VIEWS,
+    augmented_views,
+    frequent_phrases,
+    tokens_and_masks,
+)
 from semantic_cc.training.pipeline import train
 from semantic_cc.training.pretraining.qformer import uses
 from semantic_cc.training.pretraining.symmetric_views import SymmetricPairs, turn_tokens
@@ -78,6 +83,21 @@ def test_a_model_without_masks_learns_from_its_tokens(world_folder: Path, tmp_pa
     save_pretrained(build_model(config), folder, name="start", training={})
     head = load_pretrained(run(world_folder, folder, tmp_path / "run", model))[0].caption_decoder.keyword_head
     assert head.mask_logits is None and head.token_logits.weight.abs().max() > 0
+
+
+def test_frequent_phrases_become_keywords(world_folder: Path, start: Path, tmp_path: Path) -> None:
+    sentences = ["a house is built", "a house is built on the grass", "a road is built"]
+    assert frequent_phrases(sentences, ()) == []
+    assert frequent_phrases(sentences, (3, 2)) == ["a", "a house", "built", "house is", "is", "is built"]
+    trained = run(world_folder, start, tmp_path / "run", min_counts=(8, 8))
+    model, info = load_pretrained(trained)
+    keywords = info.config.keywords
+    assert keywords[: len(WORDS)] == WORDS and len(set(keywords)) == len(keywords) > len(WORDS)
+    changed = [item for item in open_dataset(world_folder, "train").items if item.changed]
+    for phrase in keywords[len(WORDS) :]:
+        said = [f" {text} " for item in changed for text in item.sentences]
+        assert sum(f" {phrase} " in text for text in said) >= 8
+    assert model.caption_decoder.keyword_head.token_logits.weight.shape[0] == len(keywords)
 
 
 def test_a_model_without_such_a_head_has_no_such_phase(world_folder: Path, tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ base rate, so they leave the language model's scores of average words unchanged.
 from __future__ import annotations
 
 import random
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -16,11 +18,12 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
+from semantic_cc.config import Config
 from semantic_cc.data.items import ChangeDataset
 from semantic_cc.data.open_dataset import name_of, open_dataset
 from semantic_cc.errors import DataError
 from semantic_cc.model.keyword_head import KeywordHead, mask_grid
-from semantic_cc.training.pretraining.qformer import uses
+from semantic_cc.training.pretraining.qformer import phrases_of, uses
 from semantic_cc.training.pretraining.symmetric_views import SymmetricPairs, turn_tokens
 from semantic_cc.training.pretraining.token_cache import (
     AT_ONCE,
@@ -43,6 +46,27 @@ VIEWS = 4
 """Number of symmetries per pair."""
 SIZE = 20.0
 """Norm that the tokens are scaled to during training, independent of the LLM's embeddings."""
+
+
+def with_keywords(config: Config) -> Config:
+    """`config` with the frequent phrases that its phases of this kind ask for (`min_counts`) as further keywords.
+
+    Raises:
+        DataError: no such dataset.
+    """
+    keywords = dict.fromkeys(config.model.keywords)
+    for phase in config.phases.values():
+        if phase.kind == "keyword_head" and phase.min_counts:
+            items = open_dataset(phase.data or config.data, "train").items
+            sentences = (text for item in items if item.changed for text in item.sentences)
+            keywords |= dict.fromkeys(frequent_phrases(sentences, phase.min_counts))
+    return replace(config, model=replace(config.model, keywords=tuple(keywords)))
+
+
+def frequent_phrases(sentences: Iterable[str], min_counts: Sequence[int]) -> list[str]:
+    """Phrases of n words that at least `min_counts[n - 1]` sentences contain, in alphabetical order."""
+    counts = Counter(phrase for text in sentences for phrase in phrases_of([text], len(min_counts)))
+    return sorted(phrase for phrase, count in counts.items() if count >= min_counts[len(phrase.split()) - 1])
 
 
 def open_keyword_phase(run: PhaseRun) -> OpenedData:

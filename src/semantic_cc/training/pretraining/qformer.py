@@ -104,7 +104,7 @@ def vocabulary(references: Sequence[Sequence[str]]) -> list[str]:
     Raises:
         DataError: there are none.
     """
-    counts = Counter(word for texts in references for word in _words_of(texts))
+    counts = Counter(word for texts in references for word in phrases_of(texts))
     known = sorted(word for word, count in counts.items() if count >= RARE * len(references))
     if not known:
         raise DataError("the pairs have no sentences to learn words from")
@@ -114,12 +114,12 @@ def vocabulary(references: Sequence[Sequence[str]]) -> list[str]:
 def uses(known: Sequence[str], alternatives: Sequence[Sequence[str] | None]) -> Tensor:
     """Multi-hot encoding (s, v) float32 of the v known words and phrases that each of s sets of sentences uses."""
     longest = max((len(word.split()) for word in known), default=1)
-    used = [_words_of(texts or (), longest) for texts in alternatives]
+    used = [phrases_of(texts or (), longest) for texts in alternatives]
     return torch.tensor([[float(word in own) for word in known] for own in used])
 
 
-def _words_of(texts: Sequence[str], longest: int = 1) -> set[str]:
-    """All n-grams of the sentences with n <= `longest`."""
+def phrases_of(texts: Sequence[str], longest: int = 1) -> set[str]:
+    """All words of the sentences, and phrases of up to `longest` words."""
     found = set()
     for said in (words(text).split() for text in texts):
         for n in range(1, longest + 1):
