@@ -5,7 +5,7 @@ from pathlib import Path
 import foundations as files
 import pytest
 import torch
-from phases import multitask
+from phases import multitask, only
 from safetensors.torch import load_file
 
 from semantic_cc.checkpoint.build import build_model
@@ -74,8 +74,10 @@ def test_decoding_and_keywords_may_differ_from_those_of_the_start(tmp_path: Path
     first = load_config("tiny", {"model": {"keywords": ["a", "the"]}})
     save_pretrained(build_model(first.model), folder, name="start", training={})
 
-    def start(**model: object) -> SemanticCCModel:
-        return starting_model(load_config("tiny", {"model": model, "train": {"init": str(folder)}}))
+    def start(phase: str = "keyword_head", **model: object) -> SemanticCCModel:
+        return starting_model(
+            load_config("tiny", {"model": model, "train": {"init": str(folder)}, **only(**{phase: {}})})
+        )
 
     same = start(keywords=["a", "the"], decoding="beam", llm={"beams": 3, "max_new_tokens": 5})
     decoder = same.caption_decoder
@@ -88,6 +90,8 @@ def test_decoding_and_keywords_may_differ_from_those_of_the_start(tmp_path: Path
     assert other.config.keywords == other.caption_decoder.keywords == ("a", "house", "road")
     kept = {name: value for name, value in other.state_dict().items() if ".keyword_head." not in name}
     assert all(torch.equal(value, same.state_dict()[name]) for name, value in kept.items())
+    untouched = start("calibration", keywords=["a", "house", "road"])
+    assert untouched.config.keywords == untouched.caption_decoder.keywords == ("a", "the")
     with pytest.raises(ConfigError, match="another model than the configuration describes"):
         start(keywords=["a", "the"], flag_head=not first.model.flag_head)
 

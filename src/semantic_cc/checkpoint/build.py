@@ -235,7 +235,7 @@ def untrained_keyword_head(config: ModelConfig, width: int) -> KeywordHead:
 
 
 def with_decoding_of(config: ModelConfig, other: ModelConfig) -> ModelConfig:
-    """`config` with the fields of `other` that no weight depends on: those of decoding, and the keywords."""
+    """`config` with the fields of decoding of `other`, on which no weight depends, and with its keywords."""
     llm = replace(config.llm, beams=other.llm.beams, max_new_tokens=other.llm.max_new_tokens)
     return replace(config, llm=llm, decoding=other.decoding, ensemble=other.ensemble, keywords=other.keywords)
 

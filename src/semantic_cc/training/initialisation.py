@@ -27,8 +27,8 @@ def starting_model(config: Config) -> ChangeModel:
 def start(config: Config) -> tuple[ChangeModel, Mapping[str, object]]:
     """`starting_model`, and its training history from config.json.
 
-    A trained model takes over the fields that no weight depends on: those of decoding, and the keywords, whose head is
-    then untrained.
+    A trained model takes over the fields of decoding, on which no weight depends, and where phase `keyword_head` runs
+    the keywords, whose head is then untrained.
 
     Raises:
         ConfigError: the trained model differs from `config.model` in another field; a hybrid's ImageNet weights are
@@ -47,15 +47,18 @@ def start(config: Config) -> tuple[ChangeModel, Mapping[str, object]]:
             start_from_imagenet(model.encoder.vision.patch_embed.projection.trunk)
         return model, {}
     model, info = load_pretrained(config.train.init, merge=False)
-    ours = config.model.method == "semantic-cc"
-    own = with_decoding_of(info.config, config.model) if ours else info.config
-    if own != as_stored(config.model):
+    wanted = config.model
+    if not any(phase.kind == "keyword_head" for phase in config.phases.values()):
+        wanted = replace(wanted, keywords=info.config.keywords)
+    ours = wanted.method == "semantic-cc"
+    own = with_decoding_of(info.config, wanted) if ours else info.config
+    if own != as_stored(wanted):
         raise ConfigError(
             f"configuration: train.init {config.train.init} is another model than the configuration describes; "
             "give the same model fields, or another folder"
         )
     if ours:
-        change_decoding(model, config.model)
+        change_decoding(model, wanted)
     return model, dict(info.training)
 
 
