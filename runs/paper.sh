@@ -15,38 +15,7 @@
 #
 # Needs pip install 'semantic-cc[vicuna,figures]' and Java 8 or newer for METEOR.
 #
-# WHAT IT TAKES, RECKONED AND NOT MEASURED. `semantic-cc reproduce TABLE --data DIR --plan a100-80gb` counts the
-# operations and the memory of a step on a model without values; seconds are operations / (0.35 x 312 TFLOP/s of an
-# A100 in bfloat16), x 0.315 on an H100 (989 TFLOP/s). The figures are of one pair a step with sentences of the
-# synthetic world, which are about as long as LEVIR-CC's. Steps: 300 epochs x 6,815 pairs in each stage, batch 1, where
-# LEVIR-CC's train split has 6,815 pairs and every one of them finds its mask; `data match` tells how many do.
-# Hours = 300 x 6,815 x (sum of the stages' seconds) / 3,600, for one seed on one A100:
-#
-#   run                            GFLOP a step (stages i + ii + iii)     seconds   GiB at the peak     hours
-#   Semantic-CC                    1,389 + 2,534 + 2,645                   0.060     17.2                34
-#   RSICCFormer                            1,152                           0.011      3.3                 6
-#   PromptCC                               4,071                           0.037     16.6                21
-#   PSNet                                  1,272                           0.012      4.4                 7
-#   Chg2Cap                                1,152                           0.011      3.1                 6
-#   Table II  no BCSF, no enhancer         2,969                           0.027     16.4                15
-#             BCSF                         3,020                           0.028     16.8                16
-#             BCSF, enhancer               3,021                           0.028     16.8                16
-#             cross-attention      1,402 + 2,550 + 2,662                   0.061     17.3                34
-#   Table III before, act. or sub. (3)     2,994 to 2,996                  0.027     16.7           16 each
-#             after, act. or sub. (2)      3,020, 3,021                    0.028     16.8           16 each
-#   Table IV  1-stage                      3,263                           0.030     17.8                17
-#             2-stage              1,389 + 2,534                           0.036     17.2                20
-#   Table V   FC-Siam-diff                    25                           0.0002     0.2                 0.1
-#             IDET                           568                           0.005      1.7                 3
-#             ChangeFormer                   914                           0.008      1.1                 5
-#             TTP                          1,160                           0.011      2.9                 6
-#             Semantic-CC, masks alone     1,389                           0.013     17.0                 7
-#                                                                              21 runs in all:          292
-#
-# So every run fits a 24 GB card by this count (a step's memory is counted in float32; an allocator takes some more),
-# and one seed of everything is 12 days of one A100 or 4 of one H100 AT BEST: at batch 1 a GPU spends much of its time on
-# starting kernels and reaches less than 35 % of its peak, how much less nobody has measured. `semantic-cc train --config
-# paper --data DIR --plan` times real steps on your machine; multiply by that before you begin. Evaluations come on top.
+# What it takes (computed, not measured): docs/reproduction.md, "Costs on paper".
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=runs/out/paper

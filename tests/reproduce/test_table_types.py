@@ -11,7 +11,7 @@ from semantic_cc.reproduce.table_format import format_table
 from semantic_cc.reproduce.table_types import SeedScores, TableResult, read_table
 
 ROOT = Path(__file__).parents[2]
-KEPT = sorted((ROOT / "runs" / "results").glob("*.json"))
+KEPT = sorted((ROOT / "runs" / "results").glob("table*.json"))
 
 
 def test_the_spread_is_that_of_a_sample() -> None:
