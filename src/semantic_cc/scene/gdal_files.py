@@ -26,8 +26,8 @@ DRIVERS = (
 """The only GDAL drivers that bytes from outside may reach; a COG is a GTiff."""
 
 SETTINGS = {
-    "GDAL_CACHEMAX": 128
-    << 20,  # bytes of decoded blocks: rasterio passes the number on as bytes, not as GDAL's MB
+    # Bytes of decoded blocks, here not in GDAL's MB: a row of both dates' blocks of 20,000 columns.
+    "GDAL_CACHEMAX": 64 << 20,
     "GDAL_HTTP_TIMEOUT": "30",  # seconds
     "GDAL_HTTP_MAX_RETRY": "4",
     "GDAL_HTTP_RETRY_DELAY": "0.5",  # seconds, doubled each time

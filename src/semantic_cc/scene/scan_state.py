@@ -124,17 +124,19 @@ class ScanState:
         Yields:
             Neighbouring blocks of one row, and their pixels (1, h, w) uint8.
         """
-        width = self._grid.width
+        width, empty = self._grid.width, np.uint8(_PLANES[name])
         with (self._folder / name).open("rb") as file:
             for top in range(0, self._grid.height, side):
                 rows = min(side, self._grid.height - top)
-                if not _has_data(file, top * width, (top + rows) * width):
-                    continue
-                file.seek(top * width)
-                plane = np.fromfile(file, np.uint8, rows * width).reshape(rows, width)
-                for left, right in runs(np.logical_or.reduceat(plane.any(axis=0), np.arange(0, width, side))):
-                    pixels = plane[:, left * side : right * side] ^ np.uint8(_PLANES[name])
-                    yield Window(top, left * side, *pixels.shape), pixels[None]
+                for left, right in runs(_columns_with_data(file, top, rows, width, side)):
+                    first, last = left * side, min(right * side, width)
+                    plane = np.stack(
+                        [_read_at(file, row * width + first, last - first) for row in range(top, top + rows)]
+                    )
+                    held = np.logical_or.reduceat(plane.any(axis=0), np.arange(0, last - first, side))
+                    for start, end in runs(held):
+                        pixels = plane[:, start * side : end * side] ^ empty
+                        yield Window(top, first + start * side, *pixels.shape), pixels[None]
 
     def publish(self, stale: Iterable[str]) -> None:
         """Moves the drafts into the output folder, in place of files of these names, and removes the state.
@@ -188,11 +190,37 @@ def _write_at(file: BinaryIO, offset: int, content: bytes) -> None:
         content, offset = content[done:], offset + done
 
 
-def _has_data(file: BinaryIO, start: int, end: int) -> bool:
-    """Whether a part of a file may hold something else than zeros; where holes are not known, always."""
-    try:
-        return os.lseek(file.fileno(), start, os.SEEK_DATA) < end
-    except AttributeError:  # this system has no such call
-        return True
-    except OSError as error:
-        return error.errno != errno.ENXIO  # nothing but zeros up to the end
+def _read_at(file: BinaryIO, offset: int, count: int) -> np.ndarray:
+    """So many bytes, (count,) uint8."""
+    return np.frombuffer(os.pread(file.fileno(), count, offset), np.uint8)
+
+
+def _columns_with_data(file: BinaryIO, top: int, rows: int, width: int, side: int) -> np.ndarray:
+    """Which columns of blocks of `side` pixels may hold anything but zeros in some rows of a plane, (n,) bool."""
+    held = np.zeros(-(-width // side), bool)
+    for start, end in _extents(file, top * width, (top + rows) * width):
+        first, last = start % width // side, (end - 1) % width // side
+        if end - start >= width:
+            held[:] = True
+        elif start // width == (end - 1) // width:
+            held[first : last + 1] = True
+        else:  # it reaches into the next row
+            held[first:] = held[: last + 1] = True
+    return held
+
+
+def _extents(file: BinaryIO, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """First byte and last + 1 of the parts of a file that are no holes; all of it where holes are not known."""
+    while start < end:
+        try:
+            first = os.lseek(file.fileno(), start, os.SEEK_DATA)
+            last = min(os.lseek(file.fileno(), first, os.SEEK_HOLE), end)
+        except AttributeError:  # this system has no such call
+            first, last = start, end
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # nothing but zeros up to the end
+                return
+            first, last = start, end
+        if first < end:
+            yield first, last
+        start = max(last, first)
