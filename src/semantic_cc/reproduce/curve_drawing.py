@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
-
-from semantic_cc.figures.matplotlib_figure import new_figure
+from semantic_cc.figures.matplotlib_figure import new_figure, rendered
 from semantic_cc.reproduce.curve_types import CurveFigure
 
 
@@ -34,13 +32,9 @@ def draw_curves(figure: CurveFigure) -> dict[str, bytes]:
                 yerr=[score.spread or 0.0 for _, score in shown],
                 marker="o", markersize=4, capsize=3 if len(figure.seeds) > 1 else 0, label=curve.name,
             )  # fmt: skip
-        panel.set(xlabel=figure.axis, ylabel=column)
+        ticks = sorted({point.x for curve in figure.curves for point in curve.points})
+        panel.set(xlabel=figure.axis, ylabel=column, xticks=ticks)
         panel.grid(color="0.9")
     if len(figure.curves) > 1:
         panels[0].legend(fontsize="small")
-    files = {}
-    for ending, facts in (("png", {"Software": None}), ("pdf", {"CreationDate": None})):  # no dates
-        content = io.BytesIO()
-        drawn.savefig(content, format=ending, dpi=150, metadata=facts)
-        files[ending] = content.getvalue()
-    return files
+    return rendered(drawn)

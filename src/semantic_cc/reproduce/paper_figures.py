@@ -5,7 +5,6 @@ The pairs are sampled from the test split with seed 0. All models are those of s
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
@@ -22,6 +21,7 @@ from semantic_cc.decisions import class_mask
 from semantic_cc.errors import ConfigError, DataError
 from semantic_cc.figures.colours import FAINT_INK, INK, RIGHT, WRONG
 from semantic_cc.figures.comparison_strip import draw_strip
+from semantic_cc.figures.matplotlib_figure import rendered
 from semantic_cc.figures.overlay import draw_heatmap
 from semantic_cc.files import write_files
 from semantic_cc.metrics.word_correctness import judge_words
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 LINE = 72
 """Characters per line below an image."""
-_DPI = 150
 Words = Sequence[tuple[str, bool | None]]
 """Words or whole sentences, each with whether it is correct; None = not judged."""
 _NOTHING: Words = [("(no word)", None)]
@@ -61,13 +60,9 @@ def draw(name: str, setup: ReproductionSetup) -> list[Path]:
     if find_spec("matplotlib") is None:
         raise ConfigError("a figure needs matplotlib: pip install 'semantic-cc[figures]'")
     figure = _FIGURES[name](setup)
-    files = {}
-    for ending, facts in (("png", {"Software": None}), ("pdf", {"CreationDate": None})):
-        content = io.BytesIO()
-        # tight: the last sentence may need another line; no date, so that the bytes are reproducible
-        figure.savefig(content, format=ending, dpi=_DPI, metadata=facts, bbox_inches="tight")
-        files[f"{name}-{setup.scale}.{ending}"] = content.getvalue()
-    return write_files(setup.out, files)
+    files = rendered(figure, tight=True)  # the last sentence may need another line
+    named = {f"{name}-{setup.scale}.{ending}": content for ending, content in files.items()}
+    return write_files(setup.out, named)
 
 
 def chosen(pairs: ChangeDataset, changed: int, unchanged: int) -> list[Pair]:
