@@ -41,7 +41,8 @@ def test_the_machine_is_measured() -> None:
 
 def test_costs_follow_from_the_sizes(reference: SemanticCC) -> None:
     few, many = (count_costs(reference.model, 64, tokens, MACHINE) for tokens in (3, 5))
-    llm = sum(value.numel() for value in reference.model.llm.parameters())
+    layers, head = reference.model.llm.get_decoder().layers, reference.model.llm.get_output_embeddings()
+    llm = sum(value.numel() for value in layers.parameters()) + head.weight.numel()
     beams = reference.model.caption_decoder.beams
     assert few["vision"] == many["vision"] and few["vision"].gflops > 0
     assert many["language model"].gflops - few["language model"].gflops == pytest.approx(

@@ -7,7 +7,12 @@ import torch
 from torch.testing import assert_close
 
 from semantic_cc.model.caption_decoder import CaptionDecoder
-from semantic_cc.model.generation import KeywordLogitsProcessor, teach_sentences, write_candidates
+from semantic_cc.model.generation import (
+    KeywordLogitsProcessor,
+    VocabularyLogitsProcessor,
+    teach_sentences,
+    write_candidates,
+)
 from semantic_cc.model.keyword_head import KeywordHead, mask_grid
 from semantic_cc.model.semantic_cc import SemanticCCModel
 
@@ -25,6 +30,14 @@ def test_log_odds_count_until_the_sentence_has_the_keyword() -> None:
     assert_close(processor(torch.tensor([[2, 0], [1, 5]]), scores), expected)
     of_three = processor.expanded(3)
     assert_close(of_three.log_odds, odds[[0, 0, 0, 1, 1, 1]])
+
+
+def test_a_vocabulary_shares_all_probability_among_its_tokens() -> None:
+    scores = torch.randn(2, 6)
+    found = VocabularyLogitsProcessor([1, 4], scores.device)(torch.zeros(2, 0, dtype=torch.long), scores)
+    assert_close(found[:, [1, 4]].exp().sum(dim=1), torch.ones(2))
+    assert_close(found[:, 4] - found[:, 1], scores[:, 4] - scores[:, 1])
+    assert (found[:, [0, 2, 3, 5]] == -torch.inf).all()
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from semantic_cc.metrics.consistency import SeenObjects
 from semantic_cc.model.mask_guidance import BUILDING_NOUNS, building_log_odds
 from semantic_cc.types import BUILDING
 
@@ -24,13 +25,13 @@ def mask_of(buildings: int, bridge: bool = False) -> np.ndarray:
     ],
 )
 def test_nouns_that_the_mask_contradicts_get_less_likely(mask, contradicted):
-    odds = dict(zip(BUILDING_NOUNS, building_log_odds([mask], 3.0)[0].tolist(), strict=True))
+    odds = dict(zip(BUILDING_NOUNS, building_log_odds([SeenObjects(mask)], 3.0)[0].tolist(), strict=True))
     for noun in ("house", "houses", "residential area"):
         assert odds[noun] == (-3 if noun in contradicted else 0)
 
 
 def test_one_row_per_mask():
-    odds = building_log_odds([mask_of(0), mask_of(1)], 1.0)
+    odds = building_log_odds([SeenObjects(mask_of(0)), SeenObjects(mask_of(1))], 1.0)
     assert odds.shape == (2, len(BUILDING_NOUNS))
     assert odds.dtype == np.float32
     assert (odds[0] == -1).all()

@@ -111,7 +111,7 @@ def test_without_the_head_the_flag_is_read_from_the_sentence(
     monkeypatch.setattr(
         model.caption_decoder,
         "generate",
-        lambda visual, texts, masks: [[Candidate(next(answers))] for _ in texts],
+        lambda visual, texts, masks, seen: [[Candidate(next(answers))] for _ in texts],
     )
     said = model.predict(*pair())
     assert said.change_probability is None
@@ -130,7 +130,9 @@ def test_each_answer_is_written_beside_its_own_mask(
     monkeypatch.setattr(
         model.caption_decoder,
         "generate",
-        lambda visual, texts, masks: given.append((visual, masks)) or [[Candidate("a road")]] * len(texts),
+        lambda visual, texts, masks, seen: (
+            given.append((visual, masks)) or [[Candidate("a road")]] * len(texts)
+        ),
     )
     for flags in ([0.1, 0.9], [0.9, 0.9]):
         monkeypatch.setattr(model, "_flag", lambda visual, flags=flags: torch.tensor(flags))

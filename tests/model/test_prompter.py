@@ -71,3 +71,16 @@ def test_the_four_instructions() -> None:
         "Please provide a detailed description of the difference between these two remote sensing pictures.",
         "Can you describe what has been changed between these two remote sensing pictures for me?",
     )
+
+
+@pytest.mark.parametrize("name", sorted(TEMPLATES))
+def test_the_vocabulary_covers_the_sentences_of_its_words(
+    tokenizer: PreTrainedTokenizerBase, name: str
+) -> None:
+    sentence = "two houses are built"
+    prompter = Prompter(tokenizer, TEMPLATES[name], sentence.split())
+    assert prompter.vocabulary_ids is not None
+    for text in (sentence, "houses", "built two are houses"):
+        assert set(prompter.answer_ids(text)) <= set(prompter.vocabulary_ids)
+    assert not set(prompter.ids(" xylophone")) <= set(prompter.vocabulary_ids)
+    assert Prompter(tokenizer, TEMPLATES[name]).vocabulary_ids is None

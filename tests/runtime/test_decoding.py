@@ -21,6 +21,8 @@ class FullPasses:
 
     def __init__(self, decoder: CaptionDecoder) -> None:
         self.llm = decoder.llm
+        everything = range(self.llm.config.vocab_size)
+        self.scored_tokens = np.array(decoder.prompter.vocabulary_ids or everything)
         self.embeds = torch.empty(0)
         self.calls: list[int] = []
 
@@ -36,7 +38,8 @@ class FullPasses:
     @torch.no_grad()
     def _log_probabilities(self) -> np.ndarray:
         self.calls.append(len(self.embeds))
-        return self.llm(inputs_embeds=self.embeds).logits[:, -1].log_softmax(-1).numpy()
+        logits = self.llm(inputs_embeds=self.embeds).logits[:, -1]
+        return logits[:, self.scored_tokens].log_softmax(-1).numpy()
 
 
 Found = list[list[Candidate]]
@@ -57,19 +60,20 @@ def both_ways(decoder: CaptionDecoder, odds: torch.Tensor | None) -> tuple[Found
     ours = generate(
         steps, torch.stack(prompts).detach().numpy(), beams=decoder.beams,
         max_new_tokens=decoder.max_new_tokens, end_id=prompter.end_id,
-        keywords=None if odds is None else KeywordBonus(ids, odds.numpy()),
+        keywords=None if odds is None else KeywordBonus(ids, odds.numpy(), steps.scored_tokens),
     )  # fmt: skip
     return theirs, [[Candidate(prompter.sentence(ids), score) for ids, score in own] for own in ours], steps
 
 
 @pytest.mark.parametrize("guided", [False, True], ids=["plain", "guided"])
 @pytest.mark.parametrize("beams", [1, 3, 4])
+@pytest.mark.parametrize("vocabulary", [[], ["abc", "d", "house"], ["a"]], ids=["all", "words", "few"])
 def test_the_tokens_are_those_of_transformers(
-    build: Build, beams: int, guided: bool, monkeypatch: pytest.MonkeyPatch
+    build: Build, beams: int, guided: bool, vocabulary: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decoding = "greedy" if beams == 1 else "beam"
-    model = build({"decoding": decoding, "llm": {"beams": beams, "max_new_tokens": 14}})
-    decoder = model.caption_decoder
+    llm = {"beams": beams, "max_new_tokens": 14, "vocabulary": vocabulary}
+    decoder = build({"decoding": decoding, "llm": llm}).caption_decoder
     monkeypatch.setattr(decoder.prompter, "sentence", lambda ids: upto_end(ids, decoder.prompter.end_id))
     with torch.no_grad():  # so that sentences end at different steps
         head = decoder.llm.get_output_embeddings().weight
@@ -82,7 +86,9 @@ def test_the_tokens_are_those_of_transformers(
         assert [one.sentence for one in own] == [one.sentence for one in other]
         assert [one.score for one in own] == pytest.approx([one.score for one in other], abs=1e-3)
         assert len(own) == beams
-    assert len({tuple(own[0].sentence) for own in ours}) > 1
+        if vocabulary:
+            assert {token for one in own for token in one.sentence} <= set(decoder.prompter.vocabulary_ids)
+    assert len({tuple(own[0].sentence) for own in ours}) > 1 or vocabulary == ["a"]
 
 
 def upto_end(ids: list[int], end: int | None) -> list[int]:
@@ -98,7 +104,9 @@ def test_keywords_change_the_sentence(build: Build) -> None:
 
 
 class Scripted:
-    """Answers each row with the next token of its prompt's script, and counts the rows of each call."""
+    """Ten tokens. Answers each row with the next token of its prompt's script, and counts the rows of each call."""
+
+    scored_tokens = np.arange(10)
 
     def __init__(self, scripts: list[list[int]]) -> None:
         self.scripts, self.rows = scripts, [list(script) for script in scripts]

@@ -17,12 +17,16 @@ Build = Callable[..., SemanticCCModel]
 
 
 @pytest.mark.parametrize("bfloat16", [False, True])
-def test_the_layers_multiply_in_bfloat16_and_all_else_is_float32(build: Build, bfloat16: bool) -> None:
+@pytest.mark.parametrize("words", [(), ("a", "house")], ids=["all", "words"])
+def test_the_layers_multiply_in_bfloat16_and_all_else_is_float32(
+    build: Build, bfloat16: bool, words: tuple[str, ...]
+) -> None:
     need_engine()
-    model = build({})
+    model = build({"llm": {"vocabulary": words}})
     merge_lora(model)
     llm = model.caption_decoder.llm.to(torch.bfloat16)
-    graph = export_language_model(llm, bfloat16)
+    scored = model.caption_decoder.prompter.vocabulary_ids or list(range(llm.config.vocab_size))
+    graph = export_language_model(llm, scored, bfloat16)
     types = Counter(
         str(node.output(0).get_element_type().get_type_name())
         for node in graph.get_ops()
@@ -44,5 +48,5 @@ def test_the_layers_multiply_in_bfloat16_and_all_else_is_float32(build: Build, b
     )
     found = request.get_tensor("log_probs").data
     with torch.no_grad():
-        exact = llm.float()(inputs_embeds=embeds).logits[:, -1].log_softmax(-1).numpy()
+        exact = llm.float()(inputs_embeds=embeds).logits[:, -1, scored].log_softmax(-1).numpy()
     assert np.abs(found - exact).max() < (0.05 if bfloat16 else 2e-3)

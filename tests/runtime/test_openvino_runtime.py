@@ -1,5 +1,7 @@
 """The fast runtime gives what the reference gives."""
 
+import json
+import shutil
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +12,9 @@ import torch
 
 from semantic_cc import SemanticCC
 from semantic_cc.config import EnsembleConfig
+from semantic_cc.decisions import class_mask
 from semantic_cc.errors import SemanticCCError
+from semantic_cc.metrics.consistency import SeenObjects
 from semantic_cc.model.prompter import Prompter
 from semantic_cc.runtime import openvino_runtime
 from semantic_cc.runtime.graph_cache import LANGUAGE
@@ -163,6 +167,24 @@ def test_a_damaged_graph_is_named(fast: SemanticCC, tmp_path: Path, pairs: Pairs
         runtime.predict(*pairs)
 
 
+def test_a_vocabulary_restricts_both_runtimes_alike(
+    shaken_folder: Path, tmp_path: Path, pairs: Pairs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEMANTIC_CC_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("semantic_cc.runtime.engine.has_bfloat16", lambda: False)
+    folder = shutil.copytree(shaken_folder, tmp_path / "model")
+    content = json.loads((folder / "config.json").read_text())
+    content["model"]["llm"]["vocabulary"] = ["six", "vast", "bright", "houses"]
+    (folder / "config.json").write_text(json.dumps(content))
+    ours, theirs = (SemanticCC.from_pretrained(folder, runtime=name) for name in ("openvino", "torch"))
+    prompter = ours.runtime._prompter
+    said = [[one.sentence for one in model.describe_batch(*pairs) if one.changed] for model in (ours, theirs)]
+    assert np.mean([one == other for one, other in zip(*said, strict=True)]) >= MOST
+    for sentence in said[0] + said[1]:
+        assert set(prompter.ids(sentence)) <= set(prompter.vocabulary_ids)
+    assert any(said[0])
+
+
 def test_mask_guidance_changes_the_same_scores(
     fast: SemanticCC, reference: SemanticCC, pairs: Pairs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -175,8 +197,9 @@ def test_mask_guidance_changes_the_same_scores(
     (house,) = decoder.prompter.keyword_ids(["house"])
     said = np.array([house[:-1]] * len(pairs[0]))
     ours = np.zeros((len(said), size), np.float32)
-    fast.runtime._guidance(found, range(len(said))).add(ours, said, np.arange(len(said)))
+    seen = [SeenObjects(class_mask(mask), roads=False) for mask in found["class_probabilities"]]
+    fast.runtime._guidance(found, range(len(said)), seen).add(ours, said, np.arange(len(said)))
     visual, masks = (torch.from_numpy(found[name]) for name in ("visual", "class_probabilities"))
-    theirs = decoder._guidance(visual, masks)(torch.from_numpy(said), torch.zeros(len(said), size))
+    theirs = decoder._guidance(visual, masks, seen)(torch.from_numpy(said), torch.zeros(len(said), size))
     np.testing.assert_allclose(ours, theirs, atol=CLOSE)
     assert -3 in ours[:, house[-1]]

@@ -1,5 +1,6 @@
 """A run that starts from foundation weights: trained from them, gone on from, frozen parts as they were."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import foundations as files
@@ -11,11 +12,12 @@ from safetensors.torch import load_file
 from semantic_cc.checkpoint.build import build_model
 from semantic_cc.checkpoint.serialization import load_pretrained, save_pretrained
 from semantic_cc.config import Config, load_config
-from semantic_cc.errors import ConfigError
+from semantic_cc.data.open_dataset import open_dataset
+from semantic_cc.errors import ConfigError, DataError
 from semantic_cc.foundation.parts import read_part, write_part
 from semantic_cc.model.semantic_cc import SemanticCCModel
 from semantic_cc.training.initialisation import refuse_untrained_foundations, starting_model
-from semantic_cc.training.pipeline import train
+from semantic_cc.training.pipeline import prepared, train
 
 
 @pytest.fixture
@@ -94,6 +96,38 @@ def test_decoding_and_keywords_may_differ_from_those_of_the_start(tmp_path: Path
     assert untouched.config.keywords == untouched.caption_decoder.keywords == ("a", "the")
     with pytest.raises(ConfigError, match="another model than the configuration describes"):
         start(keywords=["a", "the"], flag_head=not first.model.flag_head)
+
+
+def test_a_language_model_takes_its_vocabulary_from_the_sentences_and_from_the_model_before(
+    world_folder: Path, tmp_path: Path
+) -> None:
+    said = {
+        word
+        for item in open_dataset(world_folder, "train").items
+        for text in item.sentences
+        for word in text.split()
+    }
+
+    def config_of(**llm: object) -> Config:
+        return load_config("tiny", {"data": str(world_folder), "model": {"llm": llm}})
+
+    assert prepared(config_of()).model.llm.vocabulary == ()
+    first = prepared(config_of(min_count=1))
+    assert first.model.llm.vocabulary == tuple(sorted(said))
+    assert set(prepared(config_of(min_count=3)).model.llm.vocabulary) < said
+    with pytest.raises(DataError, match=r"no word occurs 9999 times .* model\.llm\.min_count"):
+        prepared(config_of(min_count=9999))
+
+    given = config_of(min_count=1, vocabulary=["quay"])
+    assert prepared(given).model.llm.vocabulary == ("quay",)
+    save_pretrained(starting_model(given), tmp_path / "before", name="before")
+    goes_on = replace(first.train, init=str(tmp_path / "before"))
+    again = prepared(replace(config_of(min_count=1), train=goes_on))
+    assert again.model.llm.vocabulary == tuple(sorted({*said, "quay"}))
+    model = starting_model(again)
+    assert model.config.llm.vocabulary == again.model.llm.vocabulary
+    prompter = model.caption_decoder.prompter
+    assert set(prompter.answer_ids("quay houses")) <= set(prompter.vocabulary_ids)
 
 
 def _fields(config: Config) -> dict:

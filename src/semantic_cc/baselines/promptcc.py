@@ -168,7 +168,7 @@ class PromptCC(Captioner):
 
 def build_promptcc(config: ModelConfig, encoder: BitemporalEncoder, llm: LanguageModel) -> PromptCC:
     """PromptCC on `encoder`, with `llm`."""
-    prompter = Prompter(llm.tokenizer, TEMPLATES[config.llm.template])
+    prompter = Prompter(llm.tokenizer, TEMPLATES[config.llm.template], config.llm.vocabulary)
     decoder = PromptDecoder(llm.model, prompter, config.llm.max_new_tokens)
     neck = PromptCCNeck(config, llm.model.config.get_text_config().hidden_size, embedding_size(llm.model))
     return PromptCC(config, encoder, neck, None, decoder)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 START, END, UNKNOWN = 0, 1, 2
 """Ids of the special marks; word ids follow."""
@@ -15,7 +15,9 @@ def split(sentence: str) -> list[str]:
     return " ".join(sentence.lower().split()).rstrip(" .").split()
 
 
-def vocabulary_of(sentences: Iterable[str], min_count: int = 5) -> tuple[str, ...]:
+def vocabulary_of(
+    sentences: Iterable[str], min_count: int = 5, split: Callable[[str], list[str]] = split
+) -> tuple[str, ...]:
     """The words that occur at least `min_count` times (LEVIR-CC's own vocabulary: 5), in alphabetical order."""
     counts = Counter(word for sentence in sentences for word in split(sentence))
     return tuple(sorted(word for word, count in counts.items() if count >= min_count))

@@ -1,6 +1,8 @@
 """Counted operations and bytes of a model, and the least time that a machine needs for them.
 
-Legend: p = parameters of the language model, k beams, t prompt tokens, s generated tokens.
+The language model's table of embeddings is only looked up, and its head scores the tokens of the vocabulary.
+
+Legend: k beams, t prompt tokens, s generated tokens.
 """
 
 from __future__ import annotations
@@ -46,9 +48,12 @@ def count_costs(model: SemanticCCModel, side: int, tokens: int, machine: Machine
     with FlopCounterMode(display=False) as counter:
         part(images, images)
     decoder = model.caption_decoder
-    llm = sum(value.numel() for value in decoder.llm.parameters())
-    vision = sum(value.numel() for value in model.parameters()) - llm
+    vision = sum(value.numel() for name, value in model.named_parameters() if ".llm." not in name)
     prompter = decoder.prompter
+    head = decoder.llm.get_output_embeddings()
+    scored = len(prompter.vocabulary_ids or range(head.out_features))
+    llm = sum(value.numel() for value in decoder.llm.get_decoder().layers.parameters())
+    llm += scored * head.in_features
     prompt = len(prompter.start_ids) + decoder.queries.shape[1] + len(prompter.rest_ids(INSTRUCTIONS[0]))
     steps = tokens - 1  # the prompt gives the first token
     flops = 2 * llm * (prompt + steps * decoder.beams)

@@ -215,7 +215,7 @@ def build_caption_decoder(
         keyword_head=untrained_keyword_head(config, llm_width) if config.keywords else None,
         keywords=config.keywords,
         llm=llm.model,
-        prompter=Prompter(llm.tokenizer, TEMPLATES[config.llm.template]),
+        prompter=Prompter(llm.tokenizer, TEMPLATES[config.llm.template], config.llm.vocabulary),
         max_new_tokens=config.llm.max_new_tokens,
         beams=_beams(config),
         mask_weight=config.ensemble.mask,
@@ -236,7 +236,13 @@ def untrained_keyword_head(config: ModelConfig, width: int) -> KeywordHead:
 
 def with_decoding_of(config: ModelConfig, other: ModelConfig) -> ModelConfig:
     """`config` with the fields of decoding of `other`, on which no weight depends, and with its keywords."""
-    llm = replace(config.llm, beams=other.llm.beams, max_new_tokens=other.llm.max_new_tokens)
+    llm = replace(
+        config.llm,
+        beams=other.llm.beams,
+        max_new_tokens=other.llm.max_new_tokens,
+        min_count=other.llm.min_count,
+        vocabulary=other.llm.vocabulary,
+    )
     return replace(config, llm=llm, decoding=other.decoding, ensemble=other.ensemble, keywords=other.keywords)
 
 
@@ -248,6 +254,7 @@ def change_decoding(model: ChangeModel, config: ModelConfig) -> None:
         decoder.keyword_head, decoder.keywords = head, config.keywords
     decoder.max_new_tokens, decoder.beams = config.llm.max_new_tokens, _beams(config)
     decoder.mask_weight, decoder.keyword_weight = config.ensemble.mask, config.ensemble.keywords
+    decoder.prompter = Prompter(decoder.prompter.tokenizer, decoder.prompter.template, config.llm.vocabulary)
     model.config = with_decoding_of(model.config, config)
 
 

@@ -45,6 +45,7 @@ def check(config: Config | ModelConfig) -> None:
             "neck.similarity tensor needs neck.directions cd_to_cc and neck.attention bilinear",
         ),
         (model.llm.beams < 1, "llm.beams must be at least 1"),
+        (model.llm.min_count < 0, "llm.min_count must not be negative"),
         (min(astuple(model.ensemble)) < 0, "ensemble's weights must not be negative"),
         (model.ensemble.mask > 0 and not model.change_task, "ensemble.mask needs change_task"),
         (model.change_decoder.detail < 0, "change_decoder.detail must not be negative"),

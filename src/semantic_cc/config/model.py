@@ -166,6 +166,9 @@ class LLMConfig:
         dtype: type of the frozen base weights.
         max_new_tokens: longest answer, in tokens.
         beams: sentences held while one is written, read when model.decoding is beam.
+        min_count: how often a word must occur in the training sentences to be in the vocabulary; 0 = no vocabulary.
+        vocabulary: the words that sentences are generated from: only their tokens are scored, which is faster; empty =
+            taken from the training sentences when training starts, or with min_count 0, all tokens of the model.
         random_width: hidden width of the random LLaMA.
         random_layers: layers of the random LLaMA.
         random_seed: seed of the random LLaMA's weights.
@@ -178,6 +181,8 @@ class LLMConfig:
     dtype: Literal["float32", "bfloat16"] = "bfloat16"
     max_new_tokens: int = 48
     beams: int = 4
+    min_count: int = 0
+    vocabulary: tuple[str, ...] = ()
     random_width: int = 32
     random_layers: int = 2
     random_seed: int = 0

@@ -34,8 +34,9 @@ class Candidate:
     score: float = 0.0
 
 
-Write = Callable[[list[int], list[str]], list[list[Candidate]]]
-"""Indices of pairs and an instruction for each -> candidates for each, the best one first."""
+Write = Callable[[list[int], list[str], list[SeenObjects] | None], list[list[Candidate]]]
+"""Indices of pairs, an instruction for each, and the objects of each one's mask -> candidates for each, the best first;
+no objects where no mask guides the sentences."""
 
 
 @dataclass(frozen=True)
@@ -78,10 +79,14 @@ def answer_pairs(
     """
     open_pairs = [i for i in range(pairs) if flags is None or is_changed(flags[i])]
     rows = [(i, text) for text in instructions for i in open_pairs]
+    seen: dict[int, SeenObjects] = {}
+    if config.ensemble.mask > 0 and probabilities is not None:
+        seen = {i: SeenObjects(class_mask(probabilities(i)), roads=False) for i in open_pairs}
     sentences: list[dict[str, str]] = [{} for _ in range(pairs)]
     candidates: list[list[Candidate]] = [[] for _ in range(pairs)]
     if rows:
-        written = write([i for i, _ in rows], [text for _, text in rows])
+        objects = [seen[i] for i, _ in rows] if seen else None
+        written = write([i for i, _ in rows], [text for _, text in rows], objects)
         for (i, text), found in zip(rows, written, strict=True):
             sentences[i][text] = found[0].sentence
             candidates[i] += found
@@ -91,8 +96,7 @@ def answer_pairs(
             return UNCHANGED
         if not config.ensemble.active:
             return consensus(list(sentences[i].values()))
-        mask = None if probabilities is None else class_mask(probabilities(i))
-        return choose(candidates[i], config.ensemble, mask)
+        return choose(candidates[i], config.ensemble, seen.get(i))
 
     final = [answer(i) for i in range(pairs)]
     changed = (
@@ -111,7 +115,7 @@ def consensus(sentences: list[str]) -> str:
     return sentences[scores.index(max(scores))]
 
 
-def choose(candidates: Sequence[Candidate], config: EnsembleConfig, mask: np.ndarray | None = None) -> str:
+def choose(candidates: Sequence[Candidate], config: EnsembleConfig, seen: SeenObjects | None = None) -> str:
     """The sentence of the best candidate: log-probability, plus consensus, minus what the mask contradicts.
 
     Only statements about buildings are checked: few masks of real pairs label roads. A candidate that says that nothing
@@ -119,7 +123,7 @@ def choose(candidates: Sequence[Candidate], config: EnsembleConfig, mask: np.nda
 
     Args:
         candidates: at least one. config: the weights.
-        mask: ``(H, W)`` uint8 of `LABEL_VALUES`; None = no check.
+        seen: the buildings of the mask; None = no check.
     """
     best: dict[str, float] = {}
     for one in candidates:
@@ -132,8 +136,7 @@ def choose(candidates: Sequence[Candidate], config: EnsembleConfig, mask: np.nda
             value + config.consensus * share / (len(texts) - 1)
             for value, share in zip(values, shares, strict=True)
         ]
-    if config.mask > 0 and mask is not None:
-        seen = SeenObjects(mask, roads=False)
+    if config.mask > 0 and seen is not None:
         for place, text in enumerate(texts):
             wrong = sum(not check.agrees for check in seen.check(text)) if says_change(text) else 1
             values[place] -= config.mask * wrong

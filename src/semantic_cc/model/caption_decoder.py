@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from semantic_cc.decisions import class_mask
+from semantic_cc.metrics.consistency import SeenObjects
 from semantic_cc.model.answers import Candidate
 from semantic_cc.model.enhancer import Enhancer
 from semantic_cc.model.generation import (
@@ -159,6 +159,7 @@ class CaptionDecoder(nn.Module):
         visual: Tensor,
         instructions: list[str],
         masks: Tensor | None = None,
+        seen: Sequence[SeenObjects] | None = None,
         use_cache: bool = True,
     ) -> list[list[Candidate]]:
         """Generates sentences for each of b pairs: all beams, the likeliest first; one by greedy search.
@@ -166,15 +167,18 @@ class CaptionDecoder(nn.Module):
         Args:
             visual: (b, q, m).
             instructions: b texts.
-            masks: class probabilities (b, 1 + k, H, W), for mask guidance and a keyword head with mask classes.
+            masks: class probabilities (b, 1 + k, H, W), for a keyword head with mask classes.
+            seen: the buildings of each mask, for mask guidance.
             use_cache: whether to use the key-value cache.
         """
-        prompts, guidance = self._prompts(visual, instructions), self._guidance(visual, masks)
+        prompts, guidance = self._prompts(visual, instructions), self._guidance(visual, masks, seen)
         return write_candidates(
             self.llm, self.prompter, prompts, self.max_new_tokens, use_cache, self.beams, guidance
         )
 
-    def _guidance(self, visual: Tensor, masks: Tensor | None) -> KeywordLogitsProcessor | None:
+    def _guidance(
+        self, visual: Tensor, masks: Tensor | None, seen: Sequence[SeenObjects] | None
+    ) -> KeywordLogitsProcessor | None:
         """The keyword head's log-odds and those of mask guidance; None with neither."""
         ids: list[list[int]] = []
         log_odds: list[Tensor] = []
@@ -182,8 +186,7 @@ class CaptionDecoder(nn.Module):
             ids += self.keyword_ids
             own = self.keyword_head(visual, None if masks is None else mask_grid(masks))
             log_odds.append(self.keyword_weight * own)
-        if self.mask_weight > 0 and masks is not None:
+        if self.mask_weight > 0 and seen is not None:
             ids += self.prompter.keyword_ids(BUILDING_NOUNS)
-            labels = [class_mask(each) for each in masks.float().cpu().numpy()]
-            log_odds.append(torch.from_numpy(building_log_odds(labels, self.mask_weight)).to(visual.device))
+            log_odds.append(torch.from_numpy(building_log_odds(seen, self.mask_weight)).to(visual.device))
         return KeywordLogitsProcessor(ids, torch.cat(log_odds, dim=1)) if ids else None

@@ -68,6 +68,24 @@ def teach_sentences(
     return logits, torch.tensor(targets, device=device)
 
 
+class VocabularyLogitsProcessor(LogitsProcessor):
+    """Restricts generation to some tokens: log-probabilities over these, minus infinity for all others.
+
+    Args:
+        token_ids: the tokens.
+        device: of the scores.
+    """
+
+    def __init__(self, token_ids: Sequence[int], device: torch.device) -> None:
+        self.token_ids = torch.tensor(token_ids, device=device)
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """Generated tokens (b, t) and scores (b, V) -> new scores (b, V)."""
+        restricted = torch.full_like(scores, -torch.inf)
+        restricted[:, self.token_ids] = scores[:, self.token_ids].log_softmax(dim=-1)
+        return restricted
+
+
 class KeywordLogitsProcessor(LogitsProcessor):
     """Adds log-odds to the scores of keywords that a sentence does not contain yet (K2T: Pascual et al., EMNLP
     Findings 2021).
@@ -122,7 +140,7 @@ def write_candidates(
     """Generates sentences for each of b prompts: all beams, the likeliest first; one by greedy search.
 
     Args:
-        llm, prompter: the language model and its prompter.
+        llm, prompter: the language model and its prompter, which may restrict the tokens.
         prompts: b rows (t_i, m).
         max_new_tokens: maximum answer length.
         use_cache: whether to use the key-value cache.
@@ -137,6 +155,11 @@ def write_candidates(
     )
     end, stop_id = prompter.template.end, prompter.end_id
     options: dict[str, Any] = {"stop_strings": [end]} if stop_id is None else {"eos_token_id": stop_id}
+    processors: list[LogitsProcessor] = []
+    if prompter.vocabulary_ids is not None:
+        processors.append(VocabularyLogitsProcessor(prompter.vocabulary_ids, embeds.device))
+    if keywords is not None:
+        processors.append(keywords.expanded(beams))
     if beams > 1:
         options["length_penalty"] = 0.0  # with a penalty, the longest sentence wins
     found = llm.generate(
@@ -152,7 +175,7 @@ def write_candidates(
         num_return_sequences=beams,
         return_dict_in_generate=True,
         output_scores=beams > 1,  # gives the scores of the beams
-        logits_processor=None if keywords is None else LogitsProcessorList([keywords.expanded(beams)]),
+        logits_processor=LogitsProcessorList(processors),
         **options,
     )
     scores = found.sequences_scores.tolist() if beams > 1 else [0.0] * len(prompts)

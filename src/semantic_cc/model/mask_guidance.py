@@ -11,32 +11,33 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from semantic_cc.metrics.consistency import SeenObjects
 from semantic_cc.nouns import BUILDINGS, SETTLEMENTS, plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from semantic_cc.metrics.consistency import SeenObjects
+
 BUILDING_NOUNS = (*BUILDINGS, *(plural(noun) for noun in BUILDINGS), *SETTLEMENTS)
 """The guided nouns: singulars, plurals, and settlements, which name no number."""
 
 
-def building_log_odds(masks: Sequence[np.ndarray], weight: float) -> np.ndarray:
+def building_log_odds(seen: Sequence[SeenObjects], weight: float) -> np.ndarray:
     """Log-odds of `BUILDING_NOUNS` in b pairs' sentences: ``-weight`` for a noun that the mask contradicts, else 0.
 
     Numbers are compared as in `metrics.consistency`: houses joined by a narrow bridge count as one or as several.
 
     Args:
-        masks: b masks ``(H, W)`` of `LABEL_VALUES`.
+        seen: the buildings of b masks.
         weight: in nats, at least 0.
 
     Returns:
         (b, len(BUILDING_NOUNS)) float32.
     """
-    return np.array([_contradicted(mask) for mask in masks], np.float32) * -np.float32(weight)
+    return np.array([_contradicted(objects) for objects in seen], np.float32) * -np.float32(weight)
 
 
-def _contradicted(mask: np.ndarray) -> list[bool]:
-    least, most = SeenObjects(mask, roads=False).building_count()
+def _contradicted(seen: SeenObjects) -> list[bool]:
+    least, most = seen.building_count()
     one, several, settlement = least != 1, most < 2, least == 0
     return [one] * len(BUILDINGS) + [several] * len(BUILDINGS) + [settlement] * len(SETTLEMENTS)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -55,11 +56,15 @@ class Prompter:
     Args:
         tokenizer: the LLM's tokenizer, or another object with the members of it that are read here.
         template: the LLM's template.
+        vocabulary: the words that sentences are generated from; empty = no restriction.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase | Any, template: Template) -> None:
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerBase | Any, template: Template, vocabulary: Sequence[str] = ()
+    ) -> None:
         self.tokenizer = tokenizer
         self.template = template
+        self.vocabulary = tuple(vocabulary)
         self._known: dict[str, list[int]] = {}
         bos = [tokenizer.bos_token_id] if template.bos and tokenizer.bos_token_id is not None else []
         self.start_ids = bos + self.ids(template.start)
@@ -82,6 +87,16 @@ class Prompter:
         """Token ids of each word or phrase inside a sentence."""
         start = len(self.ids("a"))
         return [self.ids(f"a {word}")[start:] for word in words]
+
+    @cached_property
+    def vocabulary_ids(self) -> list[int] | None:
+        """Ids of the tokens that a sentence of vocabulary words has, its end mark included, in order; None = all."""
+        if not self.vocabulary:
+            return None
+        texts = [
+            text for word in self.vocabulary for text in (word, f"a {word}")
+        ]  # as the first word, and inside
+        return sorted({token for text in texts for token in self.answer_ids(text)})
 
     @property
     def end_id(self) -> int | None:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from semantic_cc.metrics.consistency import SeenObjects
 from semantic_cc.model.answers import Answers, Candidate, answer_pairs, instructions_of
 from semantic_cc.model.base import (
     ChangeModel,
@@ -195,10 +196,12 @@ class SemanticCCModel(ChangeModel):
         visual = decoder.visual_tokens(tokens)
         flag = self._flag(visual)
 
-        def write(pairs: list[int], texts: list[str]) -> list[list[Candidate]]:
+        def write(
+            pairs: list[int], texts: list[str], seen: list[SeenObjects] | None
+        ) -> list[list[Candidate]]:
             rows = torch.stack([visual[i] for i in pairs])
             # contiguous: the mean of a cell depends on the memory layout
-            return decoder.generate(rows, texts, None if masks is None else masks[pairs].contiguous())
+            return decoder.generate(rows, texts, None if masks is None else masks[pairs].contiguous(), seen)
 
         flags = None if flag is None else flag.tolist()
         planes = None if masks is None else lambda i: masks[i].cpu().numpy()

@@ -3,7 +3,7 @@
 The beam search is transformers' (`GenerationMixin._beam_search` without length penalty and early stopping), and returns
 the same tokens. Here each prompt stops by itself, and its rows leave the batch.
 
-Legend: p prompts, k beams, r rows (p or p k), t tokens so far, m LLM width, V vocabulary size, v keywords.
+Legend: p prompts, k beams, r rows (p or p k), t tokens so far, m LLM width, V scored tokens, v keywords.
 """
 
 from __future__ import annotations
@@ -22,7 +22,13 @@ BLOCK = 256
 
 
 class StepDecoder(Protocol):
-    """A language model with a key-value cache."""
+    """A language model with a key-value cache.
+
+    Attributes:
+        scored_tokens: (V,) ids of the tokens that a sentence may have, ascending.
+    """
+
+    scored_tokens: np.ndarray
 
     def prefill(self, embeds: np.ndarray) -> np.ndarray:
         """Empties the cache and reads p prompts of one length, (p, t, m) float32 -> log-probabilities (p, V)."""
@@ -44,17 +50,22 @@ class KeywordBonus:
     Args:
         keyword_ids: token ids of v keywords.
         log_odds: (p, v).
+        scored_tokens: as of a `StepDecoder`; keywords with other tokens are left out.
     """
 
-    def __init__(self, keyword_ids: Sequence[Sequence[int]], log_odds: np.ndarray) -> None:
+    def __init__(
+        self, keyword_ids: Sequence[Sequence[int]], log_odds: np.ndarray, scored_tokens: np.ndarray
+    ) -> None:
         by_length: defaultdict[int, list[int]] = defaultdict(list)
         for place in np.flatnonzero(log_odds.any(axis=0)).tolist():
             by_length[len(keyword_ids[place])].append(place)
-        self._groups = [
-            (np.array([keyword_ids[place] for place in places]), log_odds[:, places])
-            for places in by_length.values()
-        ]
-        """Ids (n, l) and log-odds (p, n) of the n keywords of l tokens."""
+        self._groups: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        for places in by_length.values():
+            ids = np.array([keyword_ids[place] for place in places])
+            columns = np.minimum(np.searchsorted(scored_tokens, ids), len(scored_tokens) - 1)
+            known = (scored_tokens[columns] == ids).all(axis=1)
+            self._groups.append((ids[known], columns[known, -1], log_odds[:, places][:, known]))
+        """Ids (w, l), columns (w,) of the last tokens, and log-odds (p, w) of w keywords of l tokens."""
 
     def add(self, scores: np.ndarray, said: np.ndarray, prompts: np.ndarray) -> None:
         """Changes `scores` in place.
@@ -64,16 +75,16 @@ class KeywordBonus:
             said: (r, t) token ids of each row.
             prompts: (r,) the prompt of each row.
         """
-        for ids, log_odds in self._groups:
+        for ids, columns, log_odds in self._groups:
             length, t = ids.shape[1], said.shape[1]
             prefix = length - 1
             if prefix > t:
                 continue
-            applies = (said[:, None, t - prefix :] == ids[:, :-1]).all(axis=2)  # (r, n)
+            applies = (said[:, None, t - prefix :] == ids[:, :-1]).all(axis=2)  # (r, w)
             if prefix < t:
                 windows = np.lib.stride_tricks.sliding_window_view(said, length, axis=1)
                 applies &= ~(windows[:, :, None] == ids).all(axis=3).any(axis=1)
-            np.add.at(scores.T, ids[:, -1], np.where(applies, log_odds[prompts], 0).T)
+            np.add.at(scores.T, columns, np.where(applies, log_odds[prompts], 0).T)
 
 
 def generate(
@@ -114,7 +125,7 @@ def _greedy(
     while True:
         if keywords is not None:
             keywords.add(scores, said, open_rows)
-        tokens = scores.argmax(axis=1)
+        tokens = decoder.scored_tokens[scores.argmax(axis=1)]
         said = np.concatenate([said, tokens[:, None]], axis=1)
         ended = (tokens == end_id) | (said.shape[1] == longest)
         for row in np.flatnonzero(ended):
@@ -142,9 +153,9 @@ def _beam_search(
         if keywords is not None:
             keywords.add(scores, said.reshape(n * width, t), np.repeat(prompts, width))
         scores += running.reshape(-1, 1)
-        vocabulary = scores.shape[1]
-        best, index = top_k(scores.reshape(n, width * vocabulary), 2 * k)  # (n, 2k), descending
-        beam, token = index // vocabulary, index % vocabulary
+        columns = scores.shape[1]
+        best, index = top_k(scores.reshape(n, width * columns), 2 * k)  # (n, 2k), descending
+        beam, token = index // columns, decoder.scored_tokens[index % columns]
         grown = np.concatenate([np.take_along_axis(said, beam[:, :, None], 1), token[:, :, None]], axis=2)
         ended = (token == end_id) | (t + 1 == longest)
 
@@ -180,7 +191,7 @@ def _beam_search(
 
 
 def top_k(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The k highest of each row of (n, w), descending: values and columns, each (n, k).
+    """The k highest of each row of (n, w), descending: values and columns, each (n, k); minus infinity beyond w.
 
     They lie in the k blocks of columns with the highest maxima, so only these are sorted.
     """
@@ -197,4 +208,4 @@ def top_k(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     candidates = np.take_along_axis(blocked, best[:, :, None], 1).reshape(n, -1)
     order = np.argsort(-candidates, axis=1, kind="stable")[:, :k]
     columns = np.take_along_axis(best, order // BLOCK, 1) * BLOCK + order % BLOCK
-    return np.take_along_axis(candidates, order, 1), columns
+    return np.take_along_axis(candidates, order, 1), np.minimum(columns, w - 1)

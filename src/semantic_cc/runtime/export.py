@@ -17,7 +17,14 @@ from semantic_cc.model.base import ChangeModel
 from semantic_cc.model.semantic_cc import SemanticCCModel
 from semantic_cc.progress import Advance
 from semantic_cc.runtime.engine import compile_graph, has_bfloat16
-from semantic_cc.runtime.graph_cache import EMBEDDINGS, LANGUAGE, TOKENIZER, TOKENS, vision_name
+from semantic_cc.runtime.graph_cache import (
+    EMBEDDINGS,
+    LANGUAGE,
+    SCORED_TOKENS,
+    TOKENIZER,
+    TOKENS,
+    vision_name,
+)
 from semantic_cc.runtime.language_graph import (
     UnsupportedModelError,
     check_language_model,
@@ -42,20 +49,23 @@ def export_model(model: ChangeModel, folder: Path, progress: Advance | None = No
     """
     report = progress or (lambda step, done, total: None)
     assert isinstance(model, SemanticCCModel)  # `load` sends no other here
-    llm, tokenizer = model.caption_decoder.llm, model.caption_decoder.prompter.tokenizer
+    llm = model.caption_decoder.llm
     check_language_model(llm)
-    if model.caption_decoder.prompter.end_id is None:
+    prompter = model.caption_decoder.prompter
+    if prompter.end_id is None:
         raise UnsupportedModelError("its answers end with a text, not with a token")
     report(STEP, 0, 4)
-    _write_tokenizer(tokenizer, folder)
+    _write_tokenizer(prompter.tokenizer, folder)
     report(STEP, 1, 4)
     _write_embeddings(llm.get_input_embeddings().weight.detach(), folder / EMBEDDINGS)
     report(STEP, 2, 4)
     side = model.config.encoder.image_size
     write_vision(model, (side, side), folder / vision_name((side, side)))
     report(STEP, 3, 4)
+    scored = prompter.vocabulary_ids or list(range(llm.get_output_embeddings().out_features))
+    np.save(folder / SCORED_TOKENS, np.array(scored))
     with _quiet():
-        graph = export_language_model(llm, has_bfloat16())
+        graph = export_language_model(llm, scored, has_bfloat16())
     _write_compiled(graph, folder / LANGUAGE)
     report(STEP, 4, 4)
 

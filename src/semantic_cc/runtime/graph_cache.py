@@ -17,11 +17,13 @@ from semantic_cc.config import to_dict
 from semantic_cc.files import check_folder, locked, new_folder
 from semantic_cc.foundation.catalogue import cache_folder
 
-FORMAT = 4
+FORMAT = 5
 """Version of what an export writes; raised whenever an export gives other graphs or files."""
 
 LANGUAGE, EMBEDDINGS, TOKENIZER, TOKENS = "language.blob", "embeddings.npy", "tokenizer.json", "tokens.json"
 """The language model, its embedding table, its tokenizer, and the tokenizer's special tokens."""
+SCORED_TOKENS = "scored_tokens.npy"
+"""Ids of the tokens that the language model scores: those of the vocabulary."""
 
 
 def vision_name(size: tuple[int, int]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from semantic_cc.runtime.engine import LoadedGraph
-from semantic_cc.runtime.graph_cache import EMBEDDINGS, LANGUAGE, TOKENIZER, TOKENS
+from semantic_cc.runtime.graph_cache import EMBEDDINGS, LANGUAGE, SCORED_TOKENS, TOKENIZER, TOKENS
 
 
 class StoredTokenizer:
@@ -46,7 +46,8 @@ class LanguageDecoder:
 
     def __init__(self, folder: Path) -> None:
         self._graph = LoadedGraph(folder / LANGUAGE)
-        self._table = np.load(folder / EMBEDDINGS, mmap_mode="r")  # (V, m)
+        self._table = np.load(folder / EMBEDDINGS, mmap_mode="r")  # a row for each token id, m columns
+        self.scored_tokens: np.ndarray = np.load(folder / SCORED_TOKENS)
         self._length = 0
 
     def embed(self, ids: Sequence[int] | np.ndarray) -> np.ndarray:

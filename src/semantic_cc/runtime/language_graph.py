@@ -1,11 +1,12 @@
 """Exports a LLaMA decoder to OpenVINO: input embeddings to log-probabilities, with the key-value cache as state.
 
-Legend: r rows, t new tokens, s = cached + new tokens, m width, V vocabulary size, g key-value heads, d head width.
+Legend: r rows, t new tokens, s = cached + new tokens, m width, n scored tokens, g key-value heads, d head width.
 """
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -36,13 +37,16 @@ class _Past:
 class _Step(nn.Module):
     """One step of a LLaMA: embeddings, mask, positions and cache -> log-probabilities and the new cache."""
 
-    def __init__(self, llm: PreTrainedModel) -> None:
+    def __init__(self, llm: PreTrainedModel, scored: Sequence[int]) -> None:
         super().__init__()
         self.body: Any = llm.get_decoder()
-        self.head = llm.get_output_embeddings()
+        self.head: Any = llm.get_output_embeddings()
+        if len(scored) < self.head.out_features:
+            full, self.head = self.head, nn.Linear(self.head.in_features, len(scored), bias=False)
+            self.head.weight = nn.Parameter(full.weight[scored])
 
     def forward(self, embeds: Tensor, mask: Tensor, positions: Tensor, *past: Tensor) -> tuple[Tensor, ...]:
-        """embeds (r, t, m), mask (1, 1, t, s), positions (1, t), past (r, g, s - t, d) -> (r, V), (r, g, s, d)."""
+        """embeds (r, t, m), mask (1, 1, t, s), positions (1, t), past (r, g, s - t, d) -> (r, n), (r, g, s, d)."""
         cache, hidden = _Past(past), embeds
         rotary = self.body.rotary_emb(hidden, positions)
         for layer in self.body.layers:
@@ -77,17 +81,19 @@ def check_language_model(llm: PreTrainedModel) -> None:
 
 
 @torch.no_grad()
-def export_language_model(llm: PreTrainedModel, bfloat16: bool) -> Any:
+def export_language_model(llm: PreTrainedModel, scored: Sequence[int], bfloat16: bool) -> Any:
     """An OpenVINO model with weights of 16 bits and a stateful cache.
 
     Weights that are bfloat16 keep their values. With `bfloat16`, the layers multiply in that type, with sums in
     float32; all else, and without it everything, is computed in float32.
 
     Inputs: embeds (r, t, m) float32; mask (1, 1, t, s) float32, added to attention scores; positions (1, t) int64;
-    beam_idx (r,) int32, the cached row that each row continues. Output: log-probabilities (r, V) of the next token.
+    beam_idx (r,) int32, the cached row that each row continues. Output: log-probabilities (r, n) of the
+    next token, over the scored tokens.
 
     Args:
         llm: a causal LM of LLaMA's architecture with merged adapters; it is not changed.
+        scored: ids of the n tokens that a sentence may have.
         bfloat16: whether the processor multiplies in bfloat16; ignored for weights of another type.
 
     Raises:
@@ -109,7 +115,7 @@ def export_language_model(llm: PreTrainedModel, bfloat16: bool) -> Any:
         torch.arange(cached, cached + t)[None],
         *(torch.randn(2, heads, cached, width) for _ in range(2 * layers)),
     )
-    step = torch.jit.trace(_Step(plain), example, check_trace=False)
+    step = torch.jit.trace(_Step(plain, scored), example, check_trace=False)
     past = [f"past.{i}" for i in range(2 * layers)]
     shapes = {
         "embeds": [-1, -1, config.hidden_size],
@@ -127,7 +133,7 @@ def export_language_model(llm: PreTrainedModel, bfloat16: bool) -> Any:
         port.get_tensor().set_names({name})
     _hold_cache(model, dict(zip(past, present, strict=True)), heads, width)
     if bfloat16 and llm.dtype == torch.bfloat16:
-        _multiply_in_bfloat16(model, config.vocab_size)
+        _multiply_in_bfloat16(model)
     compress_model_transformation(model)  # the weights left in float32 become float16
     return model
 
@@ -159,7 +165,7 @@ def _hold_cache(model: Any, caches: dict[str, str], heads: int, width: int) -> N
     model.validate_nodes_and_infer_types()
 
 
-def _multiply_in_bfloat16(model: Any, vocabulary: int) -> None:
+def _multiply_in_bfloat16(model: Any) -> None:
     """Rounds the inputs of the layers' matrix products to bfloat16; their weights are bfloat16 already.
 
     All else stays in float32: norms, attention, the sums of residuals, and the LM head, whose rounded logits would
@@ -168,10 +174,14 @@ def _multiply_in_bfloat16(model: Any, vocabulary: int) -> None:
     import openvino as ov
     from openvino import opset13 as ops
 
-    for product in model.get_ordered_ops():
-        weight = product.input_value(1).get_node() if product.get_type_name() == "MatMul" else None
-        if weight is None or weight.get_type_name() != "Constant" or vocabulary in weight.shape:
-            continue
+    products = [
+        product
+        for product in model.get_ordered_ops()
+        if product.get_type_name() == "MatMul"
+        and product.input_value(1).get_node().get_type_name() == "Constant"
+    ]
+    for product in products[:-1]:  # the last is the LM head
+        weight = product.input_value(1).get_node()
         bits = (weight.data.view(np.uint32) >> 16).astype(np.uint16)
         rounded = ov.Tensor(ov.Type.bf16, list(bits.shape))
         rounded.data[:] = bits.view(rounded.data.dtype)  # NumPy has no bfloat16: OpenVINO shows float16

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from semantic_cc.config import ModelConfig
-from semantic_cc.decisions import class_mask
 from semantic_cc.errors import OutputError
 from semantic_cc.files import new_file
+from semantic_cc.metrics.consistency import SeenObjects
 from semantic_cc.model.answers import Candidate, answer_pairs, instructions_of
 from semantic_cc.model.mask_guidance import BUILDING_NOUNS, building_log_odds
 from semantic_cc.model.prompter import TEMPLATES, Prompter
@@ -61,7 +61,9 @@ class OpenVinoRuntime(Runtime):
         self._folder = folder
         self._load_model = load_model
         self._model: Any = None
-        self._prompter = Prompter(StoredTokenizer(folder), TEMPLATES[config.llm.template])
+        self._prompter = Prompter(
+            StoredTokenizer(folder), TEMPLATES[config.llm.template], config.llm.vocabulary
+        )
         self._keyword_ids = self._prompter.keyword_ids(config.keywords)
         self._noun_ids = self._prompter.keyword_ids(BUILDING_NOUNS)
         self._decoder: LanguageDecoder | None = None
@@ -81,7 +83,7 @@ class OpenVinoRuntime(Runtime):
             asked = instructions_of(self.config, instructions)
             answers = answer_pairs(
                 self.config, None if flags is None else flags.tolist(), len(before), asked,
-                lambda pairs, texts: self._write(found, pairs, texts),
+                lambda pairs, texts, seen: self._write(found, pairs, texts, seen),
                 None if masks is None else masks.__getitem__,
             )  # fmt: skip
             written = time.perf_counter()
@@ -101,7 +103,9 @@ class OpenVinoRuntime(Runtime):
             found = self._see(before, after)
         return PairMasks(found.get("class_probabilities"), found.get("change_probability"), found["heatmap"])
 
-    def _write(self, found: Arrays, pairs: Sequence[int], texts: Sequence[str]) -> list[list[Candidate]]:
+    def _write(
+        self, found: Arrays, pairs: Sequence[int], texts: Sequence[str], seen: Sequence[SeenObjects] | None
+    ) -> list[list[Candidate]]:
         """Candidates of some pairs of a batch; prompts of one length are decoded together."""
         decoder = self._language()
         cut = len(self._prompter.start_ids)
@@ -127,24 +131,30 @@ class OpenVinoRuntime(Runtime):
                 beams=self.config.llm.beams if self.config.decoding == "beam" else 1,
                 max_new_tokens=self.config.llm.max_new_tokens,
                 end_id=end_id,
-                keywords=self._guidance(found, [pairs[place] for place in places]),
+                keywords=self._guidance(
+                    found,
+                    [pairs[place] for place in places],
+                    None if seen is None else [seen[place] for place in places],
+                ),
             )
             for place, beams in zip(places, written, strict=True):
                 candidates[place] = [Candidate(self._prompter.sentence(ids), score) for ids, score in beams]
         return candidates
 
-    def _guidance(self, found: Arrays, pairs: Sequence[int]) -> KeywordBonus | None:
+    def _guidance(
+        self, found: Arrays, pairs: Sequence[int], seen: Sequence[SeenObjects] | None
+    ) -> KeywordBonus | None:
         """The keyword head's log-odds and those of mask guidance for some pairs; None with neither."""
         ids: list[list[int]] = []
         log_odds: list[np.ndarray] = []
         if "log_odds" in found:
             ids += self._keyword_ids
             log_odds.append(self.config.ensemble.keywords * found["log_odds"][list(pairs)])
-        weight, masks = self.config.ensemble.mask, found.get("class_probabilities")
-        if weight > 0 and masks is not None:
+        if seen is not None:
             ids += self._noun_ids
-            log_odds.append(building_log_odds([class_mask(masks[i]) for i in pairs], weight))
-        return KeywordBonus(ids, np.concatenate(log_odds, axis=1)) if ids else None
+            log_odds.append(building_log_odds(seen, self.config.ensemble.mask))
+        scored = self._language().scored_tokens
+        return KeywordBonus(ids, np.concatenate(log_odds, axis=1), scored) if ids else None
 
     def _language(self) -> LanguageDecoder:
         if self._decoder is None:

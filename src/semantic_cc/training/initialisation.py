@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from semantic_cc.config import Config
+from semantic_cc.config import Config, ModelConfig
 from semantic_cc.data.items import ChangeDataset
 from semantic_cc.errors import ConfigError, DataError
 from semantic_cc.training.sampling import TrainingPairs
@@ -62,24 +62,38 @@ def start(config: Config) -> tuple[ChangeModel, Mapping[str, object]]:
     return model, dict(info.training)
 
 
-def with_vocabulary(config: Config, pairs: TrainingPairs) -> Config:
-    """`config` with the vocabulary of the training sentences, if its method needs a vocabulary and has none yet.
+def needs_vocabulary(model: ModelConfig) -> bool:
+    """Whether a model generates from the words of the training sentences, and has none yet."""
+    if model.has_llm:
+        return model.llm.min_count > 0 and not model.llm.vocabulary
+    return model.writes and not model.baseline.vocabulary
+
+
+def with_vocabulary(config: Config, datasets: Iterable[TrainingPairs]) -> Config:
+    """`config` with the vocabulary of the training sentences; a language model's also has the words of `train.init`.
 
     Raises:
         DataError: no word occurs often enough.
+        CheckpointError: `train.init` contains no complete model.
     """
-    from semantic_cc.baselines.vocabulary import vocabulary_of
+    from semantic_cc.baselines.vocabulary import split, vocabulary_of
+    from semantic_cc.checkpoint.model_info import find_model, read_info
 
-    sizes = config.model.baseline
-    if config.model.has_llm or not config.model.writes or sizes.vocabulary:
-        return config
-    sentences = [sentence for name in pairs.names for sentence in pairs.references.get(name, ())]
-    words = vocabulary_of(sentences, sizes.min_count)
+    model = config.model
+    section, sizes = ("llm", model.llm) if model.has_llm else ("baseline", model.baseline)
+    sentences = [
+        sentence for pairs in datasets for name in pairs.names for sentence in pairs.references.get(name, ())
+    ]
+    words = vocabulary_of(sentences, sizes.min_count, str.split if model.has_llm else split)
     if sentences and not words:
         raise DataError(
-            f"no word occurs {sizes.min_count} times in the training sentences; lower model.baseline.min_count"
+            f"no word occurs {sizes.min_count} times in the training sentences; lower model.{section}.min_count"
         )
-    return replace(config, model=replace(config.model, baseline=replace(sizes, vocabulary=words)))
+    if model.has_llm and config.train.init is not None:
+        known = read_info(find_model(config.train.init))[0].config.llm.vocabulary
+        words = tuple(sorted({*words, *known}))
+    own: Any = {section: replace(sizes, vocabulary=words)}
+    return replace(config, model=replace(model, **own))
 
 
 def refuse_untrained_foundations(config: Config, reads_sentences: bool) -> None:

@@ -22,6 +22,7 @@ from semantic_cc.training.devices import fabric_of, on_first
 from semantic_cc.training.finetuning.calibration import open_calibration_phase
 from semantic_cc.training.finetuning.keyword_head import open_keyword_phase, with_keywords
 from semantic_cc.training.initialisation import (
+    needs_vocabulary,
     refuse_untrained_foundations,
     require_flags,
     start,
@@ -100,15 +101,18 @@ def train(
 
 
 def prepared(config: Config) -> Config:
-    """`config` with what it takes from the training sentences: a method's vocabulary, and frequent keywords.
+    """`config` with what it takes from the training sentences: a vocabulary, and frequent keywords.
 
     Raises:
         DataError: no such dataset, or no word occurs often enough.
+        CheckpointError: `train.init` contains no complete model.
     """
     config = with_keywords(config)
-    if config.model.has_llm or not config.model.writes:
+    if not needs_vocabulary(config.model):
         return config
-    return with_vocabulary(config, open_dataset(config.data, "train"))
+    phases = [phase for phase in config.phases.values() if reads_sentences(phase, config.model)]
+    read = dict.fromkeys(config.data if phase.data is None else phase.data for phase in phases)
+    return with_vocabulary(config, (open_dataset(data, "train") for data in read))
 
 
 def selected(config: Config, phase: str | None = None, first: str | None = None) -> list[str]:
