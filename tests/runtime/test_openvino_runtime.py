@@ -17,6 +17,7 @@ from semantic_cc.errors import SemanticCCError
 from semantic_cc.metrics.consistency import SeenObjects
 from semantic_cc.model.prompter import Prompter
 from semantic_cc.runtime import openvino_runtime
+from semantic_cc.runtime.engine import LoadedGraph
 from semantic_cc.runtime.graph_cache import LANGUAGE
 from semantic_cc.runtime.language_decoder import LanguageDecoder, StoredTokenizer
 from semantic_cc.runtime.openvino_runtime import OpenVinoRuntime
@@ -203,3 +204,26 @@ def test_mask_guidance_changes_the_same_scores(
     theirs = decoder._guidance(visual, masks, seen)(torch.from_numpy(said), torch.zeros(len(said), size))
     np.testing.assert_allclose(ours, theirs, atol=CLOSE)
     assert -3 in ours[:, house[-1]]
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="reads Linux's list of mapped files")
+def test_the_pages_of_a_graphs_file_are_released_after_its_first_run(
+    fast: SemanticCC, pairs: Pairs, tmp_path: Path
+) -> None:
+    path = Path(shutil.copy(graphs_of(fast) / "vision-64x64.blob", tmp_path))
+    graph = LoadedGraph(path)
+    graph._mapped.sum()  # reads every page
+    loaded = resident_kilobytes(path)
+    dates = {"before": pairs[0][:1], "after": pairs[1][:1]}
+    first = {name: value.copy() for name, value in graph.run(**dates).items()}
+    assert resident_kilobytes(path) < loaded
+    for name, value in graph.run(**dates).items():
+        np.testing.assert_array_equal(value, first[name])
+
+
+def resident_kilobytes(path: Path) -> int:
+    """What a mapped file takes of this process's memory."""
+    lines = iter(Path("/proc/self/smaps").read_text().splitlines())
+    mapped = any(line.endswith(str(path)) for line in lines)
+    assert mapped
+    return next(int(line.split()[1]) for line in lines if line.startswith("Rss:"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import mmap
 import os
 from importlib import metadata
 from pathlib import Path
@@ -68,6 +69,9 @@ def compile_graph(graph: Any) -> Any:
 class LoadedGraph:
     """A compiled graph whose weights are mapped from its file, not read.
 
+    The first run packs them into memory of the engine's own. Then the pages of the file are released, so that the
+    weights are not held twice; the few that are read again are mapped again.
+
     Args:
         path: what `export_model` of a compiled graph gave.
 
@@ -88,12 +92,20 @@ class LoadedGraph:
             ) from error
         self.outputs = [name for port in self._request.model_outputs for name in port.get_names()]
         """Names of the outputs."""
+        self._has_run = False
 
     def run(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
         """Computes the outputs; they are overwritten by the next run."""
         self._request.infer(inputs, share_inputs=True)
+        if not self._has_run:
+            self._has_run = True
+            self._release_file()
         return {name: self._request.get_tensor(name).data for name in self.outputs}
 
     def reset(self) -> None:
         """Empties the state."""
         self._request.reset_state()
+
+    def _release_file(self) -> None:
+        if hasattr(mmap, "MADV_DONTNEED"):  # not on Windows
+            self._mapped._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
