@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from lightning.fabric import Fabric
 
@@ -19,7 +19,7 @@ from semantic_cc.training.optim import Updater
 from semantic_cc.training.state import load_state, save_state
 from semantic_cc.training.step import TrainStep
 from semantic_cc.training.step_profile import Clock
-from semantic_cc.training.task import PhaseRun, Task
+from semantic_cc.training.task import PhaseRun, SteppedTask, Task
 from semantic_cc.training.validate import Validation, write_pictures
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def fit(
     Args:
         run: the phase.
         model: the model that `task` trains.
-        task: the steps.
+        task: what the phase does.
         validation: scores the model after each epoch; None = no validation.
         history: training history of the model before this phase, for its config.json.
 
@@ -49,10 +49,11 @@ def fit(
         ConfigError: the state belongs to a different configuration.
         TrainingError: the loss is not finite.
     """
-    loop = TrainLoop(run, model, task, validation, history or {})
-    if task.per_epoch:
-        loop.train()
-    loop.finish()
+    if isinstance(task, SteppedTask):
+        TrainLoop(run, model, task, validation, history or {}).train()
+    else:
+        facts = task.finish()
+        on_first(run.fabric, lambda: _save_model(run, model, run.folder.model, history or {}, facts))
 
 
 class TrainLoop:
@@ -66,28 +67,34 @@ class TrainLoop:
         self,
         run: PhaseRun,
         model: ChangeModel,
-        task: Task,
+        task: SteppedTask,
         validation: Validation | None,
         history: Mapping[str, object],
     ) -> None:
         self.run, self.model, self.task, self.validation, self.history = run, model, task, validation, history
         self.total = task.epochs * task.per_epoch
         self.clock = Clock()
-        self.updater: Updater | None = None
         self.done = 0
         self._logs: Logs | None = None
         self._reporter: Reporter | None = None
 
     def train(self) -> None:
-        """Takes the remaining steps."""
+        """Takes the remaining steps, finishes the task, and saves the model if no epoch did."""
         task, run, train = self.task, self.run, self.run.config.train
-        self.updater = updater = Updater(
+        updater = Updater(
             task.parameters, run.optim, self.total, scaled=train.precision == "float16", decay=run.phase.ema
         )
         if run.folder.state.exists():
             self.done = load_state(run.folder.state, run.config, updater)
-        if self.validation is not None and self.validation.gives_up(self.done // task.per_epoch):
-            return
+        if self.validation is None or not self.validation.gives_up(self.done // task.per_epoch):
+            self._take_steps(updater)
+        with updater.averaged():
+            facts = task.finish()
+            if not task.saves_epochs:
+                self._save(run.folder.model, facts)
+
+    def _take_steps(self, updater: Updater) -> None:
+        task, run = self.task, self.run
         task.begin(updater, self.clock)
         steps = task.steps(self.done)
         with self._opened():
@@ -96,13 +103,6 @@ class TrainLoop:
                 if self._step(step, updater, started):
                     break
                 started = time.perf_counter()
-
-    def finish(self) -> None:
-        """Finishes the task, and saves the model if no epoch did."""
-        with nullcontext() if self.updater is None else self.updater.averaged():
-            facts = self.task.finish()
-            if not self.task.saves_epochs:
-                self._save(self.run.folder.model, facts)
 
     def _opened(self) -> ExitStack:
         """Opens logs and progress in the first process; for a with statement."""
@@ -167,20 +167,34 @@ class TrainLoop:
         self.clock.seconds.clear()
 
     def _save(self, folder: Path, facts: Mapping[str, object] | None = None) -> None:
-        on_first(self.run.fabric, lambda: self._save_model(folder, facts or {}))
+        task = self.task
+        own: dict[str, object] = {
+            "epoch": self.done // task.per_epoch,
+            "epochs": task.epochs,
+            "step": self.done,
+        }
+        if self.run.phase.ema is not None:
+            own["ema"] = self.run.phase.ema
+        on_first(
+            self.run.fabric,
+            lambda: _save_model(self.run, self.model, folder, self.history, {**own, **(facts or {})}),
+        )
 
-    def _save_model(self, folder: Path, facts: Mapping[str, object]) -> None:
-        from semantic_cc.checkpoint.serialization import save_pretrained
 
-        run, epochs = self.run, self.done // self.task.per_epoch if self.task.per_epoch else 0
-        own: dict[str, Any] = {"kind": run.phase.kind, "data": run.data}
-        if self.task.per_epoch:
-            own |= {"epoch": epochs, "epochs": self.task.epochs, "step": self.done}
-        if run.phase.ema is not None:
-            own["ema"] = run.phase.ema
-        phases = {**cast("dict[str, object]", self.history.get("phases", {})), run.name: {**own, **facts}}
-        training = {**self.history, "seed": run.seed, "phases": phases}
-        save_pretrained(self.model, folder, name=run.config.preset, training=training)
+def _save_model(
+    run: PhaseRun,
+    model: ChangeModel,
+    folder: Path,
+    history: Mapping[str, object],
+    facts: Mapping[str, object],
+) -> None:
+    """Saves a model with its history and the phase's facts."""
+    from semantic_cc.checkpoint.serialization import save_pretrained
+
+    own = {"kind": run.phase.kind, "data": run.data, **facts}
+    phases = {**cast("dict[str, object]", history.get("phases", {})), run.name: own}
+    training = {**history, "seed": run.seed, "phases": phases}
+    save_pretrained(model, folder, name=run.config.preset, training=training)
 
 
 def _next(fabric: Fabric, steps: Iterator[TrainStep], clock: Clock) -> TrainStep | None:

@@ -16,7 +16,7 @@ from semantic_cc.errors import DataError
 from semantic_cc.processes import end_with_parent
 from semantic_cc.training.sampling import SampleRef
 from semantic_cc.training.step import TrainStep, draw_key, require_finite
-from semantic_cc.training.task import PhaseRun, Task
+from semantic_cc.training.task import PhaseRun, SteppedTask
 
 if TYPE_CHECKING:
     from torch import nn
@@ -35,7 +35,7 @@ class RowStep(TrainStep):
     rows: Rows
 
 
-class RowTask(Task):
+class RowTask(SteppedTask):
     """Minimises one loss, averaged over the rows of a step. With several devices, each computes the whole step.
 
     Args:
@@ -72,11 +72,11 @@ class RowTask(Task):
             raise DataError(f"phase {run.name}: the data has fewer items than a batch of {run.phase.batch}")
 
     def begin(self, updater: Updater, clock: Clock) -> None:
-        """See `Task`."""
+        """See `SteppedTask`."""
         self._updater = updater
 
     def steps(self, done: int) -> Iterator[RowStep]:
-        """See `Task`."""
+        """See `SteppedTask`."""
         for epoch in range(done // self.per_epoch, self.epochs):
             first = max(done - epoch * self.per_epoch, 0)
             batches = self._batches(epoch)
@@ -99,7 +99,7 @@ class RowTask(Task):
                 )
 
     def take(self, step: TrainStep) -> dict[str, float]:
-        """See `Task`.
+        """See `SteppedTask`.
 
         Raises:
             TrainingError: the loss is not finite.
@@ -118,7 +118,7 @@ class RowTask(Task):
         return {"loss": loss.item()} if norm is None else {"loss": loss.item(), "norm": norm}
 
     def finish(self) -> Mapping[str, object]:
-        """See `Task`."""
+        """See `SteppedTask`."""
         return self._finish()
 
     def _batches(self, epoch: int) -> list[list[SampleRef]]:

@@ -32,7 +32,7 @@ from semantic_cc.training.staged_task import StagedTask, staged_steps, trained_p
 from semantic_cc.training.state import RunFolder
 from semantic_cc.training.step import MicroBatch, StagedStep, TrainStep, losses_of, micro_batches_of
 from semantic_cc.training.step_profile import Clock
-from semantic_cc.training.task import PhaseRun, Task
+from semantic_cc.training.task import PhaseRun, SteppedTask
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -186,6 +186,7 @@ def _timed_rows(row: PhaseEstimate, run: PhaseRun, config: Config) -> PhaseEstim
         started = time.perf_counter()
         flag_probabilities(model.eval(), pairs, run.phase.batch)
         return replace(row, seconds=0.0, preparation=(time.perf_counter() - started) / len(pairs) * row.items)
+    assert isinstance(task, SteppedTask)
     cached = run.phase.kind != "encoder"
     preparation = (time.perf_counter() - started) / data.items * row.items if cached else 0.0
     task.begin(Updater(task.parameters, run.optim, 10**6), Clock())
@@ -194,7 +195,7 @@ def _timed_rows(row: PhaseEstimate, run: PhaseRun, config: Config) -> PhaseEstim
     )
 
 
-def _seconds(task: Task, steps: Sequence[TrainStep]) -> float:
+def _seconds(task: SteppedTask, steps: Sequence[TrainStep]) -> float:
     """Mean seconds per step, without the first step."""
     task.take(steps[0])
     timed = steps[1:] or steps

@@ -13,7 +13,7 @@ from semantic_cc.training.gradient_checkpointing import recompute_layers
 from semantic_cc.training.sample_loader import default_workers, samples
 from semantic_cc.training.sampling import DeviceShare, StageSchedule, TrainingPairs, schedules_of
 from semantic_cc.training.step import StagedStep, Stepper, TrainStep
-from semantic_cc.training.task import PhaseRun, Task
+from semantic_cc.training.task import PhaseRun, SteppedTask
 
 if TYPE_CHECKING:
     from torch import nn
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from semantic_cc.training.step_profile import Clock
 
 
-class StagedTask(Task):
+class StagedTask(SteppedTask):
     """The stages of a phase on a dataset.
 
     Args:
@@ -56,7 +56,7 @@ class StagedTask(Task):
         self._current: StageSchedule | None = None
 
     def begin(self, updater: Updater, clock: Clock) -> None:
-        """See `Task`."""
+        """See `SteppedTask`."""
         self._stepper = Stepper(
             self.run.fabric, self.model, updater, self.run.config.train, self.run.phase.dice_weight, clock
         )
@@ -65,18 +65,18 @@ class StagedTask(Task):
             self.pairs.cache_images()
 
     def steps(self, done: int) -> Iterator[StagedStep]:
-        """See `Task`; contains this device's share."""
+        """See `SteppedTask`; contains this device's share."""
         return staged_steps(self.plan, self.pairs, self.epochs, done, self.workers, self.share)
 
     def take(self, step: TrainStep) -> dict[str, float]:
-        """See `Task`."""
+        """See `SteppedTask`."""
         step = cast(StagedStep, step)
         if step.schedule is not self._current:
             self._enter(step.schedule)
         return self._stepper.take(step, self._readable_cache)
 
     def interrupt(self) -> None:
-        """See `Task`."""
+        """See `SteppedTask`."""
         self._current = None
 
     def _enter(self, schedule: StageSchedule) -> None:

@@ -80,24 +80,32 @@ class OpenedData:
     task_of: Callable[[ChangeModel], Task]
 
 
-class Task(ABC):
-    """The training of a phase.
+class Task:
+    """What a phase does to a model."""
+
+    def finish(self) -> Mapping[str, object]:
+        """Called at the end of the phase; returns entries for the model's config.json."""
+        return {}
+
+
+class SteppedTask(Task, ABC):
+    """Training in steps.
 
     The draws of a step depend only on the seed and the step's number, so a resumed phase equals an uninterrupted one.
 
     Attributes:
         parameters: trainable parameters by name, float32.
         epochs: number of epochs.
-        per_epoch: steps per epoch; 0 = no step-wise training.
+        per_epoch: steps per epoch.
         saves_epochs: whether to save and validate the model after each epoch.
     """
 
     parameters: dict[str, nn.Parameter]
-    epochs: int = 1
-    per_epoch: int = 0
+    epochs: int
+    per_epoch: int
     saves_epochs: bool = False
 
-    def begin(self, updater: Updater, clock: Clock) -> None:  # noqa: B027
+    def begin(self, updater: Updater, clock: Clock) -> None:
         """Called once, before the first step of this process."""
 
     @abstractmethod
@@ -108,9 +116,5 @@ class Task(ABC):
     def take(self, step: TrainStep) -> dict[str, float]:
         """Takes a step; returns the losses, their sum first."""
 
-    def interrupt(self) -> None:  # noqa: B027
+    def interrupt(self) -> None:
         """Called after the model was used for something else, such as validation."""
-
-    def finish(self) -> Mapping[str, object]:
-        """Called after the last step; returns entries for the model's config.json."""
-        return {}

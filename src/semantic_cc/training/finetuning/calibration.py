@@ -7,7 +7,7 @@ layer, so the model gets no new parameters and the threshold stays 0.5.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import cast
 
 import torch
@@ -23,7 +23,6 @@ from semantic_cc.evaluation.pair_results import predict_pairs
 from semantic_cc.model.base import ChangeModel
 from semantic_cc.runtime.torch_runtime import TorchRuntime
 from semantic_cc.training.console_progress import Reporter
-from semantic_cc.training.step import TrainStep
 from semantic_cc.training.task import OpenedData, PhaseRun, Task
 
 
@@ -47,15 +46,7 @@ class CalibrationTask(Task):
     """Fits scale and offset of the flag's logit, without training steps."""
 
     def __init__(self, run: PhaseRun, model: ChangeModel, pairs: ChangeDataset) -> None:
-        self.run, self.model, self.pairs, self.parameters = run, model.to(run.fabric.device), pairs, {}
-
-    def steps(self, done: int) -> Iterator[TrainStep]:
-        """See `Task`; empty."""
-        return iter(())
-
-    def take(self, step: TrainStep) -> dict[str, float]:
-        """See `Task`; never called."""
-        raise NotImplementedError
+        self.run, self.model, self.pairs = run, model.to(run.fabric.device), pairs
 
     @torch.no_grad()
     def finish(self) -> Mapping[str, object]:
