@@ -7,6 +7,7 @@ import pytest
 
 from semantic_cc.errors import InputError
 from semantic_cc.reproduce.paper_tables import TABLES
+from semantic_cc.reproduce.scales import SCALES
 from semantic_cc.reproduce.table_format import format_table
 from semantic_cc.reproduce.table_types import SeedScores, TableResult, read_table
 
@@ -21,7 +22,13 @@ def test_the_spread_is_that_of_a_sample() -> None:
 
 
 def test_results_are_kept() -> None:
-    assert [path.name for path in KEPT] == [f"table{number}-small.json" for number in (1, 2, 4, 5)]
+    names = {path.name for path in KEPT}
+    assert names >= {f"table{number}-small.json" for number in (1, 2, 4, 5)}
+    assert names <= {f"table{number}-{scale}.json" for number in range(1, 6) for scale in SCALES}
+    for path in KEPT:
+        result = read_table(path)
+        assert path.stem == f"{result.table}-{result.scale}"
+        assert not any(Path(own.data).is_absolute() for own in (result.train, result.test))
     assert {path.suffix for path in (ROOT / "runs" / "results").rglob("*") if path.is_file()} == {".json"}
 
 
