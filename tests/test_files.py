@@ -180,3 +180,6 @@ def test_outputs_are_not_inputs_whatever_they_are_called(link: Callable, tmp_pat
     assert check_outputs(tmp_path, ["report.json", "other.tif"], [image, tmp_path / "absent"]) == tmp_path
     with pytest.raises(OutputError, match=r"image\.tif: the output .*mask\.tif would overwrite this input"):
         check_outputs(tmp_path, ["report.json", "mask.tif"], [image])
+    (tmp_path / "report.html").mkdir()
+    with pytest.raises(OutputError, match=r"report\.html: it is a directory"):
+        check_outputs(tmp_path, ["report.html"], [])

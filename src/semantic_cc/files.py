@@ -61,10 +61,13 @@ def check_outputs(folder: str | Path, names: Iterable[str], inputs: Iterable[str
         The folder.
 
     Raises:
-        OutputError: as `check_folder` and `check_not_inputs`.
+        OutputError: as `check_file` and `check_not_inputs`.
     """
     folder = check_folder(folder)
-    check_not_inputs((folder / name for name in names), identities(inputs))
+    outputs = [folder / name for name in names]
+    for path in outputs:
+        check_file(path)
+    check_not_inputs(outputs, identities(inputs))
     return folder
 
 

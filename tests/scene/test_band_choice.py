@@ -10,7 +10,7 @@ from PIL import Image
 from rasterio.enums import ColorInterp
 from scenes import read_window, write_raster
 
-from semantic_cc.errors import InputError
+from semantic_cc.errors import ImageError, InputError
 from semantic_cc.scene.grid import Window
 from semantic_cc.scene.raster import Raster
 
@@ -52,6 +52,13 @@ def bands(path: Path, order: str, kind: str = "uint16", tags: tuple = (), names:
         ("bgrnxx", (), ("SR_B1", "SR_B2", "SR_B3", "SR_B4", "SR_B5", "SR_B7")),
         ("xbxgxrxn", (), ("coastal_blue", "blue", "green_i", "green", "yellow", "red", "rededge", "nir")),
         ("bgrn", (), ("Blue (490 nm)", "Green (560 nm)", "Red (665 nm)", "Near infrared (842 nm)")),
+        ("bgrn", (), ("490 nm", "560 nm", "665 nm", "842 nm")),
+        (
+            "xbgrn",
+            (),
+            ("Band 1 (0.443 um)", "Band 2 (0.482 um)", "Band 3 (0.561 um)", "Band 4 (0.655 um)", "0.865 um"),
+        ),
+        ("bgr", (), ("blue", "", "red")),
     ],
 )
 def test_red_green_and_blue_are_found(
@@ -142,3 +149,27 @@ def test_a_palette_is_expanded(tmp_path: Path) -> None:
         pixels, known = read_window(image, Window(0, 0, 80, 80))
     np.testing.assert_array_equal(known, np.array(indexed) != 3)
     np.testing.assert_array_equal(pixels[known], table[np.array(indexed)][known])
+
+
+def test_the_wavelengths_of_an_envi_header_choose_the_bands(tmp_path: Path) -> None:
+    infrared = PICTURE[..., :1] // 2
+    path = tmp_path / "a.dat"
+    write_raster(path, np.dstack([PICTURE[..., ::-1], infrared]).astype("uint16"), driver="ENVI")
+    header = path.with_suffix(".hdr")
+    header.write_text(
+        header.read_text() + "wavelength units = Nanometers\nwavelength = {490, 560, 665, 842}\n"
+    )
+    with Raster(path) as image:
+        assert image.bands == (3, 2, 1) and image.band_source == "wavelengths"
+
+
+def test_two_bands_are_not_called_one(tmp_path: Path) -> None:
+    with Raster(write_raster(tmp_path / "a.tif", PICTURE[..., :2].astype("float32"))) as image:
+        assert "one band, band 1 of 2, converted to RGB" in image.notes[0]
+
+
+def test_colours_that_are_not_rgb_are_refused_or_said(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="is CIELAB"):
+        Raster(write_raster(tmp_path / "a.tif", PICTURE, photometric="cielab"))
+    with Raster(write_raster(tmp_path / "b.tif", PICTURE[..., 1], photometric="miniswhite")) as image:
+        assert "read as a negative" in image.notes[0]

@@ -214,3 +214,10 @@ def test_decoded_blocks_are_kept_in_a_cache_of_bounded_size() -> None:
     """GDAL's own count is in bytes: a cache of a few hundred of them decodes every block for each row that is read."""
     with settings():
         assert 1 << 26 <= get_gdal_config("GDAL_CACHEMAX") <= 1 << 28
+
+
+def test_a_name_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"caf\xe9.tif")
+    write_raster(tmp_path / "a.tif", PICTURE).rename(path)
+    with pytest.raises(ImageError, match="its name is not UTF-8"):
+        Raster(path)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from semantic_cc.scene.geo_detection import _gdal_finds_a_scene, _is_simple_picture, is_scene
 
@@ -49,3 +49,37 @@ def test_a_file_of_metadata_is_for_gdal(beside: str, tmp_path: Path) -> None:
     assert _is_simple_picture(path)
     (tmp_path / beside).touch()
     assert not _is_simple_picture(path)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.gif"])
+@pytest.mark.parametrize("index", [5, 200])
+def test_a_clear_colour_counts_where_it_is_used(name: str, index: int, tmp_path: Path) -> None:
+    image = Image.fromarray(GREY).convert("P")
+    image.putpalette([value for grey in range(256) for value in (grey, grey, 255 - grey)])
+    image.save(tmp_path / name, transparency=index)
+    assert is_scene(tmp_path / name) == (index < GREY.size)
+
+
+def test_a_clear_colour_of_rgb_is_for_gdal(tmp_path: Path) -> None:
+    Image.fromarray(GREY).convert("RGB").save(tmp_path / "a.png", transparency=(5, 5, 5))
+    assert is_scene(tmp_path / "a.png")
+
+
+def test_a_place_counts_where_gdal_cannot_open_the_file(tmp_path: Path) -> None:
+    pytest.importorskip("rasterio")
+    from semantic_cc.scene.gdal_files import use_drivers
+
+    path = tmp_path / "a.tif"
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags[33550], tags.tagtype[33550] = (0.5, 0.5, 0.0), 12
+    Image.fromarray(GREY).save(path, tiffinfo=tags)
+    with use_drivers(("PNG",)):  # as GDAL_SKIP=GTiff
+        assert is_scene(path)
+
+
+@pytest.mark.parametrize("ending", [".pgw", ".PGW", ".wld"])
+def test_a_world_file_makes_a_scene(ending: str, tmp_path: Path) -> None:
+    Image.fromarray(GREY).save(tmp_path / "a.png")
+    assert not is_scene(tmp_path / "a.png")
+    (tmp_path / f"a{ending}").write_text("0.5\n0\n0\n-0.5\n0\n0\n")
+    assert is_scene(tmp_path / "a.png")

@@ -179,6 +179,27 @@ def test_swapped_dates_are_named(tag: str, dates: tuple[str, str], tmp_path: Pat
     assert findings(dates[::-1]) == [] and findings(("soon", dates[0])) == []
 
 
+@pytest.mark.parametrize(
+    "names", [("2024-05-01 x.tif", "2019-05-01.tif"), ("S2A_20240501T17.tif", "20190501.tif")]
+)
+def test_dates_in_names_count_where_no_tag_has_one(names: tuple[str, str], tmp_path: Path) -> None:
+    paths = [write_raster(tmp_path / name, landscape(300, 300, seed)) for seed, name in enumerate(names)]
+    for order, count in ((paths, 1), (paths[::-1], 0)):
+        with open_pair(*order) as pair:
+            found = [finding for finding in inspect_pair(pair).findings if finding.check == "dates"]
+        assert len(found) == count
+
+
+def test_one_picture_in_two_files_is_named(tmp_path: Path) -> None:
+    picture = landscape(300, 300)
+    paths = [
+        write_raster(tmp_path / "a.tif", picture),
+        write_raster(tmp_path / "b.tif", picture, compress="lzw"),
+    ]
+    with open_pair(*paths) as pair:
+        assert any("show the same pixels" in finding.message for finding in inspect_pair(pair).findings)
+
+
 def test_one_file_given_twice_is_named(tmp_path: Path) -> None:
     path = write_raster(tmp_path / "a.tif", landscape(300, 300))
     (tmp_path / "link.tif").symlink_to(path)

@@ -176,19 +176,19 @@ def _no_image(folder: Path) -> Expected:
     return Expected(refused="b.tif: cannot be read")
 
 
-@kind("an image of one value, or without a known pixel")
+@kind("an image of one value (99.9% of its pixels), or without a known pixel")
 def _one_value(folder: Path) -> Expected:
     after(folder, PAIR[1] * 0)
     return Expected(refused="b.tif: has one value only (0)")
 
 
-@kind("an image of one value, or without a known pixel")
+@kind("an image of one value (99.9% of its pixels), or without a known pixel")
 def _all_nodata(folder: Path) -> Expected:
     after(folder, PAIR[1] * 0, nodata=0)
     return Expected(refused="b.tif: no pixel of it is known")
 
 
-@kind("one file given twice")
+@kind("one file or picture given twice")
 def _twice(folder: Path) -> Expected:
     both(folder)
     return Expected(("a.tif", "a.tif"), says="the same file", shape=(SIDE, SIDE))
@@ -227,6 +227,13 @@ def _four(folder: Path) -> Expected:
 def _false_alpha(folder: Path) -> Expected:
     both(folder, lambda image: np.dstack([image, near_infrared(image)]))
     return Expected(says="tagged as transparency", differ=0)
+
+
+@kind('bands with wavelengths (ENVI header, GDAL\'s IMAGERY tags, "665 nm")')
+def _wavelengths(folder: Path) -> Expected:
+    both(folder, lambda image: bgrn(image).astype("uint16") * 16)
+    edit(folder, lambda file: setattr(file, "descriptions", ("490 nm", "560 nm", "665 nm", "842 nm")))
+    return Expected()
 
 
 @kind("one band")
@@ -368,6 +375,14 @@ def _turned(folder: Path) -> Expected:
     return Expected(differ=0)
 
 
+@kind("longitudes that differ by 360 degrees, or cross the antimeridian")
+def _turns(folder: Path) -> Expected:
+    for name, image, west in (("a", PAIR[0], 179.9996), ("b", PAIR[1], -180.0004)):
+        place = Affine(5.2e-6, 0, west, 0, -5.2e-6, 1)
+        write_raster(folder / f"{name}.tif", image, place, "EPSG:4326")
+    return Expected(differ=0)
+
+
 @kind("control points")
 def _points(folder: Path) -> Expected:
     both(folder, **BARE)
@@ -406,7 +421,7 @@ def _other_crs(folder: Path) -> Expected:
     return Expected(differ=12, unknown=None)
 
 
-@kind("a local coordinate system")
+@kind("a local coordinate system, or one of another planet")
 def _local(folder: Path) -> Expected:
     local = (
         'ENGCRS["site",EDATUM["site"],CS[Cartesian,2],AXIS["x",east],AXIS["y",north],LENGTHUNIT["metre",1]]'

@@ -10,16 +10,21 @@ from drawn_pairs import drawn_pair
 from PIL import Image
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
+from rasterio.enums import Resampling
 from rasterio.rpc import RPC
+from rasterio.transform import array_bounds
+from rasterio.warp import calculate_default_transform, reproject
 from scenes import PLACE, UTM, read_window, write_raster
 
 from semantic_cc.errors import ImageError, InputError
 from semantic_cc.scene.common_grid import AlignedPair, open_pair
+from semantic_cc.scene.geo_detection import is_scene
 from semantic_cc.scene.geodesy import ground_sampling
 from semantic_cc.scene.grid import Window
 from semantic_cc.scene.raster import Raster
 
 BEFORE, AFTER = drawn_pair(160)
+SPHERE = "+proj=tmerc +lat_0=0 +lon_0=-99 +k=0.9996 +x_0=500000"
 DATES = (("a", BEFORE), ("b", AFTER))
 
 
@@ -155,6 +160,23 @@ def test_world_coordinates_without_a_system_are_used(how: str, tmp_path: Path) -
         assert any("need --crs" in note for note in pair.notes)
 
 
+def test_a_prj_file_names_the_system_of_a_world_file(tmp_path: Path) -> None:
+    for name, picture in DATES:
+        Image.fromarray(picture).save(tmp_path / f"{name}.JPG", format="JPEG")
+        (tmp_path / f"{name}.JGW").write_text("0.5\n0\n0\n-0.5\n620000.25\n3349999.75\n")
+        (tmp_path / f"{name}.prj").write_text(CRS.from_string(UTM).to_wkt(version="WKT1_ESRI"))
+    assert is_scene(tmp_path / "a.JPG")
+    with open_pair(tmp_path / "a.JPG", tmp_path / "b.JPG") as pair:
+        assert pair.grid.crs == CRS.from_string(UTM) and pair.grid.transform.almost_equals(PLACE)
+
+
+def test_a_world_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    Image.fromarray(BEFORE).save(tmp_path / "a.png")
+    (tmp_path / "a.pgw").write_text("0.5\n0\n")
+    with pytest.raises(ImageError, match=r"world file a\.pgw cannot be read"):
+        Raster(tmp_path / "a.png")
+
+
 def test_world_coordinates_of_one_image_alone_are_refused(tmp_path: Path) -> None:
     for name, picture in DATES:
         Image.fromarray(picture).save(tmp_path / f"{name}.png")
@@ -171,7 +193,16 @@ LOCAL = 'ENGCRS["site",EDATUM["site"],CS[Cartesian,2],AXIS["x",east],AXIS["y",no
 
 
 @pytest.mark.parametrize(
-    ("system", "words"), [(LOCAL, "'site' is local and has no place on Earth"), ("EPSG:4978", "geocentric")]
+    ("system", "words"),
+    [
+        (LOCAL, "'site' is local and has no place on Earth"),
+        ("EPSG:4978", "geocentric"),
+        (
+            f"{SPHERE} +a=6370000 +b=6370000",
+            "PROJ has no way",
+        ),  # as UTM, which PROJ does not know on a sphere
+        ("+proj=stere +lat_0=90 +a=3396190 +b=3376200", "PROJ has no way"),  # Mars
+    ],
 )
 def test_systems_without_a_place_on_the_map_are_refused(system: str, words: str, tmp_path: Path) -> None:
     with pytest.raises(ImageError, match=words) as caught:
@@ -185,6 +216,44 @@ def test_a_pair_across_the_antimeridian(tmp_path: Path) -> None:
     paths = [write_raster(tmp_path / f"{name}.tif", picture, here, "EPSG:32660") for name, picture in DATES]
     with open_pair(*paths) as pair:
         np.testing.assert_array_equal(whole(pair)[1], AFTER)
+
+
+@pytest.mark.parametrize("turns", [(0, 360), (0, -360), (360, 360)])
+@pytest.mark.parametrize("west", [-97.74, 179.9996])
+def test_longitudes_that_differ_by_a_turn_are_one_place(
+    west: float, turns: tuple[int, int], tmp_path: Path
+) -> None:
+    here = Affine(5.2e-6, 0, west, 0, -5.2e-6, 1)
+    paths = [
+        write_raster(tmp_path / f"{name}.tif", picture, Affine.translation(turn, 0) @ here, "EPSG:4326")
+        for (name, picture), turn in zip(DATES, turns, strict=True)
+    ]
+    with open_pair(*paths) as pair:
+        np.testing.assert_array_equal(whole(pair)[:2], [BEFORE, AFTER])
+
+
+@pytest.mark.parametrize("turned", [0, 1])
+def test_degrees_across_the_antimeridian_meet_metres(turned: int, tmp_path: Path) -> None:
+    """One date in longitudes of 179.9996 to 180.0004 or 360 less, the other in UTM."""
+    here = Affine(5.2e-6, 0, 179.9996 - 360 * turned, 0, -5.2e-6, 1)
+    plain = write_raster(tmp_path / "a.tif", BEFORE, here, "EPSG:4326")
+    place, width, height = calculate_default_transform(
+        "EPSG:4326",
+        "EPSG:32660",
+        160,
+        160,
+        *array_bounds(160, 160, Affine(5.2e-6, 0, 179.9996, 0, -5.2e-6, 1)),
+    )
+    picture = np.zeros((3, height, width), np.uint8)
+    reproject(
+        np.ascontiguousarray(AFTER.transpose(2, 0, 1)), picture,
+        src_transform=Affine(5.2e-6, 0, 179.9996, 0, -5.2e-6, 1), src_crs="EPSG:4326",
+        dst_transform=place, dst_crs="EPSG:32660", resampling=Resampling.cubic,
+    )  # fmt: skip
+    metres = write_raster(tmp_path / "b.tif", picture.transpose(1, 2, 0), place, "EPSG:32660", nodata=0)
+    for paths in ((plain, metres), (metres, plain)):
+        with open_pair(*paths) as pair:
+            assert whole(pair)[2].mean() > 0.9
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 10_000), (15, 400)])

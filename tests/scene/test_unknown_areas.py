@@ -29,7 +29,7 @@ def agreement(found: np.ndarray, expected: np.ndarray) -> float:
     return float((found & expected).sum() / (found | expected).sum())
 
 
-@pytest.mark.parametrize("value", [0, 255])
+@pytest.mark.parametrize("value", [0, 1, 254, 255])
 @pytest.mark.parametrize("kind", ["strip", "sides", "frame", "wedge", "slanted", "notch"])
 def test_a_constant_collar_is_unknown(kind: str, value: int, tmp_path: Path) -> None:
     hidden = collar((200, 200), kind)
@@ -58,6 +58,15 @@ def test_a_collar_of_zeros_in_deep_images_is_unknown(kind: str, tmp_path: Path) 
     assert agreement(~known_of(write_raster(tmp_path / "a.tif", deep)), hidden) > 0.99
 
 
+@pytest.mark.parametrize("value", [0, 255])
+def test_a_constant_collar_with_a_ragged_edge_around_a_mosaic_is_unknown(value: int, tmp_path: Path) -> None:
+    rows, columns = np.mgrid[0:200, 0:200] - 100
+    around = np.arctan2(rows, columns)
+    hidden = np.hypot(rows, columns) > 92 + 7 * np.sin(7 * around) + 4 * np.sin(17 * around)
+    picture = np.where(hidden[..., None], np.uint8(value), GROUND.clip(3, 252))
+    assert agreement(~known_of(write_raster(tmp_path / "a.tif", picture)), hidden) > 0.99
+
+
 def water(noise: int, where: str) -> np.ndarray:
     """Ground with a dark lake of irregular shore, within the image or at its border."""
     rng = np.random.default_rng(1)
@@ -69,6 +78,14 @@ def water(noise: int, where: str) -> np.ndarray:
     picture = GROUND.copy()
     picture[lake] = rng.integers(0, noise + 1, (int(lake.sum()), 3))
     return picture
+
+
+def test_dark_water_around_an_island_is_known(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    rows, columns = np.mgrid[0:200, 0:200] - 100
+    sea = np.hypot(rows, columns) > 70
+    picture = np.where(sea[..., None], rng.integers(0, 5, (200, 200, 3)), GROUND).astype(np.uint8)
+    assert known_of(write_raster(tmp_path / "a.tif", picture)).all()
 
 
 @pytest.mark.parametrize(("noise", "where"), [(12, "border"), (12, "inside"), (0, "inside")])

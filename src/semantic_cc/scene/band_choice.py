@@ -1,6 +1,7 @@
 """Which bands of an image are red, green and blue, and whether one is transparency.
 
-The order: what the user says, colour interpretation tags, band descriptions, known layouts. What is assumed is said.
+The order: what the user says, colour interpretation tags, band descriptions, wavelengths, known layouts. What is
+assumed is said.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ _SENTINEL = {4: 0, 3: 1, 2: 2}
 _EARLY_LANDSAT = {3: 0, 2: 1, 1: 2}
 """Of Landsat 4 to 7, which have the bands 1, 2, 3, 4, 5 and 7."""
 _INFRARED = re.compile(r"\bn(ir)?\b|infra|\bb0?8\b|\bnir", re.IGNORECASE)
+_LENGTHS = ((0.62, 0.665, 0.70), (0.51, 0.555, 0.60), (0.45, 0.485, 0.51))
+"""Lowest, usual and highest central wavelength of red, green and blue, in micrometres."""
+_LENGTH = re.compile(r"(\d+(?:\.\d+)?) ?(nm|nanomet|[uµμ]m|micromet)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ class BandChoice:
     Attributes:
         rgb: numbers, from 1, of red, green and blue.
         alpha: number of the transparency band; None = there is none.
-        source: "asked for", "colour tags", "descriptions" or "layout".
+        source: "asked for", "colour tags", "descriptions", "wavelengths" or "layout".
         warnings: what was assumed, one line each.
     """
 
@@ -61,13 +65,20 @@ def choose_bands(
 
     Raises:
         InputError: `wanted` has a number that the image has not.
-        ImageError: its colours are cyan, magenta, yellow and black.
+        ImageError: its colours are CMYK or CIELAB.
     """
     if wanted is not None and max(wanted) > dataset.count:
         raise InputError(f"{name}: has no band {max(wanted)}, only {dataset.count}; choose other --bands")
-    if wanted is None and ColorInterp.cyan in dataset.colorinterp:
-        raise ImageError(f"{name}: is CMYK; convert it to RGB first")
+    structure = dataset.tags(ns="IMAGE_STRUCTURE")
+    lab = structure.get("SOURCE_COLOR_SPACE") == "CIELAB"
+    if wanted is None and (lab or ColorInterp.cyan in dataset.colorinterp):
+        raise ImageError(f"{name}: is {'CIELAB' if lab else 'CMYK'}; convert it to RGB first")
     warnings: list[str] = []
+    if structure.get("MINISWHITE") == "YES":
+        warnings.append(
+            f"{name}: its smallest value is white (MINISWHITE) and it is read as a negative; turn it over, for 8 bits "
+            "with 'gdal_translate -scale 0 255 255 0'"
+        )
     alpha = _alpha(dataset, alpha_values, name, warnings, quiet=wanted is not None)
     if wanted is not None:
         return BandChoice(wanted, None if alpha in wanted else alpha, "asked for", tuple(warnings))
@@ -84,11 +95,16 @@ def choose_bands(
                 "choose others with --bands"
             )
         return BandChoice(named, alpha, "descriptions", tuple(warnings))
+    measured = _measured(dataset)
+    if measured is not None:
+        return BandChoice(measured, alpha, "wavelengths", tuple(warnings))
     others = [band for band in dataset.indexes if band != alpha]
     if len(others) < 3:
         band = others[0] if others else 1
+        of = f", band {band} of {len(others)}," if len(others) > 1 else ""
         warnings.append(
-            f"{name}: one band converted to RGB (panchromatic); the models are trained on colour images"
+            f"{name}: one band{of} converted to RGB (panchromatic); the models are trained on colour images, and "
+            "heights, radar or an index mean nothing to them"
         )
         return BandChoice((band, band, band), alpha, "layout", tuple(warnings))
     chosen = others[0], others[1], others[2]
@@ -180,11 +196,35 @@ def _named(descriptions: Sequence[str | None]) -> Bands | None:
     return _complete([{table[n]} if n in table else set() for n in numbers])
 
 
+def _measured(dataset: DatasetReader) -> Bands | None:
+    """The bands whose central wavelengths are those of red, green and blue, as tags or descriptions give them."""
+    lengths = []
+    for band, text in zip(dataset.indexes, dataset.descriptions, strict=True):
+        tag = dataset.tags(band, ns="IMAGERY").get("CENTRAL_WAVELENGTH_UM", "")
+        found = _LENGTH.search(f"{tag} um" if tag else text or "")
+        number = float(found.group(1)) if found else float("nan")
+        lengths.append(number / 1000 if found and found.group(2).lower().startswith("n") else number)
+    chosen = []
+    for lowest, usual, highest in _LENGTHS:
+        near = [
+            (abs(length - usual), band)
+            for band, length in enumerate(lengths, 1)
+            if lowest <= length <= highest
+        ]
+        if not near:
+            return None
+        chosen.append(min(near)[1])
+    red, green, blue = chosen
+    return red, green, blue
+
+
 def _complete(roles: Sequence[set[int]]) -> Bands | None:
     """Three bands of which each is the first that has one role, None where a role is missing."""
     places = [
         next((band for band, found in enumerate(roles, 1) if found == {role}), None) for role in range(3)
     ]
+    if len(roles) == 3 and places.count(None) == 1:  # two of three bands have a name
+        places[places.index(None)] = 6 - sum(place or 0 for place in places)
     red, green, blue = places
     return None if red is None or green is None or blue is None else (red, green, blue)
 

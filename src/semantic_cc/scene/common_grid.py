@@ -20,7 +20,7 @@ from semantic_cc.images import MIN_SIDE
 from semantic_cc.scene.coregister import sample_windows
 from semantic_cc.scene.geodesy import ROUND_SCALE, ground_sampling
 from semantic_cc.scene.grid import Grid, Window
-from semantic_cc.scene.placement import square_pixels
+from semantic_cc.scene.placement import same_turn, square_pixels, whole_turn
 from semantic_cc.scene.radiometric_matching import match_dates
 from semantic_cc.scene.raster import Raster
 from semantic_cc.scene.resampled import SAME_PLACE, OnGrid
@@ -52,6 +52,7 @@ class AlignedPair:
         match_radiometry: bool = True,
     ) -> None:
         _check_places(before, after)
+        before.grid, after.grid = same_turn(before.grid, after.grid)
         self._notes: list[str] = []
         self.grid, self.shared = _common_grid(before, after, resolution, self._notes)
         self._rasters = before, after
@@ -253,6 +254,9 @@ def _outline(raster: Raster, grid: Grid) -> Polygon | None:
         assert raster.grid.crs is not None and grid.crs is not None  # both or none
         there = Transformer.from_crs(raster.grid.crs.to_wkt(), grid.crs.to_wkt(), always_xy=True)
         x, y = there.transform(x, y)
+        if grid.crs.is_geographic:  # longitudes beyond the antimeridian
+            turn, middle = whole_turn(grid.crs), (grid.transform @ (grid.width / 2, grid.height / 2))[0]
+            x = x + turn * np.round((middle - x) / turn)
     points = np.stack(_carry(~grid.transform, x, y), axis=1)
     if not np.isfinite(points).all():
         return None

@@ -43,14 +43,20 @@ def is_scene(path: str | Path) -> bool:
         return False
     if path.suffix.lower() in RASTER_SUFFIXES:
         return True
-    endings = (*WORLD_FILES.get(path.suffix.lower(), ()), ".wld")
-    if any(path.with_suffix(ending).is_file() for ending in endings):
+    if world_file(path) is not None:
         return True
     if _is_simple_picture(path):
         return False
     if find_spec("rasterio") is None:
         return _pillow_finds_a_scene(path)
     return _gdal_finds_a_scene(path)
+
+
+def world_file(path: Path) -> Path | None:
+    """The world file beside a picture, in lower or upper case."""
+    endings = (*WORLD_FILES.get(path.suffix.lower(), ()), ".wld")
+    names = (path.with_suffix(way(ending)) for ending in endings for way in (str.lower, str.upper))
+    return next((name for name in names if name.is_file()), None)
 
 
 def need_libraries() -> None:
@@ -89,8 +95,8 @@ def _gdal_finds_a_scene(path: Path) -> bool:
     try:
         with one_line_errors(str(path)), settings(), open_dataset(path) as dataset:
             return dataset.driver not in PLAIN_DRIVERS or not is_plain_picture(dataset)
-    except ImageError:  # Pillow may read it; if not, its reader says what is wrong
-        return False
+    except ImageError:  # Pillow may read it, but not its place; if not, its reader says what is wrong
+        return _pillow_finds_a_scene(path)
 
 
 def _pillow_finds_a_scene(path: Path) -> bool:

@@ -61,6 +61,8 @@ def check_there(source: str | Path) -> None:
     if is_remote(source):
         return
     path = Path(source)
+    if any("\ud800" <= letter <= "\udfff" for letter in str(path)):  # bytes that Python could not decode
+        raise ImageError(f"{source}: its name is not UTF-8 in this locale; rename it, or set PYTHONUTF8=1")
     if "\0" in str(path) or not path.exists():
         raise ImageError(f"{source}: no such file; check the path")
     if path.is_dir():

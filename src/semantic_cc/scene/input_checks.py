@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 
 import numpy as np
 
@@ -53,7 +54,9 @@ _DATE_TAGS = (
     "ACQUISITIONDATETIME", "EXIF_DateTimeOriginal", "DATE_ACQUIRED", "acquisition_date", "SENSING_TIME", "datetime",
     "TIFFTAG_DATETIME",
 )  # fmt: skip
-"""Where files say when an image was taken, the surest first."""
+"""Where files say when an image was taken, the surest first; their names come last."""
+
+_DATE_IN_NAME = re.compile(r"(?<!\d)((?:19|20)\d\d)[-_.]?(0[1-9]|1[0-2])[-_.]?(0[1-9]|[12]\d|3[01])(?!\d)")
 
 
 @dataclass(frozen=True)
@@ -121,8 +124,9 @@ def inspect_pair(pair: AlignedPair, *, coregister: bool = False) -> Inspection:
     if taken_back is not None:
         measured["removed_columns"] = round(taken_back.columns, 3)
         measured["removed_rows"] = round(taken_back.rows, 3)
-    findings = _files(pair.rasters) + _sampling(pair, measured) + _shift(shift)
-    findings += _levels(_count(pair), measured)
+    counts = _count(pair)
+    findings = _files(pair.rasters, counts) + _sampling(pair, measured) + _shift(shift)
+    findings += _levels(counts, measured)
     return Inspection(measured, shift, tuple(findings))
 
 
@@ -172,11 +176,12 @@ def _shift(shift: Shift | None) -> list[Finding]:
 
 @dataclass
 class _Counts:
-    """Sums over the pixels that both images know; lists hold before and after."""
+    """Sums over the pixels that both images know, and whether they are the same; lists hold before and after."""
 
     exact: bool
     pixels: int = 0
     known: int = 0
+    same: bool = True
     levels: list[np.ndarray] = field(default_factory=lambda: [np.zeros(3), np.zeros(3)])
     bright: list[int] = field(default_factory=lambda: [0, 0])
     saturated: list[int] = field(default_factory=lambda: [0, 0])
@@ -185,6 +190,7 @@ class _Counts:
         """Counts a window."""
         self.pixels += known.size
         self.known += int(known.sum())
+        self.same = self.same and np.array_equal(before[known], after[known])
         for date, image in enumerate((before, after)):
             pixels = image[known]
             self.levels[date] += pixels.sum(axis=0, dtype=np.float64)
@@ -220,11 +226,13 @@ def _count(pair: AlignedPair) -> _Counts:
     return counts
 
 
-def _files(rasters: tuple[Raster, Raster]) -> list[Finding]:
+def _files(rasters: tuple[Raster, Raster], counts: _Counts) -> list[Finding]:
     """Swapped dates, and one file given twice."""
     before, after = rasters
     findings = []
     same = same_file_warning(before.name, after.name)
+    if same is None and counts.exact and counts.same:
+        same = f"{before.name} and {after.name} show the same pixels; a pair needs two dates"
     if same is not None:
         findings.append(Finding("same file", 1.0, 0.0, same))
     dates = [_date(raster) for raster in rasters]
@@ -239,10 +247,10 @@ def _files(rasters: tuple[Raster, Raster]) -> list[Finding]:
 
 
 def _date(raster: Raster) -> datetime | None:
-    """When an image was taken, as its tags say."""
+    """When an image was taken, as its tags or its name say."""
     tags = {**raster.dataset.tags(), **raster.dataset.tags(ns="IMAGERY"), **raster.dataset.tags(ns="EXIF")}
-    for name in _DATE_TAGS:
-        numbers = re.match(r"\s*(\d{4})[-:/]?(\d\d)[-:/]?(\d\d)", str(tags.get(name, "")))
+    found = [re.match(r"\s*(\d{4})[-:/]?(\d\d)[-:/]?(\d\d)", str(tags.get(name, ""))) for name in _DATE_TAGS]
+    for numbers in (*found, _DATE_IN_NAME.search(Path(raster.name).name)):
         if numbers:
             try:
                 return datetime(*(int(number) for number in numbers.groups()))  # type: ignore[arg-type]

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pyproj
 from affine import Affine
 from rasterio.crs import CRS
 from rasterio.enums import Resampling
+from rasterio.errors import CRSError
 from rasterio.io import DatasetReader
 from rasterio.transform import from_gcps
 from rasterio.vrt import WarpedVRT
 
 from semantic_cc.errors import ImageError
 from semantic_cc.scene.gdal_files import one_line_errors, settings
+from semantic_cc.scene.geo_detection import world_file
 from semantic_cc.scene.grid import Grid
+from semantic_cc.scene.image_sources import is_remote
 
 MAX_MISFIT = 0.5
 """Pixels by which control points may differ from the transform that stands for them."""
@@ -37,7 +42,9 @@ def place(dataset: DatasetReader, crs: CRS | None, name: str, warnings: list[str
     """
     points, points_crs = dataset.gcps
     transform = dataset.transform
-    found = dataset.crs or (points_crs if points else None) or crs
+    if transform.is_identity and not points and (beside := world_file(Path(name))) is not None:
+        raise ImageError(f"{name}: its world file {beside.name} cannot be read; mend it, or remove it")
+    found = dataset.crs or (points_crs if points else None) or _crs_beside(name, transform) or crs
     if found is not None:
         check_crs(found, name)
     if transform.is_identity and len(points) >= 3:
@@ -63,6 +70,62 @@ def place(dataset: DatasetReader, crs: CRS | None, name: str, warnings: list[str
             f"{name}: names a coordinate reference system but no place in it; give its world file"
         )
     return Grid(dataset.width, dataset.height, transform, found)
+
+
+def same_turn(first: Grid, second: Grid) -> tuple[Grid, Grid]:
+    """Grids in degrees moved by whole turns: the first to longitudes about -180 to 180, the second beside it."""
+    if first.crs is not None and first.crs.is_geographic:
+        first = _turned(first, 0.0)
+    middle = first.transform @ (first.width / 2, first.height / 2)
+    if second.crs is not None and second.crs.is_geographic:
+        second = _turned(second, middle[0] if first.crs is not None and first.crs.is_geographic else 0.0)
+    return first, second
+
+
+def off_antimeridian(grid: Grid) -> tuple[Affine, CRS | None]:
+    """Transform and system of a grid; in degrees from the 180th meridian if it lies across that one.
+
+    GDAL's warper looks for the ground of a metre beyond the antimeridian a whole turn away.
+    """
+    crs = grid.crs
+    if crs is None or not crs.is_geographic or abs(whole_turn(crs) - 360) > 1e-6:
+        return grid.transform, crs
+    ends = [(grid.transform @ (x, y))[0] for x in (0, grid.width) for y in (0, grid.height)]
+    if min(ends) >= -180 and max(ends) <= 180:
+        return grid.transform, crs
+    half = -180 if max(ends) > 180 else 180
+    return Affine.translation(half, 0) @ grid.transform, CRS.from_proj4(f"{crs.to_proj4()} +pm=180")
+
+
+def whole_turn(crs: CRS) -> float:
+    """A turn around the Earth in the units of a geographic system."""
+    return float(2 * np.pi / crs.units_factor[1])
+
+
+def _turned(grid: Grid, longitude: float) -> Grid:
+    """A grid in degrees with its middle within half a turn of a longitude."""
+    assert grid.crs is not None
+    turn = whole_turn(grid.crs)
+    middle = (grid.transform @ (grid.width / 2, grid.height / 2))[0]
+    turns = int(np.ceil((longitude - middle) / turn - 0.5))
+    if turns == 0:
+        return grid
+    return Grid(grid.width, grid.height, Affine.translation(turns * turn, 0) @ grid.transform, grid.crs)
+
+
+def _crs_beside(name: str, transform: Affine) -> CRS | None:
+    """The system that a .prj file beside a picture with a world file names; None where it names none."""
+    path = Path(name)
+    if transform.is_identity or is_remote(name) or world_file(path) is None:
+        return None
+    for beside in (path.with_suffix(".prj"), path.with_suffix(".PRJ")):
+        if beside.is_file():
+            try:
+                with settings():
+                    return CRS.from_wkt(beside.read_text("utf-8", "replace"), morph_from_esri_dialect=True)
+            except CRSError:
+                return None
+    return None
 
 
 def rectified(dataset: DatasetReader, crs: CRS | None, name: str, warnings: list[str]) -> WarpedVRT:
@@ -92,14 +155,14 @@ def check_crs(crs: CRS, name: str) -> None:
     """Refuses a coordinate reference system that says nothing of a place on Earth.
 
     Raises:
-        ImageError: it is a local (engineering) or a geocentric one, or PROJ does not know it.
+        ImageError: it is a local (engineering) or a geocentric one, PROJ does not know it or cannot compute it, or it
+            lies on another celestial body.
     """
+    unusable = f"{name}: its coordinate reference system cannot be used"
     try:
         system = pyproj.CRS.from_wkt(crs.to_wkt()).to_2d()
     except pyproj.exceptions.CRSError as error:
-        raise ImageError(
-            f"{name}: its coordinate reference system cannot be used ({error}); give another"
-        ) from error
+        raise ImageError(f"{unusable} ({error}); give another") from error
     if system.is_geocentric:
         raise ImageError(
             f"{name}: its coordinate system {system.name!r} is geocentric; warp it to a map projection"
@@ -109,6 +172,14 @@ def check_crs(crs: CRS, name: str) -> None:
             f"{name}: its coordinate system {system.name!r} is local and has no place on Earth; georeference it, for "
             "example with 'gdal_edit.py -a_srs EPSG:32614'"
         )
+    try:
+        for target in (system.geodetic_crs, pyproj.CRS.from_epsg(4326)):
+            pyproj.Transformer.from_crs(system, target, always_xy=True)
+    except pyproj.exceptions.ProjError as error:
+        raise ImageError(
+            f"{unusable}: PROJ has no way from {system.name!r} to longitude and latitude on Earth; warp the image to "
+            "another system, for example with 'gdalwarp -t_srs EPSG:32614'"
+        ) from error
 
 
 def _middle(dataset: DatasetReader, by_points: bool) -> tuple[float, float]:

@@ -25,6 +25,9 @@ from semantic_cc.scene.sparse_blocks import BlockIndex, find_blocks
 from semantic_cc.scene.unknown_areas import Collar, find_collars, find_fill
 from semantic_cc.scene.virtual_bands import expand_palette, with_alpha
 
+ONE_VALUE, USUAL_VALUE = 0.999, 0.5
+"""Share of known pixels with one value from which on an image shows nothing, or from which on that is noted."""
+
 SAMPLE_SIDE = 1024
 """Longest side of the reduced image that the decisions are made on; overviews are used where there are any."""
 
@@ -242,7 +245,9 @@ class Raster:
         if self.stretch is not None and self.collars:
             self.stretch = find_stretch(values[:, known], self.encoding)
         pixels = values[:, known]
-        return pixels[:, :: max(1, pixels.shape[1] // PIXELS)].copy()
+        pixels = pixels[:, :: max(1, pixels.shape[1] // PIXELS)].copy()
+        self._check_usual_value(pixels, notes)
+        return pixels
 
     def _sample(self, height: int, width: int) -> tuple[np.ndarray, np.ndarray, bool]:
         """A reduced image, (3, h, w), and where it is known; of a file that holds little, some blocks, and True."""
@@ -273,6 +278,22 @@ class Raster:
                 f"{self.name}: has one value only ({shown}) and shows nothing; fetch or export it again"
             )
 
+    def _check_usual_value(self, pixels: np.ndarray, notes: list[str]) -> None:
+        """Refuses an image in which nearly all pixels, (3, n), have one value; notes that most have."""
+        usual = np.median(pixels, axis=1)
+        share = float((pixels == usual[:, None]).all(axis=0).mean())
+        shown = ", ".join(f"{float(value):g}" for value in np.unique(usual))
+        if share >= ONE_VALUE and pixels.shape[1] > 1:
+            raise ImageError(
+                f"{self.name}: {share:.2%} of its pixels have one value ({shown}), and it shows nothing; fetch or "
+                "export it again"
+            )
+        if share >= USUAL_VALUE:
+            notes.append(
+                f"{self.name}: {share:.0%} of its pixels have one value ({shown}); if it stands for nothing, set it as "
+                f"nodata: 'gdal_edit.py -a_nodata {usual[0]:g}'"
+            )
+
 
 def is_plain_picture(dataset: DatasetReader) -> bool:
     """Whether Pillow reads all of a file: no place, 8 bits, grey or RGB, no transparent pixel, not too large."""
@@ -280,11 +301,15 @@ def is_plain_picture(dataset: DatasetReader) -> bool:
         return False
     if max(dataset.shape) > MAX_SIDE or any(kind != "uint8" for kind in dataset.dtypes):
         return False
-    if dataset.driver in ("JPEG", "GIF", "BIGGIF", "BMP"):  # CMYK JPEGs have four bands
+    if dataset.driver in ("JPEG", "BMP"):  # CMYK JPEGs have four bands
         return True
     colours = dataset.colorinterp
     if ColorInterp.palette in colours:
-        return all(entry[3] == 255 for entry in dataset.colormap(1).values())
+        clear = [index for index, entry in dataset.colormap(1).items() if entry[3] < 255]
+        with one_line_errors(str(dataset.name)), settings():
+            return not clear or not np.isin(dataset.read(1), clear).any()
+    if any(value is not None for value in dataset.nodatavals):  # a transparent colour of a PNG
+        return False
     if colours[-1] == ColorInterp.alpha and dataset.count in (2, 4):
         with one_line_errors(str(dataset.name)), settings():
             return bool(dataset.read(dataset.count).min() == 255)

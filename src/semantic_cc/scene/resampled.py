@@ -12,6 +12,7 @@ from scipy import ndimage
 
 from semantic_cc.scene.gdal_files import one_line_errors, settings
 from semantic_cc.scene.grid import Grid, Window
+from semantic_cc.scene.placement import off_antimeridian
 from semantic_cc.scene.raster import SAMPLE_SIDE, Raster
 from semantic_cc.scene.unknown_areas import Collar
 
@@ -54,10 +55,11 @@ class OnGrid:
             fill = {} if raster.fill is None else {"src_nodata": raster.fill}
             if raster.fill is None and "float" in raster.kind and raster.dataset.nodata is None:
                 fill = {"src_nodata": float("nan")}  # else NaN spreads to its neighbours
+            own = _own_place(raster.grid, grid)
             self._through = WarpedVRT(
                 raster.dataset,
-                src_crs=raster.grid.crs or nowhere,
-                src_transform=raster.grid.transform,
+                src_crs=own[1] or nowhere,
+                src_transform=own[0],
                 crs=grid.crs or nowhere,
                 transform=transform,
                 width=grid.width,
@@ -146,6 +148,11 @@ class OnGrid:
             self._through.close()
 
 
+def _own_place(own: Grid, grid: Grid) -> tuple[Affine, CRS | None]:
+    """Transform and system of an image's grid for warping to another."""
+    return (own.transform, own.crs) if own.crs == grid.crs else off_antimeridian(own)
+
+
 def _whole_offset(own: Grid, grid: Grid, transform: Affine) -> tuple[int, int] | None:
     """(columns, rows) from a grid placed by `transform` to `own`, None where pixels do not fall on pixels."""
     if own.crs != grid.crs:
@@ -170,10 +177,11 @@ def _carried(collar: Collar, rounding: float, own: Grid, grid: Grid, nowhere: CR
     step = max(1, -(-max(grid.width, grid.height) // (2 * SAMPLE_SIDE)))
     near = np.zeros((-(-grid.height // step), -(-grid.width // step)), np.uint8)
     rows, columns = collar.near.shape
+    transform, crs = _own_place(own, grid)
     reproject(
         collar.near.astype(np.uint8), near,
-        src_transform=own.transform @ Affine.scale(own.width / columns, own.height / rows),
-        src_crs=own.crs or nowhere,
+        src_transform=transform @ Affine.scale(own.width / columns, own.height / rows),
+        src_crs=crs or nowhere,
         dst_transform=grid.transform @ Affine.scale(grid.width / near.shape[1], grid.height / near.shape[0]),
         dst_crs=grid.crs or nowhere,
         resampling=Resampling.nearest,

@@ -1,8 +1,8 @@
 """Pixels that hold no ground though no tag says so: collars at the border, and fill values.
 
-A collar is found on a reduced image, as a region of black or white that is constant (or nearly, after JPEG), reaches
-the border at a corner, and has straight edges; each window then takes those of its pixels that are black or white in
-that region. Dark water and white roofs within the image stay known.
+A collar is found on a reduced image, as a region near black or white that is constant (or nearly, after JPEG), reaches
+the border at a corner, and has straight edges or surrounds the image; each window then takes those of its pixels that
+have the region's value in that region. Dark water and white roofs within the image stay known.
 """
 
 from __future__ import annotations
@@ -30,6 +30,9 @@ MIN_STRAIGHT = 0.93
 
 MIN_SIDE_SHARE = {"black": 0.1, "white": 0.25}
 """Share of the longer border run that a collar at one corner takes at least; a white roof may stand at a corner."""
+
+MIN_SURROUNDED = 0.6
+"""Share of the border from which on a constant area around the image is a collar, whatever its edge."""
 
 MIN_AREA = 5e-4
 """Share of the image that a collar takes at least."""
@@ -102,23 +105,25 @@ def find_collars(
     candidates = [("black", 0.0), *(("white", float(value)) for value in np.unique(white) if value > 0)]
     for colour, value in candidates:
         level = (float(np.min(white[white > 0])) if colour == "black" else value) / 255
-        distance = np.abs(values.astype(np.float64) - value).max(axis=0) / level
-        close = (distance <= NOISE) & known
-        inner = np.zeros(known.shape, bool)
+        close = (np.abs(values.astype(np.float64) - value).max(axis=0) <= NOISE * level) & known
+        collars: dict[tuple[float, ...], np.ndarray] = {}  # value -> where
         for region in _regions(close, ~known):
-            if region.mean() < MIN_AREA or (distance[region] == 0).mean() < EXACT_SHARE:
+            usual = tuple(np.median(values[:, region], axis=1).tolist())
+            exact = (values[:, region] == np.array(usual)[:, None]).all(axis=0).mean()
+            if region.mean() < MIN_AREA or exact < EXACT_SHARE:
                 continue
-            if _reaches(region | ~known, region, MIN_SIDE_SHARE[colour]) and _is_straight(region, ~known):
-                inner |= region
-        if not inner.any():
-            continue
-        exact = float((distance[inner] == 0).mean())
-        tolerance = 0.0 if exact >= LOSSLESS_SHARE else EDGE_NOISE * level
-        if exact >= LOSSLESS_SHARE:
-            inner &= distance == 0
-        near = ndimage.binary_dilation(inner, iterations=_RING)
-        share = float(inner.mean())
-        found.append(Collar(near, np.full(3, value), tolerance, colour, share, height, width))
+            reaches = _reaches(region | ~known, region, MIN_SIDE_SHARE[colour]) and _is_straight(
+                region, ~known
+            )
+            if reaches or (exact >= LOSSLESS_SHARE and _surrounds(region | ~known)):
+                collars[usual] = collars.get(usual, np.zeros(known.shape, bool)) | region
+        for usual, inner in collars.items():
+            same = (values == np.array(usual)[:, None, None]).all(axis=0)
+            is_lossless = same[inner].mean() >= LOSSLESS_SHARE
+            inner = inner & same if is_lossless else inner
+            near = ndimage.binary_dilation(inner, iterations=_RING)
+            tolerance = 0.0 if is_lossless else EDGE_NOISE * level
+            found.append(Collar(near, np.array(usual), tolerance, colour, float(inner.mean()), height, width))
     return tuple(found)
 
 
@@ -175,6 +180,13 @@ def _reaches(outside: np.ndarray, region: np.ndarray, share: float) -> bool:
     longest = max(float(edge.mean()) for edge in edges)
     touches = bool(region[0].any() or region[-1].any() or region[:, 0].any() or region[:, -1].any())
     return longest >= share and (touches or bool((outside & ~region).any()))
+
+
+def _surrounds(outside: np.ndarray) -> bool:
+    """Whether a region holds all corners and most of the border: a mosaic with a ragged edge."""
+    edges = np.concatenate([outside[0], outside[-1], outside[:, 0], outside[:, -1]])
+    corners = outside[[0, 0, -1, -1], [0, -1, 0, -1]]
+    return bool(corners.all() and edges.mean() >= MIN_SURROUNDED)
 
 
 def _is_straight(region: np.ndarray, unknown: np.ndarray) -> bool:
