@@ -13,10 +13,12 @@ import numpy as np
 import rasterio
 from rasterio._err import CPLE_BaseError  # what GDAL's own errors are, where rasterio does not wrap them
 from rasterio.crs import CRS
+from rasterio.enums import ColorInterp
 from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 
 from semantic_cc.errors import ImageError, InputError
+from semantic_cc.images import MAX_SIDE
 from semantic_cc.scene.image_sources import check_there, gdal_name, is_over_network
 
 DRIVERS = (
@@ -81,6 +83,27 @@ def open_xml(xml: str, name: str) -> DatasetReader:
     """Opens the text of a VRT; `name` is what messages call it."""
     with one_line_errors(name), settings(), _without_place_warnings():
         return DatasetReader(xml, driver=["VRT"])
+
+
+def is_plain_picture(dataset: DatasetReader) -> bool:
+    """Whether Pillow reads all of a file: no place, 8 bits, grey or RGB, no transparent pixel, not too large."""
+    if dataset.crs is not None or not dataset.transform.is_identity or dataset.gcps[0] or dataset.rpcs:
+        return False
+    if max(dataset.shape) > MAX_SIDE or any(kind != "uint8" for kind in dataset.dtypes):
+        return False
+    if dataset.driver in ("JPEG", "BMP"):  # CMYK JPEGs have four bands
+        return True
+    colours = dataset.colorinterp
+    if ColorInterp.palette in colours:
+        clear = [index for index, entry in dataset.colormap(1).items() if entry[3] < 255]
+        with one_line_errors(str(dataset.name)), settings():
+            return not clear or not np.isin(dataset.read(1), clear).any()
+    if any(value is not None for value in dataset.nodatavals):  # a transparent colour of a PNG
+        return False
+    if colours[-1] == ColorInterp.alpha and dataset.count in (2, 4):
+        with one_line_errors(str(dataset.name)), settings():
+            return bool(dataset.read(dataset.count).min() == 255)
+    return dataset.count in (1, 3) or (dataset.count == 4 and ColorInterp.cyan in colours)
 
 
 def check_blocks(dataset: DatasetReader, name: str) -> None:

@@ -89,8 +89,7 @@ def _is_simple_picture(path: Path) -> bool:
 
 
 def _gdal_finds_a_scene(path: Path) -> bool:
-    from semantic_cc.scene.gdal_files import one_line_errors, open_dataset, settings
-    from semantic_cc.scene.raster import is_plain_picture
+    from semantic_cc.scene.gdal_files import is_plain_picture, one_line_errors, open_dataset, settings
 
     try:
         with one_line_errors(str(path)), settings(), open_dataset(path) as dataset:

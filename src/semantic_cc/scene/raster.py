@@ -14,7 +14,6 @@ from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window as GdalWindow
 
 from semantic_cc.errors import ImageError
-from semantic_cc.images import MAX_SIDE
 from semantic_cc.scene.band_choice import alpha_candidate, choose_bands
 from semantic_cc.scene.gdal_files import check_blocks, one_line_errors, open_dataset, settings
 from semantic_cc.scene.grid import Grid, Window
@@ -25,7 +24,7 @@ from semantic_cc.scene.sparse_blocks import BlockIndex, find_blocks
 from semantic_cc.scene.unknown_areas import Collar, find_collars, find_fill
 from semantic_cc.scene.virtual_bands import expand_palette, with_alpha
 
-ONE_VALUE, USUAL_VALUE = 0.999, 0.5
+ONE_VALUE, USUAL_VALUE = 0.999, 0.75
 """Share of known pixels with one value from which on an image shows nothing, or from which on that is noted."""
 
 SAMPLE_SIDE = 1024
@@ -233,7 +232,7 @@ class Raster:
             known &= (
                 ~collar.covers(values, Window(0, 0, *shape))
                 if shape == self.dataset.shape
-                else ~_reduced_cover(collar, values)
+                else ~collar.covers_reduced(values)
             )
             notes.append(
                 f"{self.name}: a {collar.colour} collar without a nodata tag, {collar.share:.1%} of the image, is "
@@ -295,27 +294,6 @@ class Raster:
             )
 
 
-def is_plain_picture(dataset: DatasetReader) -> bool:
-    """Whether Pillow reads all of a file: no place, 8 bits, grey or RGB, no transparent pixel, not too large."""
-    if dataset.crs is not None or not dataset.transform.is_identity or dataset.gcps[0] or dataset.rpcs:
-        return False
-    if max(dataset.shape) > MAX_SIDE or any(kind != "uint8" for kind in dataset.dtypes):
-        return False
-    if dataset.driver in ("JPEG", "BMP"):  # CMYK JPEGs have four bands
-        return True
-    colours = dataset.colorinterp
-    if ColorInterp.palette in colours:
-        clear = [index for index, entry in dataset.colormap(1).items() if entry[3] < 255]
-        with one_line_errors(str(dataset.name)), settings():
-            return not clear or not np.isin(dataset.read(1), clear).any()
-    if any(value is not None for value in dataset.nodatavals):  # a transparent colour of a PNG
-        return False
-    if colours[-1] == ColorInterp.alpha and dataset.count in (2, 4):
-        with one_line_errors(str(dataset.name)), settings():
-            return bool(dataset.read(dataset.count).min() == 255)
-    return dataset.count in (1, 3) or (dataset.count == 4 and ColorInterp.cyan in colours)
-
-
 def _encoding(dataset: DatasetReader, bands: Bands) -> Encoding:
     bits = dataset.tags(bands[0], ns="IMAGE_STRUCTURE").get("NBITS")
     return Encoding(
@@ -330,13 +308,6 @@ def _reduced(shape: tuple[int, int]) -> tuple[int, int]:
     """The size at which an image is looked at: its own, or a step of whole pixels that brings it to `SAMPLE_SIDE`."""
     step = max(1, -(-max(shape) // SAMPLE_SIDE)) if max(shape) > 2 * SAMPLE_SIDE else 1
     return max(1, -(-shape[0] // step)), max(1, -(-shape[1] // step))
-
-
-def _reduced_cover(collar: Collar, values: np.ndarray) -> np.ndarray:
-    """The collar's pixels in the reduced image that it was found on."""
-    distance = np.abs(values.astype(np.float64) - collar.value[:, None, None]).max(axis=0)
-    result: np.ndarray = collar.near & (distance <= collar.tolerance)
-    return result
 
 
 def _largest(kind: np.dtype) -> float:

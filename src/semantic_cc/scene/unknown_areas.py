@@ -85,9 +85,15 @@ class Collar:
         near = self.near[np.ix_(rows, columns)]
         if not near.any():
             return near
+        return near & self._matches(values)
+
+    def covers_reduced(self, values: np.ndarray) -> np.ndarray:
+        """As `covers`, of the reduced image that it was found on."""
+        return self.near & self._matches(values)
+
+    def _matches(self, values: np.ndarray) -> np.ndarray:
         distance = np.abs(values.astype(np.float64) - self.value[:, None, None]).max(axis=0)
-        result: np.ndarray = near & (distance <= self.tolerance)
-        return result
+        return np.asarray(distance <= self.tolerance)
 
 
 def find_collars(
@@ -108,9 +114,11 @@ def find_collars(
         close = (np.abs(values.astype(np.float64) - value).max(axis=0) <= NOISE * level) & known
         collars: dict[tuple[float, ...], np.ndarray] = {}  # value -> where
         for region in _regions(close, ~known):
+            if region.mean() < MIN_AREA:
+                continue
             usual = tuple(np.median(values[:, region], axis=1).tolist())
             exact = (values[:, region] == np.array(usual)[:, None]).all(axis=0).mean()
-            if region.mean() < MIN_AREA or exact < EXACT_SHARE:
+            if exact < EXACT_SHARE:
                 continue
             reaches = _reaches(region | ~known, region, MIN_SIDE_SHARE[colour]) and _is_straight(
                 region, ~known
