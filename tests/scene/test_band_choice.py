@@ -59,6 +59,7 @@ def bands(path: Path, order: str, kind: str = "uint16", tags: tuple = (), names:
             ("Band 1 (0.443 um)", "Band 2 (0.482 um)", "Band 3 (0.561 um)", "Band 4 (0.655 um)", "0.865 um"),
         ),
         ("bgr", (), ("blue", "", "red")),
+        ("rgbn", (), ("Band 1", "Band 2", "Band 3", "Band 4")),
     ],
 )
 def test_red_green_and_blue_are_found(

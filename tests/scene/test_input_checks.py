@@ -190,16 +190,6 @@ def test_dates_in_names_count_where_no_tag_has_one(names: tuple[str, str], tmp_p
         assert len(found) == count
 
 
-def test_one_picture_in_two_files_is_named(tmp_path: Path) -> None:
-    picture = landscape(300, 300)
-    paths = [
-        write_raster(tmp_path / "a.tif", picture),
-        write_raster(tmp_path / "b.tif", picture, compress="lzw"),
-    ]
-    with open_pair(*paths) as pair:
-        assert any("show the same pixels" in finding.message for finding in inspect_pair(pair).findings)
-
-
 def test_one_file_given_twice_is_named(tmp_path: Path) -> None:
     path = write_raster(tmp_path / "a.tif", landscape(300, 300))
     (tmp_path / "link.tif").symlink_to(path)

@@ -188,7 +188,7 @@ def _all_nodata(folder: Path) -> Expected:
     return Expected(refused="b.tif: no pixel of it is known")
 
 
-@kind("one file or picture given twice")
+@kind("one file given twice")
 def _twice(folder: Path) -> Expected:
     both(folder)
     return Expected(("a.tif", "a.tif"), says="the same file", shape=(SIDE, SIDE))

@@ -1,6 +1,6 @@
 """Which bands of an image are red, green and blue, and whether one is transparency.
 
-The order: what the user says, colour interpretation tags, band descriptions, wavelengths, known layouts. What is
+The order: what the user says, colour interpretation tags, wavelengths, band descriptions, known layouts. What is
 assumed is said.
 """
 
@@ -84,20 +84,18 @@ def choose_bands(
         return BandChoice(wanted, None if alpha in wanted else alpha, "asked for", tuple(warnings))
     colours, names = dataset.colorinterp, dataset.descriptions
     tagged = _tagged(colours)
-    named = _named(names)
+    measured = _measured(dataset)
+    named, source = (_named(names), "descriptions") if measured is None else (measured, "wavelengths")
     # A writer that knows of no colours leaves GDAL's default, red, green and blue first, in 8-bit files.
     if tagged is not None and (named is None or named == tagged or tagged != (1, 2, 3)):
         return BandChoice(tagged, alpha, "colour tags", tuple(warnings))
     if named is not None:
         if tagged is not None:
             warnings.append(
-                f"{name}: colour tags say bands 1, 2, 3, band descriptions {_list(named)}; the descriptions are taken, "
-                "choose others with --bands"
+                f"{name}: colour tags say bands 1, 2, 3, band {source} {_list(named)}; the {source} are taken, choose "
+                "others with --bands"
             )
-        return BandChoice(named, alpha, "descriptions", tuple(warnings))
-    measured = _measured(dataset)
-    if measured is not None:
-        return BandChoice(measured, alpha, "wavelengths", tuple(warnings))
+        return BandChoice(named, alpha, source, tuple(warnings))
     others = [band for band in dataset.indexes if band != alpha]
     if len(others) < 3:
         band = others[0] if others else 1
@@ -186,6 +184,11 @@ def _named(descriptions: Sequence[str | None]) -> Bands | None:
     found = _complete(coloured)
     if found is not None:
         return found
+    if len(words) == 3 and sum(map(bool, coloured)) == 2:  # two of three bands have a name
+        rest = {0, 1, 2}.difference(*coloured)
+        return _complete([roles or rest for roles in coloured])
+    if len(words) <= 4 and words == [["band", str(band)] for band in range(1, len(words) + 1)]:
+        return None  # what ENVI writes for bands without names
     numbers = [
         int(match.group(1))
         if (match := re.search(r"\b(?:b|band|sr b) ?0*(\d+)\b", " ".join(parts)))
@@ -223,8 +226,6 @@ def _complete(roles: Sequence[set[int]]) -> Bands | None:
     places = [
         next((band for band, found in enumerate(roles, 1) if found == {role}), None) for role in range(3)
     ]
-    if len(roles) == 3 and places.count(None) == 1:  # two of three bands have a name
-        places[places.index(None)] = 6 - sum(place or 0 for place in places)
     red, green, blue = places
     return None if red is None or green is None or blue is None else (red, green, blue)
 

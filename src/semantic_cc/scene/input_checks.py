@@ -124,9 +124,8 @@ def inspect_pair(pair: AlignedPair, *, coregister: bool = False) -> Inspection:
     if taken_back is not None:
         measured["removed_columns"] = round(taken_back.columns, 3)
         measured["removed_rows"] = round(taken_back.rows, 3)
-    counts = _count(pair)
-    findings = _files(pair.rasters, counts) + _sampling(pair, measured) + _shift(shift)
-    findings += _levels(counts, measured)
+    findings = _files(pair.rasters) + _sampling(pair, measured) + _shift(shift)
+    findings += _levels(_count(pair), measured)
     return Inspection(measured, shift, tuple(findings))
 
 
@@ -176,12 +175,11 @@ def _shift(shift: Shift | None) -> list[Finding]:
 
 @dataclass
 class _Counts:
-    """Sums over the pixels that both images know, and whether they are the same; lists hold before and after."""
+    """Sums over the pixels that both images know; lists hold before and after."""
 
     exact: bool
     pixels: int = 0
     known: int = 0
-    same: bool = True
     levels: list[np.ndarray] = field(default_factory=lambda: [np.zeros(3), np.zeros(3)])
     bright: list[int] = field(default_factory=lambda: [0, 0])
     saturated: list[int] = field(default_factory=lambda: [0, 0])
@@ -190,7 +188,6 @@ class _Counts:
         """Counts a window."""
         self.pixels += known.size
         self.known += int(known.sum())
-        self.same = self.same and np.array_equal(before[known], after[known])
         for date, image in enumerate((before, after)):
             pixels = image[known]
             self.levels[date] += pixels.sum(axis=0, dtype=np.float64)
@@ -226,13 +223,11 @@ def _count(pair: AlignedPair) -> _Counts:
     return counts
 
 
-def _files(rasters: tuple[Raster, Raster], counts: _Counts) -> list[Finding]:
+def _files(rasters: tuple[Raster, Raster]) -> list[Finding]:
     """Swapped dates, and one file given twice."""
     before, after = rasters
     findings = []
     same = same_file_warning(before.name, after.name)
-    if same is None and counts.exact and counts.same:
-        same = f"{before.name} and {after.name} show the same pixels; a pair needs two dates"
     if same is not None:
         findings.append(Finding("same file", 1.0, 0.0, same))
     dates = [_date(raster) for raster in rasters]
