@@ -167,8 +167,7 @@ class LLMConfig:
         max_new_tokens: longest answer, in tokens.
         beams: sentences held while one is written, read when model.decoding is beam.
         min_count: how often a word must occur in the training sentences to be in the vocabulary; 0 = no vocabulary.
-        vocabulary: the words that sentences are generated from: only their tokens are scored, which is faster; empty =
-            taken from the training sentences when training starts, or with min_count 0, all tokens of the model.
+        vocabulary: words whose tokens alone are scored; empty = from the training sentences, or with min_count 0, all.
         random_width: hidden width of the random LLaMA.
         random_layers: layers of the random LLaMA.
         random_seed: seed of the random LLaMA's weights.
@@ -270,9 +269,8 @@ class ModelConfig:
         llm: language model.
         baseline: the compared methods' sizes.
         flag_head: the optional change-flag head on the mean of the visual tokens.
-        keywords: words and phrases of the keyword head, which predicts from visual tokens and mask how much likelier
-            than usual each one is; these log-odds, times `ensemble.keywords`, are added in generation. Its phase can
-            add frequent ones (`min_counts`). Empty = no keyword head (paper).
+        keywords: words and phrases of the keyword head. Its log-odds against the usual, times `ensemble.keywords`, are
+            added in generation. Its phase can add frequent ones (`min_counts`). Empty = no keyword head (paper).
         decoding: consensus over the four instructions (the multi-output ensemble); greedy under one; or beam, the
             likeliest of `llm.beams` sentences under one.
         ensemble: choice among the beams and the answers to several instructions.
