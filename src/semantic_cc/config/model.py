@@ -269,8 +269,8 @@ class ModelConfig:
         llm: language model.
         baseline: the compared methods' sizes.
         flag_head: the optional change-flag head on the mean of the visual tokens.
-        keywords: words and phrases of the keyword head. Its log-odds against the usual, times `ensemble.keywords`, are
-            added in generation. Its phase can add frequent ones (`min_counts`). Empty = no keyword head (paper).
+        keywords: words and phrases of the keyword head, whose log-odds times `ensemble.keywords` are added in generation.
+            Phase keyword_head can add frequent ones (`min_counts`). Empty = no keyword head (paper).
         decoding: consensus over the four instructions (the multi-output ensemble); greedy under one; or beam, the
             likeliest of `llm.beams` sentences under one.
         ensemble: choice among the beams and the answers to several instructions.
