@@ -233,13 +233,12 @@ class BaselineConfig:
 class EnsembleConfig:
     """Choice among a pair's candidate sentences: its beams, and its answers to several instructions.
 
-    The candidate with the highest sum of log-probability and these terms is the answer. `consensus` and `mask` 0: no
-    choice is made among beams, and `consensus` decides among instructions (the paper's multi-output ensemble).
+    The candidate with the highest sum of log-probability and these terms is the answer. `consensus` and `mask` 0: the
+    likeliest beam, and consensus among instructions (the paper's multi-output ensemble).
 
     Args:
         consensus: weight of a candidate's mean similarity to the others, which lies in [0, 1].
-        mask: penalty for each statement about buildings that the mask contradicts. Nouns of buildings that the mask
-            contradicts get it during the search, too (`model/mask_guidance.py`), so that other sentences are found.
+        mask: penalty for each statement about buildings that the mask contradicts, and during the search for each noun.
         keywords: factor of the keyword head's log-odds during the search.
     """
 
@@ -269,8 +268,8 @@ class ModelConfig:
         llm: language model.
         baseline: the compared methods' sizes.
         flag_head: the optional change-flag head on the mean of the visual tokens.
-        keywords: words and phrases of the keyword head, whose log-odds times `ensemble.keywords` are added in generation.
-            Phase keyword_head can add frequent ones (`min_counts`). Empty = no keyword head (paper).
+        keywords: of the keyword head, whose log-odds times `ensemble.keywords` are added in generation; its phase can
+            add frequent words and phrases (`min_counts`). Empty = no keyword head (paper).
         decoding: consensus over the four instructions (the multi-output ensemble); greedy under one; or beam, the
             likeliest of `llm.beams` sentences under one.
         ensemble: choice among the beams and the answers to several instructions.
