@@ -304,10 +304,9 @@ def test_a_place_that_cannot_be_written(sam: Path, tmp_path: Path) -> None:
 
 
 def test_a_qformer_that_blip2_does_not_fit() -> None:
-    for field in ("text", "positions"):
-        qformer = {"weights": "blip2", field: True, "encoder_width": 32}
-        with pytest.raises(ConfigError, match=r"qformer\.weights fits neither"):
-            load_config("tiny", {"model": {"qformer": qformer}})
+    qformer = {"weights": "blip2", "positions": True, "encoder_width": 32}
+    with pytest.raises(ConfigError, match=r"qformer\.weights does not fit qformer\.positions"):
+        load_config("tiny", {"model": {"qformer": qformer}})
 
 
 def test_loading_refuses_another_qformer(build: Callable, tmp_path: Path) -> None:
