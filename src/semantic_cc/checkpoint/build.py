@@ -19,6 +19,7 @@ from semantic_cc.config import EncoderConfig, LoraConfig, ModelConfig, NeckConfi
 from semantic_cc.foundation.llm import LanguageModel, load_llm
 from semantic_cc.foundation.parts import Part, load_part, read_named
 from semantic_cc.foundation.tensor_shapes import qformer_part, sam_vision
+from semantic_cc.model.answers import beam_width
 from semantic_cc.model.base import ChangeModel
 from semantic_cc.model.bcsf import BCSF
 from semantic_cc.model.caption_decoder import CaptionDecoder
@@ -217,7 +218,7 @@ def build_caption_decoder(
         llm=llm.model,
         prompter=Prompter(llm.tokenizer, TEMPLATES[config.llm.template], config.llm.vocabulary),
         max_new_tokens=config.llm.max_new_tokens,
-        beams=_beams(config),
+        beams=beam_width(config),
         mask_weight=config.ensemble.mask,
         keyword_weight=config.ensemble.keywords,
     )
@@ -252,14 +253,10 @@ def change_decoding(model: ChangeModel, config: ModelConfig) -> None:
     if tuple(decoder.keywords) != config.keywords:
         head = untrained_keyword_head(config, decoder.llm_width) if config.keywords else None
         decoder.keyword_head, decoder.keywords = head, config.keywords
-    decoder.max_new_tokens, decoder.beams = config.llm.max_new_tokens, _beams(config)
+    decoder.max_new_tokens, decoder.beams = config.llm.max_new_tokens, beam_width(config)
     decoder.mask_weight, decoder.keyword_weight = config.ensemble.mask, config.ensemble.keywords
     decoder.prompter = Prompter(decoder.prompter.tokenizer, decoder.prompter.template, config.llm.vocabulary)
     model.config = with_decoding_of(model.config, config)
-
-
-def _beams(config: ModelConfig) -> int:
-    return config.llm.beams if config.decoding == "beam" else 1
 
 
 def start_from_projection(decoder: CaptionDecoder, weights: Part) -> None:

@@ -167,7 +167,7 @@ class LLMConfig:
         max_new_tokens: longest answer, in tokens.
         beams: sentences held while one is written, read when model.decoding is beam.
         min_count: how often a word must occur in the training sentences to be in the vocabulary; 0 = no vocabulary.
-        vocabulary: words whose tokens alone are scored; empty = from the training sentences, or with min_count 0, all.
+        vocabulary: whose tokens are scored, no others; empty = from the training sentences, or with min_count 0, all.
         random_width: hidden width of the random LLaMA.
         random_layers: layers of the random LLaMA.
         random_seed: seed of the random LLaMA's weights.

@@ -46,8 +46,8 @@ def index(root: Path, split: str, skip_missing: bool = False) -> list[Item]:
     Raises:
         DataError: as `open_dataset`.
     """
-    if root.is_file() and subset_file.is_subset(root):
-        return subset_file.selected(root, split, index(subset_file.source(root), split, skip_missing))
+    if root.is_file() and (subset := subset_file.read(root)) is not None:
+        return subset.selected(split, index(subset.dataset, split, skip_missing))
     return (match_file if root.is_file() else detect_layout).index(root, split, skip_missing)
 
 

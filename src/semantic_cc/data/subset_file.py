@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,48 +35,52 @@ def dump(dataset: Path, file: Path, *, fraction: float, seed: int) -> bytes:
     return (json.dumps({"dataset": relative, "fraction": fraction, "seed": seed}) + "\n").encode()
 
 
-def is_subset(file: Path) -> bool:
-    """Whether a file has the form of a subset; unreadable files do not."""
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(content, dict) and content.keys() == {"dataset", "fraction", "seed"}
+@dataclass(frozen=True)
+class TrainingSubset:
+    """A part of a dataset's training pairs.
+
+    Attributes:
+        dataset: the dataset, a folder or a file.
+        fraction: share of the training pairs, in (0, 1].
+        seed: of the draw.
+    """
+
+    dataset: Path
+    fraction: float
+    seed: int
+
+    def selected(self, split: str, items: list[Item]) -> list[Item]:
+        """The items of a split that belong to the subset, in their order; all of val and test.
+
+        Args:
+            split: "train", "val" or "test".
+            items: the split of the dataset.
+        """
+        if split != "train":
+            return items
+        order = np.random.default_rng(self.seed).permutation(len(items)).tolist()
+        places: list[int] = []
+        for kind in {item.changed for item in items}:
+            own = [place for place in order if items[place].changed == kind]
+            places += own[: max(1, round(self.fraction * len(own)))]
+        return [items[place] for place in sorted(places)]
 
 
-def source(file: Path) -> Path:
-    """The dataset that a subset is a part of.
+def read(file: Path) -> TrainingSubset | None:
+    """The subset that a file stands for; None if it cannot be read, or has another form.
 
     Raises:
         DataError: a value of the file is of the wrong kind or out of range.
     """
-    content = json.loads(file.read_text(encoding="utf-8"))
-    fraction, seed = content["fraction"], content["seed"]
-    if (
-        not isinstance(content["dataset"], str)
-        or not isinstance(seed, int)
-        or not isinstance(fraction, int | float)
-    ):
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    if not isinstance(content, dict) or content.keys() != {"dataset", "fraction", "seed"}:
+        return None
+    dataset, fraction, seed = content["dataset"], content["fraction"], content["seed"]
+    if not isinstance(dataset, str) or not isinstance(seed, int) or not isinstance(fraction, int | float):
         raise DataError(f'{file}: needs a text "dataset", a number "fraction" and a whole number "seed"')
     if not 0 < fraction <= 1:
         raise DataError(f"{file}: fraction is {fraction}, and must lie in (0, 1]")
-    return file.parent / content["dataset"]
-
-
-def selected(file: Path, split: str, items: list[Item]) -> list[Item]:
-    """The items of a split that belong to the subset, in their order; all of val and test.
-
-    Args:
-        file: the subset.
-        split: "train", "val" or "test".
-        items: the split of its dataset.
-    """
-    if split != "train":
-        return items
-    content = json.loads(file.read_text(encoding="utf-8"))
-    order = np.random.default_rng(content["seed"]).permutation(len(items)).tolist()
-    places: list[int] = []
-    for kind in {item.changed for item in items}:
-        own = [place for place in order if items[place].changed == kind]
-        places += own[: max(1, round(content["fraction"] * len(own)))]
-    return [items[place] for place in sorted(places)]
+    return TrainingSubset(file.parent / dataset, fraction, seed)

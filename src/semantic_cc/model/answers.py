@@ -59,6 +59,11 @@ def instructions_of(config: ModelConfig, given: Sequence[str] | None = None) -> 
     return list(given or (INSTRUCTIONS if config.decoding == "consensus" else INSTRUCTIONS[:1]))
 
 
+def beam_width(config: ModelConfig) -> int:
+    """Beams of the search for a sentence; 1 = greedy search."""
+    return config.llm.beams if config.decoding == "beam" else 1
+
+
 def answer_pairs(
     config: ModelConfig,
     flags: Sequence[float] | None,

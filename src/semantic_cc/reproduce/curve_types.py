@@ -7,8 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from semantic_cc.errors import InputError
-from semantic_cc.reproduce.table_types import DataRecord, SeedScores, compact_json
+from semantic_cc.reproduce.table_types import DataRecord, SeedScores, compact_json, read_data, reading_kept
 
 
 @dataclass(frozen=True)
@@ -79,18 +78,13 @@ def read_curves(path: Path) -> CurveFigure:
     Raises:
         InputError: the file is missing, or contains no curves.
     """
-    try:
+    with reading_kept(path, "curves", "contains no curves"):
         content = json.loads(path.read_text())
         tuples = {key: tuple(content[key]) for key in ("columns", "seeds", "notes")}
-        data = {key: DataRecord(**content[key]) for key in ("train", "test")}
         curves = tuple(
             Curve(own["name"], tuple(map(_read_point, own["points"]))) for own in content["curves"]
         )
-        return CurveFigure(**{**content, **tuples, **data, "curves": curves})
-    except OSError as error:
-        raise InputError(f"cannot read the curves {path}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path} contains no curves that 'semantic-cc reproduce' wrote ({error})") from error
+        return CurveFigure(**{**content, **tuples, **read_data(content), "curves": curves})
 
 
 def _read_point(content: dict[str, Any]) -> CurvePoint:

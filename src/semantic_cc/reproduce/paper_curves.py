@@ -32,7 +32,6 @@ FRACTIONS = (0.1, 0.25, 0.5, 1.0)
 """Shares of the training pairs."""
 CHECKPOINTS = 4
 """Points of a convergence curve, or as many as there are epochs."""
-CURVES = ("fig-data", "fig-convergence")
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ def reproduce_curves(name: str, setup: ReproductionSetup, seeds: int) -> CurveFi
     """Trains and scores the missing runs of a figure of curves, and collects their scores.
 
     Args:
-        name: one of `CURVES`.
+        name: fig-data or fig-convergence.
         setup: the settings that all runs share.
         seeds: number of seeds: 0, 1, ...
 

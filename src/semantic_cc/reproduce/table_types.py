@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import mean, stdev
@@ -157,16 +158,36 @@ def read_table(path: Path) -> TableResult:
     Raises:
         InputError: the file is missing, or is not a table.
     """
-    try:
+    with reading_kept(path, "table", "is not a table"):
         content = json.loads(path.read_text())
         rows = tuple(map(_read_row, content["rows"]))
         tuples = {key: tuple(content[key]) for key in ("heads", "columns", "seeds", "notes")}
-        data = {key: DataRecord(**content[key]) for key in ("train", "test")}
-        return TableResult(**{**content, **tuples, **data, "rows": rows})
+        return TableResult(**{**content, **tuples, **read_data(content), "rows": rows})
+
+
+@contextmanager
+def reading_kept(path: Path, kind: str, wrong: str) -> Iterator[None]:
+    """Turns the errors of reading a kept file into one line.
+
+    Args:
+        path: the file.
+        kind: what it should hold, for a file that cannot be read.
+        wrong: what a file is that does not hold it.
+
+    Raises:
+        InputError: the file cannot be read, or holds something else.
+    """
+    try:
+        yield
     except OSError as error:
-        raise InputError(f"cannot read the table {path}: {error.strerror}") from error
+        raise InputError(f"cannot read the {kind} {path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path} is not a table that 'semantic-cc reproduce' wrote ({error})") from error
+        raise InputError(f"{path} {wrong} that 'semantic-cc reproduce' wrote ({error})") from error
+
+
+def read_data(content: Mapping[str, Any]) -> dict[str, DataRecord]:
+    """The fields "train" and "test" of a kept file."""
+    return {key: DataRecord(**content[key]) for key in ("train", "test")}
 
 
 def _read_row(content: dict[str, Any]) -> RowResult:

@@ -18,7 +18,7 @@ from semantic_cc.config import ModelConfig
 from semantic_cc.errors import OutputError
 from semantic_cc.files import new_file
 from semantic_cc.metrics.consistency import SeenObjects
-from semantic_cc.model.answers import Candidate, answer_pairs, instructions_of
+from semantic_cc.model.answers import Candidate, answer_pairs, beam_width, instructions_of
 from semantic_cc.model.mask_guidance import BUILDING_NOUNS, building_log_odds
 from semantic_cc.model.prompter import TEMPLATES, Prompter
 from semantic_cc.runtime.decoding import KeywordBonus, generate
@@ -128,7 +128,7 @@ class OpenVinoRuntime(Runtime):
             written = generate(
                 decoder,
                 np.stack([prompts[place] for place in places]),
-                beams=self.config.llm.beams if self.config.decoding == "beam" else 1,
+                beams=beam_width(self.config),
                 max_new_tokens=self.config.llm.max_new_tokens,
                 end_id=end_id,
                 keywords=self._guidance(
