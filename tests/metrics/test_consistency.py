@@ -4,11 +4,13 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from semantic_cc.data.augment.place_words import move_places, named_places
 from semantic_cc.data.augment.symmetry import Symmetry
 from semantic_cc.data.caption_parser import parse_caption
-from semantic_cc.metrics.consistency import KINDS, ConsistencyMetric, check_sentence
+from semantic_cc.metrics.consistency import BRIDGE, KINDS, ConsistencyMetric, _pieces, check_sentence
+from semantic_cc.metrics.objects import find_objects
 from semantic_cc.sentences import says_change
 from semantic_cc.synth.procedural import draw_label, plan_pair
 from semantic_cc.synth.procedural.caption_writer import UNCHANGED, write_sentences
@@ -69,6 +71,22 @@ def test_houses_that_a_mask_joins_count_either_way() -> None:
     for number, agrees in (("a house is", True), ("two houses are", True), ("three houses are", False)):
         _, count = check_sentence(f"{number} built", joined)
         assert count.agrees == agrees
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_distance_gives_the_objects_of_successive_erosions(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    noise = ndimage.gaussian_filter(random.standard_normal((90, 70)), random.uniform(0.5, 6))
+    where = noise > np.quantile(noise, random.uniform(0.05, 0.95))  # blobs, at the edges too
+    counts, worn = [], where
+    for _ in range(BRIDGE // 2):
+        worn = ndimage.binary_erosion(worn)
+        counts.append(find_objects(worn)[1])
+    assert _pieces(where) == max(counts)
+
+
+def test_one_pixel_has_no_pieces_after_erosion() -> None:
+    assert _pieces(np.eye(5, dtype=bool) & (np.arange(5) == 2)) == 0
 
 
 @pytest.mark.parametrize(

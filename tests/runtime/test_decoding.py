@@ -103,6 +103,40 @@ def test_keywords_change_the_sentence(build: Build) -> None:
     assert all(one[0].sentence != other[0].sentence for one, other in zip(plain, guided, strict=True))
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_the_bonus_is_the_one_of_the_reference(seed: int) -> None:
+    """Keywords of one to four of five tokens, some of them twice; sums of eighths are exact in any order."""
+    random = np.random.default_rng(seed)
+    keywords = [random.integers(0, 5, random.integers(1, 5)).tolist() for _ in range(40)]
+    keywords += keywords[:5]
+    log_odds = (random.integers(-40, 40, (3, 45)) / 8).astype(np.float32)
+    log_odds[:, random.random(45) < 0.2] = 0
+    bonus = KeywordBonus(keywords, log_odds, np.arange(5))
+    prompts = random.integers(0, 3, 12)
+    reference = KeywordLogitsProcessor(keywords, torch.from_numpy(log_odds[prompts]))
+    for t in range(9):
+        said = random.integers(0, 5, (12, t))
+        scores = (random.integers(-80, 0, (12, 5)) / 8).astype(np.float32)
+        expected = reference(torch.from_numpy(said), torch.from_numpy(scores)).numpy()
+        bonus.add(scores, said, prompts)
+        np.testing.assert_array_equal(scores, expected)
+
+
+def test_keywords_with_tokens_that_are_not_scored_are_left_out() -> None:
+    bonus = KeywordBonus([[3], [4], [3, 7], [4, 7], [9]], np.ones((1, 5), np.float32), np.array([3, 7]))
+    scores = np.zeros((2, 2), np.float32)
+    bonus.add(scores, np.array([[3], [4]]), np.array([0, 0]))
+    assert scores.tolist() == [[0, 1], [1, 0]]
+
+
+def test_log_odds_of_zero_change_nothing() -> None:
+    scores = np.zeros((1, 2), np.float32)
+    KeywordBonus([[0], [0, 1]], np.zeros((1, 2), np.float32), np.arange(2)).add(
+        scores, np.array([[0]]), np.array([0])
+    )
+    assert not scores.any()
+
+
 class Scripted:
     """Ten tokens. Answers each row with the next token of its prompt's script, and counts the rows of each call."""
 

@@ -200,14 +200,20 @@ def _list(counts: dict[str, int]) -> str:
 
 
 def _pieces(where: np.ndarray) -> int:
-    """Maximum number of objects after removal of narrow bridges."""
+    """Maximum number of objects after removal of narrow bridges: by 1 to `BRIDGE` // 2 erosions with a cross.
+
+    A pixel remains after n erosions if its taxicab distance to the nearest pixel outside is more than n.
+
+    Args:
+        where: ``(H, W)`` bool with at least one object; everything beyond its edges is outside.
+    """
+    import numpy as np
     from scipy import ndimage
 
-    counts, worn = [], where
-    for _ in range(BRIDGE // 2):
-        worn = ndimage.binary_erosion(worn)
-        counts.append(find_objects(worn)[1])
-    return max(counts)
+    (box,) = ndimage.find_objects(where.astype(np.uint8))
+    depth = ndimage.distance_transform_cdt(np.pad(where[box], 1), "taxicab")
+    erosions = range(1, min(BRIDGE // 2, int(depth.max()) - 1) + 1)
+    return max((find_objects(depth > n)[1] for n in erosions), default=0)
 
 
 def _count(objects: Sequence[ChangedObject], seen: int, pieces: int) -> list[Check]:

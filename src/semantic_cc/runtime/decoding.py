@@ -8,7 +8,7 @@ Legend: p prompts, k beams, r rows (p or p k), t tokens so far, m LLM width, V s
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -56,16 +56,33 @@ class KeywordBonus:
     def __init__(
         self, keyword_ids: Sequence[Sequence[int]], log_odds: np.ndarray, scored_tokens: np.ndarray
     ) -> None:
-        by_length: defaultdict[int, list[int]] = defaultdict(list)
-        for place in np.flatnonzero(log_odds.any(axis=0)).tolist():
-            by_length[len(keyword_ids[place])].append(place)
-        self._groups: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-        for places in by_length.values():
-            ids = np.array([keyword_ids[place] for place in places])
-            columns = np.minimum(np.searchsorted(scored_tokens, ids), len(scored_tokens) - 1)
-            known = (scored_tokens[columns] == ids).all(axis=1)
-            self._groups.append((ids[known], columns[known, -1], log_odds[:, places][:, known]))
-        """Ids (w, l), columns (w,) of the last tokens, and log-odds (p, w) of w keywords of l tokens."""
+        used = np.flatnonzero(log_odds.any(axis=0)).tolist()
+        tokens = np.array([token for place in used for token in keyword_ids[place]])
+        columns = np.minimum(np.searchsorted(scored_tokens, tokens), len(scored_tokens) - 1)
+        column_of = dict(zip(tokens.tolist(), columns.tolist(), strict=True))
+        unknown = set(tokens[scored_tokens[columns] != tokens].tolist())
+        self._log_odds = log_odds
+        self._phrases: defaultdict[int, dict[tuple[int, ...], list[tuple[int, int, int]]]] = defaultdict(dict)
+        """Keywords of n + 1 tokens, by n and by their first n tokens: last token, its column, place in `log_odds`."""
+        words: list[list[int]] = []  # of one token: places, with no token twice in one list
+        repeats: Counter[int] = Counter()
+        for place in used:
+            *first, last = keyword_ids[place]
+            if not unknown.isdisjoint(keyword_ids[place]):
+                continue
+            if first:
+                entries = self._phrases[len(first)].setdefault(tuple(first), [])
+                entries.append((last, column_of[last], place))
+                continue
+            if repeats[last] == len(words):
+                words.append([])
+            words[repeats[last]].append(place)
+            repeats[last] += 1
+        self._words: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        """Ids (w,), columns (w,) and log-odds (p, w) of keywords of one token; no column is twice in one entry."""
+        for places in words:
+            ids = [keyword_ids[place][0] for place in places]
+            self._words.append((np.array(ids), np.array([column_of[i] for i in ids]), log_odds[:, places]))
 
     def add(self, scores: np.ndarray, said: np.ndarray, prompts: np.ndarray) -> None:
         """Changes `scores` in place.
@@ -75,16 +92,20 @@ class KeywordBonus:
             said: (r, t) token ids of each row.
             prompts: (r,) the prompt of each row.
         """
-        for ids, columns, log_odds in self._groups:
-            length, t = ids.shape[1], said.shape[1]
-            prefix = length - 1
-            if prefix > t:
-                continue
-            applies = (said[:, None, t - prefix :] == ids[:, :-1]).all(axis=2)  # (r, w)
-            if prefix < t:
-                windows = np.lib.stride_tricks.sliding_window_view(said, length, axis=1)
-                applies &= ~(windows[:, :, None] == ids).all(axis=3).any(axis=1)
-            np.add.at(scores.T, columns, np.where(applies, log_odds[prompts], 0).T)
+        for ids, columns, log_odds in self._words:
+            is_said = (said[:, :, None] == ids).any(axis=1)  # (r, w)
+            scores[:, columns] += np.where(is_said, 0, log_odds[prompts])
+        for row, (tokens, prompt) in enumerate(zip(said.tolist(), prompts.tolist(), strict=True)):
+            for length, by_first in self._phrases.items():
+                first = tuple(tokens[-length:])  # shorter than any key where the row is
+                for last, column, place in by_first.get(first, ()):
+                    if not _contains(tokens, (*first, last)):
+                        scores[row, column] += self._log_odds[prompt, place]
+
+
+def _contains(tokens: list[int], part: tuple[int, ...]) -> bool:
+    n = len(part)
+    return any(tuple(tokens[i : i + n]) == part for i in range(len(tokens) - n + 1))
 
 
 def generate(
