@@ -1,7 +1,9 @@
 """One pair in, one `ChangeDescription` out."""
 
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from PIL import Image
 from torch import nn
 
 from semantic_cc import SemanticCC
-from semantic_cc.decisions import class_mask
+from semantic_cc.decisions import class_indices, class_mask
 from semantic_cc.errors import CheckpointError, ImageError, InputError, SemanticCCError
 from semantic_cc.model.base import Prediction
 from semantic_cc.runtime.torch_runtime import TorchRuntime
@@ -144,6 +146,14 @@ def test_a_binary_model_knows_buildings_alone() -> None:
 def test_class_mask_takes_the_most_probable_of_three() -> None:
     planes = np.array([[[0.5, 0.2, 0.1]], [[0.3, 0.5, 0.1]], [[0.2, 0.3, 0.8]]], np.float32)
     np.testing.assert_array_equal(class_mask(planes), np.array([[NONE, ROAD, BUILDING]], np.uint8))
+
+
+@pytest.mark.parametrize("convert", [np.asarray, torch.from_numpy])
+def test_class_indices_are_those_of_the_maxima(convert: Callable[[np.ndarray], Any]) -> None:
+    planes = np.random.default_rng(0).integers(0, 4, (2, 3, 40, 40)) / np.float32(4)  # with ties
+    found = class_indices(convert(planes))
+    assert str(found.dtype).endswith("int64")
+    np.testing.assert_array_equal(np.asarray(found), planes.argmax(-3))
 
 
 def test_class_mask_of_two_planes_starts_at_one_half() -> None:

@@ -40,7 +40,11 @@ def class_indices(probabilities: Any) -> Any:
     """
     if probabilities.shape[-3] == 2:
         return is_changed(probabilities[..., 1, :, :]) * BUILDING_CLASS
-    return probabilities.argmax(-3)
+    none, road, building = (probabilities[..., i, :, :] for i in range(3))
+    is_building = (building > none) & (
+        building > road
+    )  # a tie is the first class's; argmax takes six times as long
+    return is_building * BUILDING_CLASS + ((road > none) & ~is_building)
 
 
 def class_mask(probabilities: np.ndarray) -> np.ndarray:

@@ -8,7 +8,6 @@ Legend: p prompts, k beams, r rows (p or p k), t tokens so far, m LLM width, V s
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -62,27 +61,21 @@ class KeywordBonus:
         column_of = dict(zip(tokens.tolist(), columns.tolist(), strict=True))
         unknown = set(tokens[scored_tokens[columns] != tokens].tolist())
         self._log_odds = log_odds
-        self._phrases: defaultdict[int, dict[tuple[int, ...], list[tuple[int, int, int]]]] = defaultdict(dict)
+        words: dict[int, int] = {}
+        self._phrases: dict[int, dict[tuple[int, ...], list[tuple[int, int, int]]]] = {0: {}}
         """Keywords of n + 1 tokens, by n and by their first n tokens: last token, its column, place in `log_odds`."""
-        words: list[list[int]] = []  # of one token: places, with no token twice in one list
-        repeats: Counter[int] = Counter()
         for place in used:
             *first, last = keyword_ids[place]
             if not unknown.isdisjoint(keyword_ids[place]):
                 continue
-            if first:
-                entries = self._phrases[len(first)].setdefault(tuple(first), [])
-                entries.append((last, column_of[last], place))
-                continue
-            if repeats[last] == len(words):
-                words.append([])
-            words[repeats[last]].append(place)
-            repeats[last] += 1
-        self._words: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-        """Ids (w,), columns (w,) and log-odds (p, w) of keywords of one token; no column is twice in one entry."""
-        for places in words:
-            ids = [keyword_ids[place][0] for place in places]
-            self._words.append((np.array(ids), np.array([column_of[i] for i in ids]), log_odds[:, places]))
+            if not first and last not in words:
+                words[last] = place
+            else:  # a word that is there already is a phrase of n = 0: one column is not added to twice at once
+                by_first = self._phrases.setdefault(len(first), {})
+                by_first.setdefault(tuple(first), []).append((last, column_of[last], place))
+        self._word_ids = np.array(list(words))  # (w,)
+        self._word_columns = np.array([column_of[word] for word in words], int)
+        self._word_log_odds = log_odds[:, list(words.values())]  # (p, w)
 
     def add(self, scores: np.ndarray, said: np.ndarray, prompts: np.ndarray) -> None:
         """Changes `scores` in place.
@@ -92,20 +85,18 @@ class KeywordBonus:
             said: (r, t) token ids of each row.
             prompts: (r,) the prompt of each row.
         """
-        for ids, columns, log_odds in self._words:
-            is_said = (said[:, :, None] == ids).any(axis=1)  # (r, w)
-            scores[:, columns] += np.where(is_said, 0, log_odds[prompts])
+        is_said = (said[:, :, None] == self._word_ids).any(axis=1)  # (r, w)
+        scores[:, self._word_columns] += np.where(is_said, 0, self._word_log_odds[prompts])
         for row, (tokens, prompt) in enumerate(zip(said.tolist(), prompts.tolist(), strict=True)):
             for length, by_first in self._phrases.items():
-                first = tuple(tokens[-length:])  # shorter than any key where the row is
-                for last, column, place in by_first.get(first, ()):
-                    if not _contains(tokens, (*first, last)):
-                        scores[row, column] += self._log_odds[prompt, place]
-
-
-def _contains(tokens: list[int], part: tuple[int, ...]) -> bool:
-    n = len(part)
-    return any(tuple(tokens[i : i + n]) == part for i in range(len(tokens) - n + 1))
+                first = tokens[len(tokens) - length :]  # shorter than any key where the row is
+                entries = by_first.get(tuple(first))
+                if entries:
+                    ends = range(length, len(tokens))
+                    followed_by = {tokens[end] for end in ends if tokens[end - length : end] == first}
+                    for last, column, place in entries:
+                        if last not in followed_by:
+                            scores[row, column] += self._log_odds[prompt, place]
 
 
 def generate(
