@@ -123,9 +123,10 @@ def test_the_bonus_is_the_one_of_the_reference(seed: int) -> None:
 
 
 def test_keywords_with_tokens_that_are_not_scored_are_left_out() -> None:
-    bonus = KeywordBonus([[3], [4], [3, 7], [4, 7], [9]], np.ones((1, 5), np.float32), np.array([3, 7]))
+    keywords = [[2], [3], [4], [3, 7], [7, 4, 3], [9]]
+    bonus = KeywordBonus(keywords, np.ones((1, 6), np.float32), np.array([3, 7]))
     scores = np.zeros((2, 2), np.float32)
-    bonus.add(scores, np.array([[3], [4]]), np.array([0, 0]))
+    bonus.add(scores, np.array([[3], [7]]), np.array([0, 0]))
     assert scores.tolist() == [[0, 1], [1, 0]]
 
 

@@ -8,6 +8,7 @@ Legend: p prompts, k beams, r rows (p or p k), t tokens so far, m LLM width, V s
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -60,43 +61,52 @@ class KeywordBonus:
         columns = np.minimum(np.searchsorted(scored_tokens, tokens), len(scored_tokens) - 1)
         column_of = dict(zip(tokens.tolist(), columns.tolist(), strict=True))
         unknown = set(tokens[scored_tokens[columns] != tokens].tolist())
-        self._log_odds = log_odds
         words: dict[int, int] = {}
-        self._phrases: dict[int, dict[tuple[int, ...], list[tuple[int, int, int]]]] = {0: {}}
-        """Keywords of n + 1 tokens, by n and by their first n tokens: last token, its column, place in `log_odds`."""
-        for place in used:
+        self._repeated: list[tuple[int, int, int]] = []
+        """Keywords of a token that another keyword consists of too: token, column, place in `log_odds`."""
+        self._phrases: defaultdict[int, dict[tuple[int, ...], list[tuple[int, int, int]]]] = defaultdict(dict)
+        """Keywords of several tokens, by the last but one and by all but the last: last, its column, place."""
+        for place in sorted(used, key=lambda place: len(keyword_ids[place])):
             *first, last = keyword_ids[place]
+            entry = last, column_of[last], place
             if not unknown.isdisjoint(keyword_ids[place]):
                 continue
-            if not first and last not in words:
+            if first:
+                self._phrases[first[-1]].setdefault(tuple(first), []).append(entry)
+            elif last in words:
+                self._repeated.append(entry)
+            else:
                 words[last] = place
-            else:  # a word that is there already is a phrase of n = 0: one column is not added to twice at once
-                by_first = self._phrases.setdefault(len(first), {})
-                by_first.setdefault(tuple(first), []).append((last, column_of[last], place))
-        self._word_ids = np.array(list(words))  # (w,)
-        self._word_columns = np.array([column_of[word] for word in words], int)
-        self._word_log_odds = log_odds[:, list(words.values())]  # (p, w)
+        self._log_odds = log_odds
+        self._scored_tokens = scored_tokens
+        self._words = np.zeros((len(log_odds), len(scored_tokens)), log_odds.dtype)
+        """Log-odds (p, V) of keywords of one token."""
+        self._words[:, [column_of[word] for word in words]] = log_odds[:, list(words.values())]
 
     def add(self, scores: np.ndarray, said: np.ndarray, prompts: np.ndarray) -> None:
         """Changes `scores` in place.
 
         Args:
             scores: (r, V).
-            said: (r, t) token ids of each row.
+            said: (r, t) token ids of each row, all of them scored.
             prompts: (r,) the prompt of each row.
         """
-        is_said = (said[:, :, None] == self._word_ids).any(axis=1)  # (r, w)
-        scores[:, self._word_columns] += np.where(is_said, 0, self._word_log_odds[prompts])
+        bonus = self._words[prompts]  # (r, V)
+        bonus[np.arange(len(said))[:, None], np.searchsorted(self._scored_tokens, said)] = 0
+        scores += bonus
         for row, (tokens, prompt) in enumerate(zip(said.tolist(), prompts.tolist(), strict=True)):
-            for length, by_first in self._phrases.items():
-                first = tokens[len(tokens) - length :]  # shorter than any key where the row is
-                entries = by_first.get(tuple(first))
-                if entries:
-                    ends = range(length, len(tokens))
-                    followed_by = {tokens[end] for end in ends if tokens[end - length : end] == first}
-                    for last, column, place in entries:
-                        if last not in followed_by:
-                            scores[row, column] += self._log_odds[prompt, place]
+            for last, column, place in self._repeated:
+                if last not in tokens:
+                    scores[row, column] += self._log_odds[prompt, place]
+            phrases = self._phrases.get(tokens[-1], {}) if tokens else {}
+            for first, entries in phrases.items():
+                n = len(first)
+                if tuple(tokens[-n:]) != first:
+                    continue
+                followed_by = {tokens[i] for i in range(n, len(tokens)) if tuple(tokens[i - n : i]) == first}
+                for last, column, place in entries:
+                    if last not in followed_by:
+                        scores[row, column] += self._log_odds[prompt, place]
 
 
 def generate(
