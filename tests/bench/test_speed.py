@@ -1,12 +1,17 @@
 """The benchmark measures what it says. No figure of speed is asserted."""
 
+import itertools
 import json
 import sys
 from collections.abc import Callable
+from copy import copy
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 
 from semantic_cc import SemanticCC
 from semantic_cc.bench.bench_plot import draw_bench
@@ -14,7 +19,8 @@ from semantic_cc.bench.bench_report import BatchSpeed, BenchReport, ColdStart, P
 from semantic_cc.bench.commands import Peer, PeerTiming, read_peer, run_process, time_peers
 from semantic_cc.bench.machine import Machine, measure_machine
 from semantic_cc.bench.model_cost import PartCost, count_costs
-from semantic_cc.bench.speed import BenchOptions, baseline_runtime, run_bench
+from semantic_cc.bench.model_parts import counted_by_part
+from semantic_cc.bench.speed import BenchOptions, baseline_runtime, run_bench, time_parts
 from semantic_cc.bench.timing import Timing, time_in_turns
 from semantic_cc.errors import InputError, SemanticCCError
 
@@ -51,6 +57,54 @@ def test_costs_follow_from_the_sizes(reference: SemanticCC) -> None:
     assert few["language model"].gigabytes == pytest.approx(2 * 3 * llm / 1e9)
     cost = many["language model"]
     assert cost.limit == pytest.approx(max(cost.gflops / 200, cost.gigabytes / 10))
+
+
+def test_the_costs_of_the_parts_add_up(reference: SemanticCC) -> None:
+    costs = count_costs(reference.model, 64, 3, MACHINE)
+    assert list(costs) == [
+        "encoder",
+        "neck",
+        "change decoder",
+        "Q-Former",
+        "other",
+        "vision",
+        "language model",
+    ]
+    parts = [costs[name] for name in list(costs)[:5]]
+    assert sum(cost.gflops for cost in parts) == pytest.approx(costs["vision"].gflops)
+    assert sum(cost.gigabytes for cost in parts) == pytest.approx(costs["vision"].gigabytes)
+    assert min(cost.gflops for cost in parts[:4]) > 0
+    neck = sum(value.numel() for value in reference.model.neck.parameters())
+    assert costs["neck"].gigabytes == pytest.approx(2 * neck / 1e9)
+
+
+def test_a_part_counts_what_runs_in_its_modules(reference: SemanticCC) -> None:
+    model, calls = reference.model, itertools.count()
+    images = torch.zeros(1, 3, 64, 64)
+    with counted_by_part(model, lambda: float(next(calls))) as found:
+        features = model.encode(images, images)
+        assert found == {"encoder": 1, "neck": 0, "change decoder": 0, "Q-Former": 0}
+        model.decode(images, images, features)
+    assert found["neck"] == 1 and found["change decoder"] >= 1 and found["Q-Former"] == 0
+    model.encode(images, images)
+    assert found["encoder"] == 1 and next(calls) == 2 * sum(found.values())  # no hook is left
+
+
+@pytest.mark.parametrize("is_torch", [True, False])
+def test_the_parts_of_a_description(is_torch: bool, reference: SemanticCC, tmp_path: Path) -> None:
+    files = tmp_path / "before.png", tmp_path / "after.png"
+    for seed, path in enumerate(files):
+        pixels = np.random.default_rng(seed).integers(0, 256, (64, 64, 3), np.uint8)
+        Image.fromarray(pixels).save(path)
+    model = reference
+    if not is_torch:
+        model = copy(reference)
+        model.runtime = MagicMock(wraps=reference.runtime)  # as a runtime whose torch model is not at hand
+    found = time_parts(model, files)
+    inner = ["encoder", "neck", "change decoder", "Q-Former"] if is_torch else []
+    assert list(found) == ["read", *inner, "vision", "language model"]
+    assert min(found.values()) > 0
+    assert found["vision"] >= sum(found[part] for part in inner)
 
 
 PEER = """
@@ -129,11 +183,15 @@ def report() -> BenchReport:
     timing = Timing(0.5, 0.75, 5)
     return BenchReport(
         machine=MACHINE, model="small", digest="0123456789abcdef", runtime="openvino", image_size=256,
-        pair=PairSpeed(timing, timing, timing, {"vision": 0.1, "sentence": 0.4}),
+        pair=PairSpeed(timing, timing, timing, {"read": 0.007, "vision": 0.1, "language model": 0.4}),
         batches=(BatchSpeed(1, 2.0, 3.0, 40.0), BatchSpeed(8, 5.0, 6.0, 90.0)),
         cold_start=ColdStart(timing, 0.6),
         scenes=(SceneSpeed(2048, 30.0, 10.0, {"windows": 10.0, "places": 20.0}, 7, 1.1),),
-        costs={"vision": PartCost(10.0, 0.1, 0.05), "language model": PartCost(20.0, 1.5, 0.15)},
+        costs={
+            "neck": PartCost(1.25, 0.1, 0.05),
+            "vision": PartCost(10.0, 0.1, 0.05),
+            "language model": PartCost(20.0, 1.5, 0.15),
+        },
         reached={"vision": 0.5, "language model": 0.375},
         baselines={"rsiccformer": timing},
         peers=(PeerTiming("theirs", "masks", 3.0, 0.2, 1.5),),
@@ -151,11 +209,14 @@ def test_the_table(capsys: pytest.CaptureFixture[str]) -> None:
     from semantic_cc.cli.bench import _print_speed
 
     _print_speed(report())
-    text = capsys.readouterr().out
+    text = " ".join(capsys.readouterr().out.split())
     for part in (
         "200 GFLOP/s bfloat16",
         "rsiccformer",
         "38%",
+        "0.007",
+        "neck 1.25 0.10 0.050 - -",
+        "--runtime torch measures its parts",
         "2048 px",
         "theirs",
         "90.0",
@@ -178,6 +239,6 @@ def test_the_command(cli: Callable, reference: SemanticCC, shaken_folder: Path, 
     found = json.loads(outcome.stdout)
     assert [batch["pairs"] for batch in found["batches"]] == [1, 2]
     assert found["runtime"] == "torch" and found["baselines"].keys() == {"rsiccformer"}
-    assert found["reached"].keys() == {"vision", "language model"}
+    assert found["reached"].keys() == found["costs"].keys() - {"other"}
     assert found["scenes"][0]["side"] == 64 and found["cold_start"]["peak_gigabytes"] > 0
     assert plot.is_file()

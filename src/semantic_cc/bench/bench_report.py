@@ -16,9 +16,10 @@ class PairSpeed:
     """Warm times of one pair.
 
     Attributes:
-        changed, unchanged: of a description: mask and sentence.
+        changed, unchanged: of a description, mask and sentence, from two PNG files.
         mask: of the class probabilities.
-        parts: step -> median seconds in descriptions of a changed pair.
+        parts: part -> median seconds in descriptions of a changed pair: ``read`` (two PNG files), ``vision``,
+            ``language model`` with its search, and with the torch runtime the parts of ``vision``.
     """
 
     changed: Timing
@@ -90,8 +91,8 @@ class BenchReport:
         batches: throughput by batch size.
         cold_start: of a process.
         scenes: by side.
-        costs: part -> counted operations and bytes of a changed pair.
-        reached: part -> least time over measured time, in [0, 1].
+        costs: part -> counted operations and bytes of a changed pair; the parts of ``vision`` beside it.
+        reached: measured part -> least time over measured time, in [0, 1].
         baselines: method -> warm time of one pair's `predict`, measured in turns with `pair`.
         peers: other programs.
     """

@@ -163,13 +163,7 @@ def _print_speed(report: BenchReport) -> None:
     for batch in report.batches:
         table.add_row(str(batch.pairs), *(f"{v:.1f}" for v in (batch.described, batch.masks, batch.tokens)))
     show(table)
-    if report.costs:
-        table = _table("part of a changed pair", "GFLOP", "GB read", "least s", "measured s", "reached")
-        for part, cost in report.costs.items():
-            measured = cost.limit / report.reached[part]
-            table.add_row(part, f"{cost.gflops:.1f}", f"{cost.gigabytes:.2f}", f"{cost.limit:.3f}",
-                          f"{measured:.3f}", f"{report.reached[part]:.0%}")  # fmt: skip
-        show(table)
+    _print_parts(report)
     if report.scenes:
         steps = list(report.scenes[0].parts)
         table = _table("scene", "s", "without sentences", *steps, "places", "peak GB")
@@ -184,6 +178,23 @@ def _print_speed(report: BenchReport) -> None:
             table.add_row(peer.name, peer.writes, f"{peer.start:.2f}", f"{peer.per_pair:.3f}",
                           f"{peer.peak_gigabytes:.2f}")  # fmt: skip
         show(table)
+
+
+def _print_parts(report: BenchReport) -> None:
+    table = _table("part of a changed pair", "GFLOP", "GB read", "least s", "measured s", "reached")
+    measured = report.pair.parts
+    for part in dict.fromkeys(["read", *report.costs, *measured]):
+        cost = report.costs.get(part)
+        counted = ["-"] * 3
+        if cost is not None:
+            counted = [f"{cost.gflops:.2f}", f"{cost.gigabytes:.2f}", f"{cost.limit:.3f}"]
+        seconds = f"{measured[part]:.3f}" if part in measured else "-"
+        table.add_row(
+            part, *counted, seconds, f"{report.reached[part]:.0%}" if part in report.reached else "-"
+        )
+    show(table)
+    if report.runtime == "openvino":
+        say("vision is one graph of openvino; --runtime torch measures its parts")
 
 
 def _table(first: str, *columns: str) -> Table:
