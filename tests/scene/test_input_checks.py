@@ -55,6 +55,7 @@ def test_windows_without_a_peak_do_not_vote() -> None:
     )
     assert measure_shift([empty, unlike, hidden]) is None
     assert measure_shift([good, empty, empty]) is None
+    assert measure_shift([good]) is None
 
 
 @given(height=st.integers(1, 4000), width=st.integers(1, 4000))
@@ -65,8 +66,12 @@ def test_sample_windows_lie_within_and_apart(height: int, width: int) -> None:
     for window in windows:
         assert 0 <= window.top <= height - window.height and 0 <= window.left <= width - window.width
     tops, lefts = (sorted({getattr(window, name) for window in windows}) for name in ("top", "left"))
-    for starts in (tops, lefts):
-        assert all(b - a >= SAMPLE_TILE for a, b in pairwise(starts))
+    for starts, side in ((tops, height), (lefts, width)):
+        size = windows[0].height if starts is tops else windows[0].width
+        assert all(
+            b - a >= (SAMPLE_TILE if side >= 3 * SAMPLE_TILE else size // 2) for a, b in pairwise(starts)
+        )
+        assert len(starts) == (1 if side < 96 else 2 if side < 128 else min(7, max(3, side // SAMPLE_TILE)))
 
 
 def test_sample_windows_of_a_sparse_scene_lie_where_it_holds_something() -> None:
@@ -104,6 +109,35 @@ def test_a_shifted_pair_is_found_and_mended(tmp_path: Path) -> None:
     mended = inspected(tmp_path, picture, after, coregister=True)
     assert mended.findings == () and mended.shift.length < 0.2
     assert mended.measured["removed_columns"] == pytest.approx(-4, abs=0.1)
+
+
+def torn(side: int) -> tuple[np.ndarray, np.ndarray]:
+    """A pair without one shift: its quarters move in four directions."""
+    picture, half = landscape(side, side), side // 2
+    after = picture.copy()
+    for top, left, shift in ((0, 0, (10, 0)), (0, half, (0, 10)), (half, 0, (4, 4)), (half, half, (-2, -2))):
+        part = np.s_[top : top + half, left : left + half]
+        after[part] = np.roll(picture, shift, axis=(0, 1))[part]
+    return picture, after
+
+
+@pytest.mark.parametrize("side", [128, 256, 320, 500])
+def test_a_small_scene_is_measured_in_several_places(side: int, tmp_path: Path) -> None:
+    picture = landscape(side, side)
+    shift = inspected(tmp_path, picture, np.roll(picture, (3, -4), axis=(0, 1))).shift
+    assert shift.windows == 9 and (shift.columns, shift.rows) == (
+        pytest.approx(-4, abs=0.1),
+        pytest.approx(3, abs=0.1),
+    )
+
+
+def test_places_that_move_apart_are_no_shift(tmp_path: Path) -> None:
+    before, after = torn(320)
+    inspection = inspected(tmp_path, before, after)
+    assert inspection.shift.windows >= 3 and not inspection.shift.agreed
+    assert "co-registration" not in [finding.check for finding in inspection.findings]
+    with pytest.raises(InputError, match=r"windows differ by about .* without --coregister"):
+        inspected(tmp_path, before, after, coregister=True)
 
 
 @pytest.mark.parametrize(("side", "words"), [(0.1, "0.1 m on the ground"), (2.5, "2.5 m on the ground")])

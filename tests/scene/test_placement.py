@@ -210,6 +210,23 @@ def test_systems_without_a_place_on_the_map_are_refused(system: str, words: str,
     assert "a.tif" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "transform",
+    [
+        Affine(0.5, 0, np.nan, 0, -0.5, 3_350_000), Affine(0.5, 0, 620_000, np.inf, -0.5, 3_350_000),
+        Affine(1e200, 0, 620_000, 0, -1e200, 3_350_000), Affine(0.5, 0, 1e300, 0, -0.5, 3_350_000),
+        Affine(0.5, 0, 1e17, 0, -0.5, 3_350_000),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("system", [UTM, None])
+def test_a_transform_that_cannot_be_inverted_is_refused(
+    transform: Affine, system: str | None, tmp_path: Path
+) -> None:
+    path = write_raster(tmp_path / "a.tif", BEFORE, transform, system)
+    with pytest.raises(ImageError, match=r"a\.tif: its transform \(.*\) cannot be computed with; mend it$"):
+        Raster(path)
+
+
 def test_a_pair_across_the_antimeridian(tmp_path: Path) -> None:
     """Grids in EPSG:32660 and 32601 meet there."""
     here = Affine(0.5, 0, 832_000, 0, -0.5, 1_000_000)

@@ -251,6 +251,14 @@ def test_an_image_of_nearly_one_value_is_refused(tmp_path: Path) -> None:
         assert "80% of its pixels have one value (128); if it stands for nothing" in image.notes[0]
 
 
+def test_an_image_of_nearly_black_values_is_refused_with_the_reason(tmp_path: Path) -> None:
+    """A map of class numbers, say: all of it would be a collar."""
+    classes = np.zeros((100, 100), np.uint8)
+    classes[30:50, 30:60], classes[70:80, 10:90] = 1, 2
+    with pytest.raises(ImageError, match=r"a\.tif: all of it is nearly black; stretch its values first$"):
+        Raster(write_raster(tmp_path / "a.tif", classes[..., None]))
+
+
 def test_bombs_are_refused_before_a_pixel_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bomb = tmp_path / "bomb.tif"
     with rasterio.open(

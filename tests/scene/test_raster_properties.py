@@ -135,7 +135,7 @@ def test_any_combination_gives_the_plain_pair(
 
 
 MUTANTS = """
-import contextlib, resource, signal, sys
+import resource, signal, sys, time
 import numpy as np
 from pathlib import Path
 from semantic_cc.errors import InputError
@@ -148,6 +148,7 @@ resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
 source, count, seed = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 content, rng = source.read_bytes(), np.random.default_rng(seed)
 path = source.with_name("mutant" + source.suffix)
+refused, slowest = 0, 0.0
 for number in range(count):
     mutant = bytearray(content)
     for _ in range(rng.integers(1, 5)):
@@ -156,16 +157,21 @@ for number in range(count):
     if rng.random() < 0.1:
         del mutant[int(rng.integers(0, len(mutant))):]
     path.write_bytes(mutant)
-    signal.alarm(60)  # on a busy machine; ends the process
+    # 20 s of CPU, because the machine may be busy, and 60 s in all; either signal ends the process
+    signal.setitimer(signal.ITIMER_PROF, 20)
+    signal.alarm(60)
+    started = time.process_time()
     is_scene(path)
     try:
         with Raster(path) as image:
             OnGrid(image, image.grid).read(Window(0, 0, min(96, image.grid.height), min(96, image.grid.width)))
     except InputError as error:
         assert "\\n" not in str(error)
+        refused += 1
+    slowest = max(slowest, time.process_time() - started)
 # not ru_maxrss, which starts at the peak of the process that started this one
 peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-print("done", int(peak.split()[1]) // 1024)
+print("mutants", count, "refused", refused, "slowest_s", round(slowest, 2), "peak_mb", int(peak.split()[1]) // 1024)
 """
 
 
@@ -177,8 +183,10 @@ def fuzz(path: Path, count: int) -> None:
         timeout=20 + count,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    word, memory = done.stdout.split()
-    assert word == "done" and int(memory) < 2048
+    words = done.stdout.split()
+    found = dict(zip(words[::2], map(float, words[1::2]), strict=True))
+    print(path.name, done.stdout.strip())  # seen with pytest -s
+    assert found["mutants"] == count and found["peak_mb"] < 2048
 
 
 @pytest.mark.slow

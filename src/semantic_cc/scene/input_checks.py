@@ -103,7 +103,8 @@ def inspect_pair(pair: AlignedPair, *, coregister: bool = False) -> Inspection:
 
     Raises:
         ImageError: a part of a file cannot be read.
-        InputError: `coregister`, and the shift cannot be measured; no pixel is known in both images.
+        InputError: `coregister`, and the shift cannot be measured or differs from place to place; no pixel is known
+            in both images.
     """
     samples = read_samples(pair)
     shift, taken_back = measure_shift(samples), None
@@ -113,6 +114,11 @@ def inspect_pair(pair: AlignedPair, *, coregister: bool = False) -> Inspection:
             "go on without --coregister"
         )
     if coregister and shift is not None and shift.length > MAX_SHIFT:
+        if not shift.agreed:
+            raise InputError(
+                f"the shift between the images cannot be measured: {shift.windows} windows differ by about "
+                f"{shift.spread:.1f} pixels; go on without --coregister"
+            )
         pair.shift_after(shift.columns, shift.rows)
         taken_back, samples = shift, read_samples(pair)
         shift = measure_shift(samples)
@@ -163,7 +169,7 @@ def _sampling(pair: AlignedPair, measured: dict[str, float | None]) -> list[Find
 
 
 def _shift(shift: Shift | None) -> list[Finding]:
-    if shift is None or shift.length <= MAX_SHIFT:
+    if shift is None or shift.length <= MAX_SHIFT or not shift.agreed:
         return []
     text = (
         f"the later image lies {shift.length:.1f} pixels off the earlier ({shift.columns:+.1f} across, "

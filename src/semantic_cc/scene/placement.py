@@ -24,6 +24,10 @@ MAX_MISFIT = 0.5
 """Pixels by which control points may differ from the transform that stands for them."""
 
 
+MAX_LOST = 0.01
+"""Pixels that a transform and its inverse together may move a corner by rounding."""
+
+
 def place(dataset: DatasetReader, crs: CRS | None, name: str, warnings: list[str]) -> Grid | None:
     """The grid of an image.
 
@@ -38,7 +42,8 @@ def place(dataset: DatasetReader, crs: CRS | None, name: str, warnings: list[str
         coordinate reference system has world coordinates all the same where the image has them.
 
     Raises:
-        ImageError: the coordinate reference system is a local one, or the image names one and no place in it.
+        ImageError: the coordinate reference system is a local one, the image names one and no place in it, or its
+            transform cannot be inverted.
     """
     points, points_crs = dataset.gcps
     transform = dataset.transform
@@ -69,7 +74,20 @@ def place(dataset: DatasetReader, crs: CRS | None, name: str, warnings: list[str
         raise ImageError(
             f"{name}: names a coordinate reference system but no place in it; give its world file"
         )
+    if not _can_be_inverted(transform, dataset.width, dataset.height):
+        numbers = ", ".join(f"{number:.6g}" for number in tuple(transform)[:6])
+        raise ImageError(f"{name}: its transform ({numbers}) cannot be computed with; mend it")
     return Grid(dataset.width, dataset.height, transform, found)
+
+
+def _can_be_inverted(transform: Affine, width: int, height: int) -> bool:
+    """Whether the corners of an image and of its first pixel, in world coordinates, lead back to them in pixels.
+
+    They do not where a number is NaN or infinite, overflows, or is so large that a pixel gets lost in its rounding.
+    """
+    corners = [(x, y) for x in (0, 1, width) for y in (0, 1, height)]
+    back = np.array([~transform @ (transform @ corner) for corner in corners])
+    return bool((np.abs(back - corners) < MAX_LOST).all())
 
 
 def same_turn(first: Grid, second: Grid) -> tuple[Grid, Grid]:

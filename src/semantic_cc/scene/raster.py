@@ -238,6 +238,10 @@ class Raster:
                 f"{self.name}: a {collar.colour} collar without a nodata tag, {collar.share:.1%} of the image, is "
                 "taken for unknown"
             )
+        if self.collars and not known.any():
+            raise ImageError(
+                f"{self.name}: all of it is nearly {self.collars[0].colour}; stretch its values first"
+            )
         self._refuse_empty(values, known)
         if not sparse:
             self.unknown_share = float(1 - known.mean())
