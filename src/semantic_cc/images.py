@@ -7,8 +7,6 @@ images, and those with more bits, more bands or transparent pixels, are read by 
 
 from __future__ import annotations
 
-import filecmp
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +18,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.TiffImagePlugin import EXTRASAMPLES, SAMPLESPERPIXEL, TiffImageFile
 
 from semantic_cc.errors import ImageError
+from semantic_cc.same_picture import PictureComparison, same_file_warning
 
 MIN_SIDE = 16
 """Smallest side in pixels: one token of the encoder. Below it there is nothing to compare."""
@@ -72,8 +71,8 @@ def read_pair(
 
     Args:
         before, after: as `read_image` takes them.
-        check: refuse files of one colour, and note that both are the same file: slips of a user, which a dataset may
-            hold on purpose.
+        check: refuse files of one colour, and note that both are the same file or picture: slips of a user, which a
+            dataset may hold on purpose.
 
     Returns:
         Before and after, both ``(H, W, 3)`` uint8 RGB of one size, and the notes of both.
@@ -95,23 +94,11 @@ def read_pair(
                 raise ImageError(
                     f"{source}: has one value only ({colour}) and shows nothing; fetch or export it again"
                 )
-        same = same_file_warning(before, after)
+        comparison = PictureComparison()
+        comparison.add(first, second)
+        same = same_file_warning(before, after) or comparison.warning(before, after)
         notes += () if same is None else (same,)
     return first, second, notes
-
-
-def same_file_warning(before: str | Path, after: str | Path) -> str | None:
-    """One line if both names lead to one file, or to files of equal bytes; None else, and for URLs of two names."""
-    if str(before) == str(after):
-        return f"both images are the same file, {before}; a pair needs two dates"
-    try:
-        if os.path.samefile(before, after):
-            return f"both images are the same file, {before} and {after}; a pair needs two dates"
-        if os.path.getsize(before) == os.path.getsize(after) and filecmp.cmp(before, after, shallow=False):
-            return f"{before} and {after} hold the same bytes, as if the same file were given twice"
-    except OSError:
-        return None  # no local files, or the reader says what is wrong with them
-    return None
 
 
 def _name(image: ImageSource, role: str) -> str:

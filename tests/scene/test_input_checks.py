@@ -102,13 +102,18 @@ def test_a_good_pair_has_no_findings(tmp_path: Path) -> None:
 
 def test_a_shifted_pair_is_found_and_mended(tmp_path: Path) -> None:
     picture = landscape(600, 600)
-    after = np.roll(picture, (3, -4), axis=(0, 1))
+    after = np.roll(darker(picture), (3, -4), axis=(0, 1))
     (finding,) = inspected(tmp_path, picture, after).findings
     assert (finding.check, finding.value) == ("co-registration", pytest.approx(5, abs=0.1))
     assert "-4.0 across, +3.0 down" in finding.message and "--coregister" in finding.message
     mended = inspected(tmp_path, picture, after, coregister=True)
     assert mended.findings == () and mended.shift.length < 0.2
     assert mended.measured["removed_columns"] == pytest.approx(-4, abs=0.1)
+
+
+def darker(picture: np.ndarray) -> np.ndarray:
+    """The same ground in another light."""
+    return (picture * 0.7 + 1).astype(np.uint8)
 
 
 def torn(side: int) -> tuple[np.ndarray, np.ndarray]:
@@ -187,7 +192,7 @@ def test_the_unknown_share_is_exact_wherever_it_lies(place: str, tmp_path: Path)
         "middle": np.s_[80:240, 80:240],
     }[place]
     after[part] = 0
-    (finding,) = inspected(tmp_path, np.maximum(landscape(320, 320), 1), after, nodata=0).findings
+    (finding,) = inspected(tmp_path, darker(np.maximum(landscape(320, 320), 1)), after, nodata=0).findings
     assert finding.value == 0.25 and "25% of the common area is unknown" in finding.message
 
 
@@ -231,3 +236,13 @@ def test_one_file_given_twice_is_named(tmp_path: Path) -> None:
     for other in ("a.tif", "link.tif", "copy.tif"):
         with open_pair(path, tmp_path / other) as pair:
             assert any("same file" in finding.message for finding in inspect_pair(pair).findings)
+
+
+def test_one_picture_in_two_encodings_is_named(tmp_path: Path) -> None:
+    """Eight bits and JPEG, against 16 bits."""
+    picture = ndimage.gaussian_filter(landscape(300, 300), (1, 1, 0))
+    first = write_raster(tmp_path / "a.tif", picture, compress="jpeg", photometric="ycbcr")
+    second = write_raster(tmp_path / "b.tif", picture.astype(np.uint16) * 257)
+    with open_pair(first, second) as pair:
+        (finding,) = [finding for finding in inspect_pair(pair).findings if finding.check == "same file"]
+    assert "show one picture, perhaps in two encodings" in finding.message

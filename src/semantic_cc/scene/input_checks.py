@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from semantic_cc.errors import InputError
-from semantic_cc.images import same_file_warning
+from semantic_cc.same_picture import PictureComparison, same_file_warning
 from semantic_cc.scene.common_grid import AlignedPair
 from semantic_cc.scene.coregister import MIN_WINDOWS, Shift, measure_shift, read_samples, sample_windows
 from semantic_cc.scene.geodesy import ground_sampling
@@ -130,8 +130,9 @@ def inspect_pair(pair: AlignedPair, *, coregister: bool = False) -> Inspection:
     if taken_back is not None:
         measured["removed_columns"] = round(taken_back.columns, 3)
         measured["removed_rows"] = round(taken_back.rows, 3)
-    findings = _files(pair.rasters) + _sampling(pair, measured) + _shift(shift)
-    findings += _levels(_count(pair), measured)
+    counts = _count(pair)
+    findings = _files(pair.rasters, counts.comparison) + _sampling(pair, measured) + _shift(shift)
+    findings += _levels(counts, measured)
     return Inspection(measured, shift, tuple(findings))
 
 
@@ -189,11 +190,13 @@ class _Counts:
     levels: list[np.ndarray] = field(default_factory=lambda: [np.zeros(3), np.zeros(3)])
     bright: list[int] = field(default_factory=lambda: [0, 0])
     saturated: list[int] = field(default_factory=lambda: [0, 0])
+    comparison: PictureComparison = field(default_factory=PictureComparison)
 
     def add(self, before: np.ndarray, after: np.ndarray, known: np.ndarray) -> None:
         """Counts a window."""
         self.pixels += known.size
         self.known += int(known.sum())
+        self.comparison.add(before, after, known)
         for date, image in enumerate((before, after)):
             pixels = image[known]
             self.levels[date] += pixels.sum(axis=0, dtype=np.float64)
@@ -229,11 +232,11 @@ def _count(pair: AlignedPair) -> _Counts:
     return counts
 
 
-def _files(rasters: tuple[Raster, Raster]) -> list[Finding]:
-    """Swapped dates, and one file given twice."""
+def _files(rasters: tuple[Raster, Raster], comparison: PictureComparison) -> list[Finding]:
+    """Swapped dates, and one file or picture given twice."""
     before, after = rasters
     findings = []
-    same = same_file_warning(before.name, after.name)
+    same = same_file_warning(before.name, after.name) or comparison.warning(before.name, after.name)
     if same is not None:
         findings.append(Finding("same file", 1.0, 0.0, same))
     dates = [_date(raster) for raster in rasters]
