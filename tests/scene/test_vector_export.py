@@ -1,4 +1,5 @@
 import json
+import time
 from pathlib import Path
 
 import geopandas
@@ -85,6 +86,25 @@ def test_geojson_keeps_the_standard(tmp_path: Path) -> None:
         assert shapely.LinearRing(outer).is_ccw and not any(shapely.LinearRing(hole).is_ccw for hole in holes)
         np.testing.assert_allclose(feature["bbox"], [*outer.min(0), *outer.max(0)], atol=2e-7)
         assert np.all(np.abs(outer - (-97.74, 30.27)) < 0.01)
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_the_same_polygons_give_the_same_bytes(suffix: str, tmp_path: Path) -> None:
+    """GeoPackage: at any time, and the user's own setting counts and stays."""
+    contents = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        contents.append(write_frame(frame_of(), tmp_path / name, suffix).read_bytes())
+        time.sleep(0.05 if suffix == "gpkg" else 0)  # the time in a GeoPackage has milliseconds
+    assert contents[0] == contents[1]
+    assert pyogrio.get_gdal_config_option("OGR_CURRENT_DATE") is None
+    try:
+        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": "2020-02-02T00:00:00.000Z"})
+        other = write_frame(frame_of(), tmp_path, suffix).read_bytes()
+        assert (other == contents[0]) == (suffix != "gpkg")
+        assert pyogrio.get_gdal_config_option("OGR_CURRENT_DATE") == "2020-02-02T00:00:00.000Z"
+    finally:
+        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": None})
 
 
 def test_geojson_is_cut_at_the_antimeridian(tmp_path: Path) -> None:

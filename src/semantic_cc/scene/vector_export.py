@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import geopandas
@@ -18,6 +19,12 @@ from semantic_cc.scene.geodesy import crs_of, measure, on_earth, to_map
 from semantic_cc.scene.grid import Grid
 from semantic_cc.scene.places import CLASS_NAMES
 from semantic_cc.scene.polygons import Polygons
+
+_CLOCK = "OGR_CURRENT_DATE"
+"""GDAL's option for the time that a GeoPackage holds as that of its last change."""
+
+_LAST_CHANGE = "1970-01-01T00:00:00.000Z"
+"""That time where the option is not set: the same polygons give the same bytes."""
 
 
 def make_frame(
@@ -56,7 +63,7 @@ def write_frame(frame: geopandas.GeoDataFrame, folder: Path, suffix: str) -> Pat
     """Writes changes.`suffix`; without rows it is a valid file with all columns.
 
     GeoJSON goes to WGS 84, as RFC 7946 demands, with seven decimals (a centimetre) and each feature's bounding box,
-    and shapes are cut at the antimeridian; all others keep the CRS.
+    and shapes are cut at the antimeridian; all others keep the CRS. The same frame gives the same bytes.
 
     Args:
         frame: as `make_frame`'s; for GeoJSON on Earth.
@@ -72,7 +79,7 @@ def write_frame(frame: geopandas.GeoDataFrame, folder: Path, suffix: str) -> Pat
         return path
     options = {"RFC7946": "YES", "WRITE_BBOX": "YES", "WRITE_NAME": "NO"} if suffix == "geojson" else {}
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _stopped_clock():
             warnings.filterwarnings("ignore", "'crs' was not provided")
             pyogrio.write_dataframe(
                 frame,
@@ -89,6 +96,16 @@ def write_frame(frame: geopandas.GeoDataFrame, folder: Path, suffix: str) -> Pat
     if not whole:
         raise OutputError(f"{path.name}: was not written to its end; free space")
     return path
+
+
+@contextmanager
+def _stopped_clock() -> Iterator[None]:
+    before = pyogrio.get_gdal_config_option(_CLOCK)
+    pyogrio.set_gdal_config_options({_CLOCK: before or _LAST_CHANGE})
+    try:
+        yield
+    finally:
+        pyogrio.set_gdal_config_options({_CLOCK: before})
 
 
 def can_hold(suffix: str, grid: Grid) -> bool:
