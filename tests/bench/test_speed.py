@@ -186,7 +186,7 @@ def report() -> BenchReport:
         pair=PairSpeed(timing, timing, timing, {"read": 0.007, "vision": 0.1, "language model": 0.4}),
         batches=(BatchSpeed(1, 2.0, 3.0, 40.0), BatchSpeed(8, 5.0, 6.0, 90.0)),
         cold_start=ColdStart(timing, 0.6),
-        scenes=(SceneSpeed(2048, 30.0, 10.0, {"windows": 10.0, "places": 20.0}, 7, 1.1),),
+        scenes=(SceneSpeed(2048, 30.0, 10.0, {"masks": 10.0, "sentences": 20.0}, 7, 1.1),),
         costs={
             "neck": PartCost(1.25, 0.1, 0.05),
             "vision": PartCost(10.0, 0.1, 0.05),
@@ -202,7 +202,7 @@ def test_a_report_is_drawn_and_plain() -> None:
     assert draw_bench(report()).startswith(b"\x89PNG")
     content = json.loads(json.dumps(report().to_json()))
     assert content["pair"]["changed"]["median"] == 0.5
-    assert content["scenes"][0]["parts"]["places"] == 20.0
+    assert content["scenes"][0]["parts"]["sentences"] == 20.0
 
 
 def test_the_table(capsys: pytest.CaptureFixture[str]) -> None:
@@ -240,5 +240,7 @@ def test_the_command(cli: Callable, reference: SemanticCC, shaken_folder: Path, 
     assert [batch["pairs"] for batch in found["batches"]] == [1, 2]
     assert found["runtime"] == "torch" and found["baselines"].keys() == {"rsiccformer"}
     assert found["reached"].keys() == found["costs"].keys() - {"other"}
+    steps = ("start", "read", "masks", "rasters", "polygons", "sentences", "files")
+    assert tuple(found["scenes"][0]["parts"]) == steps
     assert found["scenes"][0]["side"] == 64 and found["cold_start"]["peak_gigabytes"] > 0
     assert plot.is_file()

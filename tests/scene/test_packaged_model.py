@@ -17,6 +17,7 @@ from semantic_cc.scene.change_map import MASK, PROBABILITY, map_changes, open_sc
 from semantic_cc.scene.gdal_files import read_crs
 from semantic_cc.scene.grid import Grid
 from semantic_cc.scene.scene_options import SceneOptions
+from semantic_cc.scene.step_clock import StepClock
 from semantic_cc.scene.synthetic_scene import write_scene
 from semantic_cc.scene.tiling import scene_tiling
 
@@ -50,7 +51,7 @@ def mapped(before: Path, after: Path, model: SemanticCC, out: Path, **options) -
     """Writes mask and probability, without sentences; returns the notes on the images."""
     with open_scene(before, after, SceneOptions(**options)) as (pair, inspection):
         tiling = scene_tiling(pair.grid)
-        state = map_changes(pair, inspection, model, out, tiling=tiling, batch=4)
+        state = map_changes(pair, inspection, model, out, tiling=tiling, batch=4, clock=StepClock())
         for name in (MASK, PROBABILITY):
             (state.drafts / name).replace(out / name)
         return pair.notes

@@ -66,7 +66,7 @@ class SceneSpeed:
         side: pixels.
         seconds: from the process's start to its end.
         without_sentences: `seconds` less the step that describes places.
-        parts: step -> seconds, as in the report.
+        parts: step -> seconds: ``start`` of the process (imports and weights), and the steps of the scene's report.
         places: number of places described.
         peak_gigabytes: most memory that the process held.
     """

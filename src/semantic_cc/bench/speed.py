@@ -265,11 +265,12 @@ def _time_scene(options: BenchOptions, side: int, report: Advance) -> SceneSpeed
         )
         report(f"scene of {side}", 1, 1)
     found = json.loads(run.output)
-    parts = {step: float(seconds) for step, seconds in found["timings"].items() if step != "total"}
+    timings = {step: float(seconds) for step, seconds in found["timings"].items()}
+    parts = {"start": run.seconds - timings.pop("total"), **timings}
     return SceneSpeed(
         side=side,
         seconds=run.seconds,
-        without_sentences=run.seconds - parts.get("places", 0.0),
+        without_sentences=run.seconds - parts["sentences"],
         parts=parts,
         places=len(found["places"]),
         peak_gigabytes=run.peak_gigabytes,

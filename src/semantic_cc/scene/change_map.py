@@ -25,6 +25,7 @@ from semantic_cc.scene.scan_state import ScanState
 from semantic_cc.scene.scene_model import SceneModel
 from semantic_cc.scene.scene_options import SceneOptions
 from semantic_cc.scene.sliding_window import scan
+from semantic_cc.scene.step_clock import StepClock, TimedPair
 from semantic_cc.scene.tiling import Tiling
 from semantic_cc.types import Json
 
@@ -81,6 +82,7 @@ def map_changes(
     *,
     tiling: Tiling,
     batch: int,
+    clock: StepClock,
     progress: Callable[[int, int], None] | None = None,
 ) -> ScanState:
     """Predicts the mask of a scene and writes `MASK` and `PROBABILITY` as drafts of the returned state.
@@ -97,6 +99,7 @@ def map_changes(
         folder: the output folder, made if need be.
         tiling: the windows.
         batch: windows at once.
+        clock: counts the steps "read" and "masks".
         progress: called with the windows done and all windows.
 
     Raises:
@@ -116,8 +119,8 @@ def map_changes(
     }
     state = ScanState(folder, pair.grid, tiling, job)
     scan(
-        pair,
-        model.predict_masks,
+        TimedPair(pair, clock),
+        clock.timed("masks", model.predict_masks),
         state,
         num_classes=num_classes,
         tiling=tiling,

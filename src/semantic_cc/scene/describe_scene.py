@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,7 @@ from semantic_cc.scene.scene_options import SceneOptions
 from semantic_cc.scene.scene_plan import ScenePlan, plan_scene
 from semantic_cc.scene.scene_report import SceneReport, SceneSettings
 from semantic_cc.scene.stac_item import read_time, write_item
+from semantic_cc.scene.step_clock import StepClock, TimedPair
 from semantic_cc.scene.tiling import Tiling, scene_tiling
 from semantic_cc.scene.vector_export import make_frame, write_frame
 from semantic_cc.sentences import check_instruction
@@ -98,10 +100,11 @@ class PreparedScene:
         Raises:
             ImageError, InputError, OutputError, SemanticCCError: as `SemanticCC.describe_scene`.
         """
-        start = time.perf_counter() - self.seconds
+        clock = StepClock(self.seconds)
         pair, options = self.pair, self.options
         self.plan.check_disk(self.folder)
-        inspection = inspect_scene(pair, options)
+        with clock.step("read"):
+            inspection = inspect_scene(pair, options)
         settings = SceneSettings(
             tile=options.tile,
             overlap=self.tiling.overlap,
@@ -110,25 +113,27 @@ class PreparedScene:
             instruction=self.instruction,
             regularise=options.regularise,
         )
-        state = map_changes(
-            pair, inspection, model, self.folder,
-            tiling=self.tiling, batch=settings.batch, progress=_step(progress, "windows"),
-        )  # fmt: skip
-        mapped = time.perf_counter()
-        polygons = find_polygons(state.drafts / MASK, state.drafts / PROBABILITY, pair.grid)
-        regions, home = find_regions(polygons, pair.grid)
-        places = describe_places(
-            regions, pair, lambda one, two: model.describe_batch(one, two, self.instruction),
-            settings.place_batch, _step(progress, "places"),
-        )  # fmt: skip
-        ended = time.perf_counter()
-        timings = {"windows": mapped - start, "places": ended - mapped, "total": ended - start}
+        with clock.step("rasters"):
+            state = map_changes(
+                pair, inspection, model, self.folder,
+                tiling=self.tiling, batch=settings.batch, clock=clock, progress=_step(progress, "windows"),
+            )  # fmt: skip
+        with clock.step("polygons"):
+            polygons = find_polygons(state.drafts / MASK, state.drafts / PROBABILITY, pair.grid)
+            regions, home = find_regions(polygons, pair.grid)
+        with clock.step("sentences"):
+            places = describe_places(
+                regions, TimedPair(pair, clock), partial(model.describe_batch, instruction=self.instruction),
+                settings.place_batch, _step(progress, "places"),
+            )  # fmt: skip
         figures = make_figures(polygons, pair.grid, state.known_pixels, len(places), model.num_classes)
         formats = options.formats if self.is_written else ()
-        report = make_report(model, pair, inspection, settings, figures, places, formats, self.dates, timings)
+        report = make_report(
+            model, pair, inspection, settings, figures, places, formats, self.dates, clock.timings()
+        )
         if self.is_written:
             report = dataclasses.replace(report, files=file_names(formats, pair.grid), folder=self.folder)
-            _write_files(report, state, pair, polygons, home)
+            report = _write_files(report, state, pair, polygons, home, clock)
             state.publish(stale=OUTPUTS)
         return report
 
@@ -208,22 +213,29 @@ def _step(progress: Advance | None, name: str) -> Callable[[int, int], None] | N
 
 
 def _write_files(
-    report: SceneReport, state: ScanState, pair: AlignedPair, polygons: Polygons, home: np.ndarray
-) -> None:
-    """Writes all files of the report except the two rasters as drafts.
+    report: SceneReport,
+    state: ScanState,
+    pair: AlignedPair,
+    polygons: Polygons,
+    home: np.ndarray,
+    clock: StepClock,
+) -> SceneReport:
+    """Writes all files of the report except the two rasters as drafts; returns it with the seconds of this step too.
 
     Raises:
         OutputError: one cannot be written.
     """
     drafts, mask, grid = state.drafts, state.drafts / MASK, pair.grid
-    outlines = regular_outlines(polygons, grid) if report.settings.regularise else polygons.shapes
-    frame = make_frame(polygons, outlines, home, [place.sentence for place in report.places], grid)
     try:
-        for suffix in FORMATS:
-            if f"{LAYER}.{suffix}" in report.files:
-                write_frame(frame, drafts, suffix)
-        write_page(drafts / PAGE, report, make_overview(pair, mask), pair, mask)
-        write_item(drafts / ITEM, report, polygons, grid)
+        with clock.step("files"):
+            outlines = regular_outlines(polygons, grid) if report.settings.regularise else polygons.shapes
+            frame = make_frame(polygons, outlines, home, [place.sentence for place in report.places], grid)
+            for suffix in FORMATS:
+                if f"{LAYER}.{suffix}" in report.files:
+                    write_frame(frame, drafts, suffix)
+            write_page(drafts / PAGE, report, make_overview(pair, mask), pair, mask)
+            write_item(drafts / ITEM, report, polygons, grid)
+        report = dataclasses.replace(report, timings=clock.timings())
         text = json.dumps(report.to_json(), indent=2, ensure_ascii=False)
         (drafts / REPORT).write_text(text + "\n", encoding="utf-8")
     except OSError as error:
@@ -232,3 +244,4 @@ def _write_files(
         raise OutputError(
             f"cannot write to {report.folder}: {error.strerror or error}; free space and start again"
         ) from error
+    return report

@@ -68,7 +68,7 @@ def make_report(
         warnings=(*_input_warnings(inspection), *_own_warnings(places, formats, pair.grid)),
         notes=(*pair.notes, *model.info.notes),
         created=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-        timings={step: round(seconds, 3) for step, seconds in timings.items()},
+        timings=timings,
         files=(),
         version=__version__,
     )

@@ -190,7 +190,7 @@ class SceneReport:
         warnings: what makes the result doubtful.
         notes: conversions of the input and remarks on the model, for people.
         created: when the report was made, in ISO 8601, UTC.
-        timings: seconds by step: ``windows``, ``places``, ``files``, ``total``.
+        timings: seconds by step, those of `step_clock.STEPS`, and ``total``.
         files: names of the files written, this report among them; empty without a folder.
         folder: where they are; None without a folder. Not in the JSON.
         version: of semantic_cc.
