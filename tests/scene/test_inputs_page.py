@@ -188,10 +188,23 @@ def _all_nodata(folder: Path) -> Expected:
     return Expected(refused="b.tif: no pixel of it is known")
 
 
-@kind("one file given twice")
+@kind("an image whose values are all nearly black or white")
+def _nearly_black(folder: Path) -> Expected:
+    after(folder, PAIR[1] // 128)
+    return Expected(refused="b.tif: all of it is nearly black")
+
+
+@kind("one file given twice, or one picture in two encodings")
 def _twice(folder: Path) -> Expected:
     both(folder)
     return Expected(("a.tif", "a.tif"), says="the same file", shape=(SIDE, SIDE))
+
+
+@kind("one file given twice, or one picture in two encodings")
+def _two_encodings(folder: Path) -> Expected:
+    both(folder)
+    write_raster(folder / "c.tif", PAIR[0], compress="jpeg", photometric="ycbcr")
+    return Expected(("a.tif", "c.tif"), says="show one picture", shape=(SIDE, SIDE))
 
 
 @kind("dates the wrong way round")
@@ -428,6 +441,14 @@ def _local(folder: Path) -> Expected:
     )
     both(folder, crs=CRS.from_wkt(local))
     return Expected(refused="is local and has no place on Earth")
+
+
+@kind("a transform with numbers that cannot be computed with (NaN, 1e300)")
+def _no_transform(folder: Path) -> Expected:
+    after(folder, PAIR[1], transform=Affine(0.5, 0, 1e300, 0, -0.5, 3_350_000))
+    return Expected(
+        refused="b.tif: its transform (0.5, 0, 1e+300, 0, -0.5, 3.35e+06) cannot be computed with"
+    )
 
 
 @kind("a coordinate system in one image only")

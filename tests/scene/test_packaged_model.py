@@ -245,3 +245,50 @@ def test_the_area_of_a_real_scene_does_not_depend_on_where_its_windows_lie(
         mapped(*images, model, tmp_path / f"out{number}")
         areas.append(changed(tmp_path / f"out{number}").sum())
     assert areas[1:] == pytest.approx([areas[0]] * 2, rel=0.02)
+
+
+REAL_NEIGHBOURS = [(10, 3), (11, 12), (1, 17)]
+"""Numbers of a real pair, and of the one to its right."""
+
+
+def beside(folder: Path, numbers: tuple[int, int], levels=lambda picture, gain: picture) -> list[list[Path]]:
+    """A real pair by itself, and as the left half of a scene of which another pair is the right half."""
+    paths: list[list[Path]] = [[], []]
+    for date in "AB":
+        halves = [
+            levels(np.array(Image.open(REAL / date / f"test_{number}.jpg").convert("RGB")), gain)
+            for number, gain in zip(numbers, (14, 30), strict=True)
+        ]
+        paths[0].append(write_raster(folder / f"single{date}.tif", halves[0]))
+        paths[1].append(write_raster(folder / f"double{date}.tif", np.concatenate(halves, axis=1)))
+    return paths
+
+
+@pytest.mark.skipif(not REAL.exists(), reason="needs the shared data")
+@pytest.mark.parametrize("numbers", REAL_NEIGHBOURS)
+def test_a_real_pair_keeps_its_answer_beside_another(
+    numbers: tuple[int, int], model: SemanticCC, tmp_path: Path
+) -> None:
+    """Other ground beyond an edge changes what the model sees there, and so the last pixels before it."""
+    found = []
+    for number, images in enumerate(beside(tmp_path, numbers)):
+        (tmp_path / str(number)).mkdir()
+        mapped(*images, model, tmp_path / str(number))
+        found.append(changed(tmp_path / str(number))[:, :1024])
+    assert found[1].sum() == pytest.approx(found[0].sum(), rel=0.03) and found[0].sum() > 1000
+    assert (found[1] != found[0])[:, :-64].mean() < 1e-4
+
+
+@pytest.mark.skipif(not REAL.exists(), reason="needs the shared data")
+def test_a_brighter_neighbour_of_16_bits_leaves_a_real_pair_its_answer(
+    model: SemanticCC, tmp_path: Path
+) -> None:
+    """Its full scale is twice as large."""
+    found = []
+    deep = beside(tmp_path, (10, 3), lambda picture, gain: picture.astype(np.uint16) * gain + 100)
+    for number, images in enumerate(deep):
+        (tmp_path / str(number)).mkdir()
+        mapped(*images, model, tmp_path / str(number))
+        found.append(changed(tmp_path / str(number))[:, :1024])
+    assert found[1].sum() == pytest.approx(found[0].sum(), rel=0.03)
+    assert (found[1] != found[0]).mean() < 0.02

@@ -226,6 +226,29 @@ def test_what_one_date_does_not_know_is_no_change_to_the_model() -> None:
     assert not seen[0][0][:, :, 40:].any() and not seen[0][1][:, :, 40:].any()
 
 
+def test_beyond_the_edges_the_model_sees_the_scene_mirrored() -> None:
+    """On all sides, as often as it takes, and without what either date does not know."""
+    images, known = (noise(70, 90, 1), noise(70, 90, 2)), np.ones((70, 90), bool)
+    known[:10, :15] = False
+    tiling, seen = Tiling(64, 16, (5, 30)), []
+
+    def predict_masks(*windows: np.ndarray):
+        seen.extend(zip(*windows, strict=True))
+        return PixelModel().predict_masks(*windows)
+
+    scan(ArrayPair(*images, known), predict_masks, MemorySink(90), num_classes=3, tiling=tiling, batch=1)
+    corners = [(top, left) for top in tiling.starts(70, 0) for left in tiling.starts(90, 1)]
+    assert min(corners) < (0, 0) and any(top + 64 > 70 and left + 64 > 90 for top, left in corners)
+    shown = [np.where(known[..., None], image, 0) for image in images]
+    assert len(seen) == len(corners)
+    for (top, left), windows in zip(corners, seen, strict=True):
+        for window, image in zip(windows, shown, strict=True):
+            part = image[max(0, top) : top + 64, max(0, left) : left + 64]
+            first = max(0, -top), max(0, -left)
+            sides = [(before, 64 - before - side) for before, side in zip(first, part.shape, strict=False)]
+            np.testing.assert_array_equal(window, np.pad(part, (*sides, (0, 0)), mode="symmetric"))
+
+
 @pytest.mark.parametrize("segment", [1, 7, 32])
 def test_segments_change_no_bit(segment: int, monkeypatch: pytest.MonkeyPatch) -> None:
     known = np.ones((90, 120), bool)

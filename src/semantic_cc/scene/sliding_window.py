@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from semantic_cc.scene.blend import BlendedPart, RowBlender
-from semantic_cc.scene.grid import ScenePair, Window
+from semantic_cc.scene.grid import Grid, ScenePair, Window
 from semantic_cc.scene.tiling import Tiling
 from semantic_cc.types import ChangeMaps
 
@@ -48,8 +48,9 @@ def scan(
     """Predicts the mask of every window of a scene once.
 
     Memory is bounded by one row of windows. Windows without a known pixel are not predicted, and those of which the
-    files hold nothing are not even read. Where the sink holds rows of windows already, those of them that reach
-    into unfinished rows are predicted again, in the same batches; the others are not.
+    files hold nothing are not even read. Beyond the scene's edges a window shows the scene mirrored. Where the sink
+    holds rows of windows already, those of them that reach into unfinished rows are predicted again, in the same
+    batches; the others are not.
 
     Args:
         pair: the scene.
@@ -99,8 +100,22 @@ def _batches(
         if known.any():
             # Pixels that only one date shows would look like a change, so both are black there.
             hidden = ~known[..., None]
-            held.append((column, np.where(hidden, 0, before), np.where(hidden, 0, after), known))
+            shown = (np.where(hidden, 0, image) for image in (before, after))
+            held.append((column, *(_mirrored(image, window, pair.grid) for image in shown), known))
         if held and (len(held) == batch or place == len(windows)):
             columns, befores, afters, knowns = zip(*held, strict=True)
             yield list(columns), np.stack(befores), np.stack(afters), np.stack(knowns)
             held = []
+
+
+def _mirrored(image: np.ndarray, window: Window, grid: Grid) -> np.ndarray:
+    """A window, (h, w, 3), with the scene mirrored at its edges where the window reaches beyond them.
+
+    A model takes black for the end of what stands there, and misses changes beside it.
+    """
+    rows = max(0, -window.top), max(0, window.top + window.height - grid.height)
+    columns = max(0, -window.left), max(0, window.left + window.width - grid.width)
+    if not any((*rows, *columns)):
+        return image
+    inside = image[rows[0] : window.height - rows[1], columns[0] : window.width - columns[1]]
+    return np.pad(inside, (rows, columns, (0, 0)), mode="symmetric")
