@@ -102,6 +102,11 @@ class SemanticCC:
         """Places of a scene that are described at once unless told otherwise."""
         return self.runtime.place_batch
 
+    @property
+    def has_equal_batches(self) -> bool:
+        """Whether `describe_batch` gives exactly what `describe` gives; with torch, sums depend on the batch."""
+        return self.runtime.name == "openvino"
+
     def save_pretrained(
         self,
         folder: str | Path,
@@ -200,7 +205,7 @@ class SemanticCC:
     def describe_batch(
         self, before: np.ndarray, after: np.ndarray, instruction: str | None = None
     ) -> list[ChangeDescription]:
-        """Describes n pairs of one size at once. A sentence can differ from that of `describe`: sums depend on n.
+        """Describes n pairs of one size at once; where not `has_equal_batches`, sentences can differ from `describe`.
 
         Args:
             before, after: earlier and later images, ``(n, H, W, 3)`` uint8 RGB.

@@ -138,6 +138,46 @@ def test_what_a_pair_depends_on_decides_whether_it_is_done_again(
     assert left(out) == left(tmp_path / "fresh")
 
 
+def pictures(folder: Path, sizes: list[int]) -> Path:
+    """A manifest of plain pairs of these sides; the first pixel of an earlier image is its number."""
+    folder.mkdir()
+    rows = []
+    for number, side in enumerate(sizes):
+        for date in "ab":
+            picture = landscape(side, side, 2 * number + (date == "b"))
+            picture[0, 0] = number
+            Image.fromarray(picture).save(folder / f"{date}{number}.png")
+        rows.append((str(number), f"a{number}.png", f"b{number}.png"))
+    return manifest(folder, rows)
+
+
+def test_consecutive_pictures_of_one_size_are_described_together(
+    tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("semantic_cc.batch.local_engine.GROUP", 3)
+    monkeypatch.setattr("semantic_cc.batch.local_engine.GROUP_PIXELS", 2 * 64 * 64)
+    path = pictures(tmp_path / "in", [32, 32, 32, 32, 48, 32, 64, 64, 64, 200])
+    TalkingModel.batches.clear()
+    run(path, out)
+    assert TalkingModel.batches == [3, 1, 1, 1, 2, 1, 1]
+    TalkingModel.batches.clear()
+    run(path, tmp_path / "single", model={"has_equal_batches": False})
+    assert TalkingModel.batches == [1] * 10
+    assert left(out) == left(tmp_path / "single")
+
+
+def test_a_picture_that_fails_fails_by_itself(tmp_path: Path, out: Path) -> None:
+    path = pictures(tmp_path / "in", [32] * 5)
+    (tmp_path / "in" / "b3.png").write_bytes(b"no image")
+    assert run(path, out, model={"refuses": 1}).failed == 2
+    rows = table(out)
+    assert {name: row["reason"] for name, row in rows.items() if row["status"] == "failed"}.keys() == {
+        "1",
+        "3",
+    }
+    assert rows["1"]["reason"] == "refused" and "b3.png" in rows["3"]["reason"]
+
+
 def test_nothing_of_an_outdated_or_failed_result_stays(tmp_path: Path, out: Path) -> None:
     path = archive(tmp_path / "in", scenes=1, pictures=1)
     run(path, out, with_options(formats=("gpkg",)))

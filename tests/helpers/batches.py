@@ -9,6 +9,7 @@ import sqlite3
 import time
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from PIL import Image
@@ -17,6 +18,7 @@ from scenes import PixelModel, landscape, write_raster
 from semantic_cc.batch.batch_run import BatchSummary, run_batch
 from semantic_cc.batch.manifest import read_manifest
 from semantic_cc.batch.pair_worker import BatchSettings
+from semantic_cc.errors import SemanticCCError
 from semantic_cc.scene.scene_options import SceneOptions
 from semantic_cc.types import ChangeDescription
 
@@ -31,16 +33,29 @@ class TalkingModel(PixelModel):
 
     Args:
         pause: seconds that each batch of windows takes.
+        has_equal_batches: as in `SemanticCC`.
+        refuses: a level in the first pixel of an earlier image that cannot be described.
         dies_at: the process is killed at images with this level in the first pixel of the earlier one.
         once: a file that is made by the first death, after which there is none.
     """
 
     digest = "d1"
 
-    def __init__(self, pause: float = 0, dies_at: int | None = None, once: Path | None = None) -> None:
+    batches: ClassVar[list[int]] = []
+    """Sizes of all batches of pairs."""
+
+    def __init__(
+        self,
+        pause: float = 0,
+        dies_at: int | None = None,
+        once: Path | None = None,
+        has_equal_batches: bool = True,
+        refuses: int | None = None,
+    ) -> None:
         super().__init__()
         self.info.digest = self.digest
         self.pause, self.dies_at, self.once = pause, dies_at, once
+        self.has_equal_batches, self.refuses = has_equal_batches, refuses
 
     def predict_masks(self, before: np.ndarray, after: np.ndarray):
         if before[0, 0, 0, 0] == self.dies_at and not (self.once and self.once.exists()):
@@ -49,6 +64,14 @@ class TalkingModel(PixelModel):
             os.kill(os.getpid(), signal.SIGKILL)
         time.sleep(self.pause)
         return super().predict_masks(before, after)
+
+    def describe_batch(
+        self, before: np.ndarray, after: np.ndarray, instruction: str | None = None
+    ) -> list[ChangeDescription]:
+        self.batches.append(len(before))
+        if self.refuses in before[:, 0, 0, 0]:
+            raise SemanticCCError("refused")
+        return super().describe_batch(before, after, instruction)
 
     def describe(
         self, before: np.ndarray, after: np.ndarray, instruction: str | None = None

@@ -14,7 +14,7 @@ from typing import Literal
 
 from semantic_cc import __version__
 from semantic_cc.batch.batch_outputs import DATASET, TABLE, write_changes, write_table
-from semantic_cc.batch.local_engine import in_processes
+from semantic_cc.batch.local_engine import in_processes, in_this_process
 from semantic_cc.batch.manifest import ManifestEntry
 from semantic_cc.batch.pair_worker import BatchSettings, Load, PairOutcome, PairWorker
 from semantic_cc.batch.ray_engine import check_ray, over_ray
@@ -123,7 +123,7 @@ def run_batch(
         model = ModelIdentity(worker.model.info.name, worker.model.info.digest)
         left = [entry for entry in entries if not worker.is_finished(entry)]
         if here:
-            outcomes: Generator[PairOutcome] = (worker(entry) for entry in left)
+            outcomes: Generator[PairOutcome] = in_this_process(left, worker)
         else:
             del worker
             work = over_ray if engine == "ray" else in_processes

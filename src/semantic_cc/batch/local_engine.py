@@ -2,20 +2,59 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import queue
 import signal
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from multiprocessing.connection import Connection
 
 from semantic_cc.batch.manifest import ManifestEntry
-from semantic_cc.batch.pair_worker import TRIES, PairOutcome, PairWorker, died
+from semantic_cc.batch.pair_worker import TRIES, DescribedPair, PairOutcome, PairWorker, PlainImages, died
 from semantic_cc.processes import end_with_parent
+
+GROUP, GROUP_PIXELS = 8, 1024 * 1024
+"""Most pairs of plain images that are described together, and most pixels of one date."""
 
 Make = Callable[[], PairWorker]
 """Makes a worker; can be sent to another process."""
+
+
+def in_this_process(entries: Sequence[ManifestEntry], worker: PairWorker) -> Generator[PairOutcome]:
+    """Outcomes in the order of `entries`.
+
+    Consecutive pairs of plain images of one size are described together if the model then gives the same results. If
+    that fails, each of them is described by itself.
+    """
+    for group in _groups(entries, worker):
+        images = [pair for _, pair in group if pair is not None]
+        described: Sequence[DescribedPair | None] = [None] * len(group)
+        if images:
+            with contextlib.suppress(Exception):  # the pairs one by one say what is wrong, and with which
+                described = worker.describe_plain(images)
+        for (entry, _), ready in zip(group, described, strict=True):
+            yield worker(entry, ready)
+
+
+def _groups(
+    entries: Sequence[ManifestEntry], worker: PairWorker
+) -> Iterator[list[tuple[ManifestEntry, PlainImages | None]]]:
+    """Consecutive pairs of one size with their images, up to `GROUP` and `GROUP_PIXELS`; each other pair by itself."""
+    held: list[tuple[ManifestEntry, PlainImages | None]] = []
+    size: tuple[int, ...] = ()
+    for entry in entries:
+        images = worker.read_plain(entry) if worker.model.has_equal_batches else None
+        own = () if images is None else images[0].shape
+        most = min(GROUP, GROUP_PIXELS // (own[0] * own[1])) if own else 1
+        if held and (own != size or len(held) >= most):
+            yield held
+            held = []
+        held.append((entry, images))
+        size = own
+    if held:
+        yield held
 
 
 def in_processes(entries: Sequence[ManifestEntry], make: Make, workers: int) -> Generator[PairOutcome]:

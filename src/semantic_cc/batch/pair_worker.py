@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -41,13 +41,17 @@ from semantic_cc.scene.scan_state import SCAN
 from semantic_cc.scene.scene_options import SceneOptions
 from semantic_cc.scene.scene_report import ClassStats
 from semantic_cc.scene.vector_export import make_frame, write_frame
-from semantic_cc.types import Json
+from semantic_cc.types import ChangeDescription, Json
 
 TRIES = 3
 """Times that a pair is begun in one run, if the process that works on it dies each time."""
 
 Load = Callable[[str | None], SemanticCC]
 """The device, None = the best there is -> the loaded model."""
+
+
+PlainImages = tuple[np.ndarray, np.ndarray, tuple[str, ...]]
+"""Before and after, (H, W, 3) uint8 RGB, and notes on them."""
 
 
 class Amounts(TypedDict):
@@ -82,6 +86,15 @@ class PairOutcome:
     reason: str | None = None
 
 
+@dataclass(frozen=True)
+class DescribedPair:
+    """A pair of plain images, (H, W, 3) uint8 RGB, with its description."""
+
+    before: np.ndarray
+    after: np.ndarray
+    description: ChangeDescription
+
+
 class PairWorker:
     """Describes pairs, one after another, with one model.
 
@@ -104,8 +117,13 @@ class PairWorker:
         """The loaded model."""
         return self._load(self._device)
 
-    def __call__(self, entry: ManifestEntry) -> PairOutcome:
-        """Describes a pair into its folder, unless that is done; never raises for what is wrong with a pair."""
+    def __call__(self, entry: ManifestEntry, described: DescribedPair | None = None) -> PairOutcome:
+        """Describes a pair into its folder, unless that is done; never raises for what is wrong with a pair.
+
+        Args:
+            entry: the pair.
+            described: of a pair of plain images that is read and described already.
+        """
         folder = folder_of(self.out, entry)
         try:
             with locked(lock_of(folder)) as lock:
@@ -115,7 +133,7 @@ class PairWorker:
                     return died(entry)
                 job = self._job(entry)
                 if not is_finished(folder, job):
-                    self._describe(entry, job, folder)
+                    self._describe(entry, job, folder, described)
         except SemanticCCError as error:
             return PairOutcome(entry.id, " ".join(str(error).split()))
         except Exception as error:  # what nobody foresaw must not stop the other pairs
@@ -124,6 +142,26 @@ class PairWorker:
             where = f"{Path(last.filename).name}, line {last.lineno}"
             return PairOutcome(entry.id, f"unexpected {type(error).__name__} ({where}): {text}")
         return PairOutcome(entry.id)
+
+    def read_plain(self, entry: ManifestEntry) -> PlainImages | None:
+        """The images of a pair and notes on them; None for a scene, or if something is wrong with the pair."""
+        try:
+            return read_pair(entry.before, entry.after, check=True) if self._is_plain(entry) else None
+        except Exception:
+            return None  # the work on the pair will say what is wrong
+
+    def describe_plain(self, images: Sequence[PlainImages]) -> list[DescribedPair]:
+        """Describes pairs of one size together.
+
+        Raises:
+            InputError, SemanticCCError: as `SemanticCC.describe_batch`.
+        """
+        before, after = (np.stack([pair[date] for pair in images]) for date in (0, 1))
+        found = self.model.describe_batch(before, after, self.settings.instruction)
+        return [
+            DescribedPair(first, second, dataclasses.replace(one, notes=notes + one.notes))
+            for (first, second, notes), one in zip(images, found, strict=True)
+        ]
 
     def is_finished(self, entry: ManifestEntry) -> bool:
         """Whether the pair's folder holds what this model makes of these files under these settings."""
@@ -149,11 +187,15 @@ class PairWorker:
         lock.flush()
         return marks.count(self.run)
 
-    def _describe(self, entry: ManifestEntry, job: Mapping[str, Json], folder: Path) -> None:
+    def _describe(
+        self, entry: ManifestEntry, job: Mapping[str, Json], folder: Path, described: DescribedPair | None
+    ) -> None:
         clear(folder)
-        describe = self._describe_scene if job["kind"] == "scene" else self._describe_plain
         try:
-            record = describe(entry, digest_of(job), folder)
+            if job["kind"] == "scene":
+                record = self._describe_scene(entry, digest_of(job), folder)
+            else:
+                record = self._describe_plain(entry, digest_of(job), folder, described)
             text = json.dumps(record.to_json(), indent=2, ensure_ascii=False) + "\n"
             write_files(folder, {RECORD: text.encode()})
         except BaseException:
@@ -176,7 +218,7 @@ class PairWorker:
             "inputs": [cast(Json, identity_of(path)) for path in (entry.before, entry.after)],
             "kind": "plain",
         }
-        if is_scene(entry.before) or is_scene(entry.after):
+        if not self._is_plain(entry):
             options = asdict(self._options(entry))
             del options["batch"]
             return job | {"kind": "scene", "options": options, "dates": list(entry.dates or ())}
@@ -186,6 +228,9 @@ class PairWorker:
                 "these cells"
             )
         return job
+
+    def _is_plain(self, entry: ManifestEntry) -> bool:
+        return not (is_scene(entry.before) or is_scene(entry.after))
 
     def _options(self, entry: ManifestEntry) -> SceneOptions:
         options = self.settings.options
@@ -214,10 +259,15 @@ class PairWorker:
             files=report.files,
         )
 
-    def _describe_plain(self, entry: ManifestEntry, job: str, folder: Path) -> PairRecord:
-        before, after, notes = read_pair(entry.before, entry.after, check=True)
-        description = self.model.describe(before, after, instruction=self.settings.instruction)
-        description = dataclasses.replace(description, notes=notes + description.notes)
+    def _describe_plain(
+        self, entry: ManifestEntry, job: str, folder: Path, described: DescribedPair | None
+    ) -> PairRecord:
+        if described is None:
+            before, after, notes = read_pair(entry.before, entry.after, check=True)
+            description = self.model.describe(before, after, instruction=self.settings.instruction)
+            description = dataclasses.replace(description, notes=notes + description.notes)
+        else:
+            before, after, description = described.before, described.after, described.description
         files = [path.name for path in write_outputs(description, before, after, folder)]
         classes: Mapping[str, ClassStats] = {}
         share = description.changed_share
