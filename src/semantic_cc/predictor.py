@@ -102,10 +102,13 @@ class SemanticCC:
         """Places of a scene that are described at once unless told otherwise."""
         return self.runtime.place_batch
 
-    @property
-    def has_equal_batches(self) -> bool:
-        """Whether `describe_batch` gives exactly what `describe` gives; with torch, sums depend on the batch."""
-        return self.runtime.name == "openvino"
+    def has_equal_batches(self, height: int, width: int) -> bool:
+        """Whether `describe_batch` gives exactly what `describe` gives for images of a size.
+
+        It does where openvino has a graph from the start; in torch, sums depend on the batch.
+        """
+        side = self.runtime.config.encoder.image_size
+        return self.runtime.name == "openvino" and height == width == side
 
     def save_pretrained(
         self,

@@ -156,12 +156,12 @@ def test_consecutive_pictures_of_one_size_are_described_together(
 ) -> None:
     monkeypatch.setattr("semantic_cc.batch.local_engine.GROUP", 3)
     monkeypatch.setattr("semantic_cc.batch.local_engine.GROUP_PIXELS", 2 * 64 * 64)
-    path = pictures(tmp_path / "in", [32, 32, 32, 32, 48, 32, 64, 64, 64, 200])
+    path = pictures(tmp_path / "in", [32, 32, 32, 32, 48, 48, 32, 64, 64, 64])
     TalkingModel.batches.clear()
     run(path, out)
-    assert TalkingModel.batches == [3, 1, 1, 1, 2, 1, 1]
+    assert TalkingModel.batches == [3, 1, 1, 1, 1, 2, 1]
     TalkingModel.batches.clear()
-    run(path, tmp_path / "single", model={"has_equal_batches": False})
+    run(path, tmp_path / "single", model={"equal_sides": ()})
     assert TalkingModel.batches == [1] * 10
     assert left(out) == left(tmp_path / "single")
 

@@ -33,7 +33,7 @@ class TalkingModel(PixelModel):
 
     Args:
         pause: seconds that each batch of windows takes.
-        has_equal_batches: as in `SemanticCC`.
+        equal_sides: `has_equal_batches` of square images of these sides.
         refuses: a level in the first pixel of an earlier image that cannot be described.
         dies_at: the process is killed at images with this level in the first pixel of the earlier one.
         once: a file that is made by the first death, after which there is none.
@@ -49,13 +49,13 @@ class TalkingModel(PixelModel):
         pause: float = 0,
         dies_at: int | None = None,
         once: Path | None = None,
-        has_equal_batches: bool = True,
+        equal_sides: tuple[int, ...] = (32, 64),
         refuses: int | None = None,
     ) -> None:
         super().__init__()
         self.info.digest = self.digest
         self.pause, self.dies_at, self.once = pause, dies_at, once
-        self.has_equal_batches, self.refuses = has_equal_batches, refuses
+        self.equal_sides, self.refuses = equal_sides, refuses
 
     def predict_masks(self, before: np.ndarray, after: np.ndarray):
         if before[0, 0, 0, 0] == self.dies_at and not (self.once and self.once.exists()):
@@ -64,6 +64,9 @@ class TalkingModel(PixelModel):
             os.kill(os.getpid(), signal.SIGKILL)
         time.sleep(self.pause)
         return super().predict_masks(before, after)
+
+    def has_equal_batches(self, height: int, width: int) -> bool:
+        return height == width and height in self.equal_sides
 
     def describe_batch(
         self, before: np.ndarray, after: np.ndarray, instruction: str | None = None

@@ -17,6 +17,7 @@ from semantic_cc.errors import SemanticCCError
 from semantic_cc.metrics.consistency import SeenObjects
 from semantic_cc.model.prompter import Prompter
 from semantic_cc.runtime import openvino_runtime
+from semantic_cc.runtime.decoding import generate
 from semantic_cc.runtime.engine import LoadedGraph
 from semantic_cc.runtime.graph_cache import LANGUAGE
 from semantic_cc.runtime.language_decoder import LanguageDecoder, StoredTokenizer
@@ -57,7 +58,28 @@ def test_a_batch_is_its_pairs(fast: SemanticCC, pairs: Pairs) -> None:
     for n in range(4):
         one = fast.describe(pairs[0][n], pairs[1][n])
         assert (one.sentence, one.changed) == (batch[n].sentence, batch[n].changed)
-        np.testing.assert_allclose(one.probability, batch[n].probability, atol=1e-3)
+        np.testing.assert_array_equal(one.probability, batch[n].probability)
+
+
+def test_batches_of_the_models_size_are_equal(
+    fast: SemanticCC, reference: SemanticCC, pairs: Pairs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores: dict[int, list[float]] = {1: [], len(pairs[0]): []}
+    for size, found in scores.items():
+
+        def record(*args: object, found: list[float] = found, **options: object) -> list:
+            written = generate(*args, **options)
+            found += [score for beams in written for _, score in beams]
+            return written
+
+        monkeypatch.setattr("semantic_cc.runtime.openvino_runtime.generate", record)
+        for start in range(0, len(pairs[0]), size):
+            fast.describe_batch(*(date[start : start + size] for date in pairs))
+    one_by_one, together = scores.values()
+    assert one_by_one == together and any(together)
+    height, width = pairs[0].shape[1:3]
+    assert fast.has_equal_batches(height, width) and not fast.has_equal_batches(height, width + 16)
+    assert not reference.has_equal_batches(height, width)
 
 
 def test_all_instructions_are_answered(fast: SemanticCC, reference: SemanticCC, pairs: Pairs) -> None:

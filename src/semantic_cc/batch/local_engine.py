@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import multiprocessing
 import os
 import queue
@@ -45,9 +46,11 @@ def _groups(
     held: list[tuple[ManifestEntry, PlainImages | None]] = []
     size: tuple[int, ...] = ()
     for entry in entries:
-        images = worker.read_plain(entry) if worker.model.has_equal_batches else None
-        own = () if images is None else images[0].shape
-        most = min(GROUP, GROUP_PIXELS // (own[0] * own[1])) if own else 1
+        images = worker.read_plain(entry)
+        own = () if images is None else images[0].shape[:2]
+        most = (
+            min(GROUP, GROUP_PIXELS // math.prod(own)) if own and worker.model.has_equal_batches(*own) else 1
+        )
         if held and (own != size or len(held) >= most):
             yield held
             held = []
