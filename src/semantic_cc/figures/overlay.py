@@ -61,6 +61,8 @@ def paint_mask(image: Image.Image, mask: np.ndarray) -> Image.Image:
     fitted = Image.fromarray(mask).resize(image.size, Image.Resampling.NEAREST)
     painted = image
     for value, colour in CLASS_COLOURS.items():
+        if not (mask == value).any():
+            continue
         area = fitted.point([255 * (level == value) for level in range(256)])
         outline = Image.fromarray(np.asarray(area) - np.asarray(area.filter(ImageFilter.MinFilter(5))))
         solid = Image.new("RGB", image.size, colour)
