@@ -165,12 +165,13 @@ def _print_speed(report: BenchReport) -> None:
     show(table)
     _print_parts(report)
     if report.scenes:
-        steps = list(report.scenes[0].parts)
-        table = _table("scene", "s", "without sentences", *steps, "places", "peak GB")
-        for scene in report.scenes:
-            parts = (f"{scene.parts.get(step, 0):.1f}" for step in steps)
-            table.add_row(f"{scene.side} px", f"{scene.seconds:.1f}", f"{scene.without_sentences:.1f}", *parts,
-                          str(scene.places), f"{scene.peak_gigabytes:.2f}")  # fmt: skip
+        table = _table("scene, s", *(f"{scene.side} px" for scene in report.scenes))
+        table.add_row("in all", *(f"{scene.seconds:.1f}" for scene in report.scenes))
+        table.add_row("without sentences", *(f"{scene.without_sentences:.1f}" for scene in report.scenes))
+        for step in report.scenes[0].parts:
+            table.add_row(f"  {step}", *(f"{scene.parts[step]:.1f}" for scene in report.scenes))
+        table.add_row("places", *(str(scene.places) for scene in report.scenes))
+        table.add_row("peak GB", *(f"{scene.peak_gigabytes:.2f}" for scene in report.scenes))
         show(table)
     if report.peers:
         table = _table("peer", "writes", "one pair s", "each further s", "peak GB")
