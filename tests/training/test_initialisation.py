@@ -98,6 +98,54 @@ def test_decoding_and_keywords_may_differ_from_those_of_the_start(tmp_path: Path
         start(keywords=["a", "the"], flag_head=not first.model.flag_head)
 
 
+def test_a_phase_llm_may_start_from_a_deeper_language_model_with_fewer_adapters(tmp_path: Path) -> None:
+    folder = tmp_path / "start"
+    sizes = {"random_layers": 4, "lora_targets": ["q_proj"]}
+    first = build_model(load_config("tiny", {"model": {"llm": sizes}}).model, seed=3)
+    for name, value in first.state_dict().items():
+        if "lora_B" in name:
+            value.normal_()
+    save_pretrained(first, folder, name="start", training={})
+
+    def start(phase: str = "llm", init: Path = folder, **llm: object) -> SemanticCCModel:
+        model = {"llm": {**sizes, **llm}}
+        return starting_model(
+            load_config("tiny", {"model": model, "train": {"init": str(init)}, **only(**{phase: {}})})
+        )
+
+    def layers(model: SemanticCCModel) -> list[dict[str, torch.Tensor]]:
+        return [layer.state_dict() for layer in model.llm.get_decoder().layers]
+
+    same = start()
+    shorter = start(layers=[0, 2, 3], lora_targets=["q_proj", "o_proj"])
+    assert shorter.llm.config.num_hidden_layers == 3 and shorter.config.llm.layers == (0, 2, 3)
+    assert [layer.self_attn.layer_idx for layer in shorter.llm.get_decoder().layers] == [0, 1, 2]
+    for kept, given in zip(layers(shorter), (layers(same)[n] for n in (0, 2, 3)), strict=True):
+        adapted = {name.replace("o_proj.base_layer.", "o_proj."): value for name, value in kept.items()}
+        assert all(torch.equal(adapted[name], value) for name, value in given.items())
+        assert set(adapted) - set(given) == {f"self_attn.o_proj.lora_{x}.default.weight" for x in "AB"}
+        assert not adapted["self_attn.o_proj.lora_B.default.weight"].any()
+
+    save_pretrained(shorter, tmp_path / "shorter", name="shorter", training={})
+    again = start(init=tmp_path / "shorter", layers=[0, 3], lora_targets=["q_proj", "o_proj"])
+    assert all(torch.equal(a, b) for a, b in zip(
+        (v for layer in layers(again) for v in layer.values()),
+        (v for layer in (layers(shorter)[0], layers(shorter)[2]) for v in layer.values()), strict=True,
+    ))  # fmt: skip
+    for init, other in (
+        (folder, {"lora_targets": ["o_proj"]}),
+        (folder, {"layers": [0, 1], "random_layers": 5}),
+        (tmp_path / "shorter", {"layers": [0, 1], "lora_targets": ["q_proj", "o_proj"]}),
+        (tmp_path / "shorter", {"lora_targets": ["q_proj", "o_proj"]}),
+    ):
+        with pytest.raises(ConfigError, match="another model than the configuration describes"):
+            start(init=init, **other)
+    with pytest.raises(ConfigError, match="another model than the configuration describes"):
+        start("calibration", layers=[0, 1])
+    with pytest.raises(ConfigError, match="names layer 4; the language model has layers 0 to 3"):
+        start(layers=[0, 4])
+
+
 def test_a_language_model_takes_its_vocabulary_from_the_sentences_and_from_the_model_before(
     world_folder: Path, tmp_path: Path
 ) -> None:

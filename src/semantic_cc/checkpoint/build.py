@@ -16,7 +16,7 @@ from transformers.initialization import no_init_weights
 
 from semantic_cc.baselines.build import build_baseline
 from semantic_cc.config import EncoderConfig, LoraConfig, ModelConfig, NeckConfig
-from semantic_cc.foundation.llm import LanguageModel, load_llm
+from semantic_cc.foundation.llm import LanguageModel, keep_layers, load_llm
 from semantic_cc.foundation.parts import Part, load_part, read_named
 from semantic_cc.foundation.tensor_shapes import qformer_part, sam_vision
 from semantic_cc.model.answers import beam_width
@@ -257,6 +257,34 @@ def change_decoding(model: ChangeModel, config: ModelConfig) -> None:
     decoder.mask_weight, decoder.keyword_weight = config.ensemble.mask, config.ensemble.keywords
     decoder.prompter = Prompter(decoder.prompter.tokenizer, decoder.prompter.template, config.llm.vocabulary)
     model.config = with_decoding_of(model.config, config)
+
+
+def with_language_model_of(config: ModelConfig, other: ModelConfig) -> ModelConfig:
+    """`config` with the language model's layers and adapted linear layers of `other`, where
+    `change_language_model` can give them: no layer that `config` lacks, and no adapter less."""
+    own, wanted = config.llm, other.llm
+    has_layers = not own.layers or (bool(wanted.layers) and set(wanted.layers) <= set(own.layers))
+    if not has_layers or not set(own.lora_targets) <= set(wanted.lora_targets):
+        return config
+    return replace(config, llm=replace(own, layers=wanted.layers, lora_targets=wanted.lora_targets))
+
+
+def change_language_model(model: ChangeModel, config: ModelConfig) -> None:
+    """Gives a model with adapters the fields of `with_language_model_of`.
+
+    The layers that it keeps keep their adapters; linear layers that had none get untrained ones.
+
+    Raises:
+        ConfigError: see `keep_layers`.
+    """
+    own, wanted = model.config.llm, config.llm
+    llm: Any = model.llm
+    if wanted.layers != own.layers:
+        keep_layers(llm, [own.layers.index(n) for n in wanted.layers] if own.layers else wanted.layers)
+    further = tuple(name for name in wanted.lora_targets if name not in own.lora_targets)
+    if further:
+        add_lora(llm, wanted.lora, further)
+    model.config = with_language_model_of(model.config, config)
 
 
 def start_from_projection(decoder: CaptionDecoder, weights: Part) -> None:

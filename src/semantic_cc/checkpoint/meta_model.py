@@ -10,7 +10,7 @@ from semantic_cc.checkpoint.stored_parameters import without_weights
 from semantic_cc.config import LLMConfig, ModelConfig
 from semantic_cc.errors import FoundationWeightsError
 from semantic_cc.foundation.catalogue import FOUNDATIONS
-from semantic_cc.foundation.llm import LanguageModel, byte_tokenizer, load_llm
+from semantic_cc.foundation.llm import LanguageModel, byte_tokenizer, keep_layers, load_llm
 from semantic_cc.model.base import ChangeModel
 
 
@@ -40,4 +40,5 @@ def _llm(config: LLMConfig) -> LanguageModel:
         ) from error
     with torch.device("meta"):
         model = LlamaForCausalLM(sizes) if known else AutoModelForCausalLM.from_config(sizes)
+    keep_layers(model, config.layers)
     return LanguageModel(model.to(getattr(torch, config.dtype)), byte_tokenizer(), "none")

@@ -183,7 +183,8 @@ def load_pretrained(
         tensors = migrate_tensors(load_file(folder / "model.safetensors"))
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{folder}/model.safetensors is missing or corrupt: {error}") from error
-    stored = replace(config.llm, name=str(folder / LLM)) if merged else config.llm
+    # the merged model's folder has the kept layers only
+    stored = replace(config.llm, name=str(folder / LLM), layers=()) if merged else config.llm
     llm = load_llm(stored, llm_dtype) if config.has_llm else None
     with unfilled():
         model = build_model(config, llm=llm, adapters=not merged)

@@ -21,7 +21,7 @@ def check(config: Config | ModelConfig) -> None:
         ConfigError: naming the fields that do not fit together.
     """
     model = config.model if isinstance(config, Config) else config
-    encoder, neck = model.encoder, model.neck
+    encoder, neck, layers = model.encoder, model.neck, model.llm.layers
     problems = [
         (not _splits(encoder.width, encoder.heads), "encoder.width must be a multiple of encoder.heads"),
         (
@@ -46,6 +46,10 @@ def check(config: Config | ModelConfig) -> None:
         ),
         (model.llm.beams < 1, "llm.beams must be at least 1"),
         (model.llm.min_count < 0, "llm.min_count must not be negative"),
+        (
+            any(layer < 0 for layer in layers) or sorted(set(layers)) != list(layers),
+            "llm.layers must be numbers from 0 in ascending order",
+        ),
         (min(astuple(model.ensemble)) < 0, "ensemble's weights must not be negative"),
         (model.ensemble.mask > 0 and not model.change_task, "ensemble.mask needs change_task"),
         (model.change_decoder.detail < 0, "change_decoder.detail must not be negative"),

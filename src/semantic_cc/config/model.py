@@ -67,8 +67,8 @@ class NeckConfig:
     Args:
         units: number N of aggregation units.
         attention: inter-task attention: bilinear similarity (eq. 5) or multi-head cross-attention (Neck_cs).
-        similarity: the bilinear W: a matrix with one score a position, or the released code's tensor with
-            one score a channel (only with directions cd_to_cc).
+        similarity: the bilinear W: a matrix with one score a position, or the released code's tensor with a score
+            for each channel (only with directions cd_to_cc).
         directions: both tasks learn from each other, or captioning from change detection alone.
         caption_heads: attention heads of the captioning stream.
         change_heads: attention heads of the change-detection stream.
@@ -118,8 +118,7 @@ class QFormerConfig:
         layers: Transformer layers; every second one has cross-attention.
         heads: attention heads.
         encoder_width: width of the visual tokens it reads, after `Linear c -> encoder_width`.
-        positions: whether those tokens get 2-D sine positions, and the queries start on a grid of the picture:
-            what a Q-Former without pretraining needs to learn places from few pairs.
+        positions: whether those tokens get 2-D sine positions, and the queries start on a grid of the image.
         frozen: whether Q-Former and queries keep their weights (pretrained) or train.
         weights: BLIP-2's weights for Q-Former, queries and ln_vision: blip2 once converted (semantic-cc weights),
             or a .safetensors file; null for a random start.
@@ -161,6 +160,7 @@ class LLMConfig:
         name: vicuna-7b, smollm2-135m-instruct or another name in the cache (semantic-cc weights), random (a seeded
             LLaMA of a few layers, for tests), a local directory in the Hugging Face layout, a GGUF file, or a hub id.
         template: prompt template and end mark: minigpt4 (Vicuna) or chatml (SmolLM2).
+        layers: numbers of the layers that are kept, ascending; empty = all.
         lora: the adapters.
         lora_targets: names of the linear layers that get adapters.
         dtype: type of the frozen base weights.
@@ -175,6 +175,7 @@ class LLMConfig:
 
     name: str = "vicuna-7b"
     template: Literal["minigpt4", "chatml"] = "minigpt4"
+    layers: tuple[int, ...] = ()
     lora: LoraConfig = field(default_factory=LoraConfig)
     lora_targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj")
     dtype: Literal["float32", "bfloat16"] = "bfloat16"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
+from torch import nn
 from transformers import (
     AutoTokenizer,
     LlamaConfig,
@@ -17,7 +19,7 @@ from transformers import (
 )
 
 from semantic_cc.config import LLMConfig
-from semantic_cc.errors import CheckpointError, InputError, one_line
+from semantic_cc.errors import CheckpointError, ConfigError, InputError, one_line
 from semantic_cc.foundation.llm_conversion import whole_model
 from semantic_cc.foundation.llm_files import find, llm_digest
 
@@ -44,10 +46,13 @@ def load_llm(config: LLMConfig, dtype: LLMType | None = None) -> LanguageModel:
     Raises:
         FoundationWeightsError: not found; the message says what to put where.
         CheckpointError: the folder does not contain a causal LM.
+        ConfigError: `config.layers` names a layer that the language model lacks.
         InputError: `dtype` needs a library that is not installed.
     """
     if config.name == "random":
-        return _random_llm(config)
+        loaded = _random_llm(config)
+        keep_layers(loaded.model, config.layers)
+        return loaded
     folder, digest = find(config.name)
     # eager attention halves the time of a training step with short sequences on a CPU
     attention = "sdpa" if torch.cuda.is_available() else "eager"
@@ -56,7 +61,28 @@ def load_llm(config: LLMConfig, dtype: LLMType | None = None) -> LanguageModel:
         tokenizer = AutoTokenizer.from_pretrained(folder)
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{folder} holds no tokenizer: {one_line(error)}") from error
+    keep_layers(model, config.layers)
     return LanguageModel(model.eval(), tokenizer, digest)
+
+
+def keep_layers(llm: PreTrainedModel, layers: Sequence[int]) -> None:
+    """Removes all layers of a language model but those at `layers`, in place; no layers = keeps all.
+
+    Raises:
+        ConfigError: it lacks one of them.
+    """
+    if not layers:
+        return
+    body = llm.get_decoder()
+    if layers[-1] >= len(body.layers):
+        raise ConfigError(
+            f"configuration: model.llm.layers names layer {layers[-1]}; the language model has layers 0 to "
+            f"{len(body.layers) - 1}"
+        )
+    body.layers = nn.ModuleList([body.layers[number] for number in layers])
+    for place, layer in enumerate(body.layers):
+        layer.self_attn.layer_idx = place  # its place in the key-value cache
+    llm.config.get_text_config().num_hidden_layers = len(layers)
 
 
 def _types(dtype: str) -> dict[str, Any]:

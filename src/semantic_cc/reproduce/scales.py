@@ -30,7 +30,7 @@ MAIN = "multitask"
 _WITHOUT_ADDITIONS: dict[str, Any] = {
     "change_decoder": {"laterals": False, "caption_features": False},
     "keywords": [],
-    "llm": {"min_count": 0},
+    "llm": {"min_count": 0, "layers": []},
     "decoding": "greedy",
     "ensemble": {"mask": 0.0, "keywords": 1.0},
 }

@@ -27,8 +27,9 @@ def starting_model(config: Config) -> ChangeModel:
 def start(config: Config) -> tuple[ChangeModel, Mapping[str, object]]:
     """`starting_model`, and its training history from config.json.
 
-    A trained model takes over the fields of decoding, on which no weight depends, and where phase `keyword_head` runs
-    the keywords, whose head is then untrained.
+    A trained model takes over the fields of decoding, on which no weight depends. Where phase `keyword_head` runs, it
+    takes over the keywords, whose head is then untrained. Where phase `llm` runs, it loses the language model's layers
+    that the configuration leaves out, and gets the adapters that it has and the trained model has not.
 
     Raises:
         ConfigError: the trained model differs from `config.model` in another field; a hybrid's ImageNet weights are
@@ -36,7 +37,13 @@ def start(config: Config) -> tuple[ChangeModel, Mapping[str, object]]:
         CheckpointError: the folder contains no complete model.
         FoundationWeightsError: the weights of SAM, BLIP-2, MiniGPT-4 or the LLM are not found.
     """
-    from semantic_cc.checkpoint.build import build_model, change_decoding, with_decoding_of
+    from semantic_cc.checkpoint.build import (
+        build_model,
+        change_decoding,
+        change_language_model,
+        with_decoding_of,
+        with_language_model_of,
+    )
     from semantic_cc.checkpoint.serialization import load_pretrained
     from semantic_cc.checkpoint.stored_parameters import as_stored
     from semantic_cc.model.hybrid import start_from_imagenet
@@ -47,16 +54,20 @@ def start(config: Config) -> tuple[ChangeModel, Mapping[str, object]]:
             start_from_imagenet(model.encoder.vision.patch_embed.projection.trunk)
         return model, {}
     model, info = load_pretrained(config.train.init, merge=False)
-    wanted = config.model
-    if not any(phase.kind == "keyword_head" for phase in config.phases.values()):
+    wanted, kinds = config.model, {phase.kind for phase in config.phases.values()}
+    if "keyword_head" not in kinds:
         wanted = replace(wanted, keywords=info.config.keywords)
     ours = wanted.method == "semantic-cc"
     own = with_decoding_of(info.config, wanted) if ours else info.config
+    if ours and "llm" in kinds:
+        own = with_language_model_of(own, wanted)
     if own != as_stored(wanted):
         raise ConfigError(
             f"configuration: train.init {config.train.init} is another model than the configuration describes; "
             "give the same model fields, or another folder"
         )
+    if ours and "llm" in kinds:
+        change_language_model(model, wanted)
     if ours:
         change_decoding(model, wanted)
     return model, dict(info.training)
