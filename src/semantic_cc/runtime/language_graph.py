@@ -180,14 +180,18 @@ def _multiply_in_bfloat16(model: Any) -> None:
         if product.get_type_name() == "MatMul"
         and product.input_value(1).get_node().get_type_name() == "Constant"
     ]
+    rounded_inputs: dict[Any, Any] = {}  # several products read one input: it is rounded once
     for product in products[:-1]:  # the last is the LM head
         weight = product.input_value(1).get_node()
         bits = (weight.data.view(np.uint32) >> 16).astype(np.uint16)
         rounded = ov.Tensor(ov.Type.bf16, list(bits.shape))
         rounded.data[:] = bits.view(rounded.data.dtype)  # NumPy has no bfloat16: OpenVINO shows float16
         turned = product.get_attributes()
+        given = product.input_value(0)
+        if given not in rounded_inputs:
+            rounded_inputs[given] = ops.convert(given, "bf16")
         small = ops.matmul(
-            ops.convert(product.input_value(0), "bf16"),
+            rounded_inputs[given],
             ov.op.Constant(rounded),
             turned["transpose_a"],
             turned["transpose_b"],
