@@ -18,7 +18,7 @@ from semantic_cc.checkpoint import migrate, serialization
 from semantic_cc.checkpoint.build import build_model
 from semantic_cc.checkpoint.serialization import load_pretrained, save_pretrained
 from semantic_cc.config import load_config
-from semantic_cc.errors import CheckpointError, FoundationWeightsError, InputError
+from semantic_cc.errors import CheckpointError, ConfigError, FoundationWeightsError, InputError
 from semantic_cc.foundation.parts import read_part, write_part
 from semantic_cc.model.semantic_cc import SemanticCCModel
 
@@ -55,7 +55,7 @@ def like_the_paper(**options: Any) -> SemanticCCModel:
         "enhancer": {"weights": "minigpt4-7b"},
     }
     for section, values in options.items():
-        sections[section] |= values
+        sections[section] = {**sections.get(section, {}), **values}
     model = build_model(load_config("tiny", {"model": sections}).model)
     for name, parameter in model.named_parameters():
         if "lora_" in name:
@@ -199,6 +199,22 @@ def test_merged_is_unmerged(folder: Path, cache: Path, tmp_path: Path, pair: Ima
         path.stat().st_mode & 0o044 == 0o044 for path in merged.rglob("*.safetensors")
     )  # others may read
     assert "adapters merged, language model included" in (merged / "README.md").read_text()
+
+
+def test_fewer_layers_of_the_language_model(cache: Path, tmp_path: Path, pair: Images) -> None:
+    model = like_the_paper(llm={"random_layers": 3, "layers": [0, 2]})
+    assert len(model.llm.get_decoder().layers) == 2
+    expected = predicted(model, pair)
+    saved = save_pretrained(model, tmp_path / "saved", name="short", training={})
+    merged = save_pretrained(model, tmp_path / "merged", name="short", merge=True)
+    for folder in (saved, merged):  # a merged model's own language model has the kept layers only
+        loaded, info = load_pretrained(folder)
+        assert info.config.llm.layers == (0, 2) and len(loaded.llm.get_decoder().layers) == 2
+        for mine, theirs in zip(predicted(loaded, pair)[:3], expected[:3], strict=True):
+            assert_close(mine, theirs, rtol=0, atol=1e-5)
+    other = load_config("tiny", {"model": {"llm": {"random_layers": 3, "layers": [0, 3]}}}).model
+    with pytest.raises(ConfigError, match="names layer 3; the language model has layers 0 to 2"):
+        build_model(other)
 
 
 def test_a_merged_model_s_digest_covers_its_language_model(folder: Path, tmp_path: Path) -> None:

@@ -32,8 +32,7 @@ class EncoderConfig:
         window: side of the attention windows, in tokens.
         global_layers: layers with global attention, counted from 0.
         patch: pixels a side of a token; SAM's 16, or 8 where houses are small and no SAM weights are read.
-        hybrid: whether features of EfficientNet-Lite0, strides 4 to 16, are added to SAM's patch embedding; these
-            convolutions train where adapt is full.
+        hybrid: whether EfficientNet-Lite0's features, strides 4 to 16, join SAM's patch embedding (adapt: full).
         image_size: side in pixels that the position tables and channel filters are made for.
         change_width: channels of SAM's neck, the tier that change detection reads.
         bcsf: whether the bi-temporal change semantic filters (eqs. 2, 3) are there.

@@ -30,7 +30,7 @@ MAIN = "multitask"
 _WITHOUT_ADDITIONS: dict[str, Any] = {
     "change_decoder": {"laterals": False, "caption_features": False},
     "keywords": [],
-    "llm": {"min_count": 0, "layers": []},
+    "llm": {"min_count": 0, "layers": [], "lora_targets": ["q_proj", "k_proj", "v_proj"]},
     "decoding": "greedy",
     "ensemble": {"mask": 0.0, "keywords": 1.0},
 }
