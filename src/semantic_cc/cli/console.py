@@ -116,10 +116,13 @@ def load_model(name: str, **options: Any) -> SemanticCC:
         As `SemanticCC.from_pretrained`.
     """
     from semantic_cc.predictor import SemanticCC
+    from semantic_cc.processes import return_freed_memory
     from semantic_cc.progress import progress_of_steps
 
     with progress_of_steps() as advance:
         model = SemanticCC.from_pretrained(name, **options, progress=advance)
+    if model.runtime.name == "openvino":
+        return_freed_memory()
     if model.note:
         print(model.note, file=sys.stderr)
     return model
