@@ -100,8 +100,10 @@ def _batches(
         if known.any():
             # Pixels that only one date shows would look like a change, so both are black there.
             hidden = ~known[..., None]
-            shown = (np.where(hidden, 0, image) for image in (before, after))
-            held.append((column, *(_mirrored(image, window, pair.grid) for image in shown), known))
+            first, second = (
+                _mirrored(np.where(hidden, 0, image), window, pair.grid) for image in (before, after)
+            )
+            held.append((column, first, second, known))
         if held and (len(held) == batch or place == len(windows)):
             columns, befores, afters, knowns = zip(*held, strict=True)
             yield list(columns), np.stack(befores), np.stack(afters), np.stack(knowns)
