@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable
 from copy import copy
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from unittest.mock import MagicMock
 
 import numpy as np
@@ -14,6 +16,7 @@ import torch
 from PIL import Image
 
 from semantic_cc import SemanticCC
+from semantic_cc.bench import speed
 from semantic_cc.bench.bench_plot import draw_bench
 from semantic_cc.bench.bench_report import BatchSpeed, BenchReport, ColdStart, PairSpeed, SceneSpeed
 from semantic_cc.bench.commands import Peer, PeerTiming, read_peer, run_process, time_peers
@@ -122,6 +125,25 @@ else:
 
 def peer(*words: str, writes: str) -> Peer:
     return Peer("theirs", (sys.executable, "-c", PEER, "{pairs}", "{out}", *words), writes)
+
+
+def test_the_pair_that_is_timed_by_itself_has_a_sentence_of_median_length() -> None:
+    lengths = [3, 9, 4, 0, 12, 5, 8, 2, 7, 6]  # 0 = unchanged
+    images: list[np.ndarray] = []
+
+    def describe(before: np.ndarray, after: np.ndarray) -> SimpleNamespace:
+        images.append(after)
+        length = lengths[len(images) - 1]
+        return SimpleNamespace(changed=length > 0, sentence=" ".join(["word"] * length))
+
+    model: Any = SimpleNamespace(describe=describe)
+    changed, unchanged = speed._find_pairs(model, 64, 2)
+    assert len(images) == len(lengths)
+    assert np.array_equal(changed[1][0], images[lengths.index(6)])
+    assert np.array_equal(
+        changed[1][1:], [images[i] for i, length in enumerate(lengths) if length not in (0, 6)]
+    )
+    assert np.array_equal(unchanged[1], images[3:4])
 
 
 def test_a_peer_is_run_on_pairs(tmp_path: Path) -> None:

@@ -34,6 +34,9 @@ SEED = 2027
 MOST_DRAWN = 64
 """Pairs drawn in search of changed and unchanged ones."""
 
+LEAST_CHANGED = 9
+"""Changed pairs, at least, among which the one with a sentence of median length is timed by itself."""
+
 PEER_PAIRS = 8
 """Pairs that a peer gets."""
 
@@ -111,18 +114,27 @@ Dates = tuple[np.ndarray, np.ndarray]
 
 
 def _find_pairs(model: SemanticCC, side: int, count: int) -> tuple[Dates, Dates]:
-    """Drawn pairs that the model calls changed, `count` of them, repeated if need be; and one unchanged pair."""
+    """Drawn pairs that the model calls changed, `count` or more, repeated if need be; and one unchanged pair.
+
+    The first changed pair is the one whose sentence has the median length: time grows with the words.
+    """
+    count = max(count, LEAST_CHANGED)
     found: dict[bool, list[tuple[np.ndarray, np.ndarray]]] = {True: [], False: []}
+    words: list[int] = []
     for index in range(MOST_DRAWN):
         drawn = generate_pair(SEED, index, side)
-        changed = model.describe(drawn.before, drawn.after).changed
-        found[changed].append((drawn.before, drawn.after))
+        described = model.describe(drawn.before, drawn.after)
+        found[described.changed].append((drawn.before, drawn.after))
+        if described.changed:
+            words.append(len(described.sentence.split()))
         if len(found[True]) >= count and found[False]:
             break
     for kind, word in ((True, "changed"), (False, "unchanged")):
         if not found[kind]:
             raise InputError(f"bench: the model calls none of {MOST_DRAWN} drawn pairs {word}; take another")
-    repeated = [found[True][i % len(found[True])] for i in range(max(count, PEER_PAIRS))]
+    median = sorted(range(len(words)), key=words.__getitem__)[len(words) // 2]
+    found[True].insert(0, found[True].pop(median))
+    repeated = [found[True][i % len(found[True])] for i in range(count)]
     return _stacked(repeated), _stacked(found[False][:1])
 
 
