@@ -258,7 +258,7 @@ def test_the_command(cli: Callable, reference: SemanticCC, shaken_folder: Path, 
     plot = tmp_path / "bench.png"
     outcome = cli("bench", "--model", shaken_folder, "--runtime", "torch", "--rounds", "1", "--batches", "1", "2",
                   "--scenes", "64", "--against", "rsiccformer", "--plot", plot, "--json")  # fmt: skip
-    assert (outcome.code, outcome.stderr) == (0, "")
+    assert outcome.code == 0, outcome.stderr  # on a busy machine it has lines of progress
     found = json.loads(outcome.stdout)
     assert [batch["pairs"] for batch in found["batches"]] == [1, 2]
     assert found["runtime"] == "torch" and found["baselines"].keys() == {"rsiccformer"}
