@@ -67,10 +67,8 @@ class SemanticCC:
             runtime: torch, the reference; openvino, faster on a CPU (extra `openvino`); auto = openvino where it can
                 run the model, else torch. openvino first exports the model into the cache, once, in about a minute.
             merge: fold the adapters into the base weights; False keeps them apart for `save_pretrained`.
-            allow_foundation_mismatch: accept other foundation weights than the model was trained on, with a note in
-                every description.
-            llm_dtype: type of the language model's weights, instead of its own; int8 and int4 need the extra
-                `quantised` (bitsandbytes).
+            allow_foundation_mismatch: accept other foundation weights than the model's, with a note in descriptions.
+            llm_dtype: type of the language model's weights; int8 and int4 need the extra `quantised` (bitsandbytes).
             llm_device_map: spreads the language model over GPUs, CPU and disk: "auto", or its modules -> devices in
                 accelerate's form; None = it is where all else is. Its adapters must be merged.
             progress: called with (step, done, of all) while a model is exported.
@@ -103,10 +101,7 @@ class SemanticCC:
         return self.runtime.place_batch
 
     def has_equal_batches(self, height: int, width: int) -> bool:
-        """Whether `describe_batch` gives exactly what `describe` gives for images of a size.
-
-        It does where openvino has a graph from the start; in torch, sums depend on the batch.
-        """
+        """Whether `describe_batch` gives exactly what `describe` gives: with openvino, at the model's own size."""
         side = self.runtime.config.encoder.image_size
         return self.runtime.name == "openvino" and height == width == side
 
@@ -123,8 +118,7 @@ class SemanticCC:
         Args:
             folder: where to; a model that is there is replaced.
             name: its name; by default the one it has.
-            merge: fold the adapters into the base weights (of this object too) and write those, so that no
-                foundation weights are needed.
+            merge: fold the adapters into the base weights (of this object too) and write those as well.
             dtype: type of the stored weights, but for a merged language model's, which keeps its own.
 
         Raises:

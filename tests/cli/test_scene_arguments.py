@@ -112,8 +112,10 @@ def test_warnings_are_said_and_strict_refuses(
     from affine import Affine
 
     far = Affine.translation(620_000, 3_350_000) @ Affine.scale(2, -2)
-    for seed, path in enumerate(paths):
-        write_raster(path, landscape(70, 90) + np.uint8(seed), far)
+    images = [landscape(70, 90), landscape(70, 90)]
+    images[1][20:40, 30:60] ^= 0x60  # what has changed
+    for path, image in zip(paths, images, strict=True):
+        write_raster(path, image, far)
     words = ["describe", *paths, "--model", tiny_folder, "--out", tmp_path / "out"]
     assert "warning: a pixel measures 2 m on the ground" in cli(*words).stdout
     outcome = cli(*words, "--strict")
