@@ -95,6 +95,11 @@ class DescribedPair:
     description: ChangeDescription
 
 
+def _described(images: PlainImages, description: ChangeDescription) -> DescribedPair:
+    before, after, notes = images
+    return DescribedPair(before, after, dataclasses.replace(description, notes=notes + description.notes))
+
+
 class PairWorker:
     """Describes pairs, one after another, with one model.
 
@@ -158,10 +163,7 @@ class PairWorker:
         """
         before, after = (np.stack([pair[date] for pair in images]) for date in (0, 1))
         found = self.model.describe_batch(before, after, self.settings.instruction)
-        return [
-            DescribedPair(first, second, dataclasses.replace(one, notes=notes + one.notes))
-            for (first, second, notes), one in zip(images, found, strict=True)
-        ]
+        return [_described(pair, one) for pair, one in zip(images, found, strict=True)]
 
     def is_finished(self, entry: ManifestEntry) -> bool:
         """Whether the pair's folder holds what this model makes of these files under these settings."""
@@ -263,11 +265,10 @@ class PairWorker:
         self, entry: ManifestEntry, job: str, folder: Path, described: DescribedPair | None
     ) -> PairRecord:
         if described is None:
-            before, after, notes = read_pair(entry.before, entry.after, check=True)
-            description = self.model.describe(before, after, instruction=self.settings.instruction)
-            description = dataclasses.replace(description, notes=notes + description.notes)
-        else:
-            before, after, description = described.before, described.after, described.description
+            images = read_pair(entry.before, entry.after, check=True)
+            found = self.model.describe(*images[:2], instruction=self.settings.instruction)
+            described = _described(images, found)
+        before, after, description = described.before, described.after, described.description
         files = [path.name for path in write_outputs(description, before, after, folder)]
         classes: Mapping[str, ClassStats] = {}
         share = description.changed_share
