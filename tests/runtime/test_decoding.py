@@ -177,10 +177,17 @@ def test_the_longest_answer_is_cut() -> None:
     assert generate(decoder, embeds, beams=1, max_new_tokens=3, end_id=9) == [[([1, 2, 3], 0.0)]]
 
 
-@pytest.mark.parametrize("columns", [9, 256, 1000, 2048])
-def test_top_k_is_a_full_sort(columns: int) -> None:
-    scores = np.random.default_rng(columns).standard_normal((5, columns)).astype(np.float32)
+@pytest.mark.parametrize("different", [2, 5, 10**6], ids=["two values", "many ties", "no ties"])
+@pytest.mark.parametrize("columns", [8, 9, 1332, 2048])
+def test_top_k_is_a_full_sort(columns: int, different: int) -> None:
+    """Of equal scores the lower column comes first, at the last place too."""
+    scores = np.random.default_rng(columns).integers(-different, 0, (5, columns)).astype(np.float32)
     values, index = top_k(scores, 8)
-    expected = np.argsort(-scores, axis=1)[:, :8]
+    expected = np.argsort(-scores, axis=1, kind="stable")[:, :8]
     np.testing.assert_array_equal(index, expected)
     np.testing.assert_array_equal(values, np.take_along_axis(scores, expected, 1))
+
+
+def test_top_k_of_too_few_columns_ends_with_minus_infinity() -> None:
+    values, index = top_k(np.array([[1.0, 3.0, 2.0]], np.float32), 5)
+    assert values.tolist() == [[3, 2, 1, -np.inf, -np.inf]] and index.tolist() == [[1, 2, 0, 2, 2]]

@@ -17,9 +17,6 @@ import numpy as np
 LOWEST = np.float32(-1e9)
 """Score of what must not be chosen, as in transformers."""
 
-BLOCK = 256
-"""Columns of a block in `top_k`."""
-
 
 class StepDecoder(Protocol):
     """A language model with a key-value cache.
@@ -213,21 +210,17 @@ def _beam_search(
 
 
 def top_k(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The k highest of each row of (n, w), descending: values and columns, each (n, k); minus infinity beyond w.
+    """The k highest of each row of (n, w), descending, of equals the lower column first; minus infinity beyond w.
 
-    They lie in the k blocks of columns with the highest maxima, so only these are sorted.
+    Returns:
+        Values and columns, each (n, k).
     """
-    n, w = scores.shape
-    blocks = -(-w // BLOCK)
-    if w % BLOCK:
-        scores = np.pad(scores, ((0, 0), (0, blocks * BLOCK - w)), constant_values=-np.inf)
-    blocked = scores.reshape(n, blocks, BLOCK)
-    if blocks > k:
-        best = np.argpartition(blocked.max(axis=2), blocks - k, axis=1)[:, blocks - k :]
-        best.sort(axis=1)
-    else:
-        best = np.broadcast_to(np.arange(blocks), (n, blocks))
-    candidates = np.take_along_axis(blocked, best[:, :, None], 1).reshape(n, -1)
-    order = np.argsort(-candidates, axis=1, kind="stable")[:, :k]
-    columns = np.take_along_axis(best, order // BLOCK, 1) * BLOCK + order % BLOCK
-    return np.take_along_axis(candidates, order, 1), np.minimum(columns, w - 1)
+    w = scores.shape[1]
+    if w < k:
+        scores = np.pad(scores, ((0, 0), (0, k - w)), constant_values=-np.inf)
+    chosen = []
+    for row, lowest in zip(scores, np.partition(scores, -k, axis=1)[:, -k], strict=True):
+        candidates = np.flatnonzero(row >= lowest)  # more than k if others equal the lowest
+        chosen.append(candidates[np.argsort(-row[candidates], kind="stable")[:k]])
+    columns = np.stack(chosen)
+    return np.take_along_axis(scores, columns, 1), np.minimum(columns, w - 1)
