@@ -95,11 +95,6 @@ class DescribedPair:
     description: ChangeDescription
 
 
-def _described(images: PlainImages, description: ChangeDescription) -> DescribedPair:
-    before, after, notes = images
-    return DescribedPair(before, after, dataclasses.replace(description, notes=notes + description.notes))
-
-
 class PairWorker:
     """Describes pairs, one after another, with one model.
 
@@ -161,9 +156,12 @@ class PairWorker:
         Raises:
             InputError, SemanticCCError: as `SemanticCC.describe_batch`.
         """
-        before, after = (np.stack([pair[date] for pair in images]) for date in (0, 1))
-        found = self.model.describe_batch(before, after, self.settings.instruction)
-        return [_described(pair, one) for pair, one in zip(images, found, strict=True)]
+        befores, afters, notes = zip(*images, strict=True)
+        found = self.model.describe_batch(np.stack(befores), np.stack(afters), self.settings.instruction)
+        noted = [
+            dataclasses.replace(one, notes=own + one.notes) for own, one in zip(notes, found, strict=True)
+        ]
+        return [DescribedPair(*pair) for pair in zip(befores, afters, noted, strict=True)]
 
     def is_finished(self, entry: ManifestEntry) -> bool:
         """Whether the pair's folder holds what this model makes of these files under these settings."""
@@ -265,9 +263,7 @@ class PairWorker:
         self, entry: ManifestEntry, job: str, folder: Path, described: DescribedPair | None
     ) -> PairRecord:
         if described is None:
-            images = read_pair(entry.before, entry.after, check=True)
-            found = self.model.describe(*images[:2], instruction=self.settings.instruction)
-            described = _described(images, found)
+            (described,) = self.describe_plain([read_pair(entry.before, entry.after, check=True)])
         before, after, description = described.before, described.after, described.description
         files = [path.name for path in write_outputs(description, before, after, folder)]
         classes: Mapping[str, ClassStats] = {}
