@@ -137,7 +137,8 @@ def test_the_pair_that_is_timed_by_itself_has_a_sentence_of_median_length() -> N
         return SimpleNamespace(changed=length > 0, sentence=" ".join(["word"] * length))
 
     model: Any = SimpleNamespace(describe=describe)
-    changed, unchanged = speed._find_pairs(model, 64, 2)
+    changed, unchanged, sentence = speed._find_pairs(model, 64, 2)
+    assert sentence.split() == ["word"] * 6
     assert len(images) == len(lengths)
     assert np.array_equal(changed[1][0], images[lengths.index(6)])
     assert np.array_equal(

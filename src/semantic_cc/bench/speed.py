@@ -81,15 +81,14 @@ def run_bench(options: BenchOptions, progress: Advance | None = None) -> BenchRe
     model = SemanticCC.from_pretrained(options.model, runtime=options.runtime, progress=progress)
     torch_model = model.model
     side = model.info.config.encoder.image_size
-    changed, unchanged = _find_pairs(model, side, max(options.batches))
+    changed, unchanged, sentence = _find_pairs(model, side, max(options.batches))
     prompter: Prompter = torch_model.caption_decoder.prompter
     pair, baselines = _time_pairs(model, changed, unchanged, options, report)
     batches = _time_batches(model, prompter, changed, options, report)
     costs: dict[str, PartCost] = {}
     reached: dict[str, float] = {}
     if isinstance(torch_model, SemanticCCModel):
-        tokens = len(prompter.answer_ids(model.describe(changed[0][0], changed[1][0]).sentence))
-        costs = count_costs(torch_model, side, tokens, machine)
+        costs = count_costs(torch_model, side, len(prompter.answer_ids(sentence)), machine)
         reached = {part: cost.limit / pair.parts[part] for part, cost in costs.items() if part in pair.parts}
     peers = time_peers(options.peers, changed[0][:PEER_PAIRS], changed[1][:PEER_PAIRS], options.rounds)
     return BenchReport(
@@ -113,29 +112,30 @@ Dates = tuple[np.ndarray, np.ndarray]
 """Earlier and later images, (n, H, W, 3) uint8."""
 
 
-def _find_pairs(model: SemanticCC, side: int, count: int) -> tuple[Dates, Dates]:
+def _find_pairs(model: SemanticCC, side: int, count: int) -> tuple[Dates, Dates, str]:
     """Drawn pairs that the model calls changed, `count` or more, repeated if need be; and one unchanged pair.
 
-    The first changed pair is the one whose sentence has the median length: time grows with the words.
+    The first changed pair is the one whose sentence has the median length, which is returned too: time grows with it.
     """
     count = max(count, LEAST_CHANGED)
     found: dict[bool, list[tuple[np.ndarray, np.ndarray]]] = {True: [], False: []}
-    words: list[int] = []
+    sentences: list[str] = []
     for index in range(MOST_DRAWN):
         drawn = generate_pair(SEED, index, side)
         described = model.describe(drawn.before, drawn.after)
         found[described.changed].append((drawn.before, drawn.after))
         if described.changed:
-            words.append(len(described.sentence.split()))
+            sentences.append(described.sentence)
         if len(found[True]) >= count and found[False]:
             break
     for kind, word in ((True, "changed"), (False, "unchanged")):
         if not found[kind]:
             raise InputError(f"bench: the model calls none of {MOST_DRAWN} drawn pairs {word}; take another")
-    median = sorted(range(len(words)), key=words.__getitem__)[len(words) // 2]
+    by_length = sorted(range(len(sentences)), key=lambda place: len(sentences[place].split()))
+    median = by_length[len(sentences) // 2]
     found[True].insert(0, found[True].pop(median))
     repeated = [found[True][i % len(found[True])] for i in range(count)]
-    return _stacked(repeated), _stacked(found[False][:1])
+    return _stacked(repeated), _stacked(found[False][:1]), sentences[median]
 
 
 def _stacked(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> Dates:
