@@ -160,7 +160,7 @@ def test_sizes_follow_the_scale() -> None:
 
 
 REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
-    "no mask": ("idet", {"model": {"change_task": False}}, "idet gives a mask alone"),
+    "no mask": ("idet", {"model": {"change_task": False}}, "idet gives only a mask"),
     "flag": ("ttp", {"model": {"flag_head": True}}, "ttp has no change-flag head"),
     "bcsf": ("ttp", {"model": {"encoder": {"bcsf": True}}}, "without BCSF"),
     "sam": (

@@ -36,7 +36,7 @@ def test_the_answers_stay(device_map, pair, tiny_folder):
     ("device_map", "options", "message"),
     [
         ({"model.embed_tokens": "cpu"}, {}, "the device map does not fit: "),
-        ("auto", {"merge": False}, "with its adapters merged alone"),
+        ("auto", {"merge": False}, "only with its adapters merged"),
     ],
 )
 def test_what_cannot_be_spread(device_map, options, message, tiny_folder):

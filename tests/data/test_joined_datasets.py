@@ -1,4 +1,4 @@
-"""One run reads several datasets: masks alone, sentences alone, both; JPEG and PNG mixed."""
+"""One run reads several datasets: only masks, only sentences, both; JPEG and PNG mixed."""
 
 from pathlib import Path
 
@@ -40,7 +40,7 @@ def test_masks_sentences_and_both_in_one_dataset(tmp_path: Path) -> None:
     assert data.labelled == [True, False, False, False, True, True, True]
     assert has_sentences == [False, True, True, True, True, True, True]
     assert data.sources == [0, 1, 1, 1, 2, 2, 2]
-    assert data.classes == ("building",)  # roads are labelled in a part of the masks alone
+    assert data.classes == ("building",)  # roads are labelled in only a part of the masks
     labels = [collate([data[index]]).label for index in range(7)]
     assert labels[1:4] == [None] * 3
     assert set(np.unique(labels[0])) == {2, NOT_BUILDING_CLASS}

@@ -1,4 +1,4 @@
-"""What `evaluate` leaves out when it is asked for masks alone."""
+"""What `evaluate` leaves out when it is asked only for masks."""
 
 from collections.abc import Callable
 from pathlib import Path

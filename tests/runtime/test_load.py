@@ -149,7 +149,7 @@ def test_a_filled_cache_needs_no_torch(fast: SemanticCC, shaken_folder: Path, in
 
 
 def test_a_model_that_has_no_graphs(captions_only_folder: Path, auto: None, own_cache: Path) -> None:
-    """Captions alone are exported too; a method without a language model is not."""
+    """A model without masks is exported too; a method without a language model is not."""
     need_engine()
     model = SemanticCC.from_pretrained(captions_only_folder)
     assert model.runtime.name == "openvino"

@@ -34,7 +34,7 @@ def spread_llm(model: ChangeModel, device: torch.device, device_map: DeviceMap) 
         raise InputError(f"the method {model.config.method} has no language model to be spread over devices")
     if any("lora_" in name for name, _ in llm.named_parameters()):
         raise InputError(
-            "a language model can be spread over devices with its adapters merged alone; leave llm_dtype out"
+            "a language model can be spread over devices only with its adapters merged; leave llm_dtype out"
         )
     del decoder.llm
     model.to(device)

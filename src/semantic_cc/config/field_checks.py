@@ -171,7 +171,7 @@ def _of_method(model: ModelConfig) -> list[tuple[bool, str]]:
         ),
         (
             method in CHANGE_METHODS and not model.change_task,
-            f"model.method {method} gives a mask alone: model.change_task must be on",
+            f"model.method {method} gives only a mask: model.change_task must be on",
         ),
         (
             len(model.keywords) > 0 and method != "semantic-cc",

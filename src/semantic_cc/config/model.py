@@ -68,7 +68,7 @@ class NeckConfig:
         attention: inter-task attention: bilinear similarity (eq. 5) or multi-head cross-attention (Neck_cs).
         similarity: the bilinear W: a matrix with one score a position, or the released code's tensor with a score
             for each channel (only with directions cd_to_cc).
-        directions: both tasks learn from each other, or captioning from change detection alone.
+        directions: both tasks learn from each other, or captioning only from change detection.
         caption_heads: attention heads of the captioning stream.
         change_heads: attention heads of the change-detection stream.
     """
@@ -260,7 +260,7 @@ class ModelConfig:
         method: Semantic-CC, or one of the methods it is compared with (semantic_cc.baselines); of the fields below
             these read encoder, baseline and what they have in common with it.
         encoder: bi-temporal SAM encoder.
-        change_task: whether the change-detection branch and the neck are there; off = captioning alone.
+        change_task: whether the change-detection branch and the neck are there; off = captioning only.
         neck: multi-task neck, read when change_task is on.
         change_decoder: mask decoder, read when change_task is on.
         qformer: Q-Former.

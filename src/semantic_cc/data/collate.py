@@ -46,7 +46,7 @@ def collate(pairs: Sequence[Pair], device: torch.device | str = "cpu") -> Batch:
         device: receives the bytes of the images, and converts them.
 
     Raises:
-        DataError: no pairs, images or masks of more than one size, masks on a part of the pairs alone, or a
+        DataError: no pairs, images or masks of more than one size, masks on only a part of the pairs, or a
             mask value that is no label value.
     """
     if not pairs:

@@ -1,6 +1,6 @@
 """The rule from the values of a label file to classes. It stands here and nowhere else.
 
-A dataset labels either building alone (two classes) or road and building (three classes); `labelled_classes` finds out
+A dataset labels either building only (two classes) or road and building (three classes); `labelled_classes` finds out
 which. `read_label` then reads each file:
 
 - two classes: a value of at least `THRESHOLD` is a building, every other one is not. The official LEVIR-CD labels of
@@ -86,7 +86,7 @@ def read_label(path: str, classes: Sequence[str]) -> np.ndarray:
     if wrong:
         raise DataError(
             f"{path}: label value {wrong[0]} is none of {LABEL_VALUES}; relabel it, or, if the dataset labels "
-            f'buildings alone, write {{"classes": ["building"]}} to {DATASET_FILE} in its folder'
+            f'buildings only, write {{"classes": ["building"]}} to {DATASET_FILE} in its folder'
         )
     return table[values].astype(np.uint8)
 

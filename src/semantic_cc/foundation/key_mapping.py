@@ -84,7 +84,7 @@ def mapping_of(keys: Iterable[str]) -> KeyMapping | None:
 
 
 _PROMPTS = Dropped("SAM's prompts and masks: only its image encoder is used")
-_TEXT = Dropped("reads text: our Q-Former sees images alone, as MiniGPT-4's does")
+_TEXT = Dropped("reads text: our Q-Former sees only images, as MiniGPT-4's does")
 _PRETRAINING = Dropped("a head of BLIP-2's own pretraining")
 _VISION = Dropped("BLIP-2's image encoder: SAM takes its place")
 _OTHER_LLM = Dropped("leads to, or is, the language model of that BLIP-2: another one takes its place")

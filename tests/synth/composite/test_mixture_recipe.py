@@ -50,7 +50,7 @@ def test_shares_of_the_shipped_recipe():
         ({"splits": {"train": float("nan")}}, "splits must be shares"),
         ({"held_back": {"val": float("nan")}}, "leave some images"),
         ({"held_back": {"val": 0.6, "test": 0.4}}, "leave some images to train"),
-        ({"held_back": {"train": 0.4}}, "held_back may name val and test alone"),
+        ({"held_back": {"train": 0.4}}, "held_back may name only val and test"),
         ({"exchanged": 2}, r"exchanged must lie in \[0, 1\]"),
         ({"light": {"gamma": [0, 1]}}, "light.gamma"),
         ({"light": {"shift": 40}}, "light.shift"),

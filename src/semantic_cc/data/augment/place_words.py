@@ -138,13 +138,13 @@ def _move_place(found: re.Match[str], symmetry: Symmetry) -> str | None:
         x, y = symmetry.of_direction(_DIRECTIONS[found["relative"]])
         return None if x else _BESIDE[y]
     terms = found["terms"].split(" and ")
-    alone = all(len(_WORDS.findall(term)) == 1 for term in terms)
-    if not alone and any(len(_WORDS.findall(term)) == 1 for term in terms):
+    are_words = all(len(_WORDS.findall(term)) == 1 for term in terms)
+    if not are_words and any(len(_WORDS.findall(term)) == 1 for term in terms):
         return None  # "the top left and right": the second may be a corner or a side
     preposition, follower = found["preposition"], found["next"] or ""
     if preposition == "on" and "top" in terms and follower == "of" and not _FRAME.match(found["of"] or ""):
         return None  # "on the top of the house": its roof
-    if symmetry.swaps_axes and alone and not _NOUNS.fullmatch(follower):
+    if symmetry.swaps_axes and are_words and not _NOUNS.fullmatch(follower):
         if preposition == "to":
             return None  # "to the left of the road", but not "to the top of the road"
         # "on the left", but "at the top"

@@ -2,7 +2,7 @@
 
 ::
 
-    ROOT/{A,B,label}/NAME.png           labels of buildings alone, read at a threshold of 128
+    ROOT/{A,B,label}/NAME.png           labels of buildings only, read at a threshold of 128
     ROOT/list/{train,val,test}.txt      one NAME.png a line
 """
 

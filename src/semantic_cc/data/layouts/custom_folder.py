@@ -40,7 +40,7 @@ def caption_files(root: Path) -> list[Path]:
 def index(
     root: Path, split: str, skip_missing: bool = False, on_fault: FaultHandler = raise_fault
 ) -> list[Item]:
-    """The items of one split: the captioned ones in the file's order, then those with a mask alone.
+    """The items of one split: the captioned ones in the file's order, then those with only a mask.
 
     Without folders for the splits an item is of the split that its entry names, by default of train. Pairs
     with neither mask nor sentence are left out.
@@ -58,8 +58,8 @@ def index(
     ]
     own = [entry for entry in captions if (entry.split or ("train" if flat else split)) == split]
     captioned = {stem_of(entry.filename) for entry in captions}
-    alone = [entry for entry in folder.entries if stem_of(entry.filename) not in captioned]
-    chosen = own + (alone if not flat or split == "train" else [])
+    masks_only = [entry for entry in folder.entries if stem_of(entry.filename) not in captioned]
+    chosen = own + (masks_only if not flat or split == "train" else [])
     classes = labelled_classes(root, (part / "label" for part in (root, *(root / split for split in SPLITS))))
     items = items_of(
         folder, chosen, masked=None, classes=classes, skip_missing=skip_missing, on_fault=on_fault

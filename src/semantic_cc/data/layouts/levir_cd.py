@@ -4,7 +4,7 @@ Chen and Shi, Remote Sensing 12(10), 2020 (doi 10.3390/rs12101662).
 
 ::
 
-    ROOT/{train,val,test}/{A,B,label}/NAME.png      1024x1024; labels of buildings alone, read at a threshold of 128
+    ROOT/{train,val,test}/{A,B,label}/NAME.png      1024x1024; labels of buildings only, read at a threshold of 128
 """
 
 from __future__ import annotations

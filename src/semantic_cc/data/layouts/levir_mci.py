@@ -7,7 +7,7 @@ Liu et al., TGRS 2022 (doi 10.1109/TGRS.2022.3218921) and TGRS 2024 (doi 10.1109
     ROOT/LevirCCcaptions.json (or captions.json)     optional where there are labels
     ROOT/images/{train,val,test}/{A,B}/NAME.png      A earlier, B later
     ROOT/images/{train,val,test}/label/NAME.png      LEVIR-MCI; 0 none, 128 road, 255 building;
-                                                     without any 128: buildings alone (`labelled_classes`)
+                                                     without any 128: buildings only (`labelled_classes`)
 """
 
 from __future__ import annotations

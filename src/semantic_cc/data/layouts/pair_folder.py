@@ -46,7 +46,7 @@ def scan(root: Path) -> PairFolder:
     """Lists `root`/A, B and label.
 
     Raises:
-        DataError: two images of one folder differ in their suffix alone.
+        DataError: two images of one folder differ only in their suffix.
     """
     return PairFolder(root, *(_images(root / part) for part in ("A", "B", "label")))
 

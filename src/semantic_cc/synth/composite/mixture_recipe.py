@@ -148,7 +148,7 @@ def _problems(recipe: MixtureRecipe) -> list[tuple[bool, str]]:
             or not abs(sum(splits.values()) - 1) < 1e-6,
             f"splits must be shares of {', '.join(SPLITS)} that sum to 1",
         ),
-        (not {*held} <= {*SPLITS[1:]}, f"held_back may name {' and '.join(SPLITS[1:])} alone"),
+        (not {*held} <= {*SPLITS[1:]}, f"held_back may name only {' and '.join(SPLITS[1:])}"),
         (
             min([*held.values(), 0]) < 0 or not sum(held.values()) < 1,
             "held_back must be shares of at least 0 that leave some images to train",

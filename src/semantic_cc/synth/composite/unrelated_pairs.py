@@ -68,8 +68,8 @@ def combine_tiles(one: Tile, other: Tile, exchanged: bool) -> CompositeScene | N
 
 def _only(one: Tile, other: Tile) -> tuple[np.ndarray, int]:
     """The mask and number of the buildings that exist only in `one`, without small or thin components."""
-    alone = one.building & ~other.building & ~other.unknown
-    return parts_of(ndimage.binary_opening(alone, structure=np.ones((3, 3), bool)))
+    own = one.building & ~other.building & ~other.unknown
+    return parts_of(ndimage.binary_opening(own, structure=np.ones((3, 3), bool)))
 
 
 def _surely(tile: Tile, area: np.ndarray) -> int:
