@@ -156,12 +156,12 @@ class PairWorker:
         Raises:
             InputError, SemanticCCError: as `SemanticCC.describe_batch`.
         """
-        befores, afters, notes = zip(*images, strict=True)
-        found = self.model.describe_batch(np.stack(befores), np.stack(afters), self.settings.instruction)
-        noted = [
-            dataclasses.replace(one, notes=own + one.notes) for own, one in zip(notes, found, strict=True)
+        before, after = (np.stack([pair[date] for pair in images]) for date in (0, 1))
+        found = self.model.describe_batch(before, after, self.settings.instruction)
+        return [
+            DescribedPair(first, second, dataclasses.replace(one, notes=notes + one.notes))
+            for (first, second, notes), one in zip(images, found, strict=True)
         ]
-        return [DescribedPair(*pair) for pair in zip(befores, afters, noted, strict=True)]
 
     def is_finished(self, entry: ManifestEntry) -> bool:
         """Whether the pair's folder holds what this model makes of these files under these settings."""

@@ -153,7 +153,7 @@ class ChangeDataset(Dataset[Pair]):
 
 
 def image_size(path: str) -> tuple[int, int]:
-    """Width and height in pixels, from the header of the file.
+    """Width and height in pixels, from the file's header only.
 
     Raises:
         DataError: no image.
