@@ -10,6 +10,7 @@ from affine import Affine
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from scenes import ArrayPair, PixelModel, noise
+from scipy import ndimage
 
 from semantic_cc.errors import InputError
 from semantic_cc.scene import blend
@@ -208,45 +209,60 @@ def test_a_finished_scan_reads_nothing_more() -> None:
     assert pair.reads == 0
 
 
-def test_what_one_date_does_not_know_is_no_change_to_the_model() -> None:
-    """Unknown pixels are black in both dates, and windows without a known one never reach the model."""
+@pytest.mark.parametrize("seed", range(8))
+def test_unknown_pixels_show_known_ones_of_the_same_place_in_both_dates(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    rows, columns = np.indices((64, 64), dtype=np.uint8)
+    before = np.stack([rows, columns, rows], axis=-1)  # each pixel tells its place
+    known = ndimage.gaussian_filter(rng.standard_normal((64, 64)), 6) > rng.uniform(-0.05, 0.05)
+    after = np.where(known[..., None], before + 100, np.uint8(255))
+    (first,), (second,), found = shown_to_the_model(ArrayPair(before, after, known), Tiling(64, 0))
+    np.testing.assert_array_equal(found, known)
+    np.testing.assert_array_equal(second, first + 100)
+    assert known[first[..., 0], first[..., 1]].all()
+    np.testing.assert_array_equal(first[known], before[known])
+
+
+def test_unknown_areas_mirror_what_lies_beside_them() -> None:
+    """Windows without a known pixel never reach the model."""
     known = np.zeros((64, 128), bool)
     known[:, :40] = True
-    pair = ArrayPair(noise(64, 128, 1), noise(64, 128, 2), known)
-    seen: list[tuple[np.ndarray, np.ndarray]] = []
-
-    def predict_masks(before: np.ndarray, after: np.ndarray):
-        seen.append((before, after))
-        return PixelModel().predict_masks(before, after)
-
-    sink = MemorySink(128)
-    scan(pair, predict_masks, sink, num_classes=3, tiling=Tiling(64, 0), batch=8)
-    np.testing.assert_array_equal(sink.known, known)
-    assert sum(len(before) for before, _ in seen) == 1
-    assert not seen[0][0][:, :, 40:].any() and not seen[0][1][:, :, 40:].any()
+    images = noise(64, 128, 1), noise(64, 128, 2)
+    *dates, found = shown_to_the_model(ArrayPair(*images, known), Tiling(64, 0))
+    np.testing.assert_array_equal(found, known)
+    for windows, image in zip(dates, images, strict=True):
+        assert len(windows) == 1
+        np.testing.assert_array_equal(windows[0][:, :40], image[:, :40])
+        np.testing.assert_array_equal(windows[0][:, 40:], image[:, 38:14:-1])
 
 
 def test_beyond_the_edges_the_model_sees_the_scene_mirrored() -> None:
-    """On all sides, as often as it takes, and without what either date does not know."""
-    images, known = (noise(70, 90, 1), noise(70, 90, 2)), np.ones((70, 90), bool)
-    known[:10, :15] = False
-    tiling, seen = Tiling(64, 16, (5, 30)), []
-
-    def predict_masks(*windows: np.ndarray):
-        seen.extend(zip(*windows, strict=True))
-        return PixelModel().predict_masks(*windows)
-
-    scan(ArrayPair(*images, known), predict_masks, MemorySink(90), num_classes=3, tiling=tiling, batch=1)
+    """On all sides, as often as it takes."""
+    images, tiling = (noise(70, 90, 1), noise(70, 90, 2)), Tiling(64, 16, (5, 30))
+    *dates, _ = shown_to_the_model(ArrayPair(*images, np.ones((70, 90), bool)), tiling)
     corners = [(top, left) for top in tiling.starts(70, 0) for left in tiling.starts(90, 1)]
     assert min(corners) < (0, 0) and any(top + 64 > 70 and left + 64 > 90 for top, left in corners)
-    shown = [np.where(known[..., None], image, 0) for image in images]
-    assert len(seen) == len(corners)
-    for (top, left), windows in zip(corners, seen, strict=True):
-        for window, image in zip(windows, shown, strict=True):
+    for windows, image in zip(dates, images, strict=True):
+        for (top, left), window in zip(corners, windows, strict=True):
             part = image[max(0, top) : top + 64, max(0, left) : left + 64]
             first = max(0, -top), max(0, -left)
             sides = [(before, 64 - before - side) for before, side in zip(first, part.shape, strict=False)]
             np.testing.assert_array_equal(window, np.pad(part, (*sides, (0, 0)), mode="symmetric"))
+
+
+def shown_to_the_model(
+    pair: ArrayPair, tiling: Tiling
+) -> tuple[list[np.ndarray], list[np.ndarray], np.ndarray]:
+    """Both dates of every window that is predicted, and the known pixels of the result."""
+    befores, afters, sink = [], [], MemorySink(pair.grid.width)
+
+    def predict_masks(before: np.ndarray, after: np.ndarray) -> ChangeMaps:
+        befores.extend(before)
+        afters.extend(after)
+        return PixelModel().predict_masks(before, after)
+
+    scan(pair, predict_masks, sink, num_classes=3, tiling=tiling, batch=4)
+    return befores, afters, sink.known
 
 
 @pytest.mark.parametrize("segment", [1, 7, 32])

@@ -48,9 +48,9 @@ def scan(
     """Predicts the mask of every window of a scene once.
 
     Memory is bounded by one row of windows. Windows without a known pixel are not predicted, and those of which the
-    files hold nothing are not even read. Beyond the scene's edges a window shows the scene mirrored. Where the sink
-    holds rows of windows already, those of them that reach into unfinished rows are predicted again, in the same
-    batches; the others are not.
+    files hold nothing are not even read. Where a window reaches beyond the scene, and where either date is unknown, it
+    shows what lies beside mirrored. Where the sink holds rows of windows already, those of them that reach into
+    unfinished rows are predicted again, in the same batches; the others are not.
 
     Args:
         pair: the scene.
@@ -98,26 +98,47 @@ def _batches(
     for place, (column, window) in enumerate(windows, 1):
         before, after, known = pair.read(window)
         if known.any():
-            # Pixels that only one date shows would look like a change, so both are black there.
-            hidden = ~known[..., None]
-            first, second = (
-                _mirrored(np.where(hidden, 0, image), window, pair.grid) for image in (before, after)
-            )
-            held.append((column, first, second, known))
+            held.append((column, *_shown(before, after, known, window, pair.grid), known))
         if held and (len(held) == batch or place == len(windows)):
             columns, befores, afters, knowns = zip(*held, strict=True)
             yield list(columns), np.stack(befores), np.stack(afters), np.stack(knowns)
             held = []
 
 
-def _mirrored(image: np.ndarray, window: Window, grid: Grid) -> np.ndarray:
-    """A window, (h, w, 3), with the scene mirrored at its edges where the window reaches beyond them.
+def _shown(
+    before: np.ndarray, after: np.ndarray, known: np.ndarray, window: Window, grid: Grid
+) -> tuple[np.ndarray, np.ndarray]:
+    """Both dates of a window, (h, w, 3), as the model sees them.
 
-    A model takes black for the end of what stands there, and misses changes beside it.
+    Pixels that only one date shows would look like a change, and a model takes black for the end of what stands there.
+    So what either date does not know is mirrored from what both know, and so is the scene at its edges.
     """
     rows = max(0, -window.top), max(0, window.top + window.height - grid.height)
     columns = max(0, -window.left), max(0, window.left + window.width - grid.width)
-    if not any((*rows, *columns)):
-        return image
-    inside = image[rows[0] : window.height - rows[1], columns[0] : window.width - columns[1]]
-    return np.pad(inside, (rows, columns, (0, 0)), mode="symmetric")
+    inside = np.s_[rows[0] : window.height - rows[1], columns[0] : window.width - columns[1]]
+    sources = None if known[inside].all() else _mirror_sources(known[inside])
+    first, second = (
+        image[inside] if sources is None else image[inside][sources] for image in (before, after)
+    )
+    if any((*rows, *columns)):
+        first, second = (
+            np.pad(image, (rows, columns, (0, 0)), mode="symmetric") for image in (first, second)
+        )
+    return first, second
+
+
+def _mirror_sources(known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Row and column, both (h, w), of the known pixel to show in each pixel of `known`, (h, w) bool.
+
+    A known pixel shows itself. An unknown one is reflected at the known pixel nearest to it, and shows that one where
+    the reflection is not known either.
+    """
+    from scipy.ndimage import distance_transform_edt
+
+    nearest = distance_transform_edt(~known, return_distances=False, return_indices=True)
+    reflected = 2 * nearest - np.indices(known.shape)
+    size = np.reshape(known.shape, (2, 1, 1))
+    is_inside = ((reflected >= 0) & (reflected < size)).all(axis=0)
+    rows, columns = np.where(is_inside, reflected, nearest)
+    rows, columns = np.where(known[rows, columns], (rows, columns), nearest)
+    return rows, columns
