@@ -137,7 +137,7 @@ def open_pair(
 
     Raises:
         ImageError: an image cannot be used; images without a place differ in size.
-        InputError: one image alone has a place; they have no ground in common, or too little; no such bands.
+        InputError: only one image has a place; they have no ground in common, or too little; no such bands.
     """
     with (
         Raster(before, bands[0], crs) as first,

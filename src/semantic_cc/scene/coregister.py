@@ -136,7 +136,7 @@ def window_shift(before: np.ndarray, after: np.ndarray) -> tuple[tuple[float, fl
     """
     first, second = (fft.fft2(_edges(image)) for image in (before, after))
     cross = second * first.conj()
-    # Phases alone would weigh the noise of empty frequencies like the rest; the root keeps half of their size.
+    # Phases by themselves would weigh the noise of empty frequencies like the rest; the root keeps half of their size.
     cross /= np.sqrt(np.abs(cross)) + 1e-9
     surface = fft.fftshift(fft.ifft2(cross).real)
     near_rows, near_columns = (

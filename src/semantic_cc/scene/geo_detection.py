@@ -102,7 +102,7 @@ def _pillow_finds_a_scene(path: Path) -> bool:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(path, formats=FORMATS) as image:  # reads the header alone
+            with Image.open(path, formats=FORMATS) as image:  # reads only the header
                 tags = getattr(image, "tag_v2", {})
                 return max(image.size) > MAX_SIDE or bool(_GEOTIFF_TAGS & set(tags))
     except Image.DecompressionBombError:

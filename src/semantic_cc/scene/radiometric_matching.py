@@ -93,7 +93,7 @@ def match_dates(
     """Changes the stretch of one date so that unchanged ground has the levels that it has at the other.
 
     The later date is brought to the earlier one; where one date is an 8-bit image, that one stays as it is. Two 8-bit
-    images are left alone.
+    images stay as they are.
 
     Args:
         before, after: their `stretch` may be replaced.

@@ -175,7 +175,7 @@ class Raster:
 
     def _known(self, source: DatasetReader | WarpedVRT, values: np.ndarray, **part: Any) -> np.ndarray:
         """Where a part of the image is neither nodata nor fully transparent nor NaN, (h, w) bool."""
-        if ColorInterp.alpha in source.colorinterp:  # GDAL's masks read alpha of 8 and unsigned 16 bits alone
+        if ColorInterp.alpha in source.colorinterp:  # GDAL's masks read alpha only of 8 and unsigned 16 bits
             known = source.read(source.colorinterp.index(ColorInterp.alpha) + 1, **part) > 0
         else:
             known = np.any([source.read_masks(band, **part) > 0 for band in self.bands], axis=0)
