@@ -57,6 +57,7 @@ class SemanticCC:
         allow_foundation_mismatch: bool = False,
         llm_dtype: LLMType | None = None,
         llm_device_map: DeviceMap | None = None,
+        compiled: bool = False,
         progress: Advance | None = None,
     ) -> SemanticCC:
         """Loads a model.
@@ -71,17 +72,17 @@ class SemanticCC:
             llm_dtype: type of the language model's weights; int8 and int4 need the extra `quantised` (bitsandbytes).
             llm_device_map: spreads the language model over GPUs, CPU and disk: "auto", or its modules -> devices in
                 accelerate's form; None = it is where all else is. Its adapters must be merged.
+            compiled: on a GPU, compile a step of greedy search, for long runs: each new batch size waits for it once.
             progress: called with (step, done, of all) while a model is exported.
 
         Raises:
-            CheckpointError: unknown name, missing or damaged folder, foundation weights that are not the accepted.
-            FoundationWeightsError: the language model is nowhere to be found.
-            InputError: no such device, no bitsandbytes, an unfit device map, or openvino cannot run this model.
+            CheckpointError, FoundationWeightsError: unknown name, damaged folder; weights missing or not accepted.
+            InputError: no such device, no bitsandbytes, or an option that does not fit the model or device.
             SemanticCCError: openvino was asked for and failed.
         """
         from semantic_cc.runtime.load import LoadOptions, load_runtime
 
-        options = LoadOptions(merge, allow_foundation_mismatch, llm_dtype, llm_device_map)
+        options = LoadOptions(merge, allow_foundation_mismatch, llm_dtype, llm_device_map, compiled)
         loaded = load_runtime(name_or_dir, device, runtime, options, progress)
         return cls(loaded.runtime, loaded.info, loaded.load_model, loaded.note)
 

@@ -5,10 +5,12 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch.testing import assert_close
+from transformers import CompileConfig
 
 from semantic_cc.model.caption_decoder import CaptionDecoder
 from semantic_cc.model.generation import (
     KeywordLogitsProcessor,
+    StaticCaches,
     VocabularyLogitsProcessor,
     teach_sentences,
     write_candidates,
@@ -126,3 +128,56 @@ def test_a_beam_never_ends_below_what_greedy_finds(build: Build) -> None:
 
     greedy, beam = of(1), of(64)
     assert all(better >= worse - 1e-4 for better, worse in zip(beam, greedy, strict=True))
+
+
+@pytest.mark.parametrize("vocabulary", [[], ["abc", "d", "house"]], ids=["all tokens", "vocabulary"])
+@pytest.mark.parametrize("template", ["minigpt4", "chatml"])
+@pytest.mark.parametrize("decoding", ["greedy", "beam"])
+def test_static_caches_change_no_token(
+    build: Build, decoding: str, template: str, vocabulary: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prompts of different lengths, with keywords, in batches that are filled up; caches are used again."""
+    llm = {"template": template, "vocabulary": vocabulary, "max_new_tokens": 14}
+    decoder = build({"decoding": decoding, "llm": llm}).caption_decoder
+    monkeypatch.setattr(decoder.prompter, "sentence", list)
+    odds = 3 * torch.randn(5, 3, generator=torch.Generator().manual_seed(4))
+    asked = ["What?", "Say what is new.", "Describe all of it in a few words.", "Where?", "?"]
+    visual = torch.randn(5, 4, 32, generator=torch.Generator().manual_seed(3))
+    caches = StaticCaches()
+    for rows in ([0, 1, 2], [3], [4, 2, 0, 1, 3], [2, 0, 4, 1]):
+        prompts = decoder._prompts(visual[rows], [asked[row] for row in rows])
+        keywords = KeywordLogitsProcessor([[97], [100, 101], [98, 99, 97]], odds[rows])
+        grown, static = (
+            write_candidates(
+                decoder.llm, decoder.prompter, prompts, 14, beams=decoder.beams, keywords=keywords, caches=own
+            )
+            for own in (None, caches)
+        )
+        assert static == grown and len(static) == len(rows)
+        assert max(len(set(own[0].sentence)) for own in grown) > 3 or vocabulary
+
+
+def test_a_compiled_step_serves_all_prompts_of_a_shape(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One graph without breaks for batches of 3 and 4 prompts of several lengths, with the tokens of the plain step."""
+    graphs = 0
+
+    def backend(module: torch.fx.GraphModule, inputs: object) -> Callable:
+        nonlocal graphs
+        graphs += 1
+        return module.forward
+
+    compiling = CompileConfig(backend=backend, mode=None, fullgraph=True)
+    compiling._compile_all_devices = True  # transformers compiles by itself on GPUs only
+    decoder = build({"decoding": "greedy", "llm": {"max_new_tokens": 14}}).caption_decoder
+    monkeypatch.setattr(decoder.prompter, "sentence", list)
+    caches, asked = StaticCaches(), ["What?", "Say what is new.", "Where is it?", "?"]
+    visual = torch.randn(4, 4, 32, generator=torch.Generator().manual_seed(3))
+    torch.compiler.reset()
+    for count, order in ((4, 1), (3, 1), (4, -1)):
+        prompts = decoder._prompts(visual[:count], asked[::order][:count])
+        grown = write_candidates(decoder.llm, decoder.prompter, prompts, 14)
+        with monkeypatch.context() as patch:
+            patch.setattr(decoder.llm.generation_config, "compile_config", compiling, raising=False)
+            assert write_candidates(decoder.llm, decoder.prompter, prompts, 14, caches=caches) == grown
+    torch.compiler.reset()
+    assert graphs == 1

@@ -17,6 +17,7 @@ from semantic_cc.model.answers import Candidate
 from semantic_cc.model.enhancer import Enhancer
 from semantic_cc.model.generation import (
     KeywordLogitsProcessor,
+    StaticCaches,
     contiguous_head,
     teach_sentences,
     write_candidates,
@@ -82,6 +83,8 @@ class CaptionDecoder(nn.Module):
         self.beams = beams
         self.mask_weight = mask_weight
         self.keyword_weight = keyword_weight
+        self.static_caches: StaticCaches | None = None
+        """Set where greedy search is compiled."""
         contiguous_head(llm)
 
     @property
@@ -173,8 +176,9 @@ class CaptionDecoder(nn.Module):
         """
         prompts, guidance = self._prompts(visual, instructions), self._guidance(visual, masks, seen)
         return write_candidates(
-            self.llm, self.prompter, prompts, self.max_new_tokens, use_cache, self.beams, guidance
-        )
+            self.llm, self.prompter, prompts, self.max_new_tokens, use_cache, self.beams, guidance,
+            self.static_caches,
+        )  # fmt: skip
 
     def _guidance(
         self, visual: Tensor, masks: Tensor | None, seen: Sequence[SeenObjects] | None

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
-from transformers import LogitsProcessor, LogitsProcessorList, PreTrainedModel
+from transformers import LogitsProcessor, LogitsProcessorList, PreTrainedModel, StaticCache
 
 from semantic_cc.model.answers import Candidate
 from semantic_cc.model.prompter import Prompter
@@ -102,10 +102,17 @@ class KeywordLogitsProcessor(LogitsProcessor):
         self.keyword_ids = [torch.tensor(keyword_ids[place], device=log_odds.device) for place in used]
         self.log_odds = log_odds[:, used]
 
-    def expanded(self, beams: int) -> KeywordLogitsProcessor:
-        """Copy of the processor for beam search, with `beams` consecutive rows per prompt."""
+    def expanded(self, beams: int, prompts: int | None = None) -> KeywordLogitsProcessor:
+        """Copy of the processor with `beams` consecutive rows per prompt, for beam search.
+
+        Args:
+            beams: beam width.
+            prompts: number of prompts, if the last one is repeated up to it.
+        """
         processor = copy(self)
-        processor.log_odds = self.log_odds.repeat_interleave(beams, dim=0)
+        count = len(self.log_odds)
+        rows = torch.arange(prompts or count, device=self.log_odds.device).clamp(max=count - 1)
+        processor.log_odds = self.log_odds[rows.repeat_interleave(beams)]
         return processor
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
@@ -127,6 +134,35 @@ def _contains(rows: Tensor, ids: Tensor) -> Tensor:
     return (rows.unfold(1, len(ids), 1) == ids).all(dim=2).any(dim=1)
 
 
+LENGTH_STEP = 64
+"""Lengths of static caches are multiples of it."""
+
+
+class StaticCaches:
+    """Key-value caches of few fixed shapes, for greedy search with a compiled step.
+
+    On a GPU, transformers compiles the step for such a cache, once for each shape. The caches are kept, because the
+    recorded CUDA graph refers to their memory.
+    """
+
+    def __init__(self) -> None:
+        self._caches: dict[tuple[int, int], StaticCache] = {}
+
+    @staticmethod
+    def rows(prompts: int) -> int:
+        """The number of rows that a batch of so many prompts is filled up to: a power of two."""
+        return 1 << (prompts - 1).bit_length()
+
+    def empty(self, llm: PreTrainedModel, rows: int, tokens: int) -> StaticCache:
+        """An empty cache for so many rows and at least so many tokens in each."""
+        length = -(-tokens // LENGTH_STEP) * LENGTH_STEP
+        if (rows, length) not in self._caches:
+            self._caches[rows, length] = StaticCache(config=llm.config, max_cache_len=length)
+        cache = self._caches[rows, length]
+        cache.reset()
+        return cache
+
+
 @torch.no_grad()
 def write_candidates(
     llm: PreTrainedModel,
@@ -136,17 +172,22 @@ def write_candidates(
     use_cache: bool = True,
     beams: int = 1,
     keywords: KeywordLogitsProcessor | None = None,
+    caches: StaticCaches | None = None,
 ) -> list[list[Candidate]]:
     """Generates sentences for each of b prompts: all beams, the likeliest first; one by greedy search.
 
     Args:
         llm, prompter: the language model and its prompter, which may restrict the tokens.
-        prompts: b rows (t_i, m).
+        prompts: b rows (t_i, m), at least one.
         max_new_tokens: maximum answer length.
         use_cache: whether to use the key-value cache.
         beams: beam width, without length penalty; 1 = greedy search.
         keywords: logits processor for keyword-guided decoding; None = off.
+        caches: static caches for greedy search; None = a cache that grows. transformers does not compile beam search.
     """
+    count, is_static = len(prompts), caches is not None and use_cache and beams == 1
+    rows = StaticCaches.rows(count) if is_static else count
+    prompts = [*prompts, *[prompts[-1]] * (rows - count)]
     embeds = pad_sequence(list(prompts), batch_first=True, padding_side="left")
     mask = pad_sequence(
         [torch.ones(len(row), dtype=torch.long, device=embeds.device) for row in prompts],
@@ -159,9 +200,11 @@ def write_candidates(
     if prompter.vocabulary_ids is not None:
         processors.append(VocabularyLogitsProcessor(prompter.vocabulary_ids, embeds.device))
     if keywords is not None:
-        processors.append(keywords.expanded(beams))
+        processors.append(keywords.expanded(beams, rows))
     if beams > 1:
         options["length_penalty"] = 0.0  # with a penalty, the longest sentence wins
+    if caches is not None and is_static:
+        options["past_key_values"] = caches.empty(llm, rows, embeds.shape[1] + max_new_tokens)
     found = llm.generate(
         inputs_embeds=embeds,
         attention_mask=mask,
@@ -183,7 +226,7 @@ def write_candidates(
         Candidate(prompter.sentence(row), score)
         for row, score in zip(found.sequences.tolist(), scores, strict=True)
     ]
-    return [candidates[start : start + beams] for start in range(0, len(candidates), beams)]
+    return [candidates[start : start + beams] for start in range(0, count * beams, beams)]
 
 
 def side_by_side(starts: Sequence[int], lengths: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:

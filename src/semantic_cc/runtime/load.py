@@ -37,6 +37,7 @@ class LoadOptions:
     allow_foundation_mismatch: bool = False
     llm_dtype: LLMType | None = None
     llm_device_map: DeviceMap | None = None
+    compiled: bool = False
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,8 @@ class _EngineError(Exception):
 def _not_for_openvino(info: ModelInfo, device: str | None, options: LoadOptions) -> str | None:
     """Why the torch runtime must run the model; None = openvino can."""
     config = info.config
+    if options.compiled:
+        return "compiled decoding is torch's"
     if device not in (None, "cpu") or (device is None and has_gpu()):
         return "the model runs on a GPU"
     if not options.merge or options.llm_dtype is not None or options.llm_device_map is not None:
@@ -148,7 +151,7 @@ def _with_torch(name: str | Path, device: str | None, options: LoadOptions, reas
 
         spread_llm(model, chosen, options.llm_device_map)
     note = f"runtime: torch on {chosen} ({reason})" if reason else ""
-    return LoadedModel(TorchRuntime(model, chosen), info, lambda: model, note)
+    return LoadedModel(TorchRuntime(model, chosen, options.compiled), info, lambda: model, note)
 
 
 def _with_openvino(

@@ -3,39 +3,63 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
+from torch.nn.utils import convert_conv2d_weight_memory_format
 
+from semantic_cc.errors import InputError
+from semantic_cc.model.answers import beam_width
 from semantic_cc.model.base import ChangeModel
+from semantic_cc.model.generation import StaticCaches
 from semantic_cc.runtime.interface import PairMasks, PairPredictions, Runtime
 
-PLACES = 8
-"""Places described at once."""
+PLACES, GPU_PLACES = 8, 64
+"""Places described at once, on a CPU and on a GPU."""
 
 
 class TorchRuntime(Runtime):
     """Runs a torch model.
 
+    On a GPU, matrix products and convolutions compute in bfloat16 (autocast, as in training), unless the weights of the
+    language model are float32; convolutions keep their weights with channels last.
+
     Args:
         model: any method; it is set to eval mode.
         device: where the images go; the model is there already.
+        compiled: whether greedy search runs a compiled step, with static key-value caches.
+
+    Raises:
+        InputError: `compiled`, but the device is no GPU, or the model has no greedy search with a language model.
     """
 
     name = "torch"
 
-    def __init__(self, model: ChangeModel, device: torch.device) -> None:
+    def __init__(self, model: ChangeModel, device: torch.device, compiled: bool = False) -> None:
         self.model = model.eval()
         self.config = model.config
         self.torch_device = device
         self.device = device.type
-        self.place_batch = PLACES
+        on_gpu = device.type == "cuda"
+        self.place_batch = GPU_PLACES if on_gpu else PLACES
+        self.autocast = on_gpu and (model.llm is None or model.llm.dtype != torch.float32)
+        if compiled:
+            _check_compiled(model, device)
+            decoder: Any = model.caption_decoder
+            decoder.static_caches = StaticCaches()
+        if on_gpu:
+            convert_conv2d_weight_memory_format(self.model, torch.channels_last)
+
+    def _precision(self) -> torch.autocast:
+        return torch.autocast(self.device, torch.bfloat16, enabled=self.autocast)
 
     def predict(
         self, before: np.ndarray, after: np.ndarray, instructions: Sequence[str] | None = None
     ) -> PairPredictions:
         """As in `Runtime`."""
-        found = self.model.predict(self._tensor(before), self._tensor(after), instructions)
+        with self._precision():
+            found = self.model.predict(self._tensor(before), self._tensor(after), instructions)
         return PairPredictions(
             class_probabilities=_array(found.class_probabilities),
             change_probability=_array(found.change_probability),
@@ -48,11 +72,13 @@ class TorchRuntime(Runtime):
 
     def predict_class_probabilities(self, before: np.ndarray, after: np.ndarray) -> np.ndarray | None:
         """As in `Runtime`."""
-        return _array(self.model.predict_class_probabilities(self._tensor(before), self._tensor(after)))
+        with self._precision():
+            return _array(self.model.predict_class_probabilities(self._tensor(before), self._tensor(after)))
 
     def predict_masks(self, before: np.ndarray, after: np.ndarray) -> PairMasks:
         """As in `Runtime`."""
-        found = self.model.predict_masks(self._tensor(before), self._tensor(after))
+        with self._precision():
+            found = self.model.predict_masks(self._tensor(before), self._tensor(after))
         return PairMasks(
             class_probabilities=_array(found.class_probabilities),
             change_probability=_array(found.change_probability),
@@ -67,3 +93,13 @@ class TorchRuntime(Runtime):
 
 def _array(value: torch.Tensor | None) -> np.ndarray | None:
     return None if value is None else value.float().cpu().numpy()
+
+
+def _check_compiled(model: ChangeModel, device: torch.device) -> None:
+    if device.type != "cuda":
+        raise InputError(f"compiled decoding needs a GPU, and the model is on {device.type}; leave it out")
+    if model.config.method != "semantic-cc" or beam_width(model.config) > 1:
+        raise InputError(
+            "compiled decoding needs greedy search (model.decoding greedy or consensus), which this model does not "
+            "use; leave it out"
+        )
