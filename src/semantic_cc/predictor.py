@@ -70,8 +70,7 @@ class SemanticCC:
             merge: fold the adapters into the base weights; False keeps them apart for `save_pretrained`.
             allow_foundation_mismatch: accept other foundation weights than the model's, with a note in descriptions.
             llm_dtype: type of the language model's weights; int8 and int4 need the extra `quantised` (bitsandbytes).
-            llm_device_map: spreads the language model over GPUs, CPU and disk: "auto", or its modules -> devices in
-                accelerate's form; None = it is where all else is. Its adapters must be merged.
+            llm_device_map: spread it over GPUs, CPU, disk: "auto", or modules -> devices (accelerate); needs `merge`.
             compiled: on a GPU, compile a step of greedy search, for long runs: each new batch size waits for it once.
             progress: called with (step, done, of all) while a model is exported.
 
