@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from importlib import metadata
 from typing import TYPE_CHECKING
 
-from semantic_cc.errors import InputError, SemanticCCError
+from semantic_cc.errors import DeviceMemoryError, InputError
 
 if TYPE_CHECKING:
     import torch
@@ -41,6 +41,24 @@ def find_device(name: str | None) -> torch.device:
     return device
 
 
+def check_compiler(device: torch.device) -> None:
+    """Compiles and runs a small function for a device, which takes seconds.
+
+    Raises:
+        InputError: torch cannot compile here, for example because there is no C compiler.
+    """
+    import torch
+
+    try:
+        torch.compile(lambda x: x + 1)(torch.zeros(1, device=device))
+    except Exception as error:  # whatever torch, Triton or a compiler raises
+        reason = " ".join(str(error).partition("\n\n")[0].split())[:200]  # advice for torch's authors follows
+        raise InputError(
+            f"torch cannot compile for {device} on this machine ({reason}); install a C compiler and Python's "
+            "headers, or leave compiled decoding out"
+        ) from error
+
+
 @contextmanager
 def enough_memory(shape: Sequence[int]) -> Iterator[None]:
     """Turns torch's out-of-memory errors into one line.
@@ -49,7 +67,7 @@ def enough_memory(shape: Sequence[int]) -> Iterator[None]:
         shape: (n, H, W, ...) of the images that the block works on.
 
     Raises:
-        SemanticCCError: the memory does not suffice.
+        DeviceMemoryError: the memory does not suffice.
     """
     try:
         yield
@@ -58,7 +76,7 @@ def enough_memory(shape: Sequence[int]) -> Iterator[None]:
             raise
         size = f"{shape[2]}x{shape[1]} pixels"
         text = f"{size}; cut the pair" if shape[0] == 1 else f"{shape[0]} windows of {size}; take fewer"
-        raise SemanticCCError(f"the memory does not suffice for {text}") from error
+        raise DeviceMemoryError(f"the memory does not suffice for {text}") from error
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:

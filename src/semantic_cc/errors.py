@@ -39,6 +39,10 @@ class FoundationWeightsError(SemanticCCError, FileNotFoundError):
     """Foundation weights (the LLM, SAM) are nowhere to be found, or are not the accepted ones."""
 
 
+class DeviceMemoryError(SemanticCCError, MemoryError):
+    """The memory of a device does not suffice for a batch."""
+
+
 class TrainingError(SemanticCCError, RuntimeError):
     """Training cannot go on, for example because the loss is no longer finite."""
 

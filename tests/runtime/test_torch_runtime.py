@@ -1,6 +1,7 @@
 """What the torch runtime does on a GPU, as far as a CPU can show it."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import torch
 from semantic_cc import SemanticCC
 from semantic_cc.errors import InputError
 from semantic_cc.model.semantic_cc import SemanticCCModel
-from semantic_cc.runtime.torch_runtime import GPU_PLACES, TorchRuntime
+from semantic_cc.runtime.torch_runtime import GPU_PLACES, TorchRuntime, check_compiled
 
 Build = Callable[..., SemanticCCModel]
 GREEDY = {"decoding": "greedy", "llm": {"dtype": "bfloat16"}}
@@ -47,11 +48,28 @@ def test_a_float32_language_model_keeps_all_in_float32(build: Build) -> None:
     assert not TorchRuntime(build({"llm": {"dtype": "float32"}}), torch.device("cuda")).autocast
 
 
-def test_compiled_decoding_needs_a_gpu_and_greedy_search(build: Build, shaken_folder: object) -> None:
+def test_pairs_of_an_archive_are_batched_on_a_gpu_only(build: Build) -> None:
+    model = build(GREEDY)
+    on_gpu = TorchRuntime(model, torch.device("cuda"))
+    assert [on_gpu.pair_batch(*size) for size in ((64, 64), (32, 64), (128, 64), (512, 512), (9999, 64))] == [
+        GPU_PLACES, GPU_PLACES, GPU_PLACES // 2, 1, 1,
+    ]  # fmt: skip
+    assert TorchRuntime(model, torch.device("cpu")).pair_batch(64, 64) == 1
+
+
+def test_compiled_decoding_needs_a_gpu_and_greedy_search(
+    build: Build, shaken_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("semantic_cc.checkpoint.serialization.load_pretrained", None)  # is not reached
     with pytest.raises(InputError, match="compiled decoding needs a GPU, and the model is on cpu"):
         SemanticCC.from_pretrained(shaken_folder, "cpu", compiled=True)
     with pytest.raises(InputError, match="needs greedy search"):
-        TorchRuntime(build({"decoding": "beam"}), torch.device("cuda"), compiled=True)
+        check_compiled(build({"decoding": "beam"}).config, torch.device("cuda"))
+    with pytest.raises(InputError, match="torch cannot compile for cuda on this machine"):
+        check_compiled(build(GREEDY).config, torch.device("cuda"))  # there is none
+
+
+def test_compiled_decoding_has_static_caches(build: Build) -> None:
     model = build(GREEDY)
     TorchRuntime(model, torch.device("cuda"), compiled=True)
     before, after = (torch.rand(3, 3, 64, 64) for _ in range(2))

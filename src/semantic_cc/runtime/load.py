@@ -133,9 +133,11 @@ def _not_for_openvino(info: ModelInfo, device: str | None, options: LoadOptions)
 
 def _with_torch(name: str | Path, device: str | None, options: LoadOptions, reason: str = "") -> LoadedModel:
     from semantic_cc.checkpoint.serialization import load_pretrained
-    from semantic_cc.runtime.torch_runtime import TorchRuntime
+    from semantic_cc.runtime.torch_runtime import TorchRuntime, check_compiled
 
     chosen = find_device(device)
+    if options.compiled:  # before the slow part
+        check_compiled(read_info(find_model(name))[0].config, chosen)
     model, info = load_pretrained(
         name,
         merge=options.merge,

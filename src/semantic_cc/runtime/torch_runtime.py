@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch.nn.utils import convert_conv2d_weight_memory_format
 
+from semantic_cc.compute_device import check_compiler
+from semantic_cc.config import ModelConfig
 from semantic_cc.errors import InputError
 from semantic_cc.model.answers import beam_width
 from semantic_cc.model.base import ChangeModel
@@ -16,7 +18,7 @@ from semantic_cc.model.generation import StaticCaches
 from semantic_cc.runtime.interface import PairMasks, PairPredictions, Runtime
 
 PLACES, GPU_PLACES = 8, 64
-"""Places described at once, on a CPU and on a GPU."""
+"""Places of a scene described at once, on a CPU and on a GPU; on a GPU, plain pairs of the model's own size too."""
 
 
 class TorchRuntime(Runtime):
@@ -28,10 +30,7 @@ class TorchRuntime(Runtime):
     Args:
         model: any method; it is set to eval mode.
         device: where the images go; the model is there already.
-        compiled: whether greedy search runs a compiled step, with static key-value caches.
-
-    Raises:
-        InputError: `compiled`, but the device is no GPU, or the model has no greedy search with a language model.
+        compiled: whether greedy search runs a compiled step, with static key-value caches; see `check_compiled`.
     """
 
     name = "torch"
@@ -45,11 +44,17 @@ class TorchRuntime(Runtime):
         self.place_batch = GPU_PLACES if on_gpu else PLACES
         self.autocast = on_gpu and (model.llm is None or model.llm.dtype != torch.float32)
         if compiled:
-            _check_compiled(model, device)
             decoder: Any = model.caption_decoder
             decoder.static_caches = StaticCaches()
         if on_gpu:
             convert_conv2d_weight_memory_format(self.model, torch.channels_last)
+
+    def pair_batch(self, height: int, width: int) -> int:
+        """As in `Runtime`; on a GPU, rounding differs with the number of pairs."""
+        if self.device != "cuda":
+            return 1
+        own = self.config.encoder.image_size**2
+        return max(1, min(GPU_PLACES, GPU_PLACES * own // (height * width)))
 
     def _precision(self) -> torch.autocast:
         return torch.autocast(self.device, torch.bfloat16, enabled=self.autocast)
@@ -95,11 +100,17 @@ def _array(value: torch.Tensor | None) -> np.ndarray | None:
     return None if value is None else value.float().cpu().numpy()
 
 
-def _check_compiled(model: ChangeModel, device: torch.device) -> None:
+def check_compiled(config: ModelConfig, device: torch.device) -> None:
+    """Checks that greedy search can run a compiled step; compiles a small function.
+
+    Raises:
+        InputError: the device is no GPU, the model has no greedy search with a language model, or torch cannot compile.
+    """
     if device.type != "cuda":
         raise InputError(f"compiled decoding needs a GPU, and the model is on {device.type}; leave it out")
-    if model.config.method != "semantic-cc" or beam_width(model.config) > 1:
+    if config.method != "semantic-cc" or beam_width(config) > 1:
         raise InputError(
             "compiled decoding needs greedy search (model.decoding greedy or consensus), which this model does not "
             "use; leave it out"
         )
+    check_compiler(device)
