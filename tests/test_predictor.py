@@ -15,6 +15,7 @@ from semantic_cc import SemanticCC
 from semantic_cc.decisions import class_indices, class_mask
 from semantic_cc.errors import CheckpointError, ImageError, InputError, SemanticCCError
 from semantic_cc.model.base import Prediction
+from semantic_cc.runtime.interface import PairPredictions
 from semantic_cc.runtime.torch_runtime import TorchRuntime
 from semantic_cc.types import BUILDING, NONE, ROAD, ChangeDescription
 
@@ -184,6 +185,27 @@ def test_too_little_memory_is_said_in_one_line(error: RuntimeError) -> None:
     with pytest.raises(SemanticCCError, match=r"memory does not suffice for 32x16 pixels") as caught:
         predictor(FakeModel(error=error)).describe(*[np.zeros((16, 32, 3), np.uint8)] * 2)
     assert not isinstance(caught.value, InputError)
+
+
+def test_a_batch_that_the_memory_does_not_hold_is_described_in_halves(
+    tiny: SemanticCC, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    predict = tiny.runtime.predict
+
+    def with_room_for_two(before: np.ndarray, *others: Any) -> PairPredictions:
+        sizes.append(len(before))
+        if len(before) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return predict(before, *others)
+
+    before, after = np.random.default_rng(0).integers(0, 256, (2, 5, 64, 64, 3), np.uint8)
+    expected = [tiny.describe(*pair) for pair in zip(before, after, strict=True)]
+    monkeypatch.setattr(tiny.runtime, "predict", with_room_for_two)
+    found = tiny.describe_batch(before, after)
+    assert sizes == [5, 2, 3, 1, 2]
+    for one, alike in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one.heatmap, alike.heatmap, atol=1e-5)
 
 
 def test_other_errors_of_the_model_pass() -> None:

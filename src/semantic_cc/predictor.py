@@ -13,7 +13,7 @@ import numpy as np
 
 from semantic_cc.compute_device import enough_memory
 from semantic_cc.descriptions import to_descriptions
-from semantic_cc.errors import InputError
+from semantic_cc.errors import DeviceMemoryError, InputError
 from semantic_cc.images import ImageSource, read_pair
 from semantic_cc.sentences import check_instruction
 from semantic_cc.types import ChangeDescription, ChangeMaps, ModelIdentity
@@ -100,10 +100,9 @@ class SemanticCC:
         """Places of a scene that are described at once unless told otherwise."""
         return self.runtime.place_batch
 
-    def has_equal_batches(self, height: int, width: int) -> bool:
-        """Whether `describe_batch` gives exactly what `describe` gives: with openvino, at the model's own size."""
-        side = self.runtime.config.encoder.image_size
-        return self.runtime.name == "openvino" and height == width == side
+    def pair_batch(self, height: int, width: int) -> int:
+        """Plain pairs of this size that an archive's work describes at once; see `Runtime.pair_batch`."""
+        return self.runtime.pair_batch(height, width)
 
     def save_pretrained(
         self,
@@ -132,18 +131,11 @@ class SemanticCC:
 
         adapted = any("lora_" in key for key in self.model.state_dict())
         if not merge and is_adapted(self.model.config) and not adapted:
-            raise InputError(
-                "the adapters are merged into the base weights: load the model with merge=False, or save all of it "
-                "with merge=True"
-            )
+            raise InputError("the adapters are merged: load with merge=False, or save with merge=True")
         return save_pretrained(
-            self.model,
-            folder,
-            name=name or self.info.name,
-            training=self.info.training,
-            dtype=getattr(torch, dtype),
-            merge=merge,
-        )
+            self.model, folder,
+            name=name or self.info.name, training=self.info.training, dtype=getattr(torch, dtype), merge=merge,
+        )  # fmt: skip
 
     def push_to_hub(
         self,
@@ -202,20 +194,28 @@ class SemanticCC:
     def describe_batch(
         self, before: np.ndarray, after: np.ndarray, instruction: str | None = None
     ) -> list[ChangeDescription]:
-        """Describes n pairs of one size at once; where not `has_equal_batches`, sentences can differ from `describe`.
+        """Describes n pairs of one size at once, in halves where the memory does not suffice for all.
+
+        With torch, rounding depends on n, so a sentence can differ from `describe`'s.
 
         Args:
             before, after: earlier and later images, ``(n, H, W, 3)`` uint8 RGB.
             instruction: as in `describe`.
 
         Returns:
-            n descriptions; their timings are those of the whole batch.
+            n descriptions; their timings are those of all pairs described at once.
 
         Raises:
-            InputError: the instruction is empty.
-            SemanticCCError: the memory does not suffice for so many images of this size.
+            InputError, DeviceMemoryError: the instruction is empty; the memory does not suffice for one pair.
         """
-        return self._describe(before, after, _asked(instruction), ())
+        try:
+            return self._describe(before, after, _asked(instruction), ())
+        except DeviceMemoryError:
+            if len(before) == 1:
+                raise
+        middle = len(before) // 2  # here, because the error holds the memory of the failed batch
+        first = self.describe_batch(before[:middle], after[:middle], instruction)
+        return first + self.describe_batch(before[middle:], after[middle:], instruction)
 
     def describe_scene(
         self,

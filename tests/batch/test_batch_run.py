@@ -151,17 +151,13 @@ def pictures(folder: Path, sizes: list[int]) -> Path:
     return manifest(folder, rows)
 
 
-def test_consecutive_pictures_of_one_size_are_described_together(
-    tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("semantic_cc.batch.local_engine.GROUP", 3)
-    monkeypatch.setattr("semantic_cc.batch.local_engine.GROUP_PIXELS", 2 * 64 * 64)
+def test_consecutive_pictures_of_one_size_are_described_together(tmp_path: Path, out: Path) -> None:
     path = pictures(tmp_path / "in", [32, 32, 32, 32, 48, 48, 32, 64, 64, 64])
     TalkingModel.batches.clear()
     run(path, out)
     assert TalkingModel.batches == [3, 1, 1, 1, 1, 2, 1]
     TalkingModel.batches.clear()
-    run(path, tmp_path / "single", model={"equal_sides": ()})
+    run(path, tmp_path / "single", model={"pair_batches": {}})
     assert TalkingModel.batches == [1] * 10
     assert left(out) == left(tmp_path / "single")
 

@@ -7,6 +7,7 @@ import os
 import signal
 import sqlite3
 import time
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -27,13 +28,15 @@ LISTED = {"timings", "created", "datetime"}
 
 SETTINGS = BatchSettings(SceneOptions(tile=64, overlap=16, formats=("parquet",)))
 
+PAIR_BATCHES = {32: 3, 64: 2}
+
 
 class TalkingModel(PixelModel):
     """A `PixelModel` that can be slow, or kill its process.
 
     Args:
         pause: seconds that each batch of windows takes.
-        equal_sides: `has_equal_batches` of square images of these sides.
+        pair_batches: side of square images -> `pair_batch`; 1 for others.
         refuses: a level in the first pixel of an earlier image that cannot be described.
         dies_at: the process is killed at images with this level in the first pixel of the earlier one.
         once: a file that is made by the first death, after which there is none.
@@ -49,13 +52,13 @@ class TalkingModel(PixelModel):
         pause: float = 0,
         dies_at: int | None = None,
         once: Path | None = None,
-        equal_sides: tuple[int, ...] = (32, 64),
+        pair_batches: Mapping[int, int] = PAIR_BATCHES,
         refuses: int | None = None,
     ) -> None:
         super().__init__()
         self.info.digest = self.digest
         self.pause, self.dies_at, self.once = pause, dies_at, once
-        self.equal_sides, self.refuses = equal_sides, refuses
+        self.pair_batches, self.refuses = pair_batches, refuses
 
     def predict_masks(self, before: np.ndarray, after: np.ndarray):
         if before[0, 0, 0, 0] == self.dies_at and not (self.once and self.once.exists()):
@@ -65,8 +68,8 @@ class TalkingModel(PixelModel):
         time.sleep(self.pause)
         return super().predict_masks(before, after)
 
-    def has_equal_batches(self, height: int, width: int) -> bool:
-        return height == width and height in self.equal_sides
+    def pair_batch(self, height: int, width: int) -> int:
+        return self.pair_batches.get(height, 1) if height == width else 1
 
     def describe_batch(
         self, before: np.ndarray, after: np.ndarray, instruction: str | None = None

@@ -78,8 +78,8 @@ def test_batches_of_the_models_size_are_equal(
     one_by_one, together = scores.values()
     assert one_by_one == together and any(together)
     height, width = pairs[0].shape[1:3]
-    assert fast.has_equal_batches(height, width) and not fast.has_equal_batches(height, width + 16)
-    assert not reference.has_equal_batches(height, width)
+    assert fast.pair_batch(height, width) == 8 and fast.pair_batch(height, width + 16) == 1
+    assert reference.pair_batch(height, width) == 1
 
 
 def test_all_instructions_are_answered(fast: SemanticCC, reference: SemanticCC, pairs: Pairs) -> None:

@@ -21,7 +21,7 @@ from scenes import PLACE, UTM, PixelModel, landscape, noise, write_raster
 
 from semantic_cc import __version__
 from semantic_cc.decisions import class_mask
-from semantic_cc.errors import ImageError, InputError, SemanticCCError
+from semantic_cc.errors import DeviceMemoryError, ImageError, InputError
 from semantic_cc.figures.colours import CLASS_COLOURS
 from semantic_cc.scene.change_map import device_batch, open_scene
 from semantic_cc.scene.scan_state import MASK_UNKNOWN, PROBABILITY_STEPS, PROBABILITY_UNKNOWN
@@ -212,7 +212,7 @@ def test_a_gpu_gets_the_batch_that_its_memory_holds(room: int, batch: int) -> No
     class SmallGpu(PixelModel):
         def predict_masks(self, before, after):
             if len(before) > room:
-                raise SemanticCCError("the memory does not suffice")
+                raise DeviceMemoryError("the memory does not suffice")
             return super().predict_masks(before, after)
 
     model = SmallGpu()

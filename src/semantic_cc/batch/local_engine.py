@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import multiprocessing
 import os
 import queue
@@ -16,9 +15,6 @@ from semantic_cc.batch.manifest import ManifestEntry
 from semantic_cc.batch.pair_worker import TRIES, DescribedPair, PairOutcome, PairWorker, PlainImages, died
 from semantic_cc.processes import end_with_parent
 
-GROUP, GROUP_PIXELS = 8, 1024 * 1024
-"""Most pairs of plain images that are described together, and most pixels of one date."""
-
 Make = Callable[[], PairWorker]
 """Makes a worker; can be sent to another process."""
 
@@ -26,7 +22,7 @@ Make = Callable[[], PairWorker]
 def in_this_process(entries: Sequence[ManifestEntry], worker: PairWorker) -> Generator[PairOutcome]:
     """Outcomes in the order of `entries`.
 
-    Consecutive pairs of plain images of one size are described together if the model then gives the same results. If
+    Consecutive pairs of plain images of one size are described together, as many as the model's `pair_batch` says. If
     that fails, each of them is described by itself.
     """
     for group in _groups(entries, worker):
@@ -42,15 +38,13 @@ def in_this_process(entries: Sequence[ManifestEntry], worker: PairWorker) -> Gen
 def _groups(
     entries: Sequence[ManifestEntry], worker: PairWorker
 ) -> Iterator[list[tuple[ManifestEntry, PlainImages | None]]]:
-    """Consecutive pairs of one size with their images, up to `GROUP` and `GROUP_PIXELS`; each other pair by itself."""
+    """Consecutive pairs of one size with their images, up to the model's `pair_batch`; each other pair by itself."""
     held: list[tuple[ManifestEntry, PlainImages | None]] = []
     size: tuple[int, ...] = ()
     for entry in entries:
         images = worker.read_plain(entry)
-        own = () if images is None else images[0].shape[:2]
-        most = (
-            min(GROUP, GROUP_PIXELS // math.prod(own)) if own and worker.model.has_equal_batches(*own) else 1
-        )
+        own = images[0].shape[:2] if images else ()
+        most = worker.model.pair_batch(*own) if own else 1
         if held and (own != size or len(held) >= most):
             yield held
             held = []

@@ -65,6 +65,10 @@ class Runtime(ABC):
     device: str
     place_batch: int
 
+    def pair_batch(self, height: int, width: int) -> int:
+        """Plain pairs of this size that an archive's work describes at once; 1 = one after another."""
+        return 1
+
     @abstractmethod
     def predict(
         self, before: np.ndarray, after: np.ndarray, instructions: Sequence[str] | None = None

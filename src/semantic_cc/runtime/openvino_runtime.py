@@ -36,6 +36,9 @@ EXPORT_AFTER = 16
 MOST_PIXELS = 1024 * 1024
 """Largest image that the vision part is exported for."""
 
+MOST_PAIRS = 8
+"""Most plain pairs of an archive that are described at once, up to `MOST_PIXELS` of one date."""
+
 MOST_PROMPTS = 32
 """Most prompts that are decoded at once."""
 
@@ -70,6 +73,11 @@ class OpenVinoRuntime(Runtime):
         self._graphs: dict[tuple[int, int], See] = {}
         self._seen: Counter[tuple[int, int]] = Counter()
         self._lock = threading.Lock()
+
+    def pair_batch(self, height: int, width: int) -> int:
+        """As in `Runtime`: at the model's own size, where the results of a batch are those of single pairs."""
+        is_own = height == width == self.config.encoder.image_size
+        return max(1, min(MOST_PAIRS, MOST_PIXELS // (height * width))) if is_own else 1
 
     def predict(
         self, before: np.ndarray, after: np.ndarray, instructions: Sequence[str] | None = None

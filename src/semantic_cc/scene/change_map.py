@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from semantic_cc import __version__
-from semantic_cc.errors import SemanticCCError
+from semantic_cc.errors import DeviceMemoryError
 from semantic_cc.scene.cog_writer import write_mask, write_probability
 from semantic_cc.scene.common_grid import AlignedPair, open_pair
 from semantic_cc.scene.gdal_files import read_crs
@@ -150,7 +150,7 @@ def device_batch(model: SceneModel, tile: int) -> int:
         try:
             model.predict_masks(blank, blank)
             break
-        except SemanticCCError:  # the memory does not suffice
+        except DeviceMemoryError:
             batch //= 2
     return batch
 

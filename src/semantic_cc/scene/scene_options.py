@@ -25,7 +25,7 @@ class SceneOptions:
         tile: side of the model's windows in pixels.
         overlap: pixels that neighbouring windows share, below `tile`; None = a quarter of it.
         batch: windows that the model gets at once; None = 4 on the CPU, on a GPU as many as its memory holds.
-        place_batch: places that are described at once; None = 8 with torch, 16 with openvino.
+        place_batch: places that are described at once; None = 8 with torch (64 on a GPU), 16 with openvino.
             Sums in bfloat16 depend on it, so another value can change a sentence.
         formats: suffixes of `FORMATS`, in which the changed areas are written.
         regularise: draw buildings with straight outlines; counts and areas stay those of the mask.
