@@ -79,6 +79,12 @@ def test_differences_are_found(reference: SemanticCC, world_folder: Path) -> Non
     assert report.to_json()["is_equal"] is False
 
 
+def test_the_device_that_is_not_a_cpu_is_named(reference: SemanticCC, world_folder: Path) -> None:
+    on_gpu = Changed(reference.runtime, lambda found: found)
+    on_gpu.device = "cuda"
+    assert compare(reference.runtime, on_gpu, world_folder, 2).runtime == "changed on cuda"
+
+
 def test_torch_is_not_compared_with_itself(shaken_folder: Path, world_folder: Path) -> None:
     with pytest.raises(InputError, match="nothing to compare torch with"):
         compare_with_reference(shaken_folder, world_folder, runtime="torch")
@@ -93,7 +99,7 @@ def test_the_command(
     assert "2 pairs" in outcome.stdout and "equal sentences" in outcome.stdout
     assert (outcome.code == 1) == ("openvino is not equal to torch" in outcome.stderr)
     refused = cli("bench", "--equal", world_folder, "--plot", "x.png")
-    assert refused.code == 2 and "--equal takes none of --plot" in refused.stderr
+    assert refused.code == 2 and "--equal takes no --plot" in refused.stderr
 
 
 @pytest.mark.slow

@@ -16,10 +16,10 @@ import torch
 from PIL import Image
 
 from semantic_cc import SemanticCC
-from semantic_cc.bench import speed
+from semantic_cc.bench import machine, speed
 from semantic_cc.bench.bench_plot import draw_bench
 from semantic_cc.bench.bench_report import BatchSpeed, BenchReport, ColdStart, PairSpeed, SceneSpeed
-from semantic_cc.bench.commands import Peer, PeerTiming, read_peer, run_process, time_peers
+from semantic_cc.bench.commands import Peer, PeerTiming, environment_for, read_peer, run_process, time_peers
 from semantic_cc.bench.machine import Machine, measure_machine
 from semantic_cc.bench.model_cost import PartCost, count_costs
 from semantic_cc.bench.model_parts import counted_by_part
@@ -45,7 +45,31 @@ def test_alternatives_take_turns_after_a_run_that_is_not_counted() -> None:
 def test_the_machine_is_measured() -> None:
     found = measure_machine()
     assert min(*found.gflops.values(), found.bandwidth) > 0
-    assert found.versions["torch"] and found.cores >= 1 and found.cpu
+    assert found.versions["torch"] and found.cores >= 1 and found.cpu and found.gpu is None
+
+
+def test_a_gpu_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its name only: the arrays lie on the CPU."""
+    devices: list[torch.device] = []
+    waited: list[torch.device] = []
+
+    def on_cpu(make: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+        def made(*size: int, device: torch.device, **options: Any) -> torch.Tensor:
+            devices.append(device)
+            return make(*size, **options)
+
+        return made
+
+    for name in ("randn", "ones"):
+        monkeypatch.setattr(torch, name, on_cpu(getattr(torch, name)))
+    monkeypatch.setattr(torch.cuda, "synchronize", waited.append)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"the GPU {device}")
+    monkeypatch.setattr(machine, "GPU_SIDE", 64)
+    monkeypatch.setattr(machine, "GPU_BYTES", 1024)
+    found = measure_machine(torch.device("cuda:1"))
+    assert found.gpu == "the GPU cuda:1" and "CUDA" in found.versions
+    assert min(*found.gflops.values(), found.bandwidth) > 0
+    assert devices == [torch.device("cuda:1")] * 4 and len(waited) == 3 * 5 * 2
 
 
 def test_costs_follow_from_the_sizes(reference: SemanticCC) -> None:
@@ -163,6 +187,28 @@ def test_the_memory_of_a_process_is_its_own() -> None:
     assert held[-1] == 1
     grown = run_process([sys.executable, "-S", "-c", "x = b'1' * 300_000_000"])
     assert 0.3 < grown.peak_gigabytes < 0.4
+
+
+@pytest.mark.parametrize(
+    ("device", "shown", "expected"),
+    [
+        (None, None, {}),
+        ("cuda", "4,7", {}),
+        ("cpu", "4,7", {"CUDA_VISIBLE_DEVICES": ""}),
+        ("cuda:1", None, {"CUDA_VISIBLE_DEVICES": "1"}),
+        ("cuda:1", "4,7", {"CUDA_VISIBLE_DEVICES": "7"}),
+    ],
+)
+def test_a_process_computes_on_the_device(
+    device: str | None, shown: str | None, expected: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if shown is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", shown)
+    assert environment_for(device) == expected
+    program = "import os; print(os.environ.get('CUDA_VISIBLE_DEVICES'))"
+    seen = run_process([sys.executable, "-S", "-c", program], environment_for(device)).output.strip()
+    assert seen == str(expected.get("CUDA_VISIBLE_DEVICES", shown))
 
 
 def test_a_failing_program_is_one_line() -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,10 @@ from semantic_cc.errors import InputError, SemanticCCError
 
 LINES = 3
 """Last lines of a failed program's output that an error shows."""
+
+
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+"""CUDA's variable for the GPUs that a process is shown."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +39,12 @@ class ProcessRun:
     output: str
 
 
-def run_process(command: Sequence[str]) -> ProcessRun:
+def run_process(command: Sequence[str], environment: Mapping[str, str] | None = None) -> ProcessRun:
     """Runs a command and waits for it.
+
+    Args:
+        command: its words.
+        environment: variables that it gets besides those of this process.
 
     Raises:
         SemanticCCError: it cannot be started, or fails.
@@ -47,6 +56,7 @@ def run_process(command: Sequence[str]) -> ProcessRun:
             capture_output=True,
             text=True,
             errors="replace",
+            env={**os.environ, **(environment or {})},
         )
         if not usage.is_file():
             raise SemanticCCError(f"{command[0]} cannot be started: {_last_line(done.stderr)}")
@@ -78,6 +88,19 @@ def _last_line(text: str) -> str:
 def own_command(*words: str) -> list[str]:
     """A command line of this package, in a process of its own."""
     return [sys.executable, "-m", "semantic_cc", *words]
+
+
+def environment_for(device: str | None) -> dict[str, str]:
+    """Variables for a command of this package, which computes on the first GPU it is shown, without one on the CPU.
+
+    Args:
+        device: as in `SemanticCC.from_pretrained`.
+    """
+    kind, _, number = (device or "cuda").partition(":")
+    if kind == "cpu":
+        return {VISIBLE: ""}
+    shown = os.environ.get(VISIBLE)
+    return {VISIBLE: shown.split(",")[int(number)] if shown else number} if number else {}
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ class EqualityReport:
     """The comparison of a runtime with the reference.
 
     Attributes:
-        reference, runtime: names of the two runtimes.
+        reference, runtime: names of the two runtimes, the second with its device unless that is a CPU.
         pairs: number of pairs compared.
         criteria: all comparisons.
         worst_pair: the pair with changed buildings whose masks differ most; None without one.
@@ -85,23 +85,24 @@ def compare_with_reference(
     split: str = "test",
     *,
     runtime: RuntimeName = "auto",
+    device: str | None = None,
     limit: int | None = None,
     batch: int = 8,
     progress: Progress | None = None,
 ) -> EqualityReport:
-    """Compares a runtime with the torch reference on a split of a dataset.
+    """Compares a runtime with the torch reference on a CPU, on a split of a dataset.
 
     Args:
         model: a packaged model's name, or a folder.
         data: one or several datasets in a layout of docs/data.md.
         split: "train", "val" or "test".
-        runtime: the runtime to compare.
+        runtime, device: what to compare, as in `SemanticCC.from_pretrained`.
         limit: only this many pairs, drawn with seed 0.
         batch: pairs predicted at once.
         progress: called with the pairs done and their number.
 
     Raises:
-        InputError: `runtime` is torch, or auto takes torch here; the note says why.
+        InputError: `runtime` is torch on a CPU, or auto takes that here; the note says why.
         CheckpointError, DataError: as `evaluate`.
 
     Example:
@@ -109,8 +110,8 @@ def compare_with_reference(
     """
     pairs = open_dataset(data, split)
     chosen = pairs.subset(limit) if limit is not None else Subset(pairs, range(len(pairs)))
-    compared = load_runtime(model, runtime=runtime)
-    if compared.runtime.name == "torch":
+    compared = load_runtime(model, device, runtime)
+    if compared.runtime.name == "torch" and compared.runtime.device == "cpu":
         raise InputError(
             f"there is nothing to compare torch with; {compared.note or 'give --runtime openvino'}"
         )
@@ -155,7 +156,7 @@ def compare_runtimes(
             scorer.update(index, result)
     return EqualityReport(
         reference=reference.name,
-        runtime=runtime.name,
+        runtime=runtime.name if runtime.device == "cpu" else f"{runtime.name} on {runtime.device}",
         pairs=comparison.pairs,
         criteria=(*comparison.criteria(), *_score_differences(scorers)),
         worst_pair=comparison.worst_pair,

@@ -14,11 +14,12 @@ import numpy as np
 from PIL import Image
 
 from semantic_cc.bench.bench_report import BatchSpeed, BenchReport, ColdStart, PairSpeed, SceneSpeed
-from semantic_cc.bench.commands import Peer, own_command, run_process, time_peers
+from semantic_cc.bench.commands import Peer, environment_for, own_command, run_process, time_peers
 from semantic_cc.bench.machine import measure_machine
 from semantic_cc.bench.model_cost import PartCost, count_costs
 from semantic_cc.bench.model_parts import counted_by_part
 from semantic_cc.bench.timing import Timing, time_in_turns
+from semantic_cc.compute_device import find_device
 from semantic_cc.errors import InputError
 from semantic_cc.model.base import device_time
 from semantic_cc.model.prompter import Prompter
@@ -46,7 +47,7 @@ class BenchOptions:
     """What is measured.
 
     Attributes:
-        model, runtime: as in `SemanticCC.from_pretrained`.
+        model, device, runtime: as in `SemanticCC.from_pretrained`.
         rounds: counted runs of each piece of work, which take turns.
         batches: batch sizes of the throughput.
         scenes: sides of synthetic scenes in pixels; empty = none.
@@ -55,6 +56,7 @@ class BenchOptions:
     """
 
     model: str = "small"
+    device: str | None = None
     runtime: RuntimeName = "auto"
     rounds: int = 5
     batches: tuple[int, ...] = (1, 4, 8, 16, 32)
@@ -77,8 +79,10 @@ def run_bench(options: BenchOptions, progress: Advance | None = None) -> BenchRe
     if min((options.rounds, *options.batches, *options.scenes)) < 1:
         raise InputError("bench: rounds, batch sizes and scene sides must be at least 1")
     report = progress or (lambda step, done, total: None)
-    machine = measure_machine()
-    model = SemanticCC.from_pretrained(options.model, runtime=options.runtime, progress=progress)
+    machine = measure_machine(find_device(options.device))
+    model = SemanticCC.from_pretrained(
+        options.model, options.device, runtime=options.runtime, progress=progress
+    )
     torch_model = model.model
     side = model.info.config.encoder.image_size
     changed, unchanged, sentence = _find_pairs(model, side, max(options.batches))
@@ -221,7 +225,8 @@ def baseline_runtime(model: SemanticCC, method: str) -> Runtime:
         baseline=replace(model.info.config.baseline, vocabulary=("many", "houses", "are", "built")),
     )
     llm = load_llm(config.llm) if config.has_llm else None
-    return TorchRuntime(build_model(config, llm=llm), torch.device("cpu"))
+    device = model.runtime.torch_device if isinstance(model.runtime, TorchRuntime) else torch.device("cpu")
+    return TorchRuntime(build_model(config, llm=llm).to(device), device)
 
 
 def _time_batches(
@@ -261,7 +266,7 @@ def _time_cold_start(options: BenchOptions, changed: Dates, report: Advance) -> 
         command = own_command("describe", *map(str, files), *_model_words(options))
         runs = []
         for number in range(options.rounds + 1):
-            runs.append(run_process(command))
+            runs.append(run_process(command, environment_for(options.device)))
             report("cold starts", number + 1, options.rounds + 1)
     return ColdStart(Timing.of([run.seconds for run in runs[1:]]), max(run.peak_gigabytes for run in runs))
 
@@ -273,7 +278,8 @@ def _time_scene(options: BenchOptions, side: int, report: Advance) -> SceneSpeed
         images = (str(drawn / "before.tif"), str(drawn / "after.tif"))
         report(f"scene of {side}", 0, 1)
         run = run_process(
-            own_command("describe", *images, "--out", str(out), "--json", *_model_words(options))
+            own_command("describe", *images, "--out", str(out), "--json", *_model_words(options)),
+            environment_for(options.device),
         )
         report(f"scene of {side}", 1, 1)
     found = json.loads(run.output)

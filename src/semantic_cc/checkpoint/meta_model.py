@@ -1,9 +1,9 @@
-"""A model without values, on the meta device: gives sizes without reading weights."""
+"""A model of a configuration's sizes, without reading weights: on the meta device, or with random values."""
 
 from __future__ import annotations
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig
 
 from semantic_cc.checkpoint.build import build_model
 from semantic_cc.checkpoint.stored_parameters import without_weights
@@ -20,7 +20,7 @@ def outline(config: ModelConfig) -> ChangeModel:
     Raises:
         FoundationWeightsError: the LLM is neither a known name nor a folder, so its sizes are unknown.
     """
-    llm = _llm(config.llm) if config.has_llm else None
+    llm = _llm(config.llm, torch.device("meta")) if config.has_llm else None
     with torch.device("meta"):
         model = build_model(without_weights(config), llm=llm).to("meta")
     if model.llm is not None:
@@ -28,7 +28,21 @@ def outline(config: ModelConfig) -> ChangeModel:
     return model
 
 
-def _llm(config: LLMConfig) -> LanguageModel:
+def random_model(config: ModelConfig, device: torch.device) -> ChangeModel:
+    """The model of `config` with random weights, made on a device, without adapters, in eval mode.
+
+    Its prompter has a placeholder tokenizer, and the language model has the type of `config`.
+
+    Raises:
+        FoundationWeightsError: as `outline`.
+    """
+    llm = _llm(config.llm, device) if config.has_llm else None
+    with device:
+        model = build_model(without_weights(config), llm=llm, adapters=False)
+    return model.to(device).eval()
+
+
+def _llm(config: LLMConfig, device: torch.device) -> LanguageModel:
     if config.name == "random":
         return load_llm(config)
     known = FOUNDATIONS.get(config.name)
@@ -38,7 +52,7 @@ def _llm(config: LLMConfig) -> LanguageModel:
         raise FoundationWeightsError(
             f"the sizes of the language model {config.name} are not known: give its folder as model.llm.name"
         ) from error
-    with torch.device("meta"):
-        model = LlamaForCausalLM(sizes) if known else AutoModelForCausalLM.from_config(sizes)
+    with device:
+        model = AutoModelForCausalLM.from_config(sizes, dtype=getattr(torch, config.dtype))
     keep_layers(model, config.layers)
-    return LanguageModel(model.to(getattr(torch, config.dtype)), byte_tokenizer(), "none")
+    return LanguageModel(model, byte_tokenizer(), "none")

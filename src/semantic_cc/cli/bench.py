@@ -4,8 +4,11 @@ Measures a warm pair, throughput by batch size, a cold start and synthetic scene
 bytes, and measures what the machine can do at most. Methods of --against and programs of --peer take turns with the
 model in the same run (docs/performance.md). Nothing else should run meanwhile; the load average is part of the result.
 
-With --equal, predicts the pairs of a dataset with the torch reference and with --runtime instead, and compares masks,
-flags, sentences and scores. The exit code is 1 if they are not equal within the documented limits.
+With --random-weights, measures the sizes of a preset with random weights instead, on one device: throughput by batch
+size, the parts of a batch, the most memory of a GPU, and what the device can do at most.
+
+With --equal, predicts the pairs of a dataset with the torch reference on a CPU, and with --runtime on --device, and
+compares masks, flags, sentences and scores. The exit code is 1 if they are not equal within the documented limits.
 """
 
 from __future__ import annotations
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 
     from semantic_cc.bench.bench_report import BenchReport
     from semantic_cc.bench.equality import EqualityReport
+    from semantic_cc.bench.machine import Machine
+    from semantic_cc.bench.random_weights import RandomWeightsReport
 
 NAME = "bench"
 HELP = "measure the speed of this machine, or compare two runtimes"
@@ -31,10 +36,18 @@ HELP = "measure the speed of this machine, or compare two runtimes"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
-    parser.add_argument(
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument(
         "--model", metavar="NAME|DIR", default="small", help="a shipped model or a folder [small]"
     )
+    what.add_argument(
+        "--random-weights", metavar="NAME|FILE.yaml",
+        help="the sizes of a preset or a configuration, with random weights; needs no download",
+    )  # fmt: skip
     add_runtime(parser)
+    parser.add_argument(
+        "--device", metavar="DEVICE", help="for example cpu or cuda:1 [cuda where there is one, else cpu]"
+    )
     parser.add_argument(
         "--json", action="store_true", help="print the result as one JSON object and nothing else"
     )
@@ -47,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="batch sizes [1 4 8 16 32]",
     )  # fmt: skip
     speed.add_argument(
-        "--scenes", metavar="PIXELS", type=positive, nargs="*", default=[2048, 4096],
+        "--scenes", metavar="PIXELS", type=positive, nargs="*",
         help="sides of synthetic scenes; none without a value [2048 4096]",
     )  # fmt: skip
     speed.add_argument(
@@ -58,6 +71,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--peer", metavar="FILE.json", nargs="+", default=[], help="adapter files of other programs"
     )
     speed.add_argument("--plot", metavar="FILE.png", help="also draw the result (semantic-cc[figures])")
+    speed.add_argument(
+        "--compiled", action="store_true",
+        help="on a GPU, with --random-weights: compile a step of greedy search for each batch size",
+    )  # fmt: skip
     equal = parser.add_argument_group("equality of runtimes")
     equal.add_argument("--equal", metavar="DIR", nargs="+", help="compare on this dataset, or several")
     equal.add_argument("--split", choices=SPLITS, default="test", help="which part [test]")
@@ -67,17 +84,71 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
-    if arguments.equal is not None:
+    if arguments.random_weights is not None:
+        given = ("--runtime",) if arguments.runtime == "openvino" else ()
+        _refuse(arguments, "--random-weights", "--equal", "--plot", "--against", "--peer", "--scenes", *given)
+        _run_random_weights(arguments)
+    elif arguments.equal is not None:
+        _refuse(arguments, "--equal", "--plot", "--against", "--peer", "--scenes", "--compiled")
         _run_equality(arguments)
     else:
+        _refuse(arguments, "--model", "--compiled")
         _run_speed(arguments)
 
 
-def _run_equality(arguments: argparse.Namespace) -> None:
-    from semantic_cc.errors import InputError, SemanticCCError
+def _refuse(arguments: argparse.Namespace, what: str, *flags: str) -> None:
+    from semantic_cc.errors import InputError
 
-    if arguments.plot or arguments.against or arguments.peer:
-        raise InputError("bench: --equal takes none of --plot, --against, --peer; leave it out")
+    given = [flag for flag in flags if getattr(arguments, flag[2:]) not in (None, [], False)]
+    if given:
+        raise InputError(f"bench: {what} takes no {', '.join(given)}; leave it out")
+
+
+def _run_random_weights(arguments: argparse.Namespace) -> None:
+    with stdout_for_us():
+        from semantic_cc.bench.random_weights import RandomWeightsOptions, bench_random_weights
+        from semantic_cc.progress import progress_of_steps
+
+        options = RandomWeightsOptions(
+            config=arguments.random_weights,
+            device=arguments.device,
+            compiled=arguments.compiled,
+            rounds=arguments.rounds,
+            batches=tuple(arguments.batches),
+        )
+        with progress_of_steps() as advance:
+            report = bench_random_weights(options, advance)
+    if arguments.json:
+        print(json.dumps(report.to_json(), ensure_ascii=False))
+    else:
+        _print_random_weights(report)
+
+
+def _print_random_weights(report: RandomWeightsReport) -> None:
+    search = f"beam search ({report.beams} beams)" if report.beams > 1 else "greedy search"
+    say(
+        f"{report.config} with random weights: {report.parameters / 1e9:.2f} billion parameters, pairs of "
+        f"{report.image_size} px; vision in {'bfloat16' if report.autocast else 'float32'}, language model in "
+        f"{report.llm_dtype}, {'compiled ' if report.compiled else ''}{search}, prompts of {report.prompt_tokens} "
+        f"tokens, sentences of {report.sentence_tokens}"
+    )
+    _print_machine(report.machine)
+    table = _table("batch", "described/s", "tokens/s", "reached", "peak GB")
+    for batch in report.batches:
+        peak = "-" if batch.peak_gigabytes is None else f"{batch.peak_gigabytes:.1f}"
+        table.add_row(str(batch.pairs), f"{batch.described:.1f}", f"{batch.tokens:.0f}",
+                      f"{batch.reached['in all']:.0%}", peak)  # fmt: skip
+    show(table)
+    table = _table("ms of a batch (least)", *(str(batch.pairs) for batch in report.batches))
+    for part in report.batches[0].parts:
+        table.add_row(part, *(f"{batch.parts[part] * 1e3:.2f} ({batch.costs[part].limit * 1e3:.2f})"
+                              for batch in report.batches))  # fmt: skip
+    show(table)
+
+
+def _run_equality(arguments: argparse.Namespace) -> None:
+    from semantic_cc.errors import SemanticCCError
+
     with stdout_for_us():
         from semantic_cc.bench.equality import compare_with_reference
         from semantic_cc.progress import progress_of_steps
@@ -85,8 +156,8 @@ def _run_equality(arguments: argparse.Namespace) -> None:
         with progress_of_steps() as advance:
             report = compare_with_reference(
                 arguments.model, arguments.equal, arguments.split,
-                runtime=arguments.runtime, limit=arguments.limit, batch=arguments.batch,
-                progress=partial(advance, "pairs"),
+                runtime=arguments.runtime, device=arguments.device, limit=arguments.limit,
+                batch=arguments.batch, progress=partial(advance, "pairs"),
             )  # fmt: skip
     if arguments.json:
         print(json.dumps(report.to_json(), ensure_ascii=False))
@@ -123,10 +194,11 @@ def _run_speed(arguments: argparse.Namespace) -> None:
 
         options = BenchOptions(
             model=arguments.model,
+            device=arguments.device,
             runtime=arguments.runtime,
             rounds=arguments.rounds,
             batches=tuple(arguments.batches),
-            scenes=tuple(arguments.scenes),
+            scenes=BenchOptions.scenes if arguments.scenes is None else tuple(arguments.scenes),
             against=tuple(arguments.against),
             peers=tuple(read_peer(Path(path)) for path in arguments.peer),
         )
@@ -141,16 +213,11 @@ def _run_speed(arguments: argparse.Namespace) -> None:
 
 
 def _print_speed(report: BenchReport) -> None:
-    machine, pair = report.machine, report.pair
+    pair = report.pair
     say(
         f"{report.model} (sha256 {report.digest[:12]}), runtime {report.runtime}, pairs of {report.image_size} px"
     )
-    say(f"machine: {machine.cpu}, {machine.cores} logical cores, load average {machine.load:.2f} at the start; "
-        + ", ".join(f"{name} {version}" for name, version in machine.versions.items()))  # fmt: skip
-    say("its limit: " + ", ".join(f"{value:,.0f} GFLOP/s {kind}" for kind, value in machine.gflops.items())
-        + f", {machine.bandwidth:.1f} GB/s")  # fmt: skip
-    if machine.load > 1:
-        say("note: other work was running; the times are too long")
+    _print_machine(report.machine)
     table = _table("one warm pair", "median s", "p95 s", "runs")
     rows = {
         "changed": pair.changed,
@@ -184,6 +251,16 @@ def _print_speed(report: BenchReport) -> None:
             table.add_row(peer.name, peer.writes, f"{peer.start:.2f}", f"{peer.per_pair:.3f}",
                           f"{peer.peak_gigabytes:.2f}")  # fmt: skip
         show(table)
+
+
+def _print_machine(machine: Machine) -> None:
+    say(f"machine: {machine.cpu}, {machine.cores} logical cores, load average {machine.load:.2f} at the start; "
+        + ", ".join(f"{name} {version}" for name, version in machine.versions.items()))  # fmt: skip
+    say(f"limit of {machine.gpu or 'its processor'}: "
+        + ", ".join(f"{value:,.0f} GFLOP/s {kind}" for kind, value in machine.gflops.items())
+        + f", {machine.bandwidth:.1f} GB/s")  # fmt: skip
+    if machine.load > 1:
+        say("note: other work was running; the times are too long")
 
 
 def _print_parts(report: BenchReport) -> None:
