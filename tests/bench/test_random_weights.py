@@ -155,7 +155,7 @@ def test_the_command(cli: Callable) -> None:
         (["--random-weights", "tiny", "--scenes", "64"], "--random-weights takes no --scenes"),
         (["--random-weights", "tiny", "--runtime", "openvino"], "--random-weights takes no --runtime"),
         (["--random-weights", "tiny", "--model", "folder"], "not allowed with argument"),
-        (["--compiled"], "--model takes no --compiled"),
+        (["--compiled"], "--compiled is only for --random-weights"),
         (["--equal", "data", "--scenes", "64"], "--equal takes no --scenes"),
     ],
 )

@@ -84,6 +84,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
+    from semantic_cc.errors import InputError
+
     if arguments.random_weights is not None:
         given = ("--runtime",) if arguments.runtime == "openvino" else ()
         _refuse(arguments, "--random-weights", "--equal", "--plot", "--against", "--peer", "--scenes", *given)
@@ -92,7 +94,8 @@ def run(arguments: argparse.Namespace) -> None:
         _refuse(arguments, "--equal", "--plot", "--against", "--peer", "--scenes", "--compiled")
         _run_equality(arguments)
     else:
-        _refuse(arguments, "--model", "--compiled")
+        if arguments.compiled:
+            raise InputError("bench: --compiled is only for --random-weights; leave it out")
         _run_speed(arguments)
 
 
