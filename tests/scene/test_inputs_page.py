@@ -132,7 +132,7 @@ def _zip(folder: Path) -> Expected:
     return Expected(("a.zip", "b.zip"), differ=0)
 
 
-@kind("plain pictures")
+@kind("plain images")
 def _plain(folder: Path) -> Expected:
     for name, image, mode in (("a", PAIR[0], "CMYK"), ("b", PAIR[1], "RGB")):
         Image.fromarray(image).convert(mode).save(folder / f"{name}.tif")
@@ -143,13 +143,13 @@ def _plain(folder: Path) -> Expected:
     return Expected(says="")
 
 
-@kind("16-bit or transparent pictures")
+@kind("16-bit or transparent images")
 def _deep_pictures(folder: Path) -> Expected:
     both(folder, lambda image: image.astype("uint16") * 257, ".png", driver="PNG", **BARE)
     return Expected(("a.png", "b.png"), says="uint16 stretched")
 
 
-@kind("16-bit or transparent pictures")
+@kind("16-bit or transparent images")
 def _transparent_pictures(folder: Path) -> Expected:
     hidden = collar((SIDE, SIDE), "sides")
     both(
@@ -382,7 +382,7 @@ def _south_up(folder: Path) -> Expected:
     return Expected(differ=0)
 
 
-@kind("turned images")
+@kind("rotated images")
 def _turned(folder: Path) -> Expected:
     both(folder, transform=PLACE @ Affine.rotation(10))
     return Expected(differ=0)

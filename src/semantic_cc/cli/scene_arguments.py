@@ -71,8 +71,8 @@ def add_scene_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     group.add_argument(
         "--place-batch", metavar="N", type=positive,
-        help="places that are described at once; on a GPU, sentences can depend on it [8 with torch on the CPU, 64 on a "
-        "GPU, 16 with openvino]",
+        help="places that are described at once; on a GPU, sentences can depend on it [8 with torch on the CPU, 64 on "
+        "a GPU, 16 with openvino]",
     )  # fmt: skip
 
 

@@ -48,7 +48,7 @@ class ServeSettings:
     root_path: Annotated[str, Setting("path", "path prefix that a reverse proxy removes", limit=False)] = ""
     tokens: Annotated[
         tuple[str, ...],
-        Setting("texts", "bearer tokens, comma-separated; none = no token is needed", limit=False),
+        Setting("tokens", "bearer tokens, comma-separated; none = no token is needed", limit=False),
     ] = ()
     cors_origins: Annotated[
         tuple[str, ...],
@@ -64,7 +64,7 @@ class ServeSettings:
         400000000
     )
     image_side: Annotated[int, Setting("pixels", "longest side of an image of a scene")] = 100000
-    image_bands: Annotated[int, Setting("bands", "most bands of an image")] = 32
+    image_bands: Annotated[int, Setting("bands", "largest number of bands of an image")] = 32
     expansion: Annotated[
         int,
         Setting(
@@ -79,7 +79,7 @@ class ServeSettings:
         int,
         Setting(
             "pairs",
-            "plain pairs of one size that the model gets at once; 1 = one after the other, as the command does",
+            "plain pairs of one size that the model describes at once; 1 = one after another, as the command does",
         ),
     ] = 8
     pair_seconds: Annotated[
@@ -92,7 +92,8 @@ class ServeSettings:
     job_attempts: Annotated[
         int,
         Setting(
-            "starts", "starts of a job that the server does not survive without progress, until the job fails"
+            "starts",
+            "times that the service may end while it runs a job that makes no progress; then the job fails",
         ),
     ] = 25
     keep_seconds: Annotated[int, Setting("seconds", "age at which a finished job is removed")] = 7 * 86400
