@@ -23,7 +23,7 @@ def test_convert_verify_list(cli: Callable, cache: Path, tmp_path: Path) -> None
     assert "sizes: width 32, llm_width 32" in outcome.stdout
     assert "3 left out: a constant that the code computes" in outcome.stdout
     outcome = cli("weights", "verify", "minigpt4-7b", "--source", source)
-    assert outcome.code == 0 and "the same output through theirs and ours" in outcome.stdout
+    assert outcome.code == 0 and "the original and our code give the same output" in outcome.stdout
     outcome = cli("weights", "list")
     assert "minigpt4-7b  (model.enhancer.weights)  in the cache" in outcome.stdout
     assert "vicuna-7b  (model.llm.name)  not in the cache" in outcome.stdout

@@ -1,9 +1,9 @@
 """Describe all pairs of a manifest, each in its own folder, and collect all changes in one dataset.
 
-MANIFEST is CSV, Parquet or GeoParquet with the columns id, before, after, or a STAC item collection whose items have
-the assets before and after. Paths are relative to it (docs/batch.md). A pair that fails is recorded with its reason in
-pairs.csv and does not stop the others; the exit code is then 1. A restarted batch continues where it stopped.
-The scene options apply to pairs of georeferenced images.
+MANIFEST is CSV, Parquet or GeoParquet with the columns id, before and after, or a STAC item collection whose items
+have the assets before and after. Paths are relative to the manifest (docs/batch.md). If a pair fails, pairs.csv records
+the reason, the other pairs continue, and the exit code is 1. A restarted batch continues where it stopped. The scene
+options apply to pairs of georeferenced images.
 """
 
 from __future__ import annotations
@@ -35,14 +35,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out",
         metavar="DIR",
         required=True,
-        help="folder of the results; an unfinished batch in it continues",
+        help="folder for the results; an unfinished batch in it is continued",
     )
     parser.add_argument(
-        "--workers", metavar="N", type=positive, default=1, help="pairs at once, each with its own model [1]"
+        "--workers",
+        metavar="N",
+        type=positive,
+        default=1,
+        help="pairs processed at once, each with its own model [1]",
     )
     parser.add_argument(
         "--engine", choices=("local", "ray"), default="local",
-        help="processes of this machine, or Ray's actors, here or on the cluster at RAY_ADDRESS [local]",
+        help="local = processes on this machine; ray = Ray actors, here or on the cluster at RAY_ADDRESS [local]",
     )  # fmt: skip
     add_asked_model(parser)
     add_scene_arguments(parser)

@@ -1,11 +1,11 @@
 """Measure how fast this machine describes pairs and scenes, or compare two runtimes.
 
 Measures a warm pair, throughput by batch size, a cold start and synthetic scenes, counts the model's operations and
-bytes, and measures what the machine can do at most. Methods of --against and programs of --peer take turns with the
-model in the same run (docs/performance.md). Nothing else should run meanwhile; the load average is part of the result.
+bytes, and measures the limits of the machine. Methods of --against and programs of --peer take turns with the model in
+the same run (docs/performance.md). Nothing else should run meanwhile; the load average is part of the result.
 
-With --random-weights, measures the sizes of a preset with random weights instead, on one device: throughput by batch
-size, the parts of a batch, the most memory of a GPU, and what the device can do at most.
+With --random-weights, measures a model of a preset's sizes with random weights instead, on one device: throughput by
+batch size, the parts of a batch, the peak memory of a GPU, and the limits of the device.
 
 With --equal, predicts the pairs of a dataset with the torch reference on a CPU, and with --runtime on --device, and
 compares masks, flags, sentences and scores. The exit code is 1 if they are not equal within the documented limits.
@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     speed = parser.add_argument_group("speed")
     speed.add_argument(
-        "--rounds", metavar="N", type=positive, default=5, help="counted runs of each work [5]"
+        "--rounds", metavar="N", type=positive, default=5, help="timed runs of each measurement [5]"
     )
     speed.add_argument(
         "--batches", metavar="N", type=positive, nargs="+", default=[1, 4, 8, 16, 32],
@@ -61,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     speed.add_argument(
         "--scenes", metavar="PIXELS", type=positive, nargs="*",
-        help="sides of synthetic scenes; none without a value [2048 4096]",
+        help="sides of synthetic scenes; without a value, no scenes are measured [2048 4096]",
     )  # fmt: skip
     speed.add_argument(
         "--against", metavar="METHOD", nargs="+", default=[],
@@ -77,8 +77,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     equal = parser.add_argument_group("equality of runtimes")
     equal.add_argument("--equal", metavar="DIR", nargs="+", help="compare on this dataset, or several")
-    equal.add_argument("--split", choices=SPLITS, default="test", help="which part [test]")
-    equal.add_argument("--limit", metavar="N", type=positive, help="only so many pairs, drawn with seed 0")
+    equal.add_argument("--split", choices=SPLITS, default="test", help="split to compare on [test]")
+    equal.add_argument("--limit", metavar="N", type=positive, help="compare only N pairs, drawn with seed 0")
     equal.add_argument("--batch", metavar="N", type=positive, default=8, help="pairs predicted at once [8]")
 
 

@@ -30,7 +30,7 @@ def add_meteor(parser: argparse.ArgumentParser) -> None:
         "--no-meteor",
         dest="meteor",
         action="store_false",
-        help="leave METEOR out, which takes most of the time",
+        help="leave out METEOR, which takes most of the time",
     )
 
 

@@ -26,12 +26,12 @@ def parse_flags(flags: Sequence[str]) -> ConfigValues:
         flag = rest.pop(0)
         if not flag.startswith("--") or flag == "--":
             raise ConfigError(
-                f"unexpected argument {flag!r}; configuration fields are given as --name.field VALUE"
+                f"unexpected argument {flag!r}; give configuration fields as --name.field VALUE"
             )
         key, equals, text = flag[2:].partition("=")
         if not equals:
             if not rest or rest[0].startswith("--"):
-                raise ConfigError(f"--{key} needs a value")
+                raise ConfigError(f"--{key} needs a value; give it as --{key} VALUE")
             text = rest.pop(0)
         _put(values, key, _value(key, text))
     return values
@@ -72,7 +72,7 @@ def _value(key: str, text: str) -> Any:
     try:
         return yaml.safe_load(text)  # YAML keeps 1e-4 as text; `parse` converts it by the field's type
     except yaml.YAMLError as error:
-        raise ConfigError(f"--{key}: {text!r} is not a YAML value") from error
+        raise ConfigError(f"--{key}: {text!r} is not a YAML value; correct or quote it") from error
 
 
 def _meanings(cls: type) -> dict[str, str]:

@@ -91,7 +91,7 @@ def add_mismatch(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-foundation-mismatch",
         action="store_true",
-        help="go on with other foundation weights than the model was trained on, with a note in the report",
+        help="load the model even if its foundation weights are not those it was trained on; the report notes it",
     )
 
 
@@ -141,11 +141,11 @@ def add_asked_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--llm-device-map",
         choices=("auto",),
-        help="spread the language model over all GPUs, and the CPU if need be",
+        help="spread the language model over all GPUs, and the CPU if needed",
     )
     add_runtime(parser)
     add_mismatch(parser)
-    parser.add_argument("--instruction", metavar="TEXT", help="ask this one text instead of the model's own")
+    parser.add_argument("--instruction", metavar="TEXT", help="instruction to use instead of the model's own")
 
 
 def load_asked_model(arguments: argparse.Namespace) -> SemanticCC:

@@ -54,18 +54,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     match.add_argument("captions", metavar="CC_DIR", help="a dataset with sentences")
     match.add_argument("masks", metavar="CD_DIR", help="a dataset with masks")
-    match.add_argument("--out", metavar="FILE", required=True, help="the matches, itself a dataset (.json)")
+    match.add_argument(
+        "--out", metavar="FILE", required=True, help="file for the matches, itself a dataset (.json)"
+    )
     match.set_defaults(action=_match)
 
     audit = actions.add_parser(
         "audit",
-        help="find places in two splits, faulty items and contradictions; exit code 1 for a leak",
+        help="find locations in two splits, faulty items and contradictions; exit code 1 for a leak",
         allow_abbrev=False,
     )
     audit.add_argument(
         "folders", metavar="DIR", nargs="+", help="a dataset; several are compared with each other"
     )
-    audit.add_argument("--out", metavar="FILE.json", help="also write everything that was found there")
+    audit.add_argument("--out", metavar="FILE.json", help="also write all findings to this file")
     audit.set_defaults(action=_audit)
 
 
@@ -92,7 +94,7 @@ def _convert(arguments: argparse.Namespace) -> None:
 
     with progress_bar("items") as advance:
         left_out = convert(arguments.source, arguments.out, arguments.to, advance)
-    say(f"{arguments.source} is in {arguments.out} in the layout {arguments.to}")
+    say(f"wrote {arguments.source} to {arguments.out} in the layout {arguments.to}")
     for what in left_out:
         say(f"note: left out: {what}")
 
@@ -130,7 +132,7 @@ def _audit(arguments: argparse.Namespace) -> None:
     _print_audit(report)
     if report.leaks:
         raise SemanticCCError(
-            f"leaks found: {len(report.leaks)}; items of different splits show one place, keep it in one of them"
+            f"leaks found: {len(report.leaks)}; items of different splits show one location, keep it in one split"
         )
 
 
@@ -140,7 +142,7 @@ def _print_audit(report: AuditReport) -> None:
         (report.leaks, "in different splits"),
         (report.repeats, "in one split of two datasets"),
     ):
-        say(f"{len(places)} pairs of items {meaning} show one place")
+        say(f"{len(places)} pairs of items {meaning} show one location")
         for place in places[:_SHOWN]:
             first, second = (" ".join(vars(side).values()) for side in (place.first, place.second))
             say(f"  {first} = {second} (likeness {place.likeness:.2f})")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from semantic_cc.types import Pair
 
 NAME = "demo"
-HELP = "the main job on a synthetic pair: a sentence, a mask, and the truth beside them"
+HELP = "describe a bundled synthetic pair and compare with its ground truth"
 
 FOLDER = Path(__file__).parent / "demo_pair"
 """Pair 15 of seed 2026 from version 1 of the procedural generator. No training set uses this seed.

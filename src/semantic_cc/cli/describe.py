@@ -1,11 +1,11 @@
 """Describe what changed between two images of one place, and where.
 
-Plain images are 8-bit RGB of one size (PNG, TIFF, JPEG, BMP, WebP). The folder of --out gets mask.png,
-probability.png, overlay.png, heatmap.png and report.json.
+Plain images are 8-bit RGB of one size (PNG, TIFF, JPEG, BMP, WebP). The command writes mask.png, probability.png,
+overlay.png, heatmap.png and report.json to the --out folder.
 
 Scenes are georeferenced images (GeoTIFF, VRT, JPEG 2000, PNG with a world file, a URL) of any size, bands, bit depth
-and coordinate system. The folder of --out gets mask.tif, probability.tif, changes.* (polygons), report.html,
-report.json and scene.json (a STAC item). A restarted run continues where the earlier one stopped.
+and coordinate reference system. The command writes mask.tif, probability.tif, changes.* (polygons), report.html,
+report.json and scene.json (a STAC item) to the --out folder. A restarted run continues where the earlier one stopped.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
     parser.add_argument("before", metavar="BEFORE", help="the earlier image")
     parser.add_argument("after", metavar="AFTER", help="the later image, of the same place")
-    parser.add_argument("--out", metavar="DIR", help="folder to write mask, pictures and report to")
+    parser.add_argument("--out", metavar="DIR", help="folder for the mask, pictures and report")
     parser.add_argument(
         "--json", action="store_true", help="print the report as one JSON object and nothing else"
     )
     parser.add_argument(
         "--show-input", action="store_true",
-        help="print what would be read (bands, levels, unknown share, grid), and stop",
+        help="print how the images are read (bands, levels, share of unknown area, grid), and stop",
     )  # fmt: skip
     parser.add_argument(
         "--server", metavar="URL",
-        help="let a running 'semantic-cc serve' do it; a token is read from SEMANTIC_CC_TOKEN",
+        help="use a running 'semantic-cc serve'; the variable SEMANTIC_CC_TOKEN gives the token, if it needs one",
     )  # fmt: skip
     add_asked_model(parser)
     add_scene_arguments(parser)

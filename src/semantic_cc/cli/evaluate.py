@@ -33,20 +33,18 @@ _WORST = 20
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
     parser.add_argument("--model", metavar="NAME|DIR", required=True, help="a shipped model or a folder")
-    add_data(parser, "the dataset, or several to be joined")
-    parser.add_argument("--split", choices=SPLITS, default="test", help="which part [test]")
-    parser.add_argument(
-        "--limit", metavar="N", type=positive, help="score only so many pairs, drawn with seed 0"
-    )
+    add_data(parser, "dataset, or several to join")
+    parser.add_argument("--split", choices=SPLITS, default="test", help="split to score [test]")
+    parser.add_argument("--limit", metavar="N", type=positive, help="score only N pairs, drawn with seed 0")
     parser.add_argument("--batch", metavar="N", type=positive, default=8, help="pairs predicted at once [8]")
     parser.add_argument(
-        "--no-sentences", action="store_true", help="score masks only; no sentence is written"
+        "--no-sentences", action="store_true", help="score masks only, without writing sentences"
     )
     add_meteor(parser)
     parser.add_argument(
         "--out",
         metavar="FILE.json",
-        help="also write all figures there; an interrupted run goes on from there",
+        help="also write all scores to this file; an interrupted evaluation can then continue",
     )
     parser.add_argument(
         "--worst",

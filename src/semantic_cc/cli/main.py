@@ -91,7 +91,7 @@ def _run(argv: Sequence[str] | None) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="semantic-cc",
-        description="Two images of one place go in; a sentence that says what changed and a mask of where come out.",
+        description="Describe what changed between two images of one place, in a sentence and a change mask.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"semantic-cc {__version__}")

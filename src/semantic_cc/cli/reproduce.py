@@ -1,4 +1,4 @@
-"""The paper's tables and figures: trains and scores what is missing, and prints our numbers beside the paper's.
+"""Reproduce the paper's tables and figures: train and score what is missing, and print our numbers beside the paper's.
 
 Runs are stored in --out by configuration, data and version: finished runs are not repeated, interrupted ones are
 resumed, and tables share rows. Every configuration field is a flag that applies to all rows, for example
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from semantic_cc.reproduce.experiment_runs import ReproductionSetup
 
 NAME = "reproduce"
-HELP = "the paper's tables and figures, ours beside the paper's"
+HELP = "reproduce the paper's tables and figures"
 
 _TABLES = tuple(f"table{number}" for number in range(1, 6))
 _FIGURES = tuple(f"fig{number}" for number in range(6, 10))
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "what",
         choices=(*_TABLES, *_FIGURES, *_CURVES, "all"),
-        help="what to make; fig-data and fig-convergence are curves over training pairs and epochs; all = the five "
+        help="table or figure; fig-data and fig-convergence are curves over training pairs and epochs; all = the five "
         "tables, one after another",
     )
     parser.add_argument(
@@ -46,36 +46,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--kept", metavar="FILE.json",
         help="print the finished table, or draw the finished curves, of this file, such as those in runs/results; "
-        "nothing is trained",
+        "trains nothing",
     )  # fmt: skip
-    parser.add_argument("--test", metavar="DIR", help="what sentences are scored on, its test split [--data]")
     parser.add_argument(
-        "--masks", metavar="DIR", help="what table5's masks are scored on, its test split [--test]"
+        "--test", metavar="DIR", help="dataset whose test split is used to score sentences [--data]"
+    )
+    parser.add_argument(
+        "--masks", metavar="DIR", help="dataset whose test split is used to score table5's masks [--test]"
     )
     parser.add_argument(
         "--scenes",
         metavar="DIR",
-        help="LEVIR-CD layout: table5 also scores whole test scenes, windows of 256 px at steps of 128 px",
+        help="dataset in the layout of LEVIR-CD: table5 also scores its whole test scenes, in windows of 256 px at "
+        "steps of 128 px",
     )
     parser.add_argument(
         "--seeds", metavar="N", type=positive, default=1, help="runs of each row, seeds 0 to N-1 [1]"
     )
     parser.add_argument(
-        "--out", metavar="DIR", default="runs/out/reproduce", help="where all runs are kept [%(default)s]"
+        "--out", metavar="DIR", default="runs/out/reproduce", help="folder for all runs [%(default)s]"
     )
     parser.add_argument(
         "--format", choices=("text", "markdown", "latex", "json"), default="text",
-        help="of what is printed; all of them are written to --out [text]",
+        help="format to print; all formats are written to --out [text]",
     )  # fmt: skip
     parser.add_argument(
-        "--devices", metavar="N", type=positive, help="devices of each run, `hardware.devices`"
+        "--devices", metavar="N", type=positive, help="devices of each run; sets `hardware.devices`"
     )
     parser.add_argument(
-        "--sharding", metavar="ddp|fsdp", help="how they share the model, `hardware.sharding`"
+        "--sharding", metavar="ddp|fsdp", help="how the devices share the model; sets `hardware.sharding`"
     )
     parser.add_argument(
         "--plan", metavar="DEVICE",
-        help="print hours and memory of every run, reckoned for that device (a100-80gb, ...), and start nothing",
+        help="print the estimated hours and memory of every run on that device (a100-80gb, ...), and train nothing",
     )  # fmt: skip
     add_meteor(parser)
 

@@ -20,36 +20,36 @@ _DESTINATIONS = (
 def add_scene_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options of `SceneOptions`; options that are not given are None."""
     group = parser.add_argument_group(
-        "scenes: georeferenced images, and images of more than 8192 pixels a side (need semantic-cc[scene])"
+        "scenes: georeferenced images, or images of more than 8192 pixels a side (need semantic-cc[scene])"
     )
     group.add_argument(
         "--bands",
         metavar="R,G,B[/R,G,B]",
-        help="numbers of the red, green and blue band, from 1; of AFTER behind /",
+        help="numbers of the red, green and blue bands, counted from 1; those of AFTER follow a /, if they differ",
     )
     group.add_argument(
         "--crs",
         metavar="CRS",
-        help="coordinate reference system of images that name none, such as EPSG:32614",
+        help="coordinate reference system of images that have none, such as EPSG:32614",
     )
     group.add_argument(
         "--resolution",
         metavar="METRES",
         type=_metres,
-        help="side of a pixel on the ground [the finer image's]",
+        help="pixel size on the ground [that of the finer image]",
     )
     group.add_argument(
         "--no-match-radiometry", dest="match_radiometry", action="store_false", default=None,
-        help="leave the levels of two dates of more than 8 bits as they are",
+        help="do not match the levels of the two dates of images with more than 8 bits",
     )  # fmt: skip
     group.add_argument(
         "--coregister",
         action="store_true",
         default=None,
-        help="correct a shift of AFTER of more than a pixel",
+        help="measure how far AFTER is shifted, and correct a shift of more than a pixel",
     )
     group.add_argument(
-        "--strict", action="store_true", default=None, help="warnings about the images are errors"
+        "--strict", action="store_true", default=None, help="treat warnings about the images as errors"
     )
     group.add_argument(
         "--tile", metavar="N", type=positive, help="side of the model's windows in pixels [256]"
@@ -60,14 +60,14 @@ def add_scene_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     group.add_argument(
         "--formats", metavar="SUFFIX", nargs="*", choices=tuple(FORMATS),
-        help=f"formats of the changed areas: {', '.join(FORMATS)} [all]",
+        help=f"formats of the change polygons: {', '.join(FORMATS)} [all]",
     )  # fmt: skip
     group.add_argument(
         "--regularise", action="store_true", default=None, help="draw buildings with straight outlines"
     )
     group.add_argument(
         "--batch", metavar="N", type=positive,
-        help="windows that the model gets at once [4 on the CPU, on a GPU what its memory holds]",
+        help="windows that the model predicts at once [4 on the CPU, on a GPU as many as fit its memory]",
     )  # fmt: skip
     group.add_argument(
         "--place-batch", metavar="N", type=positive,

@@ -27,17 +27,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--split",
         choices=SPLITS,
         default="test",
-        help="which part of the references, if they have parts [test]",
+        help="split of the references, if they have splits [test]",
     )
     parser.add_argument(
         "--protocol",
         choices=PROTOCOLS,
         default="word",
-        help="what is compared: words, numbers of a vocabulary, GPT-2's tokens [word]",
+        help="what is compared: words, ids of a vocabulary, or ids of GPT-2's tokens [word]",
     )
     add_meteor(parser)
     parser.add_argument("--row", choices=ROWS, help="print a row for a paper's table and nothing else")
-    parser.add_argument("--out", metavar="FILE.json", help="also write all figures there")
+    parser.add_argument("--out", metavar="FILE.json", help="also write all scores to this file")
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -1,8 +1,8 @@
 """Serve a web page and a REST service that describe pairs and scenes.
 
-The page is at the printed address, the documentation of the API at /docs below it. Jobs survive a restart: started
-again on the same folder, the service continues the scenes that it left unfinished. Every option can also be given as
-an environment variable: SEMANTIC_CC_SERVE_ and its name in capitals, for example SEMANTIC_CC_SERVE_UPLOAD_BYTES.
+The page is at the printed address, and the API documentation at /docs below it. Jobs survive a restart: if you start
+the service again on the same folder, it continues the unfinished scenes. Every setting of the service is also an
+environment variable: SEMANTIC_CC_SERVE_ and its name in capitals, for example SEMANTIC_CC_SERVE_UPLOAD_BYTES.
 """
 
 from __future__ import annotations

@@ -29,9 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--pairs", metavar="N", type=positive, help="number of pairs, all splits together [the recipe's]"
     )
     parser.add_argument("--seed", metavar="S", type=int, help="seed, 0 or more [the recipe's]")
-    parser.add_argument(
-        "--workers", metavar="N", type=positive, help="processes for pairs [one for each core]"
-    )
+    parser.add_argument("--workers", metavar="N", type=positive, help="worker processes [one per core]")
     parser.add_argument("--crs", metavar="CRS", help="coordinate reference system of a scene [EPSG:32614]")
 
 

@@ -21,30 +21,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments; the configuration's fields arrive as `config_flags`."""
     parser.epilog = flags_help().replace("%", "%%")
     parser.add_argument(
-        "--config", metavar="FILE.yaml|PRESET", default="small", help="where the run is described [small]"
+        "--config", metavar="FILE.yaml|PRESET", default="small", help="configuration file or preset [small]"
     )
-    add_data(parser, "the dataset, or several to be joined, the configuration's `data`", required=False)
-    parser.add_argument("--out", metavar="DIR", help="folder of the run, the configuration's `out`")
+    add_data(parser, "dataset, or several to join; sets `data`", required=False)
+    parser.add_argument("--out", metavar="DIR", help="folder for the run; sets `out`")
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--phase", metavar="NAME", help="run this phase only")
+    which.add_argument("--phase", metavar="NAME", help="run only this phase")
     which.add_argument(
         "--from", metavar="NAME", dest="first",
-        help="run this phase and those after it, from the model of the phase before it or from train.init",
+        help="run this phase and all later ones, starting from the previous phase's model or from train.init",
     )  # fmt: skip
     parser.add_argument(
-        "--devices", metavar="N", type=positive, help="devices on each machine, `hardware.devices`"
+        "--devices", metavar="N", type=positive, help="devices on each machine; sets `hardware.devices`"
     )
     parser.add_argument(
-        "--sharding", metavar="ddp|fsdp", help="how they share the model, `hardware.sharding`"
+        "--sharding", metavar="ddp|fsdp", help="how the devices share the model; sets `hardware.sharding`"
     )
     parser.add_argument(
         "--plan", metavar="DEVICE", nargs="?", const="here",
-        help="print phases, parameters, memory, steps and hours, and start nothing; without a name: a few steps of "
-        "each phase are timed here; with one (a100-80gb, h100-80gb, ...): computed for that device, without weights",
+        help="print phases, parameters, memory, steps and hours, and train nothing; without a name, it times a few "
+        "steps of each phase here; with one (a100-80gb, h100-80gb, ...), it computes them for that device, without "
+        "weights",
     )  # fmt: skip
     parser.add_argument(
         "--resume", choices=("auto", "never"), default="never",
-        help="auto = go on with the run in the folder, if there is one; never = refuse such a folder [never]",
+        help="auto = continue the run in the folder, if there is one; never = refuse a folder with a run [never]",
     )  # fmt: skip
 
 

@@ -26,23 +26,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
     actions = parser.add_subparsers(metavar="WHAT", required=True)
 
-    convert = actions.add_parser("convert", help="official files into the cache", allow_abbrev=False)
+    convert = actions.add_parser("convert", help="convert official files into the cache", allow_abbrev=False)
     convert.add_argument(
         "source", metavar="SOURCE",
         help="a .pth or .safetensors file, a folder in the Hugging Face layout, a GGUF file, an LLM's hub id",
     )  # fmt: skip
-    convert.add_argument("--name", metavar="NAME", help="its name in the cache [told from its sizes]")
+    convert.add_argument("--name", metavar="NAME", help="name in the cache [derived from the sizes]")
     convert.add_argument("--out", metavar="FILE.safetensors", type=Path, help="write this file instead")
     convert.set_defaults(action=_convert)
 
     verify = actions.add_parser(
-        "verify", help="digests, and a fixed input through theirs and ours", allow_abbrev=False
+        "verify",
+        help="check digests, and compare the outputs of the original and of our code",
+        allow_abbrev=False,
     )
     verify.add_argument("weights", metavar="NAME|FILE", help="converted weights")
-    verify.add_argument("--source", metavar="PATH", type=Path, help="the original that they come from")
+    verify.add_argument(
+        "--source", metavar="PATH", type=Path, help="the original that they were converted from"
+    )
     verify.set_defaults(action=_verify)
 
-    listing = actions.add_parser("list", help="known names, or the sizes of a preset", allow_abbrev=False)
+    listing = actions.add_parser(
+        "list", help="list known names, or the sizes of a preset", allow_abbrev=False
+    )
     listing.add_argument(
         "--preset", metavar="NAME", help="parameters of this preset, part by part, and what each stage trains"
     )
@@ -52,24 +58,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "fetch", help="download from the Hugging Face hub and convert", allow_abbrev=False
     )
     fetch.add_argument("name", metavar="NAME", help="sam-vit-large, blip2, vicuna-7b, smollm2-135m, ...")
-    fetch.add_argument("--offline", action="store_true", help="only what the hub's cache on this machine has")
+    fetch.add_argument("--offline", action="store_true", help="use only the hub's cache on this machine")
     fetch.set_defaults(action=_fetch)
 
     publish = actions.add_parser(
         "publish",
-        help="write a trained model with its card into a folder, or put it on the Hugging Face hub",
-        description="By default only what was trained is written, which needs the foundation weights it names; with "
-        "--merge everything, the adapters folded into the base weights.",
+        help="write a trained model with its card to a folder, or upload it to the Hugging Face hub",
+        description="By default this writes only the trained weights; loading them needs the foundation weights that "
+        "the model names. With --merge it writes everything, with the adapters merged into the base weights.",
         allow_abbrev=False,
     )
     publish.add_argument("model", metavar="NAME|DIR", help="a shipped model, a folder or a hub id")
     publish.add_argument("--out", metavar="DIR", help="folder for the model")
     publish.add_argument(
-        "--push", metavar="OWNER/NAME", help="place on the hub (log in with 'hf auth login')"
+        "--push", metavar="OWNER/NAME", help="repository on the hub (log in with 'hf auth login')"
     )
-    publish.add_argument("--private", action="store_true", help="a new place on the hub is private")
-    publish.add_argument("--name", metavar="NAME", help="the model's name in the folder [the one it has]")
-    publish.add_argument("--merge", action="store_true", help="self-contained, adapters merged")
+    publish.add_argument("--private", action="store_true", help="make a new repository on the hub private")
+    publish.add_argument("--name", metavar="NAME", help="the model's name in the folder [its present name]")
+    publish.add_argument("--merge", action="store_true", help="self-contained model, adapters merged")
     publish.add_argument(
         "--dtype", choices=("float32", "bfloat16"), default="float32", help="type of the weights [float32]"
     )
@@ -95,13 +101,10 @@ def _report(done: Converted) -> None:
     say(f"{done.path}: the {done.part}'s weights; use them as {FIELDS[done.part]} {done.value}")
     if done.sizes:
         say("sizes: " + ", ".join(f"{key} {value}" for key, value in done.sizes.items()))
-        say(f"{done.loaded} tensors are taken")
+        say(f"{done.loaded} tensors converted")
     for why, number in done.dropped.items():
         say(f"{number} left out: {why}")
-    say(
-        f"sha256 of the source {done.sha256}"
-        + ("" if done.is_official else ", none of the official that are known")
-    )
+    say(f"sha256 of the source {done.sha256}" + ("" if done.is_official else ", not a known official file"))
 
 
 def _verify(arguments: argparse.Namespace) -> None:
@@ -162,11 +165,11 @@ def _publish(arguments: argparse.Namespace) -> None:
     from semantic_cc.files import check_folder
 
     if arguments.out is None and arguments.push is None:
-        raise InputError("where to? give --out DIR, or --push OWNER/NAME")
+        raise InputError("weights publish needs a destination: give --out DIR, or --push OWNER/NAME")
     if arguments.out is not None:
         check_folder(arguments.out)
     if arguments.push is not None and not is_hub_id(arguments.push):
-        raise InputError(f"--push {arguments.push}: is no place on the hub; give owner/name")
+        raise InputError(f"--push {arguments.push}: is not a repository on the hub; give owner/name")
     with stdout_for_us():
         model = load_model(arguments.model, runtime="torch", merge=False)
         how = {"merge": arguments.merge, "dtype": arguments.dtype}

@@ -1,7 +1,7 @@
 """Typed configuration: the same dataclasses are the YAML files, the command-line flags and the help.
 
-`model`, `phases` and `run` have the values and their meaning, `loading` turns presets and files into them,
-`field_checks` refuses what does not fit together. Importing this room stays light (no torch).
+`model`, `phases` and `run` define and document the fields, `loading` reads presets and files, `field_checks` rejects
+values that do not fit together. Importing this package does not import torch.
 """
 
 from semantic_cc.config.loading import (

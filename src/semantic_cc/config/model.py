@@ -31,13 +31,13 @@ class EncoderConfig:
         heads: attention heads.
         window: side of the attention windows, in tokens.
         global_layers: layers with global attention, counted from 0.
-        patch: pixels a side of a token; SAM's 16, or 8 where houses are small and no SAM weights are read.
+        patch: side of a token in pixels: SAM's 16, or 8 for small houses, without SAM's weights.
         hybrid: whether EfficientNet-Lite0's features, strides 4 to 16, join SAM's patch embedding (adapt: full).
         image_size: side in pixels that the position tables and channel filters are made for.
-        change_width: channels of SAM's neck, the tier that change detection reads.
-        bcsf: whether the bi-temporal change semantic filters (eqs. 2, 3) are there.
-        bcsf_after: the layers they follow: the four global ones (paper) or every window layer.
-        adapt: what of SAM trains: LoRA on every layer's qkv, all weights (no pretrained encoder), or nothing.
+        change_width: channels of SAM's neck, whose output change detection reads.
+        bcsf: whether the encoder has the bi-temporal change semantic filters (eqs. 2, 3).
+        bcsf_after: the layers that the filters follow: the four global ones (paper) or every window layer.
+        adapt: what trains in SAM: LoRA on every layer's qkv, all weights (no pretrained encoder), or nothing.
         lora: the adapters, read when adapt is lora.
         weights: SAM's weights: sam-vit-base, sam-vit-large or sam-vit-huge once converted (semantic-cc weights),
             or a .safetensors file; null for a random start; position tables of another size are resampled.
@@ -66,9 +66,9 @@ class NeckConfig:
     Args:
         units: number N of aggregation units.
         attention: inter-task attention: bilinear similarity (eq. 5) or multi-head cross-attention (Neck_cs).
-        similarity: the bilinear W: a matrix with one score a position, or the released code's tensor with a score
-            for each channel (only with directions cd_to_cc).
-        directions: both tasks learn from each other, or captioning only from change detection.
+        similarity: the bilinear W: a matrix with one score per position, or the released code's tensor with one score
+            per channel (only with directions cd_to_cc).
+        directions: both = each task reads the other; cd_to_cc = only captioning reads change detection.
         caption_heads: attention heads of the captioning stream.
         change_heads: attention heads of the change-detection stream.
     """
@@ -88,9 +88,9 @@ class ChangeDecoderConfig:
     Args:
         width: channels of each pyramid level.
         classes: 1 = building change (binary, eq. 9); 3 = none, road, building (LEVIR-MCI).
-        detail: channels of the layers that correct its logits from the pictures, along edges; 0 = none (the paper).
+        detail: channels of the layers that correct its logits along edges of the images; 0 = none (the paper).
         laterals: whether the pyramid also reads the convolutional features of a hybrid encoder, at strides 2 to 16,
-            and two 3x3 convolutions fuse its levels; off in the paper, whose encoder has none.
+            and two 3x3 convolutions fuse its levels; off in the paper, whose encoder is not hybrid.
         caption_features: whether the caption decoder also reads this decoder's features and class probabilities, pooled
             to the tokens; off in the paper, where only the neck connects the tasks.
     """
@@ -112,13 +112,13 @@ class QFormerConfig:
     """Q-Former (paper III-E), BLIP-2's geometry by default.
 
     Args:
-        queries: number q of learned queries, also the number of visual tokens the LLM sees.
+        queries: number q of learned queries, also the number of visual tokens that the LLM reads.
         width: hidden width d.
         layers: Transformer layers; every second one has cross-attention.
         heads: attention heads.
-        encoder_width: width of the visual tokens it reads, after `Linear c -> encoder_width`.
+        encoder_width: width of the encoder's tokens that it reads, after `Linear c -> encoder_width`.
         positions: whether those tokens get 2-D sine positions, and the queries start on a grid of the image.
-        frozen: whether Q-Former and queries keep their weights (pretrained) or train.
+        frozen: whether Q-Former and queries keep their pretrained weights; false = they train.
         weights: BLIP-2's weights for Q-Former, queries and ln_vision: blip2 once converted (semantic-cc weights),
             or a .safetensors file; null for a random start.
     """
@@ -138,9 +138,9 @@ class EnhancerConfig:
     """Change semantic feature enhancer (eq. 8) and the variants of Table III.
 
     Args:
-        position: after the Q-Former (paper), before it (at encoder width), or off (dates only joined).
-        activation: the gates of the first two formulas; off = gates 1.
-        subtraction: the third block, the difference of the dates.
+        position: after the Q-Former (paper), before it (at encoder width), or off (dates only concatenated).
+        activation: whether it has the gates of the first two formulas; off = all gates are 1.
+        subtraction: whether it has the third block, the difference of the dates.
         weights: MiniGPT-4's projection to start from: minigpt4-7b once converted (semantic-cc weights), or a
             .safetensors file; null starts from the dates' difference.
     """
@@ -164,9 +164,9 @@ class LLMConfig:
         lora_targets: names of the linear layers that get adapters.
         dtype: type of the frozen base weights.
         max_new_tokens: longest answer, in tokens.
-        beams: sentences held while one is written, read when model.decoding is beam.
-        min_count: how often a word must occur in the training sentences to be in the vocabulary; 0 = no vocabulary.
-        vocabulary: whose tokens are scored, no others; empty = from the training sentences, or with min_count 0, all.
+        beams: width of the beam search, read when model.decoding is beam.
+        min_count: how often a word must occur in the training captions to be in the vocabulary; 0 = no vocabulary.
+        vocabulary: the words that may be written; empty = those of the training captions or, with min_count 0, all.
         random_width: hidden width of the random LLaMA.
         random_layers: layers of the random LLaMA.
         random_seed: seed of the random LLaMA's weights.
@@ -203,17 +203,17 @@ class BaselineConfig:
 
     Args:
         width: channels d inside a captioning method.
-        encoder: of the change detectors that have an encoder of their own: this, at random weights; or shared, and
-            then they start from the encoder that all other methods start from, as TTP does.
-        scale: widths of a change detector, as a share of those its paper gives.
+        encoder: of the change detectors with an encoder of their own: own = that encoder, with random weights; shared =
+            the encoder that all other methods start from, as for TTP.
+        scale: widths of a change detector, as a share of those in its paper.
         heads: attention heads.
-        layers: layers of the method's encoder of the two dates.
+        layers: layers of the part that encodes the features of both dates.
         decoder_layers: layers of the Transformer that writes the sentence word by word.
         dropout: dropout probability of methods that have dropout, in [0, 1).
-        beam: sentences held while one is written; 1 = greedy decoding.
+        beam: width of the beam search; 1 = greedy decoding.
         max_words: longest sentence, in words.
-        min_count: how often a word must occur in the training sentences to be in the vocabulary.
-        vocabulary: the words, in order; empty = taken from the training sentences when training starts.
+        min_count: how often a word must occur in the training captions to be in the vocabulary.
+        vocabulary: the words, in order; empty = taken from the training captions when training starts.
     """
 
     width: int = 512
@@ -233,12 +233,12 @@ class BaselineConfig:
 class EnsembleConfig:
     """Choice among a pair's candidate sentences: its beams, and its answers to several instructions.
 
-    The candidate with the highest sum of log-probability and these terms is the answer. `consensus` and `mask` 0: the
-    likeliest beam, and consensus among instructions (the paper's multi-output ensemble).
+    The candidate with the highest sum of log-probability and these terms is the answer. With `consensus` and `mask` 0,
+    it is the likeliest beam, or the consensus among instructions (the paper's multi-output ensemble).
 
     Args:
-        consensus: weight of a candidate's mean similarity to the others, which lies in [0, 1].
-        mask: penalty for each statement about buildings that the mask contradicts, and during the search for each noun.
+        consensus: weight of a candidate's mean similarity, in [0, 1], to the other candidates.
+        mask: penalty for each statement about buildings, and in the search each noun, that the mask contradicts.
         keywords: factor of the keyword head's log-odds during the search.
     """
 
@@ -257,10 +257,10 @@ class ModelConfig:
     """The whole model (paper Fig. 1).
 
     Args:
-        method: Semantic-CC, or one of the methods it is compared with (semantic_cc.baselines); of the fields below
-            these read encoder, baseline and what they have in common with it.
+        method: Semantic-CC, or one of the methods it is compared with (semantic_cc.baselines), which read encoder,
+            baseline and those of the fields below that they share with Semantic-CC.
         encoder: bi-temporal SAM encoder.
-        change_task: whether the change-detection branch and the neck are there; off = captioning only.
+        change_task: whether the model has the change-detection branch and the neck; off = captioning only.
         neck: multi-task neck, read when change_task is on.
         change_decoder: mask decoder, read when change_task is on.
         qformer: Q-Former.
@@ -268,10 +268,10 @@ class ModelConfig:
         llm: language model.
         baseline: the compared methods' sizes.
         flag_head: the optional change-flag head on the mean of the visual tokens.
-        keywords: of the keyword head, whose log-odds times `ensemble.keywords` are added in generation; its phase can
+        keywords: keywords of the keyword head; generation adds its log-odds times `ensemble.keywords`. Its phase can
             add frequent words and phrases (`min_counts`). Empty = no keyword head (paper).
-        decoding: consensus over the four instructions (the multi-output ensemble); greedy under one; or beam, the
-            likeliest of `llm.beams` sentences under one.
+        decoding: consensus = over four instructions (the multi-output ensemble); greedy = greedy search with one
+            instruction; beam = beam search with one instruction, of width `llm.beams`.
         ensemble: choice among the beams and the answers to several instructions.
     """
 

@@ -14,8 +14,8 @@ class StageConfig:
     """One stage of a phase's epochs.
 
     Args:
-        items: items that it draws per epoch; null = all.
-        batch: items of a step, over all devices.
+        items: items drawn per epoch; null = all.
+        batch: items per step, over all devices.
     """
 
     items: int | None = None
@@ -28,38 +28,38 @@ class PhaseConfig:
 
     Args:
         kind: stages = the staged loop (paper III-F); encoder = land cover of single images; qformer = words of the
-            sentences, then the alignment of the visual tokens with the LLM's embeddings; llm = the LLM's LoRA on the
-            sentences, and with train_qformer the caption path up to it; keyword_head = the head of model.keywords;
+            captions, then the alignment of the visual tokens with the LLM's embeddings; llm = the LLM's LoRA on the
+            captions, and with train_qformer the caption path up to it; keyword_head = the head of model.keywords;
             calibration = scale and offset of the change flag.
-        stages: what each epoch runs, in order: change, caption, joint (the paper's i, ii, iii), together (all parts at
-            once), or mask_decoder (the change decoder, everything else fixed). Read by kind stages.
-        data: datasets of this phase; null = the run's.
-        items: pairs (kind encoder: images of an epoch) that are drawn; null = all. Kinds other than stages.
+        stages: the stages of each epoch, in order: change, caption, joint (the paper's i, ii, iii), together (all parts
+            at once), or mask_decoder (the change decoder, everything else fixed). Kind stages.
+        data: datasets of this phase; null = those of the run.
+        items: pairs (kind encoder: images per epoch) to draw; null = all. Kinds other than stages.
         epochs: passes over the items.
-        batch: items of a step. Kinds other than stages.
+        batch: items per step. Kinds other than stages.
         lr: peak learning rate; null = optim.lr.
-        trunk_lr_scale: in place of optim.trunk_lr_scale; null = that.
-        weight_decay: in place of optim.weight_decay; null = that.
-        ema: decay of an exponential moving average of the weights, in (0, 1), which is what is validated and saved;
-            null = the weights themselves.
-        augment: random flips, turns, exchange of the dates, shifts, light, blur and JPEG, with the sentence rewritten
-            to match, and crops where no sentence is read (docs/augmentation.md). Kind stages.
-        sentences: sentences of a pair that are drawn at each visit, at most all it has. Kinds stages and llm.
+        trunk_lr_scale: replaces optim.trunk_lr_scale in this phase; null = keep that.
+        weight_decay: replaces optim.weight_decay in this phase; null = keep that.
+        ema: decay of an exponential moving average of the weights, in (0, 1); the average is validated and saved
+            instead of the weights. null = no average.
+        augment: random flips, rotations, exchange of the dates, shifts, light, blur and JPEG, with the caption
+            rewritten to match, and crops if no caption is read (docs/augmentation.md). Kind stages.
+        sentences: captions drawn per visit to a pair, at most all that it has. Kinds stages and llm.
         dice_weight: weight of a Dice loss on the building class, added to L_cd; 0 = none (the paper). Kind stages.
-        source_weights: shares of the visits of each stage that the datasets get, in their order; empty = every item
-            alike. A dataset without the items that a stage needs gives its share to the others. Kind stages.
+        source_weights: share of each stage's visits for each dataset, in their order; empty = all items have equal
+            weight. A dataset without the items that a stage needs gives its share to the others. Kind stages.
         cache_features: keep the frozen encoder's features of an item (in memory, 2hw(c + change_width) numbers) until
             a stage trains the encoder again; needs augment false. Kind stages.
-        recipe: a `synth` recipe of single images with building masks, of which as many windows are mixed in. Kind
+        recipe: a `synth` recipe of single images with building masks; an equal number of its windows is mixed in. Kind
             encoder.
-        train_qformer: whether the Q-Former, the enhancer and the flag head train too, on unchanged pairs as well (their
-            flag only, with a flag head). Kind llm.
-        min_counts: how many training sentences of changed pairs must contain a word, a phrase of two words, and so on,
+        train_qformer: whether the Q-Former, the enhancer and the flag head train too, also on unchanged pairs (only on
+            their flag, if there is a flag head). Kind llm.
+        min_counts: how many training captions of changed pairs must contain a word, a phrase of two words, and so on,
             for it to become a keyword in addition to model.keywords; empty = none does. Kind keyword_head.
-        balance: whether changed and unchanged pairs weigh alike, for a val split with another share of changed pairs
-            than the pairs in use have. Kind calibration.
-        val_metric: by which the best model is kept: CIDEr of the validated pairs, F1 of building change, or accuracy
-            of the change flag; null = this phase is not validated. Kind stages, with train.val_items.
+        balance: whether changed and unchanged pairs have equal weight; use it if the share of changed pairs in the val
+            split differs from the share in use. Kind calibration.
+        val_metric: the score that selects the best model: CIDEr of the validated pairs, F1 of building change, or
+            accuracy of the change flag; null = this phase is not validated. Kind stages, with train.val_items.
         patience: epochs without a better model after which the phase stops; null = it never stops early.
     """
 

@@ -14,7 +14,7 @@ class OptimConfig:
     """AdamW and its schedule over all steps of a phase (paper IV-C): linear warm-up, then cosine to zero.
 
     Args:
-        lr: peak learning rate of the phases that name none.
+        lr: peak learning rate of the phases that do not set one.
         trunk_lr_scale: factor of the learning rate for a hybrid encoder's convolutions, which start from ImageNet.
         weight_decay: decoupled weight decay.
         warmup: share of all steps spent warming up, in [0, 1).
@@ -30,31 +30,32 @@ class OptimConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """What holds for every phase of a training run.
+    """Settings of all phases of a training run.
 
     Args:
-        init: folder of a trained model, or a shipped name, to go on from; null = start from foundation weights.
-        accumulate: micro-batches that each device cuts its share of a step into; their gradients add up, so that the
-            step is the same and takes less memory. Read by phases of kind stages.
+        init: folder of a trained model, or a shipped name, to start from; null = start from foundation weights.
+        accumulate: micro-batches that each device splits its share of a step into; their gradients are added up, so
+            that the step is the same and takes less memory. Read by phases of kind stages.
         change_weight: the factor lambda of eq. 9.
-        flag_weight: weight of the change-flag head's loss beside the caption loss.
-        sort_by_length: put pairs with sentences of like length into a batch, so that less of it is padding.
+        flag_weight: weight of the change-flag head's loss, added to the caption loss.
+        sort_by_length: put pairs with captions of similar length into one batch, so that less of it is padding.
         gradient_checkpointing: keep only the inputs of encoder layers, neck units, Q-Former and LLM layers, and
             run these again in the backward pass: less memory, a third more time.
         precision: float32, or autocast to bfloat16 or to float16 with a gradient scaler.
         seed: seed of initial weights, sampling, augmentation and dropout.
         cache_images: keep the decoded images of a phase of kind stages in memory, 7 bytes for each pixel of a labelled
-            pair, so that a visit decodes none.
-        features: folder for the features of phases with cache_features, where no part of the image encoder trains, in
-            place of the memory; runs on the same encoder and images share it.
+            pair, so that images are decoded only once.
+        features: folder to keep the features of phases with cache_features in, instead of in memory, if no part of the
+            image encoder trains; runs with the same encoder and images share it.
         checkpoint_every: optimiser steps between checkpoints of the training state.
-        keep_every: epochs between models that are kept for good, in `epochs/`; null = the last and the best.
-        loggers: where the curves go besides log.csv: tensorboard, wandb (needs the extra of that name).
+        keep_every: epochs between models that are kept permanently, in `epochs/`; null = only the last and the best.
+        loggers: where the curves are logged in addition to log.csv: tensorboard, wandb (needs the extra wandb).
         val_data: datasets whose val split is scored after each epoch and calibrates the change flag; null = those of
             the phase.
-        val_items: pairs of the val split scored after each epoch of the phases that have a val_metric, drawn with
-            seed 0; 0 = no validation.
-        val_pictures: validated pairs that are drawn and described after each epoch, in `pictures/` and the loggers.
+        val_items: pairs of the val split, drawn with seed 0, that are scored after each epoch of the phases that have a
+            val_metric; 0 = no validation.
+        val_pictures: validated pairs whose images, masks and descriptions go to `pictures/` and the loggers after each
+            epoch.
     """
 
     init: str | None = None
@@ -77,12 +78,12 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class HardwareConfig:
-    """What a run computes on; a run may go on from its state on other hardware.
+    """The hardware of a run; a resumed run may use other hardware.
 
     Args:
-        accelerator: auto = CUDA where there is one, or else the CPU.
-        devices: devices, each with a process of its own, on each machine.
-        nodes: machines.
+        accelerator: auto = CUDA if available, otherwise the CPU.
+        devices: devices on each machine; each has its own process.
+        nodes: number of machines.
         sharding: ddp = each device holds the whole model; fsdp = the LLM's frozen layers are spread over the
             devices (FSDP2) and gathered one at a time, and the rest is held whole.
     """
@@ -99,11 +100,11 @@ class Config:
 
     Args:
         preset: the preset this configuration starts from, for example small or paper+table2-bcsf.
-        data: the dataset (docs/data.md names the layouts), or a list of several to be joined.
+        data: the dataset (docs/data.md lists the layouts), or a list of several to join.
         out: folder for the log, the checkpoints and the trained model.
         model: the model.
         optim: optimiser and schedule.
-        train: what holds for every phase.
+        train: settings of all phases.
         phases: the phases, in the order in which they run: name -> settings.
         hardware: the devices it runs on.
     """

@@ -77,11 +77,7 @@ def verify(name: str, source: Path | None = None) -> Iterator[str]:
 
 def _standing(digest: str) -> str:
     names = [name for name, known in FOUNDATIONS.items() if digest in known.digests]
-    return (
-        f"the official file of {names[0]}"
-        if names
-        else "which is none of the official digests that are known"
-    )
+    return f"the official file of {names[0]}" if names else "which is not a known official digest"
 
 
 def _beside_theirs(part: Part, source: Path) -> str:
@@ -106,7 +102,9 @@ def _same(theirs: Tensor, ours: Tensor) -> str:
     # summation order differs: at most 1e-5 over the 12 layers of a full-size SAM ViT-B with random weights
     if difference > 1e-4 * float(theirs.abs().max()):
         raise CheckpointError(f"a fixed input gives another output than theirs: up to {difference:.2g} apart")
-    return f"a fixed input gives the same output through theirs and ours (at most {difference:.2g} apart)"
+    return (
+        f"the original and our code give the same output for a fixed input (at most {difference:.2g} apart)"
+    )
 
 
 def _state(source: Path, prefix: str) -> dict[str, Tensor]:

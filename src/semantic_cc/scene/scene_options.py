@@ -17,17 +17,17 @@ class SceneOptions:
 
     Attributes:
         bands: of each image, the numbers (from 1) of red, green and blue; None = as the file says.
-        crs: coordinate reference system of images that name none, for example ``EPSG:32614``.
-        resolution: side of a pixel on the ground in metres; None = the finer image's.
-        match_radiometry: bring two dates of more than 8 bits to levels that agree where nothing changed.
-        coregister: measure a shift of the later image and, above one pixel, correct it.
-        strict: warnings about the input are errors.
+        crs: coordinate reference system of images that have none, for example ``EPSG:32614``.
+        resolution: pixel size on the ground in metres; None = that of the finer image.
+        match_radiometry: match the levels of the two dates of images with more than 8 bits, where nothing changed.
+        coregister: measure how far the later image is shifted, and correct a shift of more than a pixel.
+        strict: treat warnings about the images as errors.
         tile: side of the model's windows in pixels.
-        overlap: pixels that neighbouring windows share, below `tile`; None = a quarter of it.
-        batch: windows that the model gets at once; None = 4 on the CPU, on a GPU as many as its memory holds.
+        overlap: pixels that neighbouring windows share, below `tile`; None = a quarter of `tile`.
+        batch: windows that the model predicts at once; None = 4 on the CPU, on a GPU as many as fit its memory.
         place_batch: places that are described at once; None = 8 with torch (64 on a GPU), 16 with openvino.
             Sums in bfloat16 depend on it, so another value can change a sentence.
-        formats: suffixes of `FORMATS`, in which the changed areas are written.
+        formats: suffixes of `FORMATS`, in which the change polygons are written.
         regularise: draw buildings with straight outlines; counts and areas stay those of the mask.
 
     Raises:

@@ -11,7 +11,7 @@ from semantic_cc.serve.job_request import MAX_TEXT, JobRequest
 Before = Annotated[UploadFile, File(description="the earlier image")]
 After = Annotated[UploadFile, File(description="the later image, of the same place")]
 Instruction = Annotated[
-    str | None, Form(max_length=MAX_TEXT, description="ask this one text instead of the model's own")
+    str | None, Form(max_length=MAX_TEXT, description="instruction to use instead of the model's own")
 ]
 
 
@@ -21,22 +21,28 @@ def read_request(
         str | None,
         Form(
             max_length=MAX_TEXT,
-            description="numbers of red, green and blue, from 1; of AFTER behind /",
+            description="numbers of the red, green and blue bands, from 1; those of AFTER follow a /, if they differ",
             examples=["3,2,1"],
         ),
     ] = None,
     crs: Annotated[
-        str | None, Form(max_length=MAX_TEXT, description="of images that name none", examples=["EPSG:32614"])
+        str | None,
+        Form(
+            max_length=MAX_TEXT,
+            description="coordinate reference system of images that have none",
+            examples=["EPSG:32614"],
+        ),
     ] = None,
     resolution: Annotated[
-        float | None, Form(gt=0, allow_inf_nan=False, description="side of a pixel on the ground in metres")
+        float | None, Form(gt=0, allow_inf_nan=False, description="pixel size on the ground in metres")
     ] = None,
     match_radiometry: Annotated[
-        bool,
-        Form(description="bring two dates of more than 8 bits to levels that agree where nothing changed"),
+        bool, Form(description="match the levels of the two dates of images with more than 8 bits")
     ] = True,
-    coregister: Annotated[bool, Form(description="correct a shift of AFTER of more than a pixel")] = False,
-    strict: Annotated[bool, Form(description="warnings about the images are errors")] = False,
+    coregister: Annotated[
+        bool, Form(description="measure how far AFTER is shifted, and correct a shift of more than a pixel")
+    ] = False,
+    strict: Annotated[bool, Form(description="treat warnings about the images as errors")] = False,
     regularise: Annotated[bool, Form(description="draw buildings with straight outlines")] = False,
     before_date: Annotated[
         str | None,

@@ -23,11 +23,11 @@ from semantic_cc.serve.serve_settings import ServeSettings
 from semantic_cc.serve.service_parts import ServiceParts
 from semantic_cc.serve.system_api import system_router
 
-_DESCRIPTION = """Two images of one place go in; a sentence that says what changed and a mask of where come out.
+_DESCRIPTION = """Describes what changed between two images of one place, in a sentence and a change mask.
 
-`POST /v1/describe` answers a pair of plain images at once. `POST /v1/scenes` makes a job of two rasters of any size;
+`POST /v1/describe` answers a pair of plain images at once. `POST /v1/scenes` starts a job for two rasters of any size;
 ask `GET /v1/jobs/{job_id}` for its state and fetch its files when it is successful. Errors are problem documents
-(RFC 9457). `GET /v1/limits` lists what the service takes."""
+(RFC 9457). `GET /v1/limits` lists the limits of the service."""
 
 
 def create_app(settings: ServeSettings, model: SceneModel, instruction: str | None = None) -> FastAPI:

@@ -115,7 +115,7 @@ def test_a_leak_is_one_place_in_two_splits(tmp_path: Path, scenes: list[np.ndarr
     outcome = cli("data", "audit", one, other, "--out", out)
     assert outcome.code == 1 and json.loads(out.read_text()) == report
     assert outcome.stderr == (
-        "semantic-cc: error: leaks found: 1; items of different splits show one place, keep it in one of them\n"
+        "semantic-cc: error: leaks found: 1; items of different splits show one location, keep it in one split\n"
     )
     assert "x.png" in outcome.stdout and "no faults" in outcome.stdout
 
