@@ -272,7 +272,7 @@ RULES: dict[str, tuple[dict[str, Any], str]] = {
     "no heads": ({"model": {"encoder": {"heads": 0}}}, "encoder.width must be a multiple of encoder.heads"),
     "a layer below 0": (
         {"model": {"encoder": {"global_layers": [-1]}}},
-        "encoder.global_layers must lie below",
+        "encoder.global_layers must be numbers from 0",
     ),
     "no rank": ({"model": {"llm": {"lora": {"rank": 0}}}}, "lora.rank must be at least 1"),
     "dropout": ({"model": {"encoder": {"lora": {"dropout": 1.0}}}}, r"lora.dropout must lie in \[0, 1\)"),
@@ -281,7 +281,10 @@ RULES: dict[str, tuple[dict[str, Any], str]] = {
         {"model": {"encoder": {"image_size": 60}}},
         "encoder.image_size must be a multiple of encoder.patch",
     ),
-    "global layers": ({"model": {"encoder": {"global_layers": [4]}}}, "encoder.global_layers must lie below"),
+    "global layers": (
+        {"model": {"encoder": {"global_layers": [4]}}},
+        "encoder.global_layers must be numbers from 0",
+    ),
     "caption heads": ({"model": {"neck": {"caption_heads": 3}}}, "encoder.width .* neck.caption_heads"),
     "change heads": ({"model": {"neck": {"change_heads": 3}}}, "encoder.change_width .* neck.change_heads"),
     "tensor both ways": ({"model": {"neck": {"similarity": "tensor"}}}, "neck.similarity tensor needs"),
@@ -321,13 +324,13 @@ RULES: dict[str, tuple[dict[str, Any], str]] = {
     "a phase's rate": ({"phases": {"llm": {"lr": 0.0}}}, r"phases\.llm\.lr must be positive"),
     "what a kind does not read": (
         {"phases": {"llm": {"augment": True}}},
-        r"phases\.llm\.augment: not read by kind llm",
+        r"phases\.llm\.augment: kind llm does not read it",
     ),
     "an unknown stage": (
         {"phases": {"multitask": {"stages": {"last": {}}}}},
         r"phases\.multitask\.stages\.last: no such stage; choose from change, caption",
     ),
-    "no stage": ({"phases": {"other": {}}}, r"phases\.other\.stages names no stage"),
+    "no stage": ({"phases": {"other": {}}}, r"phases\.other\.stages must name at least one"),
     "an odd batch": ({"phases": {"encoder": {"batch": 3}}}, r"phases\.encoder\.batch must be even"),
     "cached features": (
         {"phases": {"multitask": {"augment": True, "cache_features": True}}},

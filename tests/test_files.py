@@ -57,7 +57,7 @@ def test_a_dangling_link_in_place_of_the_folder(tmp_path: Path) -> None:
 
 def test_a_folder_without_the_right_to_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.access", lambda *_: False)  # chmod does not stop root
-    with pytest.raises(OutputError, match="no right to write"):
+    with pytest.raises(OutputError, match="no permission to write"):
         check_folder(tmp_path / "out")
 
 

@@ -102,7 +102,9 @@ class ServiceClient:
             self._http = httpx2.Client(base_url=address, headers=headers, timeout=TIMEOUT_SECONDS)
         except (httpx2.InvalidURL, ValueError) as error:
             example = "http://127.0.0.1:8000"
-            raise InputError(f"{address!r} is no address of a service; give for example {example}") from error
+            raise InputError(
+                f"{address!r} is not the address of a service; give, for example, {example}"
+            ) from error
 
     def __enter__(self) -> ServiceClient:
         return self
@@ -274,7 +276,7 @@ class ServiceClient:
         except httpx2.HTTPError as error:
             reason = " ".join(str(error).split()) or type(error).__name__
             raise ServiceError(
-                f"{self._http.base_url}: the service does not answer ({reason}); is it running?"
+                f"{self._http.base_url}: the service does not answer ({reason}); check that it is running"
             ) from error
 
 

@@ -75,8 +75,10 @@ def enough_memory(shape: Sequence[int]) -> Iterator[None]:
         if not _is_out_of_memory(error):
             raise
         size = f"{shape[2]}x{shape[1]} pixels"
-        text = f"{size}; cut the pair" if shape[0] == 1 else f"{shape[0]} windows of {size}; take fewer"
-        raise DeviceMemoryError(f"the memory does not suffice for {text}") from error
+        text = (
+            f"{size}; cut the pair" if shape[0] == 1 else f"{shape[0]} windows of {size}; use fewer at once"
+        )
+        raise DeviceMemoryError(f"not enough memory for {text}") from error
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:

@@ -37,7 +37,9 @@ def check_folder(folder: str | Path) -> Path:
     if not place.is_dir():
         raise OutputError(f"cannot write to {folder}: {place} is not a directory; choose another place")
     if not os.access(place, os.W_OK | os.X_OK):
-        raise OutputError(f"cannot write to {folder}: no right to write in {place}; choose another place")
+        raise OutputError(
+            f"cannot write to {folder}: no permission to write in {place}; choose another place"
+        )
     return folder
 
 
@@ -235,7 +237,7 @@ def locked(path: str | Path, wait: bool = True) -> Iterator[IO[str]]:
                 file = held.enter_context(path.open("a+"))
                 fcntl.flock(file, how)
         except BlockingIOError as error:
-            raise OutputError(f"{path.parent}: another run is writing there; wait for its end") from error
+            raise OutputError(f"{path.parent}: another run is writing there; wait until it ends") from error
         except OSError as error:
             raise OutputError(f"{path}: cannot be locked ({error.strerror}); choose another place") from error
         try:

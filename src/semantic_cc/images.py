@@ -207,7 +207,7 @@ def _one_line_errors(where: str) -> Iterator[None]:
     except Image.DecompressionBombError as error:
         raise ImageError(f"{where}: too large; cut it to at most {MAX_SIDE} pixels a side") from error
     except PermissionError as error:
-        raise ImageError(f"{where}: no permission to read it; change its rights") from error
+        raise ImageError(f"{where}: no permission to read it; change its permissions") from error
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ImageError(f"{where}: damaged or truncated image ({reason}); fetch or save it again") from error

@@ -164,7 +164,7 @@ class SemanticCC:
         from semantic_cc.checkpoint.hub import is_hub_id, upload_model
 
         if not is_hub_id(repository):
-            raise InputError(f"{repository!r} is no place on the hub; give owner/name")
+            raise InputError(f"{repository!r} is not a repository on the hub; give owner/name")
         with tempfile.TemporaryDirectory() as work:
             folder = self.save_pretrained(Path(work) / "model", name=repository, merge=merge, dtype=dtype)
             return upload_model(folder, repository, private)
@@ -293,9 +293,7 @@ class SemanticCC:
         return max(2, config.change_decoder.classes)
 
     def _no_masks(self) -> InputError:
-        return InputError(
-            f"the model {self.info.name} was made without the change-detection task; take another"
-        )
+        return InputError(f"the model {self.info.name} has no change-detection task; use another model")
 
     def _describe(
         self, before: np.ndarray, after: np.ndarray, asked: list[str] | None, notes: tuple[str, ...]

@@ -58,7 +58,7 @@ def test_a_mask_and_no_sentence(method: str, classes: int, shake: Shake, dates: 
     assert torch.equal(found.heatmap, 1 - planes[:, 0])
     located = model.predict_masks(*pair)
     assert torch.equal(located.class_probabilities, planes) and torch.equal(located.heatmap, found.heatmap)
-    with pytest.raises(InputError, match=f"{method} reads no instruction"):
+    with pytest.raises(InputError, match=f"{method} does not read an instruction"):
         model.predict(*pair, instructions=["Where?"])
 
 

@@ -181,7 +181,7 @@ def test_images_of_any_size(method: str, make: Make) -> None:
 
 @pytest.mark.parametrize("method", CAPTIONING_METHODS)
 def test_no_instruction_is_read(method: str, make: Make, pair: Two) -> None:
-    with pytest.raises(InputError, match=f"{method} reads no instruction"):
+    with pytest.raises(InputError, match=f"{method} does not read an instruction"):
         make(method).predict(*pair, ["What changed?"])
 
 

@@ -134,7 +134,7 @@ def test_train_resume_evaluate_describe(
     assert (described.code, described.stderr) == (0, "")
     assert json.loads(described.stdout)["changed_share"] is None
     refused = cli("describe", *image_paths, "--model", model, "--instruction", "What changed?")
-    assert refused.code == 2 and f"{method} reads no instruction" in refused.stderr
+    assert refused.code == 2 and f"{method} does not read an instruction" in refused.stderr
     planned = cli(*train[: -len(SHORT)], "--plan", "a100-80gb")
     assert planned.code == 0 and "neck" in planned.stdout
 

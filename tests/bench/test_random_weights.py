@@ -124,7 +124,7 @@ def test_what_cannot_be_measured_is_refused() -> None:
             bench_random_weights(RandomWeightsOptions(**{"config": "tiny", "device": "cpu", **options}))
 
     refused(InputError, "must be at least 1", batches=(0,))
-    refused(InputError, "random weights are for the method semantic-cc, rsiccformer is rsiccformer",
+    refused(InputError, "needs the method semantic-cc, but rsiccformer has rsiccformer",
             config="rsiccformer")  # fmt: skip
     refused(InputError, "compiled decoding needs a GPU", compiled=True)
     refused(InputError, "no device 'abacus'", device="abacus")

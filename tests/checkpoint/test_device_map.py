@@ -35,7 +35,7 @@ def test_the_answers_stay(device_map, pair, tiny_folder):
 @pytest.mark.parametrize(
     ("device_map", "options", "message"),
     [
-        ({"model.embed_tokens": "cpu"}, {}, "the device map does not fit: "),
+        ({"model.embed_tokens": "cpu"}, {}, "llm_device_map does not fit the model: "),
         ("auto", {"merge": False}, "only with its adapters merged"),
     ],
 )

@@ -234,9 +234,7 @@ def test_the_public_class_saves_what_it_loaded(
     assert again.info.digest == model.info.digest and again.info.training == {"seed": 3}
     assert again.describe(*image_paths).sentences == model.describe(*image_paths).sentences
     merged = SemanticCC.from_pretrained(folder)
-    with pytest.raises(
-        InputError, match="load the model with merge=False, or save all of it with merge=True"
-    ):
+    with pytest.raises(InputError, match="load with merge=False, or save with merge=True"):
         merged.save_pretrained(tmp_path / "lost")
     merged.save_pretrained(tmp_path / "whole", merge=True, dtype="bfloat16")
     stored = load_file(tmp_path / "whole" / "model.safetensors")
@@ -328,7 +326,7 @@ def test_a_model_that_the_hub_has_not(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", offline)
     with pytest.raises(
-        CheckpointError, match=r"no model 'someone/model': .* not to be had from the hub"
+        CheckpointError, match=r"no model 'someone/model': .* cannot be downloaded from the hub"
     ) as caught:
         load_pretrained("someone/model")
     assert "\n" not in str(caught.value)
@@ -391,12 +389,16 @@ def test_publishing_that_cannot_be(folder: Path, cli: Callable, monkeypatch: pyt
     monkeypatch.setattr(huggingface_hub, "HfApi", lambda: Api(PermissionError("no\nrights")))
     for argv, code, words in [
         ([], 2, "give --out DIR, or --push OWNER/NAME"),
-        (["--push", "model", "--out", folder.parent / "no"], 2, "--push model: is no place on the hub"),
+        (
+            ["--push", "model", "--out", folder.parent / "no"],
+            2,
+            "--push model: is not a repository on the hub",
+        ),
         (["--push", "someone/model"], 1, "as someone/model: no rights; log in with 'hf auth login'"),
     ]:
         outcome = cli("weights", "publish", folder, *argv)
         assert (outcome.code, outcome.stdout) == (code, "")
         assert outcome.stderr.count("\n") == 1 and words in outcome.stderr
     assert not (folder.parent / "no").exists()
-    with pytest.raises(InputError, match="'model' is no place on the hub"):
+    with pytest.raises(InputError, match="'model' is not a repository on the hub"):
         SemanticCC.from_pretrained(folder, merge=False).push_to_hub("model")

@@ -185,8 +185,8 @@ def test_a_missing_file(folder: Path, name: str, message: str) -> None:
     [
         ("{", "is not valid JSON"),
         ("", "is not valid JSON"),
-        ("[1]", "is not a Semantic-CC configuration$"),
-        ('{"format": 99}', "is of format 99, this version reads formats 1 to 4; update semantic-cc"),
+        ("[1]", "is not a Semantic-CC configuration; give another"),
+        ('{"format": 99}', "has format 99, but this version reads formats 1 to 4; update semantic-cc"),
         ('{"format": 1}', "'model' is missing or wrong"),
         ('{"format": 1, "model": [1]}', "is missing or wrong"),
         ('{"format": 2, "name": "x", "model": {}}', "'merged' is missing or wrong"),

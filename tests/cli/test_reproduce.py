@@ -12,7 +12,7 @@ import pytest
         (["table6"], "invalid choice: 'table6'"),
         (["table1", "--scale", "large"], "invalid choice: 'large'"),
         (["table1", "--seeds", 0], "'0' is not a whole number of at least 1"),
-        (["table1", "--train.seed", 3], "--train.seed: the seeds are those of --seeds"),
+        (["table1", "--train.seed", 3], "--train.seed: reproduce sets the seeds; give --seeds N"),
         (["table1", "--train.epoch", 3], "Option 'train.epoch' is not accepted"),
         (["table1", "--hardware.nodes", 2], "hardware.nodes must be 1"),
         (["table1", "--plan", "abacus"], "no device 'abacus' is known"),

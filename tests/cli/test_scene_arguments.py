@@ -127,7 +127,7 @@ def test_warnings_are_said_and_strict_refuses(
     ("words", "message"),
     [
         (["--out", "OUT", "--bands", "1,2"], "give the numbers of red, green and blue"),
-        (["--out", "OUT", "--crs", "nowhere"], "is no coordinate reference system"),
+        (["--out", "OUT", "--crs", "nowhere"], "is not a coordinate reference system"),
         (["--out", "OUT", "--resolution", "-1"], "is not a length in metres"),
         (["--out", "OUT", "--tile", "32", "--overlap", "32"], "cannot overlap by 32"),
         (["--out", "OUT", "--bands", "1,2,9"], "has no band 9, only 3"),
@@ -159,7 +159,7 @@ def test_a_model_without_masks_is_refused(
     cli: Callable, paths: tuple[Path, Path], captions_only_folder: Path, tmp_path: Path
 ) -> None:
     outcome = cli("describe", *paths, "--model", captions_only_folder, "--out", tmp_path / "out")
-    assert outcome.code == 2 and "without the change-detection task" in outcome.stderr
+    assert outcome.code == 2 and "has no change-detection task" in outcome.stderr
 
 
 def test_without_the_libraries_it_says_which_to_install(

@@ -74,7 +74,7 @@ def test_every_tensor_is_on_the_device():
         ([replace(make(), after=make(side=32).after)], "a: its size differs"),
         ([replace(make(), label=make(side=32).label)], "a: its size differs"),
         ([make(), make("bb", label=None)], "only 1 of 2 pairs of a batch have masks"),
-        ([make(label=np.full((16, 24), 7, np.uint8))], r"a: mask value 7 is none of"),
+        ([make(label=np.full((16, 24), 7, np.uint8))], r"a: mask value 7 is not one of"),
     ],
 )
 def test_refused(pairs, message):

@@ -29,7 +29,7 @@ def test_a_bad_label_among_500_is_named(tmp_path: Path, monkeypatch: pytest.Monk
     write.save(label, tmp_path / "images" / "train" / "label" / "train_000321.png")
     monkeypatch.setattr(ChangeDataset, "__getitem__", lambda *_: pytest.fail("an image was decoded"))
     with pytest.raises(
-        DataError, match=r"label/train_000321\.png: label value 77 is none of \(0, 128, 255\)"
+        DataError, match=r"label/train_000321\.png: label value 77 is not one of \(0, 128, 255\)"
     ):
         check_dataset(data)
 

@@ -16,7 +16,7 @@ def test_bad_images_are_told_by_file(tmp_path):
     folder = tmp_path / "images/train"
     label = np.asarray(Image.open(folder / "label/train_a.png"))
     write.save(np.where(label == 0, 77, label).astype(np.uint8), folder / "label/train_a.png")
-    with pytest.raises(DataError, match=r"label/train_a\.png: label value 77 is none of"):
+    with pytest.raises(DataError, match=r"label/train_a\.png: label value 77 is not one of"):
         data[0]
     write.save(label[:16], folder / "label/train_a.png")
     with pytest.raises(DataError, match=r"label/train_a\.png: its size differs"):

@@ -38,7 +38,7 @@ def test_three_classes_are_read_to_the_nearest(tmp_path: Path) -> None:
 @pytest.mark.parametrize("value", [17, 31, 63, 100, 145, 156, 238])
 def test_a_value_between_three_classes_is_named_with_its_file(value: int, tmp_path: Path) -> None:
     path = label_file(tmp_path / "bad.png", 0, value, 255)
-    with pytest.raises(DataError, match=rf"bad\.png: label value {value} is none of \(0, 128, 255\)"):
+    with pytest.raises(DataError, match=rf"bad\.png: label value {value} is not one of \(0, 128, 255\)"):
         read_label(path, BOTH)
 
 
@@ -95,7 +95,7 @@ def test_true_classes_leave_out_what_is_not_labelled() -> None:
     assert (truth.tolist(), roads) == ([[0, 1], [2, LEFT_OUT]], True)
     truth, roads = true_classes(np.array([[64, 64], [255, 32]], np.uint8), "b")
     assert (truth.tolist(), roads) == ([[0, 0], [2, LEFT_OUT]], False)
-    with pytest.raises(DataError, match="c: mask value 7 is none of"):
+    with pytest.raises(DataError, match="c: mask value 7 is not one of"):
         true_classes(np.array([[0, 7]], np.uint8), "c")
 
 

@@ -49,7 +49,7 @@ def test_a_number_is_an_id(tmp_path):
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("p.json", "", "is empty; check what should have written it"),
+        ("p.json", "", "is empty; write or fetch it again"),
         ("p.jsonl", " \n\n", "is empty"),
         ("p.csv", "", "is empty"),
         ("p.json", "{}", "holds no predictions"),
@@ -58,9 +58,9 @@ def test_a_number_is_an_id(tmp_path):
         ("p.json", "{", "not readable as JSON"),
         ("p.json", '"a"', "neither name -> sentence nor a list of id and sentence"),
         ("p.json", '{"a": "x", "a": "y"}', "a occurs twice; make the names unique"),
-        ("p.json", '{"a": null}', "a: has no sentence, which must be one text"),
-        ("p.json", '{"a": ["x", "y"]}', "a: has no sentence, which must be one text"),
-        ("p.json", '["a"]', "item 1: is no object with id and sentence"),
+        ("p.json", '{"a": null}', "a: has no sentence; give one text"),
+        ("p.json", '{"a": ["x", "y"]}', "a: has no sentence; give one text"),
+        ("p.json", '["a"]', "item 1: is not an object with id and sentence"),
         (
             "p.json",
             '[{"sentence": "x"}]',
@@ -140,9 +140,9 @@ def test_references_in_a_table(tmp_path):
     ("name", "text", "message"),
     [
         ("r.json", "", "is empty"),
-        ("r.json", "[]", "neither LEVIR's layout nor name -> sentences"),
+        ("r.json", "[]", "neither LEVIR-CC's form nor name -> sentences"),
         ("r.json", '{"a.png": []}', "no reference sentences in split test; it has none at all"),
-        ("r.json", '{"annotations": [3]}', "annotation 0: is no object"),
+        ("r.json", '{"annotations": [3]}', "annotation 0: is not an object"),
         ("r.txt", "a", r"references must be in a \.csv, \.json, \.jsonl file"),
         (
             "r.csv",

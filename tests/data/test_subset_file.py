@@ -43,8 +43,8 @@ def test_val_and_test_are_whole(world_folder: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"dataset": "x", "fraction": 0, "seed": 0}, "fraction is 0, and must lie in"),
-        ({"dataset": "x", "fraction": 1.5, "seed": 0}, "fraction is 1.5, and must lie in"),
+        ({"dataset": "x", "fraction": 0, "seed": 0}, "fraction is 0; give a number above 0"),
+        ({"dataset": "x", "fraction": 1.5, "seed": 0}, "fraction is 1.5; give a number above 0"),
         ({"dataset": "x", "fraction": "half", "seed": 0}, "needs a text"),
         ({"dataset": "x", "fraction": 0.5}, "not a file that `semantic-cc data match` wrote"),
     ],

@@ -68,7 +68,7 @@ def test_a_bad_label_is_named_before_the_model_is_loaded(
     layouts.save(np.full((32, 32), 77, np.uint8), root / "images" / "test" / "label" / "test_b.png")
     outcome = cli("evaluate", "--model", "small", "--data", root, "--out", tmp_path / "scores.json")
     assert outcome.code == 2
-    assert "test_b.png: label value 77 is none of (0, 128, 255)" in outcome.stderr
+    assert "test_b.png: label value 77 is not one of (0, 128, 255)" in outcome.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data"]
 
 

@@ -75,7 +75,7 @@ def test_a_known_size_has_a_known_name(cache: Path, tmp_path: Path, monkeypatch:
 
 def test_an_unknown_size_needs_a_name_or_a_file(tmp_path: Path) -> None:
     source = SOURCES["sam"](tmp_path)
-    with pytest.raises(InputError, match=r"no model with a known name .*; give --name or --out"):
+    with pytest.raises(InputError, match=r"not a model with a known name .*; give --name or --out"):
         convert(str(source))
     out = tmp_path / "out.safetensors"
     assert convert(str(source), out=out).value == str(out)

@@ -112,7 +112,7 @@ def test_another_digest_than_the_hub_announces(hub: Callable[[Path], Hub], tmp_p
     made = hub(served_sam(tmp_path / "served"))
     made.wrong.add("model.safetensors")
     with pytest.raises(
-        CheckpointError, match=r"model\.safetensors: has not the sha256 0{64} that the hub announces"
+        CheckpointError, match=r"model\.safetensors: does not have the sha256 0{64} that the hub states"
     ):
         fetch("sam-vit-large")
 
@@ -135,8 +135,8 @@ def test_no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(huggingface_hub, "HfApi", Offline)
     message = (
-        r"facebook/sam-vit-large is not to be had from the hub \(ConnectionError\): get sam_vit_l_0b3195\.pth .*, "
-        r"put it anywhere, and run semantic-cc weights convert PATH --name sam-vit-large"
+        r"facebook/sam-vit-large is not available from the hub \(ConnectionError\): get sam_vit_l_0b3195\.pth .*, "
+        r"and run semantic-cc weights convert PATH --name sam-vit-large"
     )
     with pytest.raises(FoundationWeightsError, match=message) as caught:
         fetch("sam-vit-large")

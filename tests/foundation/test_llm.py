@@ -139,7 +139,7 @@ SPOILS: dict[str, tuple[Callable[[dict[str, torch.Tensor]], object], str]] = {
         lambda state: state.update({"lm_head.weight": state["lm_head.weight"].T.contiguous()}),
         r"lm_head\.weight is \(32, 259\), the model needs \(259, 32\)",
     ),
-    "no numbers": (lambda state: state[Q].fill_(float("nan")), rf"{Q} holds values that are no numbers"),
+    "no numbers": (lambda state: state[Q].fill_(float("nan")), rf"{Q} holds values that are not numbers"),
 }
 
 
@@ -192,7 +192,7 @@ def test_weights_of_another_type(dtype: LLMType, close: float, tmp_path: Path, p
 def test_whole_number_weights_without_the_library(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(weights.importlib.util, "find_spec", lambda name: None)
     folder = llm_folder(tmp_path / "llm")
-    with pytest.raises(InputError, match=r"need bitsandbytes; pip install semantic-cc\[quantised\]"):
+    with pytest.raises(InputError, match=r"need bitsandbytes: pip install 'semantic-cc\[quantised\]"):
         load_llm(LLMConfig(name=str(folder)), "int4")
 
 

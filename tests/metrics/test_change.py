@@ -67,7 +67,7 @@ def test_zero_denominator_is_zero():
 def test_what_is_not_known_is_not_scored():
     score = scores([[2, 2, 0, 2]], [[2, LEFT_OUT, LEFT_OUT, 0]])
     assert (score.pixels, score.building.precision, score.building.recall) == (2, 50, 100)
-    with pytest.raises(DataError, match="nothing is known of any"):
+    with pytest.raises(DataError, match="the masks label none"):
         scores([[2, 0]], [[LEFT_OUT, LEFT_OUT]])
 
 

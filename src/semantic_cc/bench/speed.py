@@ -134,7 +134,9 @@ def _find_pairs(model: SemanticCC, side: int, count: int) -> tuple[Dates, Dates,
             break
     for kind, word in ((True, "changed"), (False, "unchanged")):
         if not found[kind]:
-            raise InputError(f"bench: the model calls none of {MOST_DRAWN} drawn pairs {word}; take another")
+            raise InputError(
+                f"bench: the model calls none of {MOST_DRAWN} drawn pairs {word}; use another model"
+            )
     by_length = sorted(range(len(sentences)), key=lambda place: len(sentences[place].split()))
     median = by_length[len(sentences) // 2]
     found[True].insert(0, found[True].pop(median))

@@ -96,14 +96,14 @@ def _read_json(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text())
     except OSError as error:
         raise CheckpointError(
-            f"{path.parent} is not a model folder: config.json: {error.strerror}"
+            f"{path.parent} is not a model folder: config.json: {error.strerror}; check the path"
         ) from error
     except ValueError as error:
-        raise CheckpointError(f"{path} is not valid JSON: {error}") from error
+        raise CheckpointError(f"{path} is not valid JSON: {error}; copy the model again") from error
     if not isinstance(content, dict) or not isinstance(content.get("format"), int):
-        raise CheckpointError(f"{path} is not a Semantic-CC configuration")
+        raise CheckpointError(f"{path} is not a Semantic-CC configuration; give another model folder")
     if not 1 <= content["format"] <= FORMAT:
         raise CheckpointError(
-            f"{path} is of format {content['format']}, this version reads formats 1 to {FORMAT}; update semantic-cc"
+            f"{path} has format {content['format']}, but this version reads formats 1 to {FORMAT}; update semantic-cc"
         )
     return content

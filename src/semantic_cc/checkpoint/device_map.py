@@ -31,7 +31,9 @@ def spread_llm(model: ChangeModel, device: torch.device, device_map: DeviceMap) 
 
     decoder, llm = model.caption_decoder, model.llm
     if llm is None:
-        raise InputError(f"the method {model.config.method} has no language model to be spread over devices")
+        raise InputError(
+            f"the method {model.config.method} has no language model to spread over devices; leave llm_device_map out"
+        )
     if any("lora_" in name for name, _ in llm.named_parameters()):
         raise InputError(
             "a language model can be spread over devices only with its adapters merged; leave llm_dtype out"
@@ -47,7 +49,9 @@ def spread_llm(model: ChangeModel, device: torch.device, device_map: DeviceMap) 
         )
         dispatch_model(llm, dict(chosen), offload_dir=_offload_folder(chosen))
     except (ValueError, RuntimeError, KeyError, AssertionError) as error:  # torch asserts CUDA support
-        raise InputError(f"the device map does not fit: {' '.join(str(error).split())[:200]}") from error
+        raise InputError(
+            f"llm_device_map does not fit the model: {' '.join(str(error).split())[:200]}"
+        ) from error
 
 
 _folders: list[tempfile.TemporaryDirectory[str]] = []  # deleted at exit

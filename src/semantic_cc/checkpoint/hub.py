@@ -28,8 +28,8 @@ def download_model(name: str) -> Path:
         return Path(snapshot_download(name, allow_patterns=FILES))
     except Exception as error:  # the Hub's client raises many types; all mean "not available"
         raise CheckpointError(
-            f"no model {name!r}: it is no folder here, not in the hub's cache, and not to be had from the hub "
-            f"({type(error).__name__}); give a model folder"
+            f"no model {name!r}: it is not a folder here, not in the hub's cache, and cannot be downloaded from the "
+            f"hub ({type(error).__name__}); give a model folder"
         ) from error
 
 

@@ -94,7 +94,9 @@ def _from_3(content: Content) -> tuple[Content, str]:
     """
     qformer = dict(content["model"].get("qformer", {}))
     if qformer.pop("text", False):
-        raise ConfigError("qformer.text: a Q-Former that reads the instruction is no longer supported")
+        raise ConfigError(
+            "qformer.text: a Q-Former that reads the instruction is no longer supported; train the model again"
+        )
     return {**content, "model": {**content["model"], "qformer": qformer}}, ""
 
 

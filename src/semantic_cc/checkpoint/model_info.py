@@ -69,7 +69,9 @@ def read_info(folder: Path) -> tuple[ModelInfo, bool]:
     try:
         digest = digest_of([folder / "model.safetensors", *llm])
     except OSError as error:
-        raise CheckpointError(f"{folder}/model.safetensors is missing or corrupt: {error}") from error
+        raise CheckpointError(
+            f"{folder}/model.safetensors is missing or corrupt: {error}; copy the model again"
+        ) from error
     info = ModelInfo(content.name, digest, content.model, content.foundation, content.training, content.notes)
     return info, content.merged
 
@@ -98,5 +100,5 @@ def check_foundations(
         if record.accepted_digests and found.get(part) not in record.accepted_digests
     ]
     if other and not allow_mismatch:
-        raise CheckpointError(f"{folder} {other[0]}; --allow-foundation-mismatch goes on all the same")
+        raise CheckpointError(f"{folder} {other[0]}; --allow-foundation-mismatch loads it anyway")
     return replace(info, notes=(*info.notes, *(f"{info.name} {text}" for text in other)))

@@ -97,7 +97,9 @@ def save_pretrained(
         folder.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
     except OSError as error:
-        raise OutputError(f"cannot write the model to {folder}: {error.strerror}") from error
+        raise OutputError(
+            f"cannot write the model to {folder}: {error.strerror}; choose another folder"
+        ) from error
     try:
         save_file(tensors, work / "model.safetensors", metadata={"format": "pt"})
         if merge and model.llm is not None:
@@ -182,7 +184,9 @@ def load_pretrained(
     try:
         tensors = migrate_tensors(load_file(folder / "model.safetensors"))
     except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{folder}/model.safetensors is missing or corrupt: {error}") from error
+        raise CheckpointError(
+            f"{folder}/model.safetensors is missing or corrupt: {error}; copy the model again"
+        ) from error
     # the merged model's folder has the kept layers only
     stored = replace(config.llm, name=str(folder / LLM), layers=()) if merged else config.llm
     llm = load_llm(stored, llm_dtype) if config.has_llm else None
@@ -210,5 +214,7 @@ def _load(
     ]
     if problems:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        raise CheckpointError(f"{folder} does not fit its configuration: {problems[0]}{more}")
+        raise CheckpointError(
+            f"{folder} does not fit its configuration: {problems[0]}{more}; copy the model again"
+        )
     model.load_state_dict(tensors, strict=False)

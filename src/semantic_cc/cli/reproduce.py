@@ -99,7 +99,7 @@ def run(arguments: argparse.Namespace) -> None:
     out = check_folder(arguments.out)
     flags = parse_flags(arguments.config_flags)
     if "seed" in flags.get("train", {}):
-        raise ConfigError("--train.seed: the seeds are those of --seeds")
+        raise ConfigError("--train.seed: reproduce sets the seeds; give --seeds N instead")
     hardware = {name: value for name in ("devices", "sharding") if (value := getattr(arguments, name))}
     flags = merge(flags, {"hardware": hardware} if hardware else {})
     with stdout_for_us():
@@ -121,8 +121,8 @@ def run(arguments: argparse.Namespace) -> None:
         names = _TABLES if arguments.what == "all" else (arguments.what,)
         if arguments.plan is not None and arguments.what in _CURVES:
             raise InputError(
-                "--plan counts tables and figures 6 to 9; fig-data takes 4 runs of the full model, fig-convergence the "
-                "runs of table4"
+                "--plan covers only tables and figures 6 to 9; fig-data takes 4 runs of the full model, "
+                "fig-convergence the runs of table4"
             )
         if arguments.plan is not None:
             from semantic_cc.reproduce.planned_hours import planned
@@ -150,7 +150,7 @@ def _kept_curves(arguments: argparse.Namespace) -> str:
     _require_only_kept(arguments)
     curves = read_curves(Path(arguments.kept))
     if curves.figure != arguments.what:
-        raise InputError(f"{arguments.kept} is {curves.figure}, not {arguments.what}")
+        raise InputError(f"{arguments.kept} holds {curves.figure}, not {arguments.what}; give another file")
     return _drawn(curves, check_folder(arguments.out))
 
 
@@ -181,7 +181,7 @@ def _kept_table(arguments: argparse.Namespace) -> str:
     _require_only_kept(arguments)
     table = read_table(Path(arguments.kept))
     if table.table != arguments.what:
-        raise InputError(f"{arguments.kept} is {table.table}, not {arguments.what}")
+        raise InputError(f"{arguments.kept} holds {table.table}, not {arguments.what}; give another file")
     return format_table(table, arguments.format).rstrip("\n")
 
 

@@ -30,7 +30,7 @@ def check(config: Config | ModelConfig) -> None:
         ),
         (
             any(not 0 <= layer < encoder.depth for layer in encoder.global_layers),
-            "encoder.global_layers must lie below encoder.depth, and none below 0",
+            "encoder.global_layers must be numbers from 0 to encoder.depth - 1",
         ),
         (
             not _splits(encoder.width, neck.caption_heads),
@@ -55,7 +55,7 @@ def check(config: Config | ModelConfig) -> None:
         (model.change_decoder.detail < 0, "change_decoder.detail must not be negative"),
         (
             model.change_decoder.laterals and not encoder.hybrid,
-            "change_decoder.laterals reads a hybrid's features: encoder.hybrid must be on",
+            "change_decoder.laterals needs encoder.hybrid",
         ),
         (
             model.change_decoder.caption_features
@@ -73,7 +73,7 @@ def check(config: Config | ModelConfig) -> None:
         ),
         (
             model.qformer.weights is not None and model.qformer.positions,
-            "qformer.weights does not fit qformer.positions",
+            "qformer.weights needs qformer.positions false",
         ),
     ]
     problems += _of_method(model)
@@ -122,9 +122,12 @@ def _of_phase(name: str, phase: PhaseConfig, config: Config) -> list[tuple[bool,
     items = [phase.items, *(stage.items for stage in phase.stages.values())]
     unknown = [stage for stage in phase.stages if stage not in STAGES]
     problems = [
-        (bool(phase.unread()), f"{', '.join(phase.unread())}: not read by kind {phase.kind}"),
+        (
+            bool(phase.unread()),
+            f"{', '.join(phase.unread())}: kind {phase.kind} does not read it; leave it out",
+        ),
         (bool(unknown), f"stages.{(unknown or [''])[0]}: no such stage; choose from {', '.join(STAGES)}"),
-        (phase.kind == "stages" and not phase.stages, "stages names no stage"),
+        (phase.kind == "stages" and not phase.stages, "stages must name at least one stage"),
         (phase.epochs < 1, "epochs must be at least 1"),
         (
             any(count is not None and count < 1 for count in items),

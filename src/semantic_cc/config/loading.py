@@ -105,7 +105,9 @@ def _read_yaml(path: Path) -> ConfigValues:
     try:
         return parse_yaml(path.read_text(), path)
     except OSError as error:
-        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
+        raise ConfigError(
+            f"cannot read the configuration {path}: {error.strerror}; check the path"
+        ) from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not valid YAML: {error}") from error
 

@@ -205,7 +205,7 @@ def _read(before_path: str, after_path: str, label_path: str | None, classes: tu
         raise DataError(str(error)) from error
     label = None if label_path is None else read_label(label_path, classes)
     if label is not None and label.shape != before.shape[:2]:
-        raise DataError(f"{label_path}: its size differs from the images'; cut it alike")
+        raise DataError(f"{label_path}: its size differs from the images'; cut it to their size")
     for array in (before, after, label):
         if array is not None:
             array.flags.writeable = False  # several items may read it

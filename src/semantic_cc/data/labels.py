@@ -85,7 +85,7 @@ def read_label(path: str, classes: Sequence[str]) -> np.ndarray:
     wrong = found[table[found] < 0].tolist()
     if wrong:
         raise DataError(
-            f"{path}: label value {wrong[0]} is none of {LABEL_VALUES}; relabel it, or, if the dataset labels "
+            f"{path}: label value {wrong[0]} is not one of {LABEL_VALUES}; relabel it, or, if the dataset labels "
             f'buildings only, write {{"classes": ["building"]}} to {DATASET_FILE} in its folder'
         )
     return table[values].astype(np.uint8)
@@ -183,7 +183,9 @@ def label_classes(label: np.ndarray, name: str) -> np.ndarray:
     classes: np.ndarray = _index_table()[label]
     if classes.min() < 0:
         wrong = label[classes < 0].min()
-        raise DataError(f"{name}: mask value {wrong} is none of {MASK_VALUES}; read masks with `read_label`")
+        raise DataError(
+            f"{name}: mask value {wrong} is not one of {MASK_VALUES}; read masks with `read_label`"
+        )
     return classes
 
 

@@ -58,10 +58,10 @@ def read_predictions(path: str | Path) -> dict[str, str]:
     for where, row in _ROWS[path.suffix](read_text(path), str(path)):
         name, sentence = _prediction(row, where)
         if name in found:
-            raise DataError(f"{where}: {name} occurs twice; give one sentence an image")
+            raise DataError(f"{where}: {name} occurs twice; give one sentence per image")
         found[name] = sentence
     if not found:
-        raise DataError(f"{path}: holds no predictions; give one sentence an image")
+        raise DataError(f"{path}: holds no predictions; give one sentence per image")
     return found
 
 
@@ -127,14 +127,14 @@ _ROWS = {".json": _json_rows, ".jsonl": _jsonl_rows, ".csv": _csv_rows}
 def _prediction(row: Any, where: str) -> tuple[str, str]:
     """Name and sentence of one row; a list of one sentence is that sentence, as pycocoevalcap has it."""
     if not isinstance(row, dict):
-        raise DataError(f"{where}: is no object with id and sentence; see docs/scoring.md")
+        raise DataError(f"{where}: is not an object with id and sentence; see docs/scoring.md")
     name, sentence = _first(row, reversed(_IDS)), _first(row, _SENTENCES)  # an `id` may be the row's own
     if isinstance(name, bool) or not isinstance(name, str | int) or name == "":
         raise DataError(f"{where}: has no id; give the image's name under one of {', '.join(_IDS)}")
     if isinstance(sentence, list) and len(sentence) == 1:
         sentence = sentence[0]
     if not isinstance(sentence, str):
-        raise DataError(f'{where}: has no sentence, which must be one text; an empty one is ""')
+        raise DataError(f'{where}: has no sentence; give one text, "" for an empty one')
     return str(name), sentence
 
 

@@ -82,5 +82,5 @@ def read(file: Path) -> TrainingSubset | None:
     if not isinstance(dataset, str) or not isinstance(seed, int) or not isinstance(fraction, int | float):
         raise DataError(f'{file}: needs a text "dataset", a number "fraction" and a whole number "seed"')
     if not 0 < fraction <= 1:
-        raise DataError(f"{file}: fraction is {fraction}, and must lie in (0, 1]")
+        raise DataError(f"{file}: fraction is {fraction}; give a number above 0, at most 1")
     return TrainingSubset(file.parent / dataset, fraction, seed)

@@ -25,9 +25,9 @@ def read_text(path: Path) -> str:
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file; check the path") from error
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); check its rights") from error
+        raise DataError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
     if not text.strip():
-        raise DataError(f"{path}: is empty; check what should have written it")
+        raise DataError(f"{path}: is empty; write or fetch it again")
     return text
 
 

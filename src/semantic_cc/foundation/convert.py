@@ -87,7 +87,7 @@ def _convert_part(path: Path, name: str | None, out: Path | None) -> Converted:
     name = name or known_name(part)
     if out is None and name is None:
         raise InputError(
-            f"{path}: is no model with a known name (it has {asdict(part.sizes)}); give --name or --out"
+            f"{path}: is not a model with a known name (it has {asdict(part.sizes)}); give --name or --out"
         )
     target = out or cache_folder() / f"{name}.safetensors"
     facts = write_part(part, target)

@@ -59,16 +59,17 @@ def fetch(name: str, offline: bool = False) -> Path:
         wanted = _wanted(listed, shards)
         folder = Path(snapshot_download(hub, revision=info.sha, allow_patterns=wanted))
     except Exception as error:  # the Hub's client raises many types; all mean "not available"
-        where = "in the hub's cache on this machine" if offline else "to be had from the hub"
+        where = "in the hub's cache on this machine" if offline else "available from the hub"
         raise FoundationWeightsError(
-            f"{hub} is not {where} ({type(error).__name__}): get {known.original}, put it anywhere, and run "
+            f"{hub} is not {where} ({type(error).__name__}): get {known.original}, and run "
             f"semantic-cc weights convert PATH --name {name}"
         ) from error
     for file in wanted:
         announced = listed[file]
         if announced is not None and digest_of([folder / file]) != announced:
             raise CheckpointError(
-                f"{folder / file}: has not the sha256 {announced} that the hub announces; delete it and fetch again"
+                f"{folder / file}: does not have the sha256 {announced} that the hub states; delete it and fetch it "
+                "again"
             )
     return folder
 

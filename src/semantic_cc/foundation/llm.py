@@ -91,7 +91,7 @@ def _types(dtype: str) -> dict[str, Any]:
         return {"dtype": getattr(torch, dtype)}
     if importlib.util.find_spec("bitsandbytes") is None:
         raise InputError(
-            f"{dtype} weights of the language model need bitsandbytes; pip install semantic-cc[quantised], or take "
+            f"{dtype} weights of the language model need bitsandbytes: pip install 'semantic-cc[quantised]', or use "
             "bfloat16"
         )
     from transformers import BitsAndBytesConfig

@@ -53,7 +53,7 @@ def whole_model(folder: Path, **options: Any) -> PreTrainedModel:
         for key, given, needed in sorted(told["mismatched_keys"])
     ]
     problems += [
-        f"{key} holds values that are no numbers"
+        f"{key} holds values that are not numbers"
         for key, value in model.named_parameters()
         if not is_finite(value)
     ]

@@ -69,7 +69,7 @@ def read_part(path: Path, name: PartName | None = None, pickles: bool = False) -
     if table is None or name not in (None, table.part):
         known = "SAM, of BLIP-2's Q-Former, or of MiniGPT-4's projection"
         wanted = known if name is None else f"the part {name}"
-        raise CheckpointError(f"{path}: holds no weights of {wanted} in a layout that is known")
+        raise CheckpointError(f"{path}: holds no weights of {wanted} in a known layout")
     kept: dict[str, str] = {}  # our key -> their key
     dropped: dict[str, str] = {}
     for key in source.place:
@@ -88,7 +88,9 @@ def read_part(path: Path, name: PartName | None = None, pickles: bool = False) -
         raise CheckpointError(f"{path}: {table.theirs(error.key)} {error.why}") from error
     for key, value in tensors.items():
         if not value.is_floating_point() or not is_finite(value):
-            raise CheckpointError(f"{path}: {table.theirs(key)} holds values that are no numbers")
+            raise CheckpointError(
+                f"{path}: {table.theirs(key)} holds values that are not numbers; fetch it again"
+            )
     files = tuple(sorted({source.place[key] for key in kept.values()}))
     part = Part(table.part, table.layout, path, files, tensors, content_digest(tensors), dropped)
     written = facts_of(path).get("content")
@@ -185,7 +187,9 @@ def find_part(weights: str) -> Path:
         return cached
     known = FOUNDATIONS.get(weights)
     if known is None:
-        raise FoundationWeightsError(f"the weights {weights} are neither there nor in the cache as {cached}")
+        raise FoundationWeightsError(
+            f"the weights {weights} are neither a file nor in the cache as {cached}; convert them first"
+        )
     fetch = f"run semantic-cc weights fetch {weights}, or " if known.hub else ""
     raise FoundationWeightsError(
         f"the weights {weights} are not in the cache ({cached}): {fetch}get {known.original} and run "

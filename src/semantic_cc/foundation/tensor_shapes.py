@@ -185,7 +185,7 @@ def _dims(tensors: Mapping[str, Tensor], key: str, count: int) -> tuple[int, ...
         raise MissingSizeError(key, "is missing")
     shape = tuple(tensors[key].shape)
     if len(shape) != count or 0 in shape:
-        raise MissingSizeError(key, f"is {shape}, which has not the {count} dimensions that it needs")
+        raise MissingSizeError(key, f"has the shape {shape}, but needs {count} dimensions")
     return shape
 
 

@@ -75,7 +75,9 @@ class TensorFiles:
     def _check(self, file: Path, names: list[str]) -> None:
         lacking = set(names) - set(self._names(file))
         if lacking:
-            raise CheckpointError(f"{file}: lacks {min(lacking)}, which the index says it holds")
+            raise CheckpointError(
+                f"{file}: lacks {min(lacking)}, which the index lists in it; fetch it again"
+            )
 
     def _places(self, path: Path) -> dict[str, Path]:
         if not path.is_dir():
@@ -123,7 +125,9 @@ def _index(path: Path) -> dict[str, Path]:
             raise ValueError("a shard lies outside the folder")
         return {name: path.parent / file for name, file in places.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{path}: is no index of shards ({one_line(error)})") from error
+        raise CheckpointError(
+            f"{path}: is not an index of shards ({one_line(error)}); fetch it again"
+        ) from error
 
 
 def _opened(file: Path) -> Any:
@@ -142,7 +146,7 @@ def _unpickled(file: Path) -> Mapping[str, Any]:
     except pickle.UnpicklingError as error:
         asked = re.search(r"GLOBAL ([\w.]+)", str(error))
         if asked is None:  # torch's own message suggests unsafe loading
-            raise CheckpointError(f"cannot read {file}: it is no pickle of tensors") from error
+            raise CheckpointError(f"cannot read {file}: it is not a pickle of tensors") from error
         raise CheckpointError(
             f"{file} is refused: its pickle asks for {asked[1]}; only files of plain tensors are read"
         ) from error
@@ -153,11 +157,11 @@ def _unpickled(file: Path) -> Mapping[str, Any]:
     if isinstance(content, Mapping) and isinstance(content.get("model"), Mapping):
         content = content["model"]
     if not isinstance(content, Mapping) or not all(isinstance(key, str) for key in content):
-        raise CheckpointError(f"{file} holds no tensors by name")
+        raise CheckpointError(f"{file} does not hold named tensors")
     return content
 
 
 def _tensor(file: Path, name: str, value: Any) -> Tensor:
     if not isinstance(value, Tensor):
-        raise CheckpointError(f"{file}: {name} is no tensor")
+        raise CheckpointError(f"{file}: {name} is not a tensor")
     return value

@@ -132,7 +132,7 @@ class ChangeMetric:
         counts: list[list[int]] = self._matrix.compute().tolist()
         pixels = sum(map(sum, counts))
         if not pixels:
-            raise DataError("no pixels to score; nothing is known of any in the masks")
+            raise DataError("no pixels to score; the masks label none")
         return ChangeScore(
             building=_class_score(counts, {LABEL_VALUES.index(BUILDING)}),
             road=_class_score(counts, {LABEL_VALUES.index(ROAD)}),

@@ -96,7 +96,9 @@ class ObjectMetric:
             DataError: the shapes differ.
         """
         if prediction.shape != truth.shape:
-            raise DataError(f"prediction {prediction.shape} and truth {truth.shape} differ in shape")
+            raise DataError(
+                f"prediction {prediction.shape} and truth {truth.shape} differ in shape; give both at one size"
+            )
         self._add(truth, prediction, 0)
         self._add(prediction, truth, 2)
 

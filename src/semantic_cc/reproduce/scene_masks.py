@@ -70,7 +70,7 @@ def scenes_of(pairs: ChangeDataset) -> Iterator[Pair]:
     for place in first.values():
         scene = pairs.scene(place)
         if scene is None or scene.label is None:
-            raise DataError(f"--scenes: {pairs.items[place].before} has no mask")
+            raise DataError(f"--scenes: {pairs.items[place].before} has no mask; add it")
         yield scene
 
 

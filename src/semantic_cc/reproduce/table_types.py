@@ -180,7 +180,7 @@ def reading_kept(path: Path, kind: str, wrong: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise InputError(f"cannot read the {kind} {path}: {error.strerror}") from error
+        raise InputError(f"cannot read the {kind} {path}: {error.strerror}; check the path") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path} {wrong} that 'semantic-cc reproduce' wrote ({error})") from error
 

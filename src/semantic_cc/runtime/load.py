@@ -95,12 +95,10 @@ def load_runtime(
             return replace(loaded, note=loaded.note if runtime == "auto" else "")
         except _EngineError as error:
             if runtime == "openvino":
-                raise SemanticCCError(
-                    f"the runtime openvino failed: {error}; --runtime torch works"
-                ) from error
+                raise SemanticCCError(f"the runtime openvino failed: {error}; use --runtime torch") from error
             return _with_torch(name, device, options, f"openvino failed: {error}")
     if runtime == "openvino":
-        raise InputError(f"the runtime openvino cannot run this: {reason}; take --runtime torch")
+        raise InputError(f"the runtime openvino cannot run this: {reason}; use --runtime torch")
     return _with_torch(name, device, options, reason)
 
 

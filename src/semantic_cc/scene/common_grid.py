@@ -157,7 +157,7 @@ def _check_places(before: Raster, after: Raster) -> None:
         bare, placed = (before, after) if before.grid.crs is None else (after, before)
         raise InputError(
             f"{bare.name}: has no coordinate reference system, but {placed.name} has "
-            f"{_crs_name(placed.grid.crs)}; if it lies in the same, give it with --crs"
+            f"{_crs_name(placed.grid.crs)}; if both use the same system, give it with --crs"
         )
     if before.grid.crs is None and before.grid.transform.is_identity != after.grid.transform.is_identity:
         bare, placed = (before, after) if before.grid.transform.is_identity else (after, before)
@@ -200,7 +200,9 @@ def _common_grid(
 def _pixel_grid(before: Raster, after: Raster, resolution: float | None) -> Grid:
     """The grid of two images that have no place on the map."""
     if resolution is not None:
-        raise InputError(f"{before.name}: has no place on the map, so that --resolution means nothing")
+        raise InputError(
+            f"{before.name}: has no place on the map, so --resolution has no meaning; leave it out"
+        )
     sizes = [(raster.grid.width, raster.grid.height) for raster in (before, after)]
     if sizes[0] != sizes[1]:
         shown = " and ".join(f"{width}x{height}" for width, height in sizes)
@@ -214,7 +216,7 @@ def _pixel_grid(before: Raster, after: Raster, resolution: float | None) -> Grid
 
 def _check_size(width: int, height: int, where: str) -> None:
     if min(width, height) < MIN_SIDE:
-        raise ImageError(f"{where}: {width}x{height} pixels are too few; {MIN_SIDE} a side are needed")
+        raise ImageError(f"{where}: {width}x{height} pixels are too few; give at least {MIN_SIDE} a side")
     if max(width, height) > MAX_SIDE:
         raise ImageError(f"{where}: {width}x{height} pixels are too many; cut it to {MAX_SIDE} a side")
 
@@ -229,7 +231,9 @@ def _pixel_sides(raster: Raster) -> tuple[float, float]:
     own = math.hypot(transform.a, transform.d), math.hypot(transform.b, transform.e)
     found = own if crs is None else ground_sampling(raster.grid)
     if found is None or not all(math.isfinite(side) and side > 0 for side in found):
-        raise ImageError(f"{raster.name}: its place is outside what {_crs_name(crs)} covers")
+        raise ImageError(
+            f"{raster.name}: its place is outside the area that {_crs_name(crs)} covers; correct its georeferencing"
+        )
     unit = crs.linear_units_factor[1] if crs is not None and crs.is_projected else 0.0
     if all(abs(side * unit / ground - 1) < ROUND_SCALE for side, ground in zip(own, found, strict=True)):
         found = own[0] * unit, own[1] * unit

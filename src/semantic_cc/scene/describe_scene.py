@@ -199,7 +199,7 @@ def _check_files(before: str | Path, after: str | Path, out: str | Path | None) 
     for image in (before, after):
         if not is_remote(image) and scan in Path(image).resolve().parents:
             raise OutputError(
-                f"{image}: lies in {scan}, which the scan replaces; move it or choose another --out"
+                f"{image}: is in {scan}, which this run replaces; move it or choose another --out"
             )
 
 

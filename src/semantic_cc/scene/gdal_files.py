@@ -145,7 +145,7 @@ def _check_length(dataset: DatasetReader, name: str) -> None:
             size = dataset.get_tag_item(f"BLOCK_SIZE_{place}", "TIFF", bidx=band)
             if offset and size and int(offset) + int(size) > length:
                 raise ImageError(
-                    f"{name}: is cut off ({length} bytes, it needs {int(offset) + int(size)} or more); fetch it again"
+                    f"{name}: is truncated ({length} bytes, needs {int(offset) + int(size)} or more); fetch it again"
                 )
 
 
@@ -160,7 +160,7 @@ def read_crs(text: str) -> CRS:
             return CRS.from_user_input(text)
     except CRSError as error:
         raise InputError(
-            f"{text!r} is no coordinate reference system; give for example EPSG:32614"
+            f"{text!r} is not a coordinate reference system; give, for example, EPSG:32614"
         ) from error
 
 

@@ -42,7 +42,7 @@ def gdal_name(source: str | Path) -> str:
         with zipfile.ZipFile(name) as archive:
             members = [entry.filename for entry in archive.infolist() if not entry.is_dir()]
     except (OSError, zipfile.BadZipFile) as error:
-        raise ImageError(f"{name}: is no readable archive ({error}); fetch or save it again") from error
+        raise ImageError(f"{name}: is not a readable archive ({error}); fetch or save it again") from error
     images = [member for member in members if PurePosixPath(member).suffix.lower() in _IMAGES]
     images = [member for member in images if not member.startswith("__MACOSX/")]
     if len(images) != 1:

@@ -110,14 +110,14 @@ def inspect_pair(pair: AlignedPair, *, coregister: bool = False) -> Inspection:
     shift, taken_back = measure_shift(samples), None
     if coregister and shift is None:
         raise InputError(
-            f"the shift between the images cannot be measured: fewer than {MIN_WINDOWS} windows are clear about it; "
-            "go on without --coregister"
+            f"the shift between the images cannot be measured: fewer than {MIN_WINDOWS} windows show a clear shift; "
+            "run without --coregister"
         )
     if coregister and shift is not None and shift.length > MAX_SHIFT:
         if not shift.agreed:
             raise InputError(
                 f"the shift between the images cannot be measured: {shift.windows} windows differ by about "
-                f"{shift.spread:.1f} pixels; go on without --coregister"
+                f"{shift.spread:.1f} pixels; run without --coregister"
             )
         pair.shift_after(shift.columns, shift.rows)
         taken_back, samples = shift, read_samples(pair)
@@ -144,7 +144,7 @@ def refuse_findings(findings: Sequence[Finding]) -> None:
     """
     if findings:
         raise InputError(
-            "; ".join(finding.message for finding in findings) + "; mend it, or go on without --strict"
+            "; ".join(finding.message for finding in findings) + "; correct it, or run without --strict"
         )
 
 

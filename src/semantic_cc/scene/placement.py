@@ -48,7 +48,7 @@ def place(dataset: DatasetReader, crs: CRS | None, name: str, warnings: list[str
     points, points_crs = dataset.gcps
     transform = dataset.transform
     if transform.is_identity and not points and (beside := world_file(Path(name))) is not None:
-        raise ImageError(f"{name}: its world file {beside.name} cannot be read; mend it, or remove it")
+        raise ImageError(f"{name}: its world file {beside.name} cannot be read; correct or remove it")
     found = dataset.crs or (points_crs if points else None) or _crs_beside(name, transform) or crs
     if found is not None:
         check_crs(found, name)
@@ -72,11 +72,11 @@ def place(dataset: DatasetReader, crs: CRS | None, name: str, warnings: list[str
         )
     if transform.is_degenerate or (found is not None and transform.is_identity):
         raise ImageError(
-            f"{name}: names a coordinate reference system but no place in it; give its world file"
+            f"{name}: has a coordinate reference system but no position in it; add its world file"
         )
     if not _can_be_inverted(transform, dataset.width, dataset.height):
         numbers = ", ".join(f"{number:.6g}" for number in tuple(transform)[:6])
-        raise ImageError(f"{name}: its transform ({numbers}) cannot be computed with; mend it")
+        raise ImageError(f"{name}: its transform ({numbers}) cannot be inverted; correct it")
     return Grid(dataset.width, dataset.height, transform, found)
 
 
@@ -195,7 +195,7 @@ def check_crs(crs: CRS, name: str) -> None:
             pyproj.Transformer.from_crs(system, target, always_xy=True)
     except pyproj.exceptions.ProjError as error:
         raise ImageError(
-            f"{unusable}: PROJ has no way from {system.name!r} to longitude and latitude on Earth; warp the image to "
+            f"{unusable}: PROJ cannot transform {system.name!r} to longitude and latitude on Earth; warp the image to "
             "another system, for example with 'gdalwarp -t_srs EPSG:32614'"
         ) from error
 

@@ -86,7 +86,7 @@ def read_time(text: str) -> datetime:
     try:
         time = datetime.fromisoformat(text)
     except (TypeError, ValueError) as error:
-        raise InputError(f"{text!r} is no date in ISO 8601; give for example 2024-05-31") from error
+        raise InputError(f"{text!r} is not a date in ISO 8601; give, for example, 2024-05-31") from error
     return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
 
 

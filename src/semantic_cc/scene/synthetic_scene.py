@@ -112,7 +112,7 @@ def place_grid(side: int, crs: CRS) -> Grid:
     own = Projection.from_wkt(crs.to_wkt())
     if not (own.is_projected or own.is_geographic):
         raise InputError(
-            f"{crs.to_string()} is no coordinate reference system of the ground; take EPSG:32614"
+            f"{crs.to_string()} is not a projected or geographic coordinate reference system; use EPSG:32614"
         )
     east, north = _middle(own)
     x, y = Transformer.from_crs(own.geodetic_crs, own, always_xy=True).transform(east, north)
@@ -120,7 +120,7 @@ def place_grid(side: int, crs: CRS) -> Grid:
     probe = Grid(1, 1, Affine.translation(x, y) @ Affine.scale(unit, -unit), crs)
     across, down = ground_sampling(probe) or (math.nan, math.nan)
     if not (math.isfinite(across) and math.isfinite(down)):
-        raise InputError(f"{crs.to_string()} does not cover {north:.2f}, {east:.2f}; take another")
+        raise InputError(f"{crs.to_string()} does not cover {north:.2f}, {east:.2f}; use another")
     metre = own.axis_info[0].unit_conversion_factor if own.is_projected else math.inf
     if max(abs(across / metre - 1), abs(down / metre - 1)) < ROUND_SCALE:
         across = down = metre

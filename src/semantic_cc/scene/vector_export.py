@@ -94,7 +94,7 @@ def write_frame(frame: geopandas.GeoDataFrame, folder: Path, suffix: str) -> Pat
     except (DataSourceError, DataLayerError) as error:
         raise OutputError(f"{path.name}: cannot be written ({error}); free space") from error
     if not whole:
-        raise OutputError(f"{path.name}: was not written to its end; free space")
+        raise OutputError(f"{path.name}: was not written completely; free space")
     return path
 
 

@@ -49,7 +49,7 @@ class JobRequest:
             if isinstance(value, str) and (len(value) > MAX_TEXT or not value.strip() or "\0" in value):
                 raise InputError(f"{part.name}: give 1 to {MAX_TEXT} characters, or leave it out")
         if self.crs is not None and not self.crs.upper().startswith(("EPSG:", "OGC:", "ESRI:", "IAU")):
-            raise InputError(f"crs: {self.crs!r} is no code of an authority; give for example EPSG:32614")
+            raise InputError(f"crs: {self.crs!r} is not an authority code; give, for example, EPSG:32614")
         self.options()
         if self.crs is not None:
             read_crs(self.crs)

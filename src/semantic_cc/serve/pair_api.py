@@ -78,7 +78,7 @@ def _read(
         if parts.kind_of(uploads) == "scene":
             names = " or ".join(upload.name for upload in uploads)
             raise ImageError(
-                f"{names} lies on a map, or has more than 8-bit RGB or {parts.settings.pair_pixels:,} pixels: send "
+                f"{names} is georeferenced, or has more than 8-bit RGB or {parts.settings.pair_pixels:,} pixels: send "
                 "the pair to /v1/scenes"
             )
         earlier, later, notes = read_pair(folder.before, folder.after, check=True)

@@ -133,7 +133,7 @@ def selected(config: Config, phase: str | None = None, first: str | None = None)
     if wanted is not None and wanted not in names:
         raise ConfigError(f"phase {wanted} is left out: {left_out(config.phases[wanted], config.model)}")
     if not names:
-        raise ConfigError("configuration: no phase trains anything of this model; name phases (phases.NAME)")
+        raise ConfigError("configuration: no phase trains a part of this model; name phases (phases.NAME)")
     if phase is not None:
         return [phase]
     return names if first is None else names[names.index(first) :]

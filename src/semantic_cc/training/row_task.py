@@ -69,7 +69,9 @@ class RowTask(SteppedTask):
         self._finish = finish
         self.per_epoch = len(self._batches(0))
         if not self.per_epoch:
-            raise DataError(f"phase {run.name}: the data has fewer items than a batch of {run.phase.batch}")
+            raise DataError(
+                f"phase {run.name}: the data has fewer items than a batch of {run.phase.batch}; lower batch"
+            )
 
     def begin(self, updater: Updater, clock: Clock) -> None:
         """See `SteppedTask`."""

@@ -116,8 +116,8 @@ def open_run(config: Config, phases: Sequence[str], resume: bool) -> RunFolder:
     there = [name for name in phases if folder.phase(name).root.exists()]
     if there and not resume:
         raise OutputError(
-            f"{folder.root} already holds a run (phase {there[0]}); go on with --resume auto, remove it, or choose "
-            "another folder"
+            f"{folder.root} already holds a run (phase {there[0]}); continue it with --resume auto, remove it, or "
+            "choose another folder"
         )
     try:
         for left in folder.root.glob(".model-*"):
@@ -128,7 +128,9 @@ def open_run(config: Config, phases: Sequence[str], resume: bool) -> RunFolder:
                 shutil.rmtree(left) if left.is_dir() else left.unlink()
         write_files(folder.root, {folder.config.name: to_yaml(config).encode()})
     except OSError as error:
-        raise OutputError(f"cannot write the run to {folder.root}: {error.strerror}") from error
+        raise OutputError(
+            f"cannot write the run to {folder.root}: {error.strerror}; choose another folder"
+        ) from error
     return folder
 
 
@@ -210,7 +212,7 @@ def _require_same(saved: dict[str, Any], given: dict[str, Any]) -> None:
         if not may_differ(key) and before.get(key) != now.get(key):
             raise ConfigError(
                 f"cannot resume: {key} was {before.get(key)!r} when the run started "
-                f"and is {now.get(key)!r} now"
+                f"and is {now.get(key)!r} now; restore it, or start another run"
             )
 
 

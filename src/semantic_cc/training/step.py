@@ -182,7 +182,7 @@ def micro_batches_of(
         sentences = None
         tokens = flags = 0
         if stage.change and batch.label is None:
-            raise DataError(f"{batch.names[0]}: has no label, which stage {stage.name} learns from")
+            raise DataError(f"{batch.names[0]}: has no label, which stage {stage.name} learns from; add it")
         if stage.caption:
             sentences = [_sentences_for(model, sample) for sample in samples]
             tokens = sum(len(model.caption_decoder.answer_ids(text)) for own in sentences for text in own)

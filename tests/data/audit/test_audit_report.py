@@ -152,7 +152,7 @@ def test_faults_are_gathered(tmp_path: Path) -> None:
         ("caption", "has '\\\\'"),
         ("caption", "doubles a word: 'is is'"),
         ("caption", "is flagged unchanged, but says 'a road'"),
-        ("mask", "label value 77 is none of"),
+        ("mask", "label value 77 is not one of"),
         ("contradiction", "is unchanged by its flag, but 256 pixels of its mask are changed"),
         ("image", "not an image"),
         ("mask", "has 16x16 pixels, the before image 32x32"),

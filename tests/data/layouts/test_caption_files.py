@@ -61,20 +61,20 @@ def levir(*entries: object) -> str:
     [
         ("c.json", "{", "not readable as JSON"),
         ("c.json", "[" * 100_000, "not readable as JSON"),
-        ("c.json", "[]", "neither LEVIR's layout nor name -> sentences"),
-        ("c.json", '{"images": 3}', "`images` is no list"),
+        ("c.json", "[]", "neither LEVIR-CC's form nor name -> sentences"),
+        ("c.json", '{"images": 3}', "`images` is not a list"),
         ("c.json", levir(3), "image 0: has no filename"),
         ("c.json", levir({"split": "train"}), "image 0: has no filename"),
         ("c.json", levir({"filename": "a.png"}), r"image 0: a\.png: has no list of sentences"),
         (
             "c.json",
             levir(entry("../x.png", "a")),
-            r"image 0: filename '\.\./x\.png' must be a bare file name",
+            r"image 0: filename '\.\./x\.png' must be a file name without a folder",
         ),
         (
             "c.json",
             levir(entry("A\\x.png", "a")),
-            r"filename 'A\\\\x\.png' must be a bare file name; leave out",
+            r"filename 'A\\\\x\.png' must be a file name without a folder; leave out",
         ),
         ("c.json", levir(entry("x.png", "a", changeflag=2)), r"x\.png: changeflag is 2; it must be 0 or 1"),
         (
@@ -94,12 +94,12 @@ def levir(*entries: object) -> str:
         ),
         ("c.json", levir(entry("x.png", " . ")), r"x\.png: has an empty sentence; remove it"),
         ("c.json", levir(entry("x.png", "a"), entry("x.png", "a")), r"x\.png occurs twice"),
-        ("c.json", levir({"filename": "x.png", "sentences": [{}]}), r"x\.png: a sentence is no text"),
+        ("c.json", levir({"filename": "x.png", "sentences": [{}]}), r"x\.png: a sentence is not a text"),
         ("c.json", '{"x.png": ["a"], "x.png": ["b"]}', r"x\.png occurs twice; make the names unique"),
         ("c.json", '{"x.png": "a"}', r"x\.png: has no list of sentences"),
         ("c.json", '{"x.png": [""]}', r"x\.png: has an empty sentence"),
         ("c.jsonl", '{"filename": "x.png", "sentences": ["a"]}\n{', "line 2: not readable as JSON"),
-        ("c.jsonl", '{"filename": "x.png", "sentences": [3]}', r"line 1: x\.png: a sentence is no text"),
+        ("c.jsonl", '{"filename": "x.png", "sentences": [3]}', r"line 1: x\.png: a sentence is not a text"),
         ("c.csv", "", "is empty"),
         ("c.csv", "image,text\nx.png,a", "the first line must name the columns filename and sentence"),
         ("c.csv", "filename,sentence\nx.png,", r"line 2: x\.png: has an empty sentence"),
@@ -110,7 +110,7 @@ def levir(*entries: object) -> str:
         (
             "c.csv",
             "filename,sentence,changeflag\nx.png,a,1\nx.png,b,0",
-            r"line 3: x\.png has another changeflag or label above",
+            r"line 3: x\.png has another changeflag or label in an earlier row",
         ),
     ],
 )

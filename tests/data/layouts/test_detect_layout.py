@@ -161,7 +161,7 @@ def test_lists_say_what_is_in_a_split(tmp_path):
     [
         (b"a.png\nx.png\n", r"A: 1 of 2 images are missing, first x\.png"),
         (b"a.png\nb.png\na.png\n", r"train\.txt: a\.png occurs twice"),
-        (b"A\\a.png\n", r"train\.txt: 'A\\\\a\.png' must be a bare file name"),
+        (b"A\\a.png\n", r"train\.txt: 'A\\\\a\.png' must be a file name without a folder"),
         (b"\xff\xfe", r"train\.txt: not UTF-8 at byte 0"),
     ],
 )

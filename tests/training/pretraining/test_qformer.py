@@ -99,7 +99,7 @@ def test_a_draw_of_pairs_follows_the_seed(world_folder: Path, tmp_path: Path) ->
 
 
 def test_refusals(world_folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no phase trains anything"):
+    with pytest.raises(ConfigError, match="no phase trains a part"):
         run(world_folder, tmp_path / "x", model={"qformer": {"frozen": True}})
     with pytest.raises(ConfigError, match="adapt lora freezes SAM"):
         run(world_folder, tmp_path / "x", model={"encoder": {"adapt": "lora"}})

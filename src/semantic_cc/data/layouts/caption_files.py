@@ -106,10 +106,10 @@ _Rows = Iterator[tuple[str, Any]]
 def _json_rows(text: str, where: str) -> _Rows:
     content = parse_json(text, where)
     if not isinstance(content, dict):
-        raise DataError(f"{where}: neither LEVIR's layout nor name -> sentences; see docs/data.md")
+        raise DataError(f"{where}: neither LEVIR-CC's form nor name -> sentences; see docs/data.md")
     if "images" in content:
         if not isinstance(content["images"], list):
-            raise DataError(f"{where}: `images` is no list; fetch it again")
+            raise DataError(f"{where}: `images` is not a list; fetch the file again")
         yield from ((f"{where}: image {number}", image) for number, image in enumerate(content["images"]))
     else:
         yield from ((where, {"filename": name, "sentences": said}) for name, said in content.items())
@@ -128,7 +128,9 @@ def _csv_rows(text: str, where: str) -> _Rows:
         key = (str(facts["filename"]), str(facts["split"]))
         known = rows.setdefault(key, {**facts, "where": place, "sentences": []})
         if any(known[name] != fact for name, fact in facts.items()):
-            raise DataError(f"{place}: {key[0]} has another changeflag or label above; make them agree")
+            raise DataError(
+                f"{place}: {key[0]} has another changeflag or label in an earlier row; make them agree"
+            )
         known["sentences"].append(row["sentence"])
     yield from ((row["where"], row) for row in rows.values())
 
@@ -141,14 +143,16 @@ def _entry(row: Any, where: str) -> CaptionEntry:
     if not isinstance(name, str) or not name:
         raise DataError(f"{where}: has no filename; name the images")
     if "/" in name or "\\" in name:
-        raise DataError(f"{where}: filename {name!r} must be a bare file name; leave out the folders")
+        raise DataError(
+            f"{where}: filename {name!r} must be a file name without a folder; leave out the folders"
+        )
     where = where if name in where else f"{where}: {name}"
     split = row.get("split")
     if split not in (None, *SPLITS):
         raise DataError(f"{where}: split is {split!r}; it must be one of {', '.join(SPLITS)}")
     sentences = row.get("sentences")
     if not isinstance(sentences, list):
-        raise DataError(f"{where}: has no list of sentences; give one, empty where nothing is said")
+        raise DataError(f"{where}: has no list of sentences; give one, or an empty list if there are none")
     return CaptionEntry(
         name,
         tuple(_sentence(sentence, where) for sentence in sentences),
@@ -164,7 +168,7 @@ def _sentence(sentence: Any, where: str) -> str:
         tokens = sentence.get("tokens")
         sentence = sentence.get("raw", " ".join(map(str, tokens)) if isinstance(tokens, list) else None)
     if not isinstance(sentence, str):
-        raise DataError(f"{where}: a sentence is no text; give a string, or an object with raw or tokens")
+        raise DataError(f"{where}: a sentence is not a text; give a string, or an object with raw or tokens")
     plain = " ".join(sentence.split()).rstrip(" .")
     if not plain:
         raise DataError(f"{where}: has an empty sentence; remove it")

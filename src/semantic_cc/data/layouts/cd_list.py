@@ -45,7 +45,7 @@ def index(
     seen: set[str] = set()
     for name in names:
         if "/" in name or "\\" in name:
-            raise DataError(f"{path}: {name!r} must be a bare file name; leave out the folders")
+            raise DataError(f"{path}: {name!r} must be a file name without a folder; leave out the folders")
         if name in seen:
             raise DataError(f"{path}: {name} occurs twice; make the names unique")
         seen.add(name)

@@ -191,5 +191,5 @@ def read_source(source: SourceImage) -> tuple[np.ndarray, np.ndarray]:
     image, _ = read_image(source.image)
     mask = np.zeros(image.shape[:2], np.uint8) if source.mask is None else read_mask(source.mask)
     if mask.shape != image.shape[:2]:
-        raise DataError(f"{source.mask}: its size differs from its image's; make both alike")
+        raise DataError(f"{source.mask}: its size differs from its image's; give both the same size")
     return image, mask

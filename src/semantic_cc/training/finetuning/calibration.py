@@ -36,8 +36,8 @@ def open_calibration_phase(run: PhaseRun) -> OpenedData:
     truth = [item.changed for item in pairs.items]
     if None in truth or len(set(truth)) < 2:
         raise DataError(
-            f"{name_of(run.val_data)}: calibration needs change flags on every val pair, and changed and unchanged "
-            "pairs"
+            f"{name_of(run.val_data)}: calibration needs a change flag on every val pair, and changed and unchanged "
+            "pairs; add them, or leave out the phase"
         )
     return OpenedData(len(pairs), 0, lambda model: CalibrationTask(run, model, pairs))
 

@@ -77,7 +77,10 @@ def open_keyword_phase(run: PhaseRun) -> OpenedData:
     """
     items = [item for item in open_dataset(run.data, "train").items if item.changed and item.sentences]
     if not items:
-        raise DataError(f"{name_of(run.data)}: no changed train pair with sentences to learn keywords from")
+        raise DataError(
+            f"{name_of(run.data)}: no changed train pair with captions to learn keywords from; add some, or "
+            "leave out the phase"
+        )
     items = drawn(items, run.phase.items, run.seed)
 
     def task(given: ChangeModel) -> RowTask:

@@ -107,7 +107,7 @@ def vocabulary(references: Sequence[Sequence[str]]) -> list[str]:
     counts = Counter(word for texts in references for word in phrases_of(texts))
     known = sorted(word for word, count in counts.items() if count >= RARE * len(references))
     if not known:
-        raise DataError("the pairs have no sentences to learn words from")
+        raise DataError("the pairs have no captions to learn words from; add some, or leave out the phase")
     return known
 
 
