@@ -53,7 +53,7 @@ def fields(cls: type = Config, prefix: str = "") -> Iterator[tuple[str, Any, str
 
 def flags_help() -> str:
     """The list of all fields, for `train --help`."""
-    lines = ["configuration fields (the defaults shown are the paper's; a preset may differ):"]
+    lines = ["configuration fields, with the values of the paper; the preset may set others:"]
     lines += [f"  --{name} {_shown(default)}\n      {meaning}" for name, default, meaning in fields()]
     return "\n".join(lines)
 

@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     match = actions.add_parser(
         "match", help="find LEVIR-CC's pairs among LEVIR-CD's tiles, by content", allow_abbrev=False
     )
-    match.add_argument("captions", metavar="CC_DIR", help="a dataset with sentences")
+    match.add_argument("captions", metavar="CC_DIR", help="a dataset with captions")
     match.add_argument("masks", metavar="CD_DIR", help="a dataset with masks")
     match.add_argument(
         "--out", metavar="FILE", required=True, help="file for the matches, itself a dataset (.json)"

@@ -72,7 +72,7 @@ def test_it_needs_a_changed_pair(world_folder: Path, tmp_path: Path) -> None:
         "tiny", {"data": str(captions.parent), "out": str(tmp_path / "run"), **only("qformer", "llm")}
     )
     with pytest.raises(
-        DataError, match=r"still: no changed pair with sentences for phase llm; .*--phases\.llm null"
+        DataError, match=r"still: no changed pair with captions for phase llm; .*--phases\.llm null"
     ):
         train(config)
     assert not (tmp_path / "run").exists()

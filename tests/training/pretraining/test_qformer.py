@@ -29,7 +29,7 @@ def test_rare_words_are_left_out_and_each_pair_counts_a_word_once() -> None:
         [1, 1, 0],
         [1, 0, 0],
     ]  # within one sentence
-    with pytest.raises(DataError, match="no sentences"):
+    with pytest.raises(DataError, match="no captions"):
         vocabulary([[], []])
 
 

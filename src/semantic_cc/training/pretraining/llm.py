@@ -49,7 +49,7 @@ def open_llm_phase(run: PhaseRun) -> OpenedData:
     ]
     if not any(item.changed or not has_flag for item in items):
         raise DataError(
-            f"{name_of(run.data)}: no changed pair with sentences for phase {run.name}; leave the phase out with "
+            f"{name_of(run.data)}: no changed pair with captions for phase {run.name}; leave the phase out with "
             f"--phases.{run.name} null"
         )
     items = drawn(items, run.phase.items, run.seed)
