@@ -119,7 +119,7 @@ def test_tensors_that_are_not_the_original_s(tmp_path: Path) -> None:
 
 
 def test_another_output_is_refused() -> None:
-    with pytest.raises(CheckpointError, match=r"another output than theirs: up to 0\.1 apart"):
+    with pytest.raises(CheckpointError, match=r"different outputs for a fixed input: up to 0\.1 apart"):
         verify_module._same(torch.ones(3), torch.tensor([1, 1.1, 1]))
 
 

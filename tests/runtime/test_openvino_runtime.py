@@ -186,7 +186,7 @@ def test_a_damaged_graph_is_named(fast: SemanticCC, tmp_path: Path, pairs: Pairs
     for file in graphs_of(fast).iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes()[: 1000 if file.name == LANGUAGE else None])
     runtime = OpenVinoRuntime(tmp_path, fast.info.config, lambda: None)
-    with pytest.raises(SemanticCCError, match=r"language.blob is damaged .* delete .*, it is made again"):
+    with pytest.raises(SemanticCCError, match=r"language.blob is damaged .* delete .*, and it is made again"):
         runtime.predict(*pairs)
 
 

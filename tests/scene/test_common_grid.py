@@ -174,7 +174,7 @@ def test_one_side_without_a_place_is_refused(before: Path, tmp_path: Path) -> No
 def test_no_common_ground_is_said_with_both_places(place: Affine, before: Path, tmp_path: Path) -> None:
     away = write_raster(tmp_path / "away.tif", SCENE, place)
     with (
-        pytest.raises(InputError, match=r"no common ground: .*before.tif lies around 30.2\d+, -97.7"),
+        pytest.raises(InputError, match=r"do not overlap: .*before.tif is centred at 30.2\d+, -97.7"),
         open_pair(before, away),
     ):
         pass
@@ -182,7 +182,7 @@ def test_no_common_ground_is_said_with_both_places(place: Affine, before: Path, 
 
 def test_other_sides_of_the_world_have_no_common_ground(before: Path, tmp_path: Path) -> None:
     far = write_raster(tmp_path / "far.tif", SCENE, Affine(5e-6, 0, 100.0, 0, -5e-6, -30.0), "EPSG:4326")
-    with pytest.raises(InputError, match="no common ground"), open_pair(before, far):
+    with pytest.raises(InputError, match="do not overlap"), open_pair(before, far):
         pass
 
 
@@ -191,7 +191,7 @@ def test_sizes_out_of_range_are_refused(
 ) -> None:
     strip = write_raster(tmp_path / "strip.tif", SCENE, PLACE @ Affine.translation(230, 0))
     with (
-        pytest.raises(ImageError, match=r"common ground of .* 10x200 pixels are too few"),
+        pytest.raises(ImageError, match=r"overlap of .* 10x200 pixels are too few"),
         open_pair(before, strip),
     ):
         pass

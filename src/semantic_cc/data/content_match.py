@@ -67,7 +67,7 @@ def _images(root: Path, what: str, wanted: Callable[[Item], bool]) -> ChangeData
         if wanted(item)
     ]
     if not items:
-        raise DataError(f"{root}: has no items with {what}; give such a dataset")
+        raise DataError(f"{root}: has no items with {what}; give a dataset that has some")
     return ChangeDataset(items)
 
 

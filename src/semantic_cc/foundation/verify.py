@@ -66,10 +66,12 @@ def verify(name: str, source: Path | None = None) -> Iterator[str]:
     original = read_part(source, part.name, pickles=True)
     digest = digest_of(list(original.files))
     if facts.get("sha256") not in (None, digest):
-        raise CheckpointError(f"{source}: has sha256 {digest}, but {path} comes from {facts['sha256']}")
+        raise CheckpointError(
+            f"{source}: has sha256 {digest}, but {path} comes from {facts['sha256']}; give that file"
+        )
     if original.digest != part.digest:
         raise CheckpointError(
-            f"{path}: its tensors are not those of {source} (content sha256 {original.digest})"
+            f"{path}: its tensors are not those of {source} (content sha256 {original.digest}); convert it again"
         )
     yield f"{source}: its {len(part.tensors)} tensors are the same, and {len(original.dropped)} are left out on purpose"
     yield _beside_theirs(part, source)
@@ -101,7 +103,9 @@ def _same(theirs: Tensor, ours: Tensor) -> str:
     difference = float((theirs - ours).abs().max())
     # summation order differs: at most 1e-5 over the 12 layers of a full-size SAM ViT-B with random weights
     if difference > 1e-4 * float(theirs.abs().max()):
-        raise CheckpointError(f"a fixed input gives another output than theirs: up to {difference:.2g} apart")
+        raise CheckpointError(
+            f"the original and our code give different outputs for a fixed input: up to {difference:.2g} apart"
+        )
     return (
         f"the original and our code give the same output for a fixed input (at most {difference:.2g} apart)"
     )

@@ -88,7 +88,7 @@ class LoadedGraph:
             self._request = _core().import_model(tensor, "CPU", _settings()).create_infer_request()
         except (OSError, ValueError, RuntimeError) as error:
             raise SemanticCCError(
-                f"{path} is damaged ({one_line(error)}); delete {path.parent}, it is made again"
+                f"{path} is damaged ({one_line(error)}); delete {path.parent}, and it is made again"
             ) from error
         self.outputs = [name for port in self._request.model_outputs for name in port.get_names()]
         """Names of the outputs."""

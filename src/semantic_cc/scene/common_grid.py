@@ -186,13 +186,13 @@ def _common_grid(
     common = frame.intersection(outline) if outline is not None else None
     if common is None or common.area == 0:
         raise InputError(
-            f"the images show no common ground: {_place(before)}, {_place(after)}; check that they belong together"
+            f"the images do not overlap: {_place(before)}, {_place(after)}; give two images of one place"
         )
     left, top, right, bottom = common.bounds
     left, top = math.floor(left + SAME_PLACE), math.floor(top + SAME_PLACE)
     right, bottom = math.ceil(right - SAME_PLACE), math.ceil(bottom - SAME_PLACE)
     width, height = max(right - left, 1), max(bottom - top, 1)
-    _check_size(width, height, f"the common ground of {before.name} and {after.name}")
+    _check_size(width, height, f"the overlap of {before.name} and {after.name}")
     cut = Grid(width, height, grid.transform @ Affine.translation(left, top), grid.crs)
     return cut, min(1.0, common.area / (width * height))
 
@@ -280,7 +280,7 @@ def _place(raster: Raster) -> str:
     """Where an image lies, for people."""
     x, y = raster.grid.transform @ (raster.grid.width / 2, raster.grid.height / 2)
     if raster.grid.crs is None:
-        return f"{raster.name} lies around x {x:.6g}, y {y:.6g}"
+        return f"{raster.name} is centred at x {x:.6g}, y {y:.6g}"
     to_degrees = Transformer.from_crs(raster.grid.crs.to_wkt(), "EPSG:4326", always_xy=True)
     east, north = to_degrees.transform(x, y)
-    return f"{raster.name} lies around {north:.4f}, {east:.4f} (latitude, longitude)"
+    return f"{raster.name} is centred at {north:.4f}, {east:.4f} (latitude, longitude)"

@@ -173,9 +173,9 @@ def _shift(shift: Shift | None) -> list[Finding]:
     if shift is None or shift.length <= MAX_SHIFT or not shift.agreed:
         return []
     text = (
-        f"the later image lies {shift.length:.1f} pixels off the earlier ({shift.columns:+.1f} across, "
+        f"the later image is {shift.length:.1f} pixels off the earlier one ({shift.columns:+.1f} across, "
         f"{shift.rows:+.1f} down, median of {shift.windows} windows, spread {shift.spread:.1f}); "
-        "--coregister takes that back"
+        "--coregister corrects this"
     )
     return [Finding("co-registration", shift.length, MAX_SHIFT, text)]
 
