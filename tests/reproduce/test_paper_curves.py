@@ -126,7 +126,7 @@ def test_a_kept_figure_is_drawn_without_training(cli: Callable, tmp_path: Path) 
     assert read_curves(written[2]) == FIGURE
     assert draw_curves(FIGURE)["png"] == written[0].read_bytes()
     other = cli("reproduce", "fig-convergence", "--kept", path, "--out", tmp_path / "out")
-    assert other.code == 2 and "is fig-data, not fig-convergence" in other.stderr
+    assert other.code == 2 and "holds fig-data, not fig-convergence" in other.stderr
 
 
 def test_the_spread_over_seeds_is_drawn() -> None:

@@ -71,7 +71,7 @@ def test_the_command_prints_a_kept_table(cli: Callable) -> None:
     [
         (["table1", "--kept", "no.json"], "cannot read the table no.json: No such file or directory"),
         (["table1", "--kept", "{broken}"], "is not a table that 'semantic-cc reproduce' wrote"),
-        (["table1", "--kept", "{table5}"], "table5-small.json is table5, not table1"),
+        (["table1", "--kept", "{table5}"], "table5-small.json holds table5, not table1"),
         (["table5", "--kept", "{table5}", "--data", "x"], "give neither --data nor configuration flags"),
         (["table5", "--kept", "{table5}", "--train.epochs", "2"], "give neither --data nor"),
         (["table5"], "needs training data: --data DIR, or --kept FILE.json"),
