@@ -1,4 +1,4 @@
-"""Semantic-CC describes what changed between two images of one place: a sentence, and a mask of where.
+"""Semantic-CC describes what changed between two images of the same place: in one sentence, and in a change mask.
 
 from semantic_cc import SemanticCC
 description = SemanticCC.from_pretrained("small").describe("before.png", "after.png")
@@ -26,7 +26,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Fetches a public name on first use, so that importing the package stays light."""
+    """Imports a public name on first use, so that importing the package stays light."""
     if name not in _HOMES:
         raise AttributeError(f"module 'semantic_cc' has no attribute {name!r}")
     from importlib import import_module
@@ -35,5 +35,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """The public names, the lazy ones included."""
+    """The public names, including those that are not imported yet."""
     return sorted(__all__)

@@ -1,4 +1,4 @@
-"""A client of `semantic-cc serve`: the same questions as `SemanticCC`, answered by a service."""
+"""A client of `semantic-cc serve`, with the methods `describe` and `describe_scene` of `SemanticCC`."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ from semantic_cc.progress import Advance
 from semantic_cc.types import Json
 
 POLL_SECONDS = 1.0
-"""Time between two questions for a job's state."""
+"""Seconds between two requests for the state of a job."""
 
 TIMEOUT_SECONDS = 300.0
-"""Longest silence of the service."""
+"""Seconds without an answer after which a request fails."""
 
 MOST_RETRIES = 6
-"""How often a request is sent again that was answered with Retry-After."""
+"""Number of times that a request is repeated if the service answers with Retry-After."""
 
 _Sent = Mapping[str, str | int | float | bool | None]
 
 
 class ServiceError(SemanticCCError):
-    """The service cannot be reached, or failed; its message is the service's."""
+    """The service cannot be reached, or failed; if it answered, the message is its own."""
 
 
 @dataclass(frozen=True)
 class ServedPair:
-    """What a service says of a pair of plain images; see `semantic_cc.ChangeDescription` for the meanings.
+    """A service's description of a pair of plain images.
 
     Attributes:
-        sentence, changed, change_probability, changed_share, notes: as there.
-        class_shares: class name -> share of the pixels, in [0, 1]; None without a mask.
-        mask_png: the mask as a PNG of `LABEL_VALUES`; None without a mask.
+        sentence, changed, change_probability, changed_share, notes: as in `semantic_cc.ChangeDescription`.
+        class_shares: class name -> share of its pixels in the mask, in [0, 1]; None without a mask.
+        mask_png: the mask as a PNG file of `LABEL_VALUES`; None without a mask.
         model: name of the model.
-        milliseconds: that the service took.
+        milliseconds: time from the request's arrival at the service to its answer.
     """
 
     sentence: str
@@ -60,13 +60,13 @@ class ServedJob:
     """A job of a service.
 
     Attributes:
-        id: of the job.
+        id: id of the job.
         kind: "pair" or "scene".
         status: accepted, running, successful, failed or dismissed.
-        message: why it failed.
-        step, done, total: the running step, and how much of it is done.
+        message: why the job failed; empty otherwise.
+        step, done, total: name of the running step, and its finished and total number of windows or places.
         files: names of the result files.
-        page: address of the job's web page.
+        page: URL of the job's web page.
     """
 
     id: str
@@ -81,11 +81,14 @@ class ServedJob:
 
 
 class ServiceClient:
-    """Asks a service.
+    """A client of one service.
 
     Args:
-        address: for example ``http://127.0.0.1:8000``.
-        token: where the service needs one.
+        address: URL of the service, for example ``http://127.0.0.1:8000``.
+        token: bearer token, if the service needs one.
+
+    Raises:
+        InputError: `address` is not a URL.
 
     Example:
         with ServiceClient("http://127.0.0.1:8000") as service:
@@ -122,8 +125,8 @@ class ServiceClient:
         """Describes a pair of plain images.
 
         Raises:
-            InputError: the service refuses the images; the message is the one of `SemanticCC.describe`.
-            ServiceError: it cannot be reached, or failed.
+            InputError: the service refuses the images; the message is that of `SemanticCC.describe`.
+            ServiceError: the service cannot be reached, or failed.
         """
         answer = self._send("v1/describe", before, after, {"instruction": instruction})
         mask, classes = answer["mask_png"], answer["classes"]
@@ -144,14 +147,14 @@ class ServiceClient:
     def submit(
         self, before: str | Path, after: str | Path, **options: str | float | bool | None
     ) -> ServedJob:
-        """Sends two images as a job.
+        """Sends two images and starts a job.
 
         Args:
-            before, after: paths.
+            before, after: paths of the images.
             options: fields of `POST /v1/jobs`, for example ``resolution=0.5``.
 
         Raises:
-            As `describe`.
+            InputError, ServiceError: as in `describe`.
         """
         return _job(self._send("v1/jobs", before, after, options))
 
@@ -159,7 +162,7 @@ class ServiceClient:
         """The state of a job.
 
         Raises:
-            As `describe`.
+            InputError, ServiceError: as in `describe`.
         """
         return _job(self._ask("GET", f"v1/jobs/{job_id}"))
 
@@ -167,16 +170,20 @@ class ServiceClient:
         """Stops a job and removes its files.
 
         Raises:
-            As `describe`.
+            InputError, ServiceError: as in `describe`.
         """
         self._ask("DELETE", f"v1/jobs/{job_id}")
 
     def wait(self, job_id: str, progress: Advance | None = None) -> ServedJob:
-        """Waits for a job's end.
+        """Waits until a job has ended.
+
+        Args:
+            job_id: id of the job.
+            progress: called with (step, done, total) while the job runs.
 
         Raises:
-            InputError: the job failed; the message is the one of the command.
-            ServiceError: as `describe`.
+            InputError: the job failed; the message is that of `semantic-cc describe`.
+            ServiceError: as in `describe`.
         """
         while True:
             job = self.job(job_id)
@@ -192,17 +199,19 @@ class ServiceClient:
         """The content of a finished job's report.json.
 
         Raises:
-            As `describe`.
+            InputError, ServiceError: as in `describe`.
         """
         report: dict[str, Json] = self._ask("GET", f"v1/jobs/{job_id}/files/report.json")
         return report
 
     def fetch(self, job: ServedJob, out: str | Path) -> list[Path]:
-        """Fetches all files of a finished job into the folder `out`, made if need be, in place of earlier ones.
+        """Downloads all files of a finished job into the folder `out`, which is created if needed.
+
+        Replaces files of the same names.
 
         Raises:
             OutputError: a file cannot be written.
-            ServiceError: as `describe`.
+            InputError, ServiceError: as in `describe`.
         """
         folder = check_folder(out)
         return [self._fetch(f"v1/jobs/{job.id}/files/{name}", folder / Path(name).name) for name in job.files]
@@ -216,10 +225,10 @@ class ServiceClient:
         progress: Advance | None = None,
         **options: str | float | bool | None,
     ) -> ServedJob:
-        """`submit`, `wait` and, with `out`, `fetch`. An interrupted wait dismisses the job.
+        """Describes a scene: `submit`, `wait` and, with `out`, `fetch`. If the wait is interrupted, dismisses the job.
 
         Raises:
-            As these.
+            InputError, OutputError, ServiceError: as in these methods.
         """
         job = self.submit(before, after, **options)
         try:
@@ -242,7 +251,7 @@ class ServiceClient:
             return self._ask("POST", address, files=sent, data=fields)
 
     def _ask(self, method: str, address: str, **content: Any) -> Any:
-        """The JSON answer; a busy service is asked again when it says so."""
+        """The JSON answer; repeats the request if the service says when to try again."""
         for attempt in range(MOST_RETRIES + 1):
             for _, file in content.get("files", {}).values():
                 file.seek(0)
@@ -289,7 +298,7 @@ def _open(path: str | Path) -> IO[bytes]:
 
 
 def _error(status: int, text: str, media_type: str) -> SemanticCCError:
-    """The error that a problem document stands for."""
+    """The error that a problem document describes."""
     import json
 
     detail = f"the service answered {status}"

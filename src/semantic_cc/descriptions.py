@@ -1,4 +1,4 @@
-"""A model's prediction as one `ChangeDescription` for each pair, in arrays on the CPU."""
+"""Converts the predictions of a runtime to one `ChangeDescription` for each pair."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def to_descriptions(
     """The descriptions of n pairs, without timings.
 
     Args:
-        prediction: of n pairs.
-        model: that gave it.
-        notes: of each description.
+        prediction: the prediction for the n pairs.
+        model: the model that produced it.
+        notes: notes to add to each description.
     """
     probabilities, classes = None, {}
     if prediction.class_probabilities is not None:

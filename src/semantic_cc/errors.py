@@ -1,18 +1,17 @@
-"""Every error that Semantic-CC raises on purpose.
+"""The errors that Semantic-CC raises on purpose.
 
-One base class, specific children; each child is also the natural builtin, so that callers may catch
-either. `InputError` and its children mean that the user's input is wrong (exit code 2 on the command
-line); every other error means that the work failed (exit code 1). A message is one line: what, where,
-what to do.
+All are subclasses of `SemanticCCError`, and also of the matching built-in exception, so callers can catch either.
+`InputError` and its subclasses mean that the user's input is wrong (exit code 2 on the command line); all others mean
+that the work failed (exit code 1). A message is one line: what is wrong, where, and what to do.
 """
 
 
 class SemanticCCError(Exception):
-    """Base of all errors of this package."""
+    """Base class of all errors of this package."""
 
 
 class InputError(SemanticCCError, ValueError):
-    """What the user gave cannot be used."""
+    """The user's input cannot be used."""
 
 
 class ImageError(InputError):
@@ -24,33 +23,33 @@ class ConfigError(InputError):
 
 
 class CheckpointError(InputError):
-    """A checkpoint is missing, corrupt or does not fit the model."""
+    """A checkpoint is missing or corrupt, or does not fit the model."""
 
 
 class DataError(InputError):
-    """A dataset does not have the layout that its reader needs."""
+    """A dataset, a manifest or another data file is missing, incomplete or invalid."""
 
 
 class OutputError(InputError, OSError):
-    """The place to write to cannot be written."""
+    """An output file or folder cannot be written."""
 
 
 class FoundationWeightsError(SemanticCCError, FileNotFoundError):
-    """Foundation weights (the LLM, SAM) are nowhere to be found, or are not the accepted ones."""
+    """Foundation weights (the LLM, SAM) are missing, or differ from those that the model needs."""
 
 
 class DeviceMemoryError(SemanticCCError, MemoryError):
-    """The memory of a device does not suffice for a batch."""
+    """A device has not enough memory for a batch."""
 
 
 class TrainingError(SemanticCCError, RuntimeError):
-    """Training cannot go on, for example because the loss is no longer finite."""
+    """Training cannot continue, for example because the loss is not finite."""
 
 
 class ScoringError(SemanticCCError, RuntimeError):
-    """An outside program that a score needs has failed."""
+    """A score cannot be computed, because an external program is missing or failed."""
 
 
 def one_line(error: Exception) -> str:
-    """An error's message as one line of at most 200 characters."""
+    """The error's message as one line of at most 200 characters."""
     return " ".join(str(error).split())[:200]

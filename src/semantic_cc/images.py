@@ -1,8 +1,8 @@
-"""Reading plain pictures: 8-bit RGB is taken as it is, other kinds are converted with a note or refused.
+"""Reads plain images: 8-bit RGB stays as it is; other kinds are converted with a note, or refused.
 
-Converted: palette, grey (8 and 1 bit), CMYK, YCbCr and fully opaque RGBA, the first of several frames, and images
-whose EXIF tag says that they lie on their side. Refused in one line (`ImageError`): everything else. Georeferenced
-images, and those with more bits, more bands or transparent pixels, are read by `semantic_cc.scene.raster`.
+Converted are palette, grey (8 and 1 bit), CMYK, YCbCr and fully opaque RGBA images, files with several frames (the
+first is used), and images that their EXIF tag rotates. All others are refused in one line (`ImageError`).
+`semantic_cc.scene.raster` reads georeferenced images, and images with more bits, more bands or transparent pixels.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from semantic_cc.errors import ImageError
 from semantic_cc.same_picture import PictureComparison, same_file_warning
 
 MIN_SIDE = 16
-"""Smallest side in pixels: one token of the encoder. Below it there is nothing to compare."""
+"""Minimum side in pixels: one token of the encoder."""
 
 MAX_SIDE = 8192
-"""Largest side in pixels that is read whole; checked before the pixels are decoded."""
+"""Maximum side in pixels of an image that is read as a whole; checked before the pixels are decoded."""
 
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF")
-"""The only decoders that bytes from outside may reach (EPS, for one, would start an interpreter)."""
+"""The only decoders that untrusted files may reach (EPS, for example, would start an interpreter)."""
 
 ImageSource = str | Path | Image.Image | np.ndarray
 
@@ -46,14 +46,14 @@ def read_image(image: ImageSource, where: str | None = None) -> tuple[np.ndarray
     Args:
         image: a path to a PNG, JPEG, TIFF, BMP, WebP or GIF file, a PIL image, or a uint8 array ``(H, W, 3)`` RGB,
             ``(H, W, 4)`` opaque RGBA or ``(H, W)`` grey.
-        where: how messages and notes call the image; by default its path, or "the image".
+        where: the image's name in messages and notes; default: its path, or "the image".
 
     Returns:
-        The image, ``(H, W, 3)`` uint8 in 0..255 and contiguous, and one note for each conversion made. An RGB
-        array comes back as it is, without a copy.
+        The image, ``(H, W, 3)`` uint8 in 0..255 and contiguous, and one note for each conversion. A contiguous RGB
+        array is returned without a copy.
 
     Raises:
-        ImageError: the file is missing, no image, truncated or of another kind (16 bit, float, transparent,
+        ImageError: the file is missing, truncated, not an image or of another kind (16 bit, float, transparent,
             other band counts), or a side is below `MIN_SIDE` or above `MAX_SIDE` pixels.
     """
     if isinstance(image, np.ndarray):
@@ -67,18 +67,18 @@ def read_image(image: ImageSource, where: str | None = None) -> tuple[np.ndarray
 def read_pair(
     before: ImageSource, after: ImageSource, *, check: bool = False
 ) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-    """Reads two images of one place, earlier date first.
+    """Reads the two images of a pair.
 
     Args:
-        before, after: as `read_image` takes them.
-        check: refuse files of one colour, and note that both are the same file or picture: slips of a user, which a
-            dataset may hold on purpose.
+        before, after: as in `read_image`.
+        check: whether to refuse files of one colour, and to add a note if both are the same file or the same image.
+            These are likely mistakes of a user, but a dataset may contain them on purpose.
 
     Returns:
-        Before and after, both ``(H, W, 3)`` uint8 RGB of one size, and the notes of both.
+        Before and after image, both ``(H, W, 3)`` uint8 RGB of equal size, and the notes on both.
 
     Raises:
-        ImageError: as in `read_image`; the two sizes differ; with `check`, a file holds one colour only.
+        ImageError: as in `read_image`, the sizes differ, or, with `check`, a file holds only one colour.
     """
     first, first_notes = read_image(before, _name(before, "the before image"))
     second, second_notes = read_image(after, _name(after, "the after image"))

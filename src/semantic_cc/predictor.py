@@ -1,4 +1,4 @@
-"""A loaded model: a pair -> `ChangeDescription`, a scene -> `SceneReport`; every front end calls this."""
+"""`SemanticCC`, a loaded model: a pair -> `ChangeDescription`, a scene -> `SceneReport`. Every front end uses it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class SemanticCC:
-    """A loaded model that describes pairs; load once, call often.
+    """A loaded model that describes pairs and scenes. Load it once and call it often.
 
     Example:
         description = SemanticCC.from_pretrained("small").describe("before.png", "after.png")
@@ -43,7 +43,7 @@ class SemanticCC:
         self.runtime = runtime
         self.info = info
         self.note = note
-        """Which runtime auto chose, and why, in one line."""
+        """One line that says which runtime auto chose, and why; empty if the runtime was named."""
         self._load_model = load_model
 
     @classmethod
@@ -63,21 +63,21 @@ class SemanticCC:
         """Loads a model.
 
         Args:
-            name_or_dir: a shipped model's name, a folder with config.json and model.safetensors, or a hub id.
-            device: for example cpu or cuda:1; by default cuda where there is one, else cpu.
-            runtime: torch, the reference; openvino, faster on a CPU (extra `openvino`); auto = openvino where it can
-                run the model, else torch. openvino first exports the model into the cache, once, in about a minute.
-            merge: fold the adapters into the base weights; False keeps them apart for `save_pretrained`.
-            allow_foundation_mismatch: accept other foundation weights than the model's, with a note in descriptions.
+            name_or_dir: name of a packaged model, a folder with config.json and model.safetensors, or a Hub id.
+            device: for example cpu or cuda:1; the default is cuda if there is a GPU, else cpu.
+            runtime: torch is the reference, openvino is faster on a CPU (extra `openvino`), auto is openvino if it can
+                run the model, else torch. The first use of openvino exports the model, which takes about a minute.
+            merge: whether to fold the adapters into the base weights; False keeps them separate for `save_pretrained`.
+            allow_foundation_mismatch: whether to accept different foundation weights, with a note in descriptions.
             llm_dtype: type of the language model's weights; int8 and int4 need the extra `quantised` (bitsandbytes).
-            llm_device_map: spread it over GPUs, CPU, disk: "auto", or modules -> devices (accelerate); needs `merge`.
-            compiled: on a GPU, compile a step of greedy search, for long runs: each new batch size waits for it once.
-            progress: called with (step, done, of all) while a model is exported.
+            llm_device_map: where the LLM goes (GPUs, CPU, disk): "auto" or modules -> devices; needs `merge`.
+            compiled: on a GPU, compile the step of greedy search, once per batch size; pays off in long runs.
+            progress: called with (step, done, total) while the model is exported.
 
         Raises:
-            CheckpointError, FoundationWeightsError: unknown name, damaged folder; weights missing or not accepted.
+            CheckpointError, FoundationWeightsError: the model or its foundation weights are missing or invalid.
             InputError: no such device, no bitsandbytes, or an option that does not fit the model or device.
-            SemanticCCError: openvino was asked for and failed.
+            SemanticCCError: openvino was requested and failed.
         """
         from semantic_cc.runtime.load import LoadOptions, load_runtime
 
@@ -87,21 +87,21 @@ class SemanticCC:
 
     @functools.cached_property
     def model(self) -> ChangeModel:
-        """The torch model; a runtime without torch loads it on first use."""
+        """The torch model; with openvino, it loads on first use."""
         return self._load_model()
 
     @property
     def device(self) -> str:
-        """Type of the device that the model computes on, for example cpu or cuda."""
+        """Type of the device that runs the model, for example cpu or cuda."""
         return self.runtime.device
 
     @property
     def place_batch(self) -> int:
-        """Places of a scene that are described at once unless told otherwise."""
+        """Default number of places of a scene that are described at once."""
         return self.runtime.place_batch
 
     def pair_batch(self, height: int, width: int) -> int:
-        """Plain pairs of this size that an archive's work describes at once; see `Runtime.pair_batch`."""
+        """Number of plain pairs of this size that `batch` describes at once; see `Runtime.pair_batch`."""
         return self.runtime.pair_batch(height, width)
 
     def save_pretrained(
@@ -112,17 +112,17 @@ class SemanticCC:
         merge: bool = False,
         dtype: Literal["float32", "bfloat16"] = "float32",
     ) -> Path:
-        """Writes the model, with its card: the trained parameters, or with `merge` all of them.
+        """Saves the model and its card: the trained parameters, or all parameters with `merge`.
 
         Args:
-            folder: where to; a model that is there is replaced.
-            name: its name; by default the one it has.
-            merge: fold the adapters into the base weights (of this object too) and write those as well.
-            dtype: type of the stored weights, but for a merged language model's, which keeps its own.
+            folder: output folder; a model in it is replaced.
+            name: the model's name; by default, the name stays.
+            merge: whether to fold the adapters into the base weights (in this object too) and save these as well.
+            dtype: type of the stored weights; a merged language model keeps its own type.
 
         Raises:
-            InputError: the adapters are merged already, and `merge` is off.
-            OutputError: the place cannot be written, or holds something else than a model.
+            InputError: the adapters are already merged, and `merge` is False.
+            OutputError: the folder cannot be written, or holds something other than a model.
         """
         import torch
 
@@ -145,19 +145,19 @@ class SemanticCC:
         merge: bool = False,
         dtype: Literal["float32", "bfloat16"] = "float32",
     ) -> str:
-        """Publishes the model on the Hugging Face hub, with its card.
+        """Publishes the model and its card on the Hugging Face Hub.
 
         Args:
-            repository: owner/name; made if need be.
+            repository: owner/name; created if needed.
             private: whether a new repository is private.
-            merge, dtype: as `save_pretrained`'s.
+            merge, dtype: as in `save_pretrained`.
 
         Returns:
-            The model's address.
+            The URL of the model.
 
         Raises:
-            InputError: as `save_pretrained`, or `repository` is no owner/name.
-            SemanticCCError: the hub refuses or cannot be reached.
+            InputError: as in `save_pretrained`, or `repository` is not of the form owner/name.
+            SemanticCCError: the Hub refuses the upload or cannot be reached.
         """
         import tempfile
 
@@ -172,16 +172,16 @@ class SemanticCC:
     def describe(
         self, before: ImageSource, after: ImageSource, instruction: str | None = None
     ) -> ChangeDescription:
-        """Describes what changed between two images of one place, and where.
+        """Describes what changed between two images of the same place, and where.
 
         Args:
-            before, after: earlier and later image of one size: paths, PIL images or ``(H, W, 3)`` uint8 RGB.
-            instruction: the one text to ask instead of the model's own instructions; no consensus then.
+            before, after: images of equal size: paths, PIL images or ``(H, W, 3)`` uint8 RGB.
+            instruction: a prompt that replaces the model's own instructions; its answer is the description.
 
         Raises:
-            ImageError: an image cannot be used or its file holds one colour only, or the sizes differ.
+            ImageError: an image cannot be used, its file holds only one colour, or the sizes differ.
             InputError: the instruction is empty.
-            SemanticCCError: the memory does not suffice for images of this size.
+            DeviceMemoryError: there is not enough memory for images of this size.
         """
         asked = _asked(instruction)
         start = time.perf_counter()
@@ -194,19 +194,19 @@ class SemanticCC:
     def describe_batch(
         self, before: np.ndarray, after: np.ndarray, instruction: str | None = None
     ) -> list[ChangeDescription]:
-        """Describes n pairs of one size at once, in halves where the memory does not suffice for all.
+        """Describes n pairs of equal size at once; if there is not enough memory, in halves.
 
-        With torch, rounding depends on n, so a sentence can differ from `describe`'s.
+        With torch, rounding depends on n, so a sentence can differ from that of `describe`.
 
         Args:
-            before, after: earlier and later images, ``(n, H, W, 3)`` uint8 RGB.
+            before, after: ``(n, H, W, 3)`` uint8 RGB.
             instruction: as in `describe`.
 
         Returns:
-            n descriptions; their timings are those of all pairs described at once.
+            n descriptions; their timings are those of all pairs that were described at once.
 
         Raises:
-            InputError, DeviceMemoryError: the instruction is empty; the memory does not suffice for one pair.
+            InputError, DeviceMemoryError: the instruction is empty; there is not enough memory for one pair.
         """
         try:
             return self._describe(before, after, _asked(instruction), ())
@@ -228,27 +228,27 @@ class SemanticCC:
         dates: tuple[str, str] | None = None,
         progress: Advance | None = None,
     ) -> SceneReport:
-        """Describes a scene: two georeferenced images of any size, which may differ in grid, bands and bits.
+        """Describes a scene: two georeferenced images of any size, which may differ in grid, bands and bit depth.
 
-        With `out` the folder gets mask.tif, probability.tif, the changed areas in `options.formats`, report.json
-        (`SceneReport.to_json`), report.html and scene.json (a STAC item): all of them or none. A run that was killed
-        continues where it was when it is started again.
+        With `out`, writes mask.tif, probability.tif, the change polygons in `options.formats`, report.json
+        (`SceneReport.to_json`), report.html and scene.json (a STAC item): all of them or none. If a run is killed, the
+        same call continues where it stopped.
 
         Args:
-            before, after: earlier and later image: paths, or URLs that GDAL reads.
-            out: the output folder, made if need be; None = nothing is written, and the report has no files.
+            before, after: paths, or URLs that GDAL can read.
+            out: output folder, created if needed; None = no files.
             options: how the images are read and what is written; see `SceneOptions`.
             instruction: as in `describe`.
             dates: when the images were taken, in ISO 8601.
-            progress: called with ("windows" or "places", done, of all).
+            progress: called with ("windows" or "places", done, total).
 
         Returns:
-            The report; areas are square metres on the ellipsoid, None where the images do not lie on Earth.
+            The report. Areas are in square metres on the ellipsoid, None if the images have no location on Earth.
 
         Raises:
-            ImageError, InputError: the images or an option cannot be used, or the model gives no masks.
+            ImageError, InputError: an image or an option cannot be used, or the model predicts no masks.
             OutputError: `out` cannot be written, or an output would overwrite an input.
-            SemanticCCError: the memory does not suffice for the batch.
+            DeviceMemoryError: there is not enough memory for the batch.
 
         Example:
             report = model.describe_scene("before.tif", "after.tif", out="changes")
@@ -265,14 +265,14 @@ class SemanticCC:
         )  # fmt: skip
 
     def predict_masks(self, before: np.ndarray, after: np.ndarray) -> ChangeMaps:
-        """Masks of n pairs of one size; only the encoder, the neck and the change decoder run.
+        """Predicts the masks of n pairs of equal size; only encoder, neck and change decoder run.
 
         Args:
-            before, after: earlier and later images, ``(n, H, W, 3)`` uint8 RGB.
+            before, after: ``(n, H, W, 3)`` uint8 RGB.
 
         Raises:
-            InputError: the model was made without the change-detection task.
-            SemanticCCError: the memory does not suffice for so many images of this size.
+            InputError: the model has no change-detection task.
+            DeviceMemoryError: there is not enough memory for n images of this size.
         """
         with enough_memory(before.shape):
             found = self.runtime.predict_class_probabilities(*_contiguous(before, after))
@@ -282,10 +282,10 @@ class SemanticCC:
 
     @property
     def num_classes(self) -> int:
-        """Class probabilities of a pixel: 2 (none, building) or 3 (none, road, building).
+        """Number of classes of a pixel: 2 (none, building) or 3 (none, road, building).
 
         Raises:
-            InputError: the model was made without the change-detection task.
+            InputError: the model has no change-detection task.
         """
         config = self.runtime.config
         if not config.change_task:

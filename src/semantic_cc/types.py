@@ -1,4 +1,4 @@
-"""Frozen value types that pass between rooms. Shape legend: H, W image sides in pixels."""
+"""The result of a pair, and constants and types that several packages share. Legend: H, W image sides in pixels."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     import numpy as np
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
-"""A value that `json.dumps` writes."""
+"""A value that `json.dumps` can write."""
 
 
 def to_json_value(value: Any) -> Json:
-    """Dataclasses and mappings become dicts, sequences lists, all the way down; other values stay."""
+    """Converts dataclasses and mappings to dicts, and sequences to lists, recursively; other values stay."""
     if is_dataclass(value):
         return {part.name: to_json_value(getattr(value, part.name)) for part in fields(value)}
     if isinstance(value, Mapping):
@@ -26,22 +26,22 @@ def to_json_value(value: Any) -> Json:
 
 
 SPLITS = ("train", "val", "test")
-"""The parts of a dataset."""
+"""The splits of a dataset."""
 
 NONE, ROAD, BUILDING = 0, 128, 255
 """Label values of LEVIR-MCI: no change, changed road, changed building."""
 
 LABEL_VALUES = (NONE, ROAD, BUILDING)
-"""Class index -> label value. A prediction holds these values; a binary mask holds `NONE` and `BUILDING`."""
+"""Class index -> value in a predicted mask; a binary mask contains only `NONE` and `BUILDING`."""
 
 NOT_BUILDING = 64
-"""Value of a dataset's mask: no changed building here; whether a road changed is not labelled."""
+"""Value in a dataset's mask: no changed building; whether a road changed is not labelled."""
 
 UNKNOWN = 32
-"""Value of a dataset's mask: not labelled, so it enters no loss and no score."""
+"""Value in a dataset's mask: not labelled. These pixels count in no loss and no score."""
 
 MASK_VALUES = (*LABEL_VALUES, NOT_BUILDING, UNKNOWN)
-"""Class index -> value of a dataset's mask."""
+"""Class index -> value in a dataset's mask."""
 
 BUILDING_CLASS = MASK_VALUES.index(BUILDING)
 NOT_BUILDING_CLASS = MASK_VALUES.index(NOT_BUILDING)
@@ -49,25 +49,25 @@ UNKNOWN_CLASS = MASK_VALUES.index(UNKNOWN)
 """Class indices of these values."""
 
 LEFT_OUT = -1
-"""Class index, in a mask that is scored, of true pixels that are not labelled."""
+"""Class index of the unlabelled pixels in a true mask; scores ignore these pixels."""
 
 LABELLED_CLASSES = (("building",), ("road", "building"))
 """The classes that a dataset's masks may label, by name."""
 
 COVERS = ("ground", "road", "building", "tree", "parking lot", "pool")
-"""Land covers by index, as a land-cover map of one date has them."""
+"""Class index in a land-cover map of one date -> land cover."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One item of a dataset: two images of a place, with what is known about the change.
+    """One item of a dataset: two images of the same place with their labels.
 
     Attributes:
         name: the item's name, for example ``train_000016.png``.
-        before, after: ``(H, W, 3)`` uint8 RGB, earlier date first.
-        label: ``(H, W)`` uint8 of `MASK_VALUES`, or None where the item has no mask.
-        sentences: the reference sentences without full stop, empty where there are none.
-        changed: the dataset's change flag, or None where it is not known.
+        before, after: ``(H, W, 3)`` uint8 RGB.
+        label: ``(H, W)`` uint8 of `MASK_VALUES`, None without a mask.
+        sentences: the reference captions without full stop, possibly none.
+        changed: the dataset's change flag, None if unknown.
     """
 
     name: str
@@ -80,11 +80,11 @@ class Pair:
 
 @dataclass(frozen=True)
 class ModelIdentity:
-    """Which model gave a result.
+    """The model that produced a result.
 
     Attributes:
-        name: its name, for example ``small``.
-        digest: sha256 of its weights in hex digits.
+        name: name of the model, for example ``small``.
+        digest: SHA-256 of its weights in hexadecimal.
     """
 
     name: str
@@ -93,7 +93,7 @@ class ModelIdentity:
 
 @dataclass(frozen=True)
 class ChangeMaps:
-    """Masks of a batch of n pairs.
+    """The predicted masks of a batch of n pairs.
 
     Attributes:
         class_probabilities: ``(n, 2 or 3, H, W)`` float32 in [0, 1], the class "none" first.
@@ -108,16 +108,16 @@ class ChangeDescription:
 
     Attributes:
         sentence: the description, without full stop.
-        sentences: instruction -> the sentence it gave; empty where the change flag is False and has a head of its own.
+        sentences: instruction -> the model's answer; empty if a flag head says that nothing changed.
         changed: the change flag.
-        change_probability: the flag head's probability in [0, 1]; None for a model without that head.
+        change_probability: probability in [0, 1] from the flag head; None for a model without this head.
         mask: ``(H, W)`` uint8 of `LABEL_VALUES`; None for a model without the change-detection task.
-        probability: ``(H, W)`` float32 in [0, 1], the probability that the pixel changed; None where `mask` is None.
-        heatmap: ``(H, W)`` float32 in [0, 1], size of the differential features after the neck (the paper's Fig. 8).
-        model: the model that gave it.
-        classes: label value -> name of each class of change that the mask can hold; empty without a mask.
+        probability: ``(H, W)`` float32 in [0, 1], the change probability of each pixel; None without a mask.
+        heatmap: ``(H, W)`` float32 in [0, 1], relative difference of the features after the neck (the paper's Fig. 8).
+        model: the model that produced the description.
+        classes: label value -> name of each change class that the mask can contain; empty without a mask.
         notes: conversions of the input and remarks on the model, for people.
-        timings: seconds by step: ``read``, ``encode``, ``mask``, ``sentence``, ``total``. In a batch, of the batch.
+        timings: seconds by step: ``read``, ``encode``, ``mask``, ``sentence``, ``total``; in a batch, of the batch.
 
     Example:
         description = model.describe("before.png", "after.png")
@@ -138,12 +138,12 @@ class ChangeDescription:
 
     @property
     def changed_share(self) -> float | None:
-        """Share of the pixels that the mask calls changed, in [0, 1]; None without a mask."""
+        """Share of changed pixels in the mask, in [0, 1]; None without a mask."""
         return None if self.mask is None else float((self.mask > 0).mean())
 
     @property
     def class_shares(self) -> dict[str, float] | None:
-        """Class name -> share of the pixels, in [0, 1]; None without a mask."""
+        """Class name -> share of its pixels in the mask, in [0, 1]; None without a mask."""
         if self.mask is None:
             return None
         return {name: float((self.mask == value).mean()) for value, name in self.classes.items()}
@@ -151,7 +151,7 @@ class ChangeDescription:
     def to_json(self) -> dict[str, Json]:
         """The description without its arrays, as in the ``report.json`` of a plain pair.
 
-        A key that does not apply to the model is None.
+        A value is None if it does not apply to the model.
         """
         from semantic_cc import __version__
 
