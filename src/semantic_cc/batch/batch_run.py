@@ -1,4 +1,4 @@
-"""A whole batch: finished pairs stay, the others are described, and the tables are written at the end."""
+"""Runs a batch: keeps finished pairs, describes the others, and writes the tables at the end."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class BatchProgress:
     """The progress of a batch.
 
     Attributes:
-        pairs: of the manifest.
-        before: finished by an earlier run.
-        worked: ended in this run, failed ones among them.
-        failed: failed in this run.
+        pairs: number of pairs in the manifest.
+        before: number of pairs that an earlier run finished.
+        worked: number of pairs that ended in this run, including failed ones.
+        failed: number of pairs that failed in this run.
         last: the pair that ended last; None at the start.
     """
 
@@ -52,13 +52,13 @@ class BatchSummary:
     """The result of a batch, as in batch.json.
 
     Attributes:
-        version: of semantic_cc.
-        model: that described.
-        settings: of the batch.
-        pairs: of the manifest.
-        done: finished pairs, those of earlier runs among them.
-        failed: pairs that failed in this run.
-        seconds: that this run took.
+        version: version of semantic_cc.
+        model: the model that described the pairs.
+        settings: settings of the batch.
+        pairs: number of pairs in the manifest.
+        done: number of finished pairs, including those of earlier runs.
+        failed: number of pairs that failed in this run.
+        seconds: duration of this run.
     """
 
     version: str
@@ -70,7 +70,7 @@ class BatchSummary:
     seconds: float
 
     def to_json(self) -> dict[str, Json]:
-        """The summary in plain JSON values; the seconds are under ``timings``."""
+        """The summary as plain JSON values; the seconds are under ``timings``."""
         values = {part.name: to_json_value(getattr(self, part.name)) for part in fields(self)}
         return values | {"timings": {"total": values.pop("seconds")}}
 
@@ -87,28 +87,28 @@ def run_batch(
 ) -> BatchSummary:
     """Describes all pairs of a manifest.
 
-    A pair that an earlier run finished, with the same files, settings, model and version, stays as it is. A pair that
-    fails is recorded, and the others continue. A run that was killed and started again ends with the same bytes as one
-    that was not, except for what docs/batch.md lists.
+    A pair that an earlier run finished with the same files, settings, model and version stays as it is. If a pair
+    fails, the failure is recorded and the other pairs continue. A run that was killed and restarted writes the same
+    bytes as an uninterrupted run, except for those that docs/batch.md lists. The output folder contains:
 
     - ``pairs/ID/``: the results of each pair.
-    - ``changes/``: the changes of all pairs, GeoParquet in parts.
-    - ``pairs.csv``: a row for each pair.
+    - ``changes/``: the change polygons of all pairs, as a GeoParquet dataset.
+    - ``pairs.csv``: one row for each pair.
     - ``batch.json``: `BatchSummary.to_json`.
 
     Args:
         entries: the pairs.
-        load: loads the model; in other processes too, so it must be picklable for more than one worker.
-        settings: how they are described.
-        out: the folder.
-        workers: processes, or actors; one local worker is this process.
-        engine: what runs the workers.
+        load: loads the model. Other worker processes call it too, so it must be picklable for more than one worker.
+        settings: how the pairs are described.
+        out: output folder.
+        workers: number of processes or Ray actors; one local worker runs in this process.
+        engine: "local" or "ray".
         progress: called at the start and after each pair.
 
     Raises:
-        InputError: Ray is not installed or not there.
-        OutputError: `out` cannot be written, another run is writing there, or an image lies among the results.
-        As `load`.
+        InputError: Ray is not installed or cannot be reached.
+        OutputError: `out` cannot be written, another run uses it, or the batch would overwrite one of its images.
+        Any error that `load` raises.
     """
     out = check_folder(out).absolute()
     if engine == "ray":

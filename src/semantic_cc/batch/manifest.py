@@ -1,4 +1,4 @@
-"""The manifest of a batch: CSV, Parquet, GeoParquet, or a STAC item collection."""
+"""Reads the manifest of a batch: CSV, Parquet, GeoParquet, or a STAC item collection."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COLUMNS = (*REQUIRED, "bands", "crs", "date_before", "date_after")
 """The columns that are read."""
 
 LONGEST_NAME = 200
-"""Bytes of a folder's name."""
+"""Maximum length of a pair's folder name, in bytes."""
 
 _PROPERTIES = {
     "bands": "semantic_cc:bands", "crs": "semantic_cc:crs",
@@ -39,10 +39,10 @@ class ManifestEntry:
     """One pair of a manifest.
 
     Attributes:
-        id: unique in the manifest.
-        before, after: absolute paths, or URLs.
-        bands: of both images, red, green and blue; None = the batch's.
-        crs: coordinate reference system of images that name none; None = the batch's.
+        id: id of the pair, unique in the manifest.
+        before, after: absolute paths or URLs of the images.
+        bands: for each image, the numbers (from 1) of red, green and blue; None = those of the batch.
+        crs: coordinate reference system of images without one; None = that of the batch.
         dates: when the images were taken, in ISO 8601.
     """
 
@@ -55,17 +55,17 @@ class ManifestEntry:
 
     @property
     def folder(self) -> str:
-        """Its folder's name: the id, with % and two hex digits for what file systems do not like."""
+        """Name of the pair's folder: the id, with % and two hex digits for characters that file systems reject."""
         name = quote(self.id, safe=" ")
         return f"%2E{name[1:]}" if name.startswith(".") else name
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """The pairs of a file.
+    """The pairs of a manifest.
 
     Attributes:
-        entries: in the order of the file.
+        entries: the pairs, in the order of the file.
         unread: names of the columns that are not read.
     """
 
@@ -74,14 +74,14 @@ class Manifest:
 
 
 def read_manifest(path: str | Path) -> Manifest:
-    """Reads a manifest; no image is opened.
+    """Reads a manifest without opening the images.
 
-    Tables have the columns `COLUMNS`, those of `REQUIRED` filled in every row. Items of a STAC collection have the
-    assets ``before`` and ``after``, and the properties named in docs/batch.md. Paths are relative to the manifest.
+    Tables have the columns `COLUMNS`; those of `REQUIRED` need a value in every row. Items of a STAC collection have
+    the assets ``before`` and ``after``, and the properties listed in docs/batch.md. Paths are relative to the manifest.
 
     Raises:
-        DataError: it is missing, of another kind, broken or empty; a column or value is missing or wrong; two pairs
-            have one id.
+        DataError: the manifest is missing, of another kind, corrupt or empty; a column or value is missing or invalid;
+            or two pairs have the same id.
     """
     path = Path(path)
     readers = {

@@ -13,13 +13,13 @@ from semantic_cc.types import Json, to_json_value
 
 @dataclass(frozen=True)
 class PairSpeed:
-    """Warm times of one pair.
+    """Times of one pair after warm-up.
 
     Attributes:
-        changed, unchanged: of a description, mask and sentence, from two PNG files.
-        mask: of the class probabilities.
+        changed, unchanged: time of a description (mask and sentence) from two PNG files.
+        mask: time of the class probabilities only.
         parts: part -> median seconds in descriptions of a changed pair: ``read`` (two PNG files), ``vision``,
-            ``language model`` with its search, and with the torch runtime the parts of ``vision``.
+            ``language model`` (with its search) and, with the torch runtime, the parts of ``vision``.
     """
 
     changed: Timing
@@ -34,9 +34,9 @@ class BatchSpeed:
 
     Attributes:
         pairs: batch size.
-        described: pairs a second, all of them changed: masks and sentences.
-        masks: pairs a second, masks without sentences.
-        tokens: tokens of the sentences a second, in the step that writes them.
+        described: changed pairs per second, with masks and sentences.
+        masks: pairs per second, with masks and without sentences.
+        tokens: generated tokens per second, in the step that generates the sentences.
     """
 
     pairs: int
@@ -47,11 +47,11 @@ class BatchSpeed:
 
 @dataclass(frozen=True)
 class ColdStart:
-    """`semantic-cc describe` of one pair, from the process's start to its end, with a filled cache.
+    """`semantic-cc describe` of one pair, from the start of the process to its end, with a filled cache.
 
     Attributes:
-        time: of the process.
-        peak_gigabytes: most memory that it held.
+        time: time of the process.
+        peak_gigabytes: peak memory of the process.
     """
 
     time: Timing
@@ -63,12 +63,12 @@ class SceneSpeed:
     """`semantic-cc describe` of a synthetic scene.
 
     Attributes:
-        side: pixels.
-        seconds: from the process's start to its end.
-        without_sentences: `seconds` less the step that describes places.
-        parts: step -> seconds: ``start`` of the process (imports and weights), and the steps of the scene's report.
-        places: number of places described.
-        peak_gigabytes: most memory that the process held.
+        side: side of the scene in pixels.
+        seconds: time from the start of the process to its end.
+        without_sentences: `seconds` without the step that describes places.
+        parts: step -> seconds: ``start`` of the process (imports and weights), and the steps in the scene's report.
+        places: number of described places.
+        peak_gigabytes: peak memory of the process.
     """
 
     side: int
@@ -85,16 +85,16 @@ class BenchReport:
 
     Attributes:
         machine: the machine and its limits.
-        model, digest, runtime: what was measured.
-        image_size: pixels a side of the pairs.
-        pair: warm times.
+        model, digest, runtime: name and SHA-256 of the model, and its runtime.
+        image_size: side of the pairs in pixels.
+        pair: times of one pair.
         batches: throughput by batch size.
-        cold_start: of a process.
-        scenes: by side.
-        costs: part -> counted operations and bytes of a changed pair; the parts of ``vision`` beside it.
-        reached: measured part -> least time over measured time, in [0, 1].
-        baselines: method -> warm time of one pair's `predict`, measured in turns with `pair`.
-        peers: other programs.
+        cold_start: time and memory of a whole process.
+        scenes: times by size of the scene.
+        costs: part -> counted operations and bytes for a changed pair; includes both ``vision`` and its parts.
+        reached: measured part -> least time divided by measured time, in [0, 1].
+        baselines: method -> time of `predict` for one pair after warm-up; methods and `pair` take turns.
+        peers: times of other programs.
     """
 
     machine: Machine
@@ -112,5 +112,5 @@ class BenchReport:
     peers: tuple[PeerTiming, ...]
 
     def to_json(self) -> Json:
-        """Plain values."""
+        """The report as plain JSON values."""
         return to_json_value(self)

@@ -1,4 +1,4 @@
-"""What every layout comes down to: a list of items, known without opening an image, and how one is read.
+"""A dataset of any layout: a list of items, which is known without opening an image, and reading of an item.
 
 Shape legend: H, W image sides in pixels.
 """
@@ -21,18 +21,18 @@ from semantic_cc.types import LABELLED_CLASSES, Pair
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One pair of a dataset, as far as it is known without opening an image.
+    """One item of a dataset, as far as it is known without opening an image.
 
     Attributes:
-        name: unique in its split, a bare file name.
+        name: file name without folders, unique in its split.
         before, after: paths of the images.
-        label: path of the mask, or None where there is none.
-        sentences: reference sentences without full stop.
-        changed: the dataset's change flag, or None where it is not known.
-        classes: what the masks of its dataset label, one of `LABELLED_CLASSES`.
-        source: place of its dataset among those that were joined, from 0.
-        box: the part of the images and of the mask that is this item, as PIL's (left, upper, right, lower)
-            in pixels, or None for the whole.
+        label: path of the mask, None without a mask.
+        sentences: reference captions without full stop.
+        changed: the dataset's change flag, None if unknown.
+        classes: the classes that the masks of its dataset label, one of `LABELLED_CLASSES`.
+        source: index, from 0, of its dataset among the joined datasets.
+        box: the part of the images and of the mask that is this item, as (left, upper, right, lower) in pixels as in
+            PIL; None = the whole.
     """
 
     name: str
@@ -47,14 +47,14 @@ class Item:
 
 
 class ChangeDataset(Dataset[Pair]):
-    """Items of one split; the images are read when an item is asked for.
+    """The items of one split, as a PyTorch dataset; images are read when an item is accessed.
 
     Args:
         items: the items, in order.
 
     Raises:
-        DataError: a name occurs twice; and from an item: unreadable images, sizes that differ, a label value
-            that `read_label` refuses.
+        DataError: a name occurs twice. On access to an item: its images cannot be read, sizes differ, or `read_label`
+            refuses a label value.
     """
 
     def __init__(self, items: Sequence[Item]) -> None:
@@ -79,7 +79,7 @@ class ChangeDataset(Dataset[Pair]):
         return Pair(item.name, before, after, label, item.sentences, item.changed)
 
     def scene(self, index: int) -> Pair | None:
-        """The whole scene that an item is a part of, with its mask and without sentences; None if it is no part.
+        """The whole scene that an item is cut from, with its mask and without sentences; None if it is not cut.
 
         The arrays are read-only.
         """
@@ -87,7 +87,7 @@ class ChangeDataset(Dataset[Pair]):
         return None if item.box is None else Pair(item.name, *self._arrays(item))
 
     def cache_images(self) -> None:
-        """Reads all images and masks into memory, decoded: 7 bytes for each pixel of a labelled pair."""
+        """Reads all images and masks into memory, decoded: 7 bytes per pixel of a labelled pair."""
         files = list(dict.fromkeys(_files(item) for item in self.items))
         self._cache = dict(zip(files, in_threads(lambda own: _read(*own), files), strict=True))
 
@@ -99,7 +99,7 @@ class ChangeDataset(Dataset[Pair]):
 
     @property
     def names(self) -> list[str]:
-        """The items' names, in order."""
+        """Names of the items, in order."""
         return [item.name for item in self.items]
 
     @property
@@ -109,30 +109,30 @@ class ChangeDataset(Dataset[Pair]):
 
     @property
     def references(self) -> dict[str, tuple[str, ...]]:
-        """Name -> reference sentences."""
+        """Name -> reference captions."""
         return {item.name: item.sentences for item in self.items}
 
     @property
     def sources(self) -> list[int]:
-        """The place of each item's dataset among those that were joined, from 0, in order."""
+        """Index, from 0, of each item's dataset among the joined datasets, in order."""
         return [item.source for item in self.items]
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The classes that the masks of every dataset in it label; those that one leaves out are left out here."""
+        """The classes that the masks of all joined datasets label."""
         labelled = {item.classes for item in self.items if item.label is not None}
         return min(labelled, key=len, default=())
 
     @property
     def flags(self) -> dict[str, bool]:
-        """Name -> change flag, of the items whose flag is known."""
+        """Name -> change flag, for items with a known flag."""
         return {item.name: item.changed for item in self.items if item.changed is not None}
 
     def without(self, names: Iterable[str]) -> ChangeDataset:
         """The dataset without the items of these names.
 
         Raises:
-            KeyError: it has no item of a name.
+            KeyError: there is no item with one of the names.
         """
         left_out = set(names)
         if unknown := left_out.difference(self.names):
@@ -140,7 +140,7 @@ class ChangeDataset(Dataset[Pair]):
         return ChangeDataset([item for item in self.items if item.name not in left_out])
 
     def subset(self, count: int, seed: int = 0) -> Subset[Pair]:
-        """`count` items drawn without replacement, in the dataset's order; the same for the same seed.
+        """Draws `count` items without replacement, in the order of the dataset; the same seed draws the same items.
 
         Raises:
             DataError: there are fewer than `count` items, or `count` is below 1.
@@ -153,10 +153,10 @@ class ChangeDataset(Dataset[Pair]):
 
 
 def image_size(path: str) -> tuple[int, int]:
-    """Width and height in pixels, from the file's header only.
+    """Width and height of an image in pixels; reads only the file's header.
 
     Raises:
-        DataError: no image.
+        DataError: the file is not an image.
     """
     try:
         with Image.open(path) as image:
@@ -166,10 +166,10 @@ def image_size(path: str) -> tuple[int, int]:
 
 
 def item_size(item: Item) -> tuple[int, int]:
-    """Width and height of an item in pixels; at most a file's header is read.
+    """Width and height of an item in pixels; reads at most the file's header.
 
     Raises:
-        DataError: no image.
+        DataError: the file is not an image.
     """
     if item.box is None:
         return image_size(item.before)
@@ -178,10 +178,10 @@ def item_size(item: Item) -> tuple[int, int]:
 
 
 def item_label(item: Item) -> np.ndarray | None:
-    """The item's mask, as `read_label` gives it; None where it has none.
+    """The item's mask, as from `read_label`; None without a mask.
 
     Raises:
-        DataError: as `read_label`.
+        DataError: as in `read_label`.
     """
     if item.label is None:
         return None

@@ -1,4 +1,4 @@
-"""Opening datasets: a folder, a file of matches, or several of them joined."""
+"""Opens datasets: a folder, a match file, a subset file, or several of these joined."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from semantic_cc.data.layouts import detect_layout
 from semantic_cc.errors import DataError
 
 Data = str | Path | Sequence[str | Path]
-"""A dataset, or several to be joined."""
+"""A dataset, or several datasets to join."""
 
 
 def open_dataset(data: Data, split: str, *, skip_missing: bool = False) -> ChangeDataset:
-    """Opens one split of a dataset in any known layout, or of several, one after the other.
+    """Opens one split of one or several datasets in any known layout, one dataset after the other.
 
-    No image is opened, but for the headers of LEVIR-CD's scenes.
+    Reads no image files, except the headers of LEVIR-CD's scenes.
 
     Args:
-        data: a folder, a file that `semantic-cc data match` wrote, a `subset_file`, or several of them; then each
-            name gets its dataset's before it.
+        data: a folder, a file that `semantic-cc data match` wrote, a `subset_file`, or several of these. If there are
+            several, the name of each item begins with the path of its dataset.
         split: "train", "val" or "test".
-        skip_missing: leave out captioned or listed items whose images are not there, instead of refusing them.
+        skip_missing: whether to skip captioned or listed items whose images are missing, instead of refusing them.
 
     Raises:
-        DataError: an unknown split, a folder in no known layout or with something wrong, no items.
+        DataError: an unknown split, a folder in no known layout or with invalid content, or no items.
     """
     roots = roots_of(data)
     items = [
@@ -41,10 +41,10 @@ def open_dataset(data: Data, split: str, *, skip_missing: bool = False) -> Chang
 
 
 def index(root: Path, split: str, skip_missing: bool = False) -> list[Item]:
-    """The items of one split of one dataset, none where it has none.
+    """The items of one split of one dataset, possibly none.
 
     Raises:
-        DataError: as `open_dataset`.
+        DataError: as in `open_dataset`.
     """
     if root.is_file() and (subset := subset_file.read(root)) is not None:
         return subset.selected(split, index(subset.dataset, split, skip_missing))
@@ -52,10 +52,10 @@ def index(root: Path, split: str, skip_missing: bool = False) -> list[Item]:
 
 
 def roots_of(data: Data) -> list[Path]:
-    """The datasets in `data`, one or several."""
+    """The paths of the datasets in `data`."""
     return [Path(data)] if isinstance(data, str | Path) else [Path(root) for root in data]
 
 
 def name_of(data: Data) -> str:
-    """How reports and messages name `data`: its paths, one after the other."""
+    """The name of `data` in reports and messages: its paths, one after the other."""
     return " ".join(map(str, roots_of(data)))

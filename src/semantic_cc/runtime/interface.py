@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from semantic_cc.config import ModelConfig
 
 RuntimeName = Literal["auto", "torch", "openvino"]
-"""auto = openvino where it is installed and can run the model, else torch."""
+"""auto = openvino if it is installed and can run the model, else torch."""
 
 RUNTIMES: tuple[RuntimeName, ...] = ("auto", "torch", "openvino")
 
@@ -57,7 +57,7 @@ class Runtime(ABC):
         name: torch or openvino.
         config: the model's config.
         device: type of the device, for example cpu or cuda.
-        place_batch: places of a scene that are described at once unless told otherwise.
+        place_batch: default number of places of a scene that are described at once.
     """
 
     name: str
@@ -66,7 +66,7 @@ class Runtime(ABC):
     place_batch: int
 
     def pair_batch(self, height: int, width: int) -> int:
-        """Plain pairs of this size that an archive's work describes at once; 1 = one after another."""
+        """Number of plain pairs of this size that `batch` describes at once; 1 = one after another."""
         return 1
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""The description of a scene, from two images to the report and its files."""
+"""Describes a scene: from two images to the report and its files."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ from semantic_cc.scene.vector_export import make_frame, write_frame
 from semantic_cc.sentences import check_instruction
 
 OUTPUTS = (MASK, PROBABILITY, *(f"{LAYER}.{suffix}" for suffix in FORMATS), REPORT, PAGE, ITEM)
-"""Every name that a scene's file may have in the output folder."""
+"""All names that the files of a scene can have in the output folder."""
 
 
 def describe_scene(
@@ -59,7 +59,7 @@ def describe_scene(
     dates: tuple[str, str] | None = None,
     progress: Advance | None = None,
 ) -> SceneReport:
-    """Describes a scene with any `SceneModel`; arguments, result and errors as `SemanticCC.describe_scene`."""
+    """Describes a scene with any `SceneModel`; arguments, result and errors as in `SemanticCC.describe_scene`."""
     with prepare_scene(
         before, after, out=out, options=options, instruction=instruction, dates=dates
     ) as scene:
@@ -68,16 +68,16 @@ def describe_scene(
 
 @dataclass(frozen=True)
 class PreparedScene:
-    """A scene that is open and checked, before the work; made by `prepare_scene`.
+    """A scene that is open and checked but not yet described; made by `prepare_scene`.
 
     Attributes:
-        plan: what the work takes.
+        plan: number of windows, and the disk space and memory that the description needs.
         pair: the two images on one grid.
         tiling: the windows.
-        folder: for the files; a temporary one where nothing is to be written.
-        is_written: whether the files are wanted.
-        options, instruction, dates: as `SemanticCC.describe_scene` gets them.
-        seconds: that the opening took.
+        folder: output folder; a temporary folder if nothing is to be written.
+        is_written: whether the files are to be written.
+        options, instruction, dates: as in `SemanticCC.describe_scene`.
+        seconds: time that opening the images took.
     """
 
     plan: ScenePlan
@@ -91,14 +91,14 @@ class PreparedScene:
     seconds: float
 
     def describe(self, model: SceneModel, progress: Advance | None = None) -> SceneReport:
-        """Does the work.
+        """Describes the scene.
 
         Args:
-            model: gives masks and sentences.
-            progress: called with ("windows" or "places", done, of all).
+            model: the model.
+            progress: called with ("windows" or "places", done, total).
 
         Raises:
-            ImageError, InputError, OutputError, SemanticCCError: as `SemanticCC.describe_scene`.
+            ImageError, InputError, OutputError, DeviceMemoryError: as in `SemanticCC.describe_scene`.
         """
         clock = StepClock(self.seconds)
         pair, options = self.pair, self.options
@@ -148,10 +148,10 @@ def prepare_scene(
     instruction: str | None = None,
     dates: tuple[str, str] | None = None,
 ) -> Iterator[PreparedScene]:
-    """Opens a scene, and finds most of what can be wrong with the input, before a model is loaded.
+    """Opens a scene and checks its input, as far as possible without a model.
 
     Args and Raises:
-        As `SemanticCC.describe_scene`.
+        As in `SemanticCC.describe_scene`.
 
     Example:
         with prepare_scene("before.tif", "after.tif", out="changes") as scene:
@@ -204,7 +204,7 @@ def _check_files(before: str | Path, after: str | Path, out: str | Path | None) 
 
 
 def _files_of(pair: AlignedPair) -> list[str]:
-    """All files that the two images consist of, those that a VRT names among them."""
+    """All files that the two images consist of, including those that a VRT names."""
     return [name for raster in pair.rasters for name in raster.dataset.files]
 
 

@@ -1,4 +1,4 @@
-"""The vector formats that changed areas are written in: the one list of them, without the libraries that write."""
+"""The vector formats for change polygons; importing this list does not load the libraries that write them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from semantic_cc.errors import InputError
 
 LAYER = "changes"
-"""Name of the files, without suffix, and of their layer."""
+"""Name of the files without suffix, and of their layer."""
 
 
 @dataclass(frozen=True)
@@ -16,9 +16,10 @@ class ExportFormat:
     """A vector format.
 
     Attributes:
-        driver: GDAL's name of it.
-        media_type: for the STAC item.
-        lonlat_only: it holds longitude and latitude only, so a scene that does not lie on Earth has no such file.
+        driver: GDAL's name of the format.
+        media_type: media type in the STAC item.
+        lonlat_only: whether it supports only longitude and latitude; if so, it is not written for a scene without a
+            location on Earth.
     """
 
     driver: str
@@ -32,14 +33,14 @@ FORMATS = {
     "fgb": ExportFormat("FlatGeobuf", "application/vnd.flatgeobuf"),
     "parquet": ExportFormat("GeoParquet", "application/vnd.apache.parquet"),
 }
-"""File suffix, which `--formats` takes -> the format."""
+"""File suffix, as in `--formats` -> format."""
 
 
 def check_formats(suffixes: Collection[str]) -> None:
     """Checks that all suffixes are in `FORMATS`.
 
     Raises:
-        InputError: one is not.
+        InputError: a suffix is not.
     """
     unknown = [name for name in suffixes if name not in FORMATS]
     if unknown:

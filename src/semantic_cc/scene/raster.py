@@ -1,4 +1,4 @@
-"""Reading one image window by window, whatever GDAL opens: 8-bit RGB out, and where it is known."""
+"""Reads one image of any format of GDAL window by window: the three bands, and where their pixels are known."""
 
 from __future__ import annotations
 
@@ -25,44 +25,44 @@ from semantic_cc.scene.unknown_areas import Collar, find_collars, find_fill
 from semantic_cc.scene.virtual_bands import expand_palette, with_alpha
 
 ONE_VALUE, USUAL_VALUE = 0.999, 0.75
-"""Share of known pixels with one value from which on an image shows nothing, or from which on that is noted."""
+"""Shares of known pixels with the same value from which an image is refused, and from which a note says so."""
 
 SAMPLE_SIDE = 1024
-"""Longest side of the reduced image that the decisions are made on; overviews are used where there are any."""
+"""Longest side, in pixels, of the reduced image from which stretch and collars are found; uses overviews if any."""
 
 
 FEW, HELD_BLOCKS = 50_000, 16
-"""Known pixels of the reduced image below which a sparse file is judged by so many of its blocks instead."""
+"""Known pixels of the reduced image below which some blocks of a sparse file replace it, and their number."""
 
 PIXELS = 200_000
-"""Known pixels of an image that are kept for decisions about both dates."""
+"""Number of known pixels of an image that are kept to compare both dates."""
 
 
 class Raster:
     """One image, open for reading.
 
     Args:
-        source: path or URL of what GDAL reads, or a .zip that holds one image; a world file beside it is read.
-        bands: numbers, from 1, of the bands that are red, green and blue; None = as `choose_bands` finds them.
-        crs: coordinate reference system of a file that names none.
+        source: path or URL that GDAL can read, or a .zip with one image. A world file beside the image is used.
+        bands: numbers, from 1, of the red, green and blue band; None = `choose_bands` chooses them.
+        crs: coordinate reference system of a file without one.
 
     Attributes:
-        name: how messages call it.
-        grid: its own pixel grid.
+        name: name of the image in messages.
+        grid: the image's own pixel grid.
         bands: the three bands; `band_source` says how they were chosen.
-        stretch: None for 8 bits.
-        fill: a value that stands for "unknown" without a tag, or None.
-        collars: what lies at the border and shows no ground, without a tag.
-        encoding: what the file says of its numbers.
-        blocks: of a sparse file, the blocks that it holds; None where all must be read.
-        unknown_share: of its pixels, in [0, 1]; `exact` if all were counted.
-        driver: GDAL's name of the file's format.
+        stretch: conversion to 8 bits; None for an image of 8 bits.
+        fill: an untagged value that means nodata, or None.
+        collars: the collars of the image.
+        encoding: data type, scales, offsets and significant bits of the values.
+        blocks: the blocks that a sparse file contains; None if all blocks must be read.
+        unknown_share: share of unknown pixels, in [0, 1]; `exact` is True if all pixels were counted.
+        driver: GDAL's name of the file format.
         pixels: (3, n) known pixels as stored, spread over the image.
 
     Raises:
-        ImageError: the file is missing, empty, cut off or corrupt, of another kind, cannot be read in windows, has no
-            place in its coordinate reference system, or has one value only.
-        InputError: it has no such bands.
+        ImageError: the file is missing, empty, truncated, corrupt or of another kind, cannot be read in windows, lies
+            outside its coordinate reference system, or has only one value.
+        InputError: the image does not have the given bands.
     """
 
     def __init__(self, source: str | Path, bands: Bands | None = None, crs: CRS | None = None) -> None:
@@ -94,7 +94,7 @@ class Raster:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was converted or assumed, for people."""
+        """Conversions and assumptions, for people."""
         if self.stretch is None:
             return tuple(self._notes)
         low, high = float(self.stretch.low.min()), float(self.stretch.high.max())
@@ -105,23 +105,23 @@ class Raster:
 
     @property
     def kind(self) -> str:
-        """The type of the three bands' values."""
+        """Data type of the three bands."""
         return "/".join(sorted({self.dataset.dtypes[band - 1] for band in self.bands}))
 
     @property
     def has_alpha(self) -> bool:
-        """Whether a band says what is transparent."""
+        """Whether the image has an alpha band."""
         return self._alpha is not None
 
     def read_values(self, window: Window, through: WarpedVRT | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """The pixels of a window that lies within the image; collars count as known.
+        """Reads a window that is completely inside the image; collars count as known.
 
         Args:
-            window: in the image's own grid, or in that of `through`.
+            window: the window, on the image's own grid or on that of `through`.
             through: the same image on another grid.
 
         Returns:
-            (3, h, w) as stored, and where they are known (neither nodata nor transparent), (h, w) bool.
+            Pixels (3, h, w) as stored, and where they are known (neither nodata nor transparent), (h, w) bool.
 
         Raises:
             ImageError: this part of the file cannot be read.
@@ -135,12 +135,12 @@ class Raster:
         return values, known
 
     def to_levels(self, values: np.ndarray) -> np.ndarray:
-        """(3, h, w) as stored -> (h, w, 3) uint8."""
+        """Converts pixels (3, h, w) as stored to (h, w, 3) uint8."""
         levels = values if self.stretch is None else self.stretch(values)
         return np.ascontiguousarray(levels.transpose(1, 2, 0))
 
     def read_reduced(self, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-        """The whole image at another size: (3, height, width) as stored, and where it is known."""
+        """Reads the whole image at another size: (3, height, width) as stored, and where it is known."""
         with one_line_errors(self.name), settings(self.name):
             values = self.dataset.read(self.bands, out_shape=(3, height, width))
             known = self._known(self.dataset, values, out_shape=(height, width))

@@ -31,7 +31,7 @@ class SceneOptions:
         regularise: draw buildings with straight outlines; counts and areas stay those of the mask.
 
     Raises:
-        InputError: a value is out of its range, or a format is unknown.
+        InputError: a value is out of range, or a format is unknown.
 
     Example:
         options = SceneOptions(resolution=0.5, formats=("gpkg",))

@@ -1,4 +1,4 @@
-"""The report of a scene: what was found, where, how sure, and from what. One object, which report.json holds too."""
+"""The typed report of a scene, `SceneReport`; report.json has the same content."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from semantic_cc.scene.grid import Window
 
 SCHEMA_VERSION = 2
-"""Of report.json; docs/report.schema.json is its schema."""
+"""Version of report.json, whose schema is docs/report.schema.json."""
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,9 @@ class ClassStats:
     """How much of one class changed, measured in the mask.
 
     Attributes:
-        objects: connected areas; of a place, those that reach into it.
-        pixels: of the mask.
-        area_m2: square metres on the ellipsoid; None where the scene does not lie on Earth.
+        objects: number of connected areas; for a place, those that reach into it.
+        pixels: number of changed pixels.
+        area_m2: square metres on the ellipsoid; None if the scene has no location on Earth.
     """
 
     objects: int
@@ -36,7 +36,7 @@ class ClassFigures(ClassStats):
     """`ClassStats` of the whole scene.
 
     Attributes:
-        probability: mean probability of change over the pixels, in [0, 1]; None if nothing changed.
+        probability: mean change probability of the changed pixels, in [0, 1]; None if nothing changed.
     """
 
     probability: float | None
@@ -44,19 +44,19 @@ class ClassFigures(ClassStats):
 
 @dataclass(frozen=True)
 class Place:
-    """A cluster of changes, with the sentence that the model gives of its window.
+    """A group of neighbouring change polygons, with one description.
 
     Attributes:
-        number: from 1; place 1 has the most changed pixels.
-        sentence: the model's; empty if it gave none.
+        number: number of the place, from 1; place 1 has the most changed pixels.
+        sentence: the model's description of the window; empty if the model wrote none.
         changed: the model's change flag for the window.
-        change_probability: the flag's probability in [0, 1]; None for a model without a flag head.
-        where: in the scene, for example "in the north-east".
-        window: the pixels that the model saw.
-        extent: the smallest window that holds the changes.
-        bounds_wgs84: of the extent: west, south, east, north in degrees, west > east across the antimeridian; None
-            where the scene does not lie on Earth.
-        classes: class name -> its changes here; only classes with a change.
+        change_probability: probability in [0, 1] from the flag head; None for a model without this head.
+        where: location in the scene, for example "in the north-east".
+        window: the window that the model described.
+        extent: the smallest window that contains the changes.
+        bounds_wgs84: west, south, east and north of the extent in degrees, west > east across the antimeridian; None
+            if the scene has no location on Earth.
+        classes: class name -> its changes in this place, without unchanged classes.
     """
 
     number: int
@@ -75,11 +75,11 @@ class ReportGrid:
     """The pixel grid of the mask.
 
     Attributes:
-        width, height: pixels.
+        width, height: size in pixels.
         transform: (a, b, c, d, e, f) of x = a column + b row + c, y = d column + e row + f.
-        crs: authority and code, else WKT; None if the images have none.
-        pixel_size_m: metres on the ground of a pixel at the scene's centre, across and down; None without a CRS.
-        bounds_wgs84: as in `Place`, of the whole grid.
+        crs: authority and code, or else WKT; None if the images have no CRS.
+        pixel_size_m: width and height of a pixel on the ground at the scene's centre, in metres; None without a CRS.
+        bounds_wgs84: bounds of the grid, as in `Place`.
     """
 
     width: int
@@ -95,14 +95,14 @@ class SceneFigures:
     """Counts and areas, all measured in the mask.
 
     Attributes:
-        known_pixels: pixels that both images show.
-        unknown_pixels: the others: nodata, transparent, or outside one of the images.
-        known_area_m2: square metres of the known pixels; None where the scene does not lie on Earth.
-        changed_pixels: of all classes.
-        changed_area_m2: their square metres; None as above.
-        changed_share: changed pixels / known pixels, in [0, 1]; 0 if nothing is known.
+        known_pixels: number of pixels that both images show.
+        unknown_pixels: number of all other pixels: nodata, transparent, or outside one of the images.
+        known_area_m2: area of the known pixels in square metres; None if the scene has no location on Earth.
+        changed_pixels: number of changed pixels of all classes.
+        changed_area_m2: their area in square metres; None if the scene has no location on Earth.
+        changed_share: changed pixels / known pixels, in [0, 1]; 0 without known pixels.
         places: number of places.
-        classes: class name -> its changes, for each class that the model knows.
+        classes: class name -> its changes, for each class that the model predicts.
     """
 
     known_pixels: int
@@ -121,11 +121,11 @@ class SceneInput:
 
     Attributes:
         name: path or URL, as given.
-        bytes: size of the file; None of a URL.
-        changed_ns: time of the file's last change, in nanoseconds since 1970; None of a URL.
-        bands: numbers, from 1, of the bands read as red, green and blue.
-        width, height: pixels of the file.
-        crs: as in `ReportGrid`.
+        bytes: size of the file; None for a URL.
+        changed_ns: modification time of the file in nanoseconds since 1970; None for a URL.
+        bands: numbers, from 1, of the bands that were read as red, green and blue.
+        width, height: size of the image in pixels.
+        crs: CRS of the file, or the given one; as in `ReportGrid`.
     """
 
     name: str
@@ -142,9 +142,9 @@ class SceneWarning:
     """Something that makes the result doubtful.
 
     Attributes:
-        kind: of the warning, for programs, for example "co-registration" or "disagreement".
+        kind: kind of the warning, for programs, for example "co-registration" or "disagreement".
         text: one sentence for people.
-        number: what was measured, in the unit that `text` names; None if nothing was.
+        number: the measured value, in the unit that `text` names; None if nothing was measured.
     """
 
     kind: str
@@ -154,13 +154,13 @@ class SceneWarning:
 
 @dataclass(frozen=True)
 class SceneSettings:
-    """What the results depend on beside images and model; attributes as in `SceneOptions`.
+    """The settings that the result depends on, with the values that were used; see `SceneOptions`.
 
     Attributes:
-        tile, overlap: the model's windows, in pixels, as used.
-        batch, place_batch: windows and places at once, as used.
-        instruction: the one text that was asked; None = the model's own.
-        regularise: whether outlines of buildings were straightened.
+        tile, overlap: side and overlap of the model's windows, in pixels.
+        batch, place_batch: number of windows and of places that the model processed at once.
+        instruction: the given prompt; None = the model's own instructions.
+        regularise: whether the outlines of buildings were straightened.
     """
 
     tile: int
@@ -176,25 +176,25 @@ class SceneReport:
     """The description of a scene, made by `SemanticCC.describe_scene`.
 
     Attributes:
-        sentence: of the whole scene. Its numbers are measured in the mask; what follows "The model says of it:" is
-            the model's sentence of the largest place.
+        sentence: summary of the whole scene. Its numbers are measured in the mask; the part after "The model says of
+            it:" is the model's description of the largest place.
         figures: counts and areas.
-        places: the one with the most changed pixels first.
+        places: the places; the one with the most changed pixels comes first.
         grid: the pixel grid of mask.tif and probability.tif.
-        inputs: the earlier and the later image.
-        dates: when they were taken, in ISO 8601; None if that is not known.
-        model: the model that described.
-        settings: what else the results depend on.
-        measured: quantity -> number, what was measured of the images before the work, None where it could not be;
+        inputs: before and after image.
+        dates: when the images were taken, in ISO 8601; None if unknown.
+        model: the model that produced the report.
+        settings: the settings that the result depends on.
+        measured: quantity -> value, measured in the images before the model runs; None if it could not be measured.
             docs/scenes.md lists the quantities.
         warnings: what makes the result doubtful.
         notes: conversions of the input and remarks on the model, for people.
-        created: when the report was made, in ISO 8601, UTC.
-        timings: seconds by step, those of `step_clock.STEPS`, and ``total``.
-        files: names of the files written, this report among them; empty without a folder.
-        folder: where they are; None without a folder. Not in the JSON.
-        version: of semantic_cc.
-        schema_version: of the JSON.
+        created: time of the report, in ISO 8601, UTC.
+        timings: seconds by step: those of `step_clock.STEPS`, and ``total``.
+        files: names of the written files, including this report; empty if nothing was written.
+        folder: the output folder; None if nothing was written. Not in the JSON.
+        version: version of semantic_cc.
+        schema_version: version of the JSON format.
 
     Example:
         report = model.describe_scene("before.tif", "after.tif", out="changes")
@@ -222,7 +222,7 @@ class SceneReport:
     schema_version: int = SCHEMA_VERSION
 
     def to_json(self) -> dict[str, Json]:
-        """The report in plain JSON values, as in report.json; docs/report.schema.json is its schema."""
+        """The report as plain JSON values, as in report.json; docs/report.schema.json is its schema."""
         values = {
             part.name: to_json_value(getattr(self, part.name))
             for part in fields(self)

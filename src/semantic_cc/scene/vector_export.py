@@ -1,4 +1,4 @@
-"""The polygons of a scene as files of the usual vector formats."""
+"""Writes the change polygons of a scene in the usual vector formats."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from semantic_cc.scene.places import CLASS_NAMES
 from semantic_cc.scene.polygons import Polygons
 
 _CLOCK = "OGR_CURRENT_DATE"
-"""GDAL's option for the time that a GeoPackage holds as that of its last change."""
+"""GDAL's option for the time of the last change in a GeoPackage."""
 
 _LAST_CHANGE = "1970-01-01T00:00:00.000Z"
-"""That time where the option is not set: the same polygons give the same bytes."""
+"""This time if the option is not set, so that the same polygons give the same bytes."""
 
 
 def make_frame(
@@ -32,15 +32,15 @@ def make_frame(
 ) -> geopandas.GeoDataFrame:
     """One row for each polygon, in map coordinates.
 
-    Columns: id (from 1), class, pixels, area_m2 (the mask's), perimeter_m (the outline's), probability (mean),
-    xmin, ymin, xmax, ymax (of the outline, map coordinates), place (its number), sentence (of the place), geometry.
+    Columns: id (from 1), class, pixels, area_m2 (of the mask), perimeter_m (of the outline), probability (mean),
+    xmin, ymin, xmax, ymax (of the outline, in map coordinates), place (its number), sentence (of the place), geometry.
 
     Args:
-        polygons: as traced.
-        outlines: (n,) objects, what is drawn of them, in pixels.
+        polygons: the n polygons of the mask.
+        outlines: (n,) shapely geometries to write, in pixels.
         home: (n,) index of each polygon's place.
-        sentences: of the places, in the order of their numbers.
-        grid: where all lie.
+        sentences: descriptions of the places, in the order of their numbers.
+        grid: the scene's grid.
     """
     geometry = to_map(outlines, grid)
     bounds = shapely.bounds(geometry).reshape(-1, 4)
@@ -60,18 +60,18 @@ def make_frame(
 
 
 def write_frame(frame: geopandas.GeoDataFrame, folder: Path, suffix: str) -> Path:
-    """Writes changes.`suffix`; without rows it is a valid file with all columns.
+    """Writes changes.`suffix`; without rows, the file is still valid and has all columns.
 
-    GeoJSON goes to WGS 84, as RFC 7946 demands, with seven decimals (a centimetre) and each feature's bounding box,
-    and shapes are cut at the antimeridian; all others keep the CRS. The same frame gives the same bytes.
+    GeoJSON is in WGS 84, as RFC 7946 requires, with seven decimals (a centimetre) and a bounding box for each feature;
+    shapes are cut at the antimeridian. The other formats keep the CRS. The same frame gives the same bytes.
 
     Args:
-        frame: as `make_frame`'s; for GeoJSON on Earth.
-        folder: where to.
+        frame: from `make_frame`; for GeoJSON, it needs a location on Earth.
+        folder: output folder.
         suffix: one of `FORMATS`.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: the file cannot be written.
     """
     path = folder / f"{LAYER}.{suffix}"
     if suffix == "parquet":
@@ -109,5 +109,5 @@ def _stopped_clock() -> Iterator[None]:
 
 
 def can_hold(suffix: str, grid: Grid) -> bool:
-    """Whether a format can hold the coordinates of `grid`."""
+    """Whether a format can store the coordinates of `grid`."""
     return not FORMATS[suffix].lonlat_only or on_earth(grid)

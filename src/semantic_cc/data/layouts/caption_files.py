@@ -7,9 +7,8 @@
     {"filename": "a.png", "sentences": ["a house is built"]}              one line an item
     filename,sentence                                                     one row a sentence
 
-In LEVIR's JSON and JSON lines, `sentences` holds strings or LEVIR's objects; beside it may stand `split`,
-`changeflag` (0 or 1) and `label` (whether the item has a mask). In CSV the same are columns, and `filename` may be
-called `id`.
+In LEVIR's JSON and JSON lines, `sentences` contains strings or LEVIR's objects. `split`, `changeflag` (0 or 1) and
+`label` (whether the item has a mask) are optional. In CSV, these are columns, and `filename` may be called `id`.
 """
 
 from __future__ import annotations
@@ -30,14 +29,14 @@ CAPTION_FILES = ("LevirCCcaptions.json", "captions.json", "captions.jsonl", "cap
 
 @dataclass(frozen=True, slots=True)
 class CaptionEntry:
-    """What a caption file says of one pair.
+    """The entry of a caption file for one pair.
 
     Attributes:
-        filename: the images' bare file name.
-        sentences: without full stop.
-        split: "train", "val", "test", or None where it is not said.
-        changed: the change flag, or None where it is not said.
-        label: whether the item has a mask, or None where it is not said.
+        filename: file name of the images, without folders.
+        sentences: captions without full stop.
+        split: "train", "val" or "test"; None if not given.
+        changed: change flag; None if not given.
+        label: whether the item has a mask; None if not given.
     """
 
     filename: str
@@ -51,7 +50,7 @@ def find_captions(folder: Path) -> Path | None:
     """The caption file in `folder`, or None.
 
     Raises:
-        DataError: there are several.
+        DataError: there are several caption files.
     """
     found = [folder / name for name in CAPTION_FILES if (folder / name).is_file()]
     if len(found) > 1:
@@ -60,15 +59,15 @@ def find_captions(folder: Path) -> Path | None:
 
 
 def read_captions(path: Path, on_fault: FaultHandler = raise_fault) -> list[CaptionEntry]:
-    """Every entry of a caption file, in its order.
+    """Reads all entries of a caption file, in their order.
 
     Args:
         path: the file.
-        on_fault: takes each fault of a single entry, which is left out if that returns.
+        on_fault: receives each fault of a single entry; if it returns, the entry is skipped.
 
     Raises:
-        DataError: unreadable, not UTF-8, another form, an entry without name or with a path for a name, an
-            empty sentence, a wrong split or flag, or a name that occurs twice in a split; naming the item.
+        DataError: the file cannot be read, is not in UTF-8 or has another format; or an entry has no name, a path as
+            its name, an empty sentence, an invalid split or flag, or a name that occurs twice in its split.
     """
     entries: dict[tuple[str | None, str], CaptionEntry] = {}
     for where, row in _ROWS[path.suffix](read_text(path), str(path)):
@@ -84,7 +83,7 @@ def read_captions(path: Path, on_fault: FaultHandler = raise_fault) -> list[Capt
 def levir_entry(
     imgid: int, sentid: int, name: str, split: str, sentences: Sequence[str], changed: bool | None
 ) -> dict[str, object]:
-    """One pair as LEVIR's JSON has it; its sentences are numbered from `sentid` on."""
+    """A pair as an entry of LEVIR's JSON; its sentences are numbered from `sentid` on."""
     ids = list(range(sentid, sentid + len(sentences)))
     return {
         "imgid": imgid,
@@ -163,7 +162,7 @@ def _entry(row: Any, where: str) -> CaptionEntry:
 
 
 def _sentence(sentence: Any, where: str) -> str:
-    """The sentence without full stop and outer blanks; of LEVIR's objects `raw`, else `tokens`."""
+    """The sentence without full stop and outer blanks; in LEVIR's objects, it is `raw`, or else `tokens`."""
     if isinstance(sentence, dict):
         tokens = sentence.get("tokens")
         sentence = sentence.get("raw", " ".join(map(str, tokens)) if isinstance(tokens, list) else None)

@@ -1,4 +1,4 @@
-"""Which layout a folder has, and the items in it."""
+"""Detects the layout of a folder, and lists its items."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from semantic_cc.types import SPLITS
 
 
 class Layout(Protocol):
-    """A module that reads one layout."""
+    """A module for one layout."""
 
     NAME: str
     LOOKS_FOR: str
@@ -25,19 +25,19 @@ class Layout(Protocol):
     def index(
         self, root: Path, split: str, skip_missing: bool = False, on_fault: FaultHandler = raise_fault
     ) -> list[Item]:
-        """The items of one split, none where it has none."""
+        """The items of one split, possibly none."""
         ...
 
 
 LAYOUTS: tuple[Layout, ...] = (levir_mci, cd_list, levir_cd, custom_folder)
-"""In the order in which they are tried: the last takes what the others leave."""
+"""The layouts, in the order in which they are tried; the last one accepts the most folders."""
 
 
 def detect_layout(root: Path) -> Layout:
-    """The layout of a folder, from its sub-folders and caption files.
+    """The layout of a folder, from its subfolders and caption files.
 
     Raises:
-        DataError: no such folder, or none of the layouts; naming what was looked for.
+        DataError: there is no such folder, or no layout fits; the message says what was looked for.
     """
     if not root.is_dir():
         raise DataError(f"{root}: no such folder; give the dataset's folder")
@@ -51,10 +51,10 @@ def detect_layout(root: Path) -> Layout:
 def index(
     root: Path, split: str, skip_missing: bool = False, on_fault: FaultHandler = raise_fault
 ) -> list[Item]:
-    """The items of one split of a folder in any layout, none where it has none; `on_fault` receives faults of items.
+    """The items of one split of a folder in any layout, possibly none; `on_fault` receives faults of single items.
 
     Raises:
-        DataError: unknown split, and as `detect_layout` and the layout's own `index`.
+        DataError: the split is unknown; or as in `detect_layout` and the layout's own `index`.
     """
     if split not in SPLITS:
         raise DataError(f"unknown split {split!r}; choose one of {', '.join(SPLITS)}")

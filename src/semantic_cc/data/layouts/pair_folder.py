@@ -1,4 +1,4 @@
-"""The folders `A`, `B` and `label` of one split, and the items in them."""
+"""Lists the items in the folders `A`, `B` and `label` of one split."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 
 
 def stem_of(name: str) -> str:
-    """The name without an image's suffix: what joins A, B, label and captions."""
+    """The name without the image suffix, which is the same in A, B, label and the captions."""
     stem, suffix = os.path.splitext(name)
     return stem if suffix.lower() in IMAGE_SUFFIXES else name
 
 
 @dataclass(frozen=True)
 class PairFolder:
-    """The files below one folder, stem -> file name; empty where the folder is not there.
+    """The files in the folders of one split.
 
     Attributes:
         root: the folder of A, B and label.
-        before, after, label: the images of A and B, and the masks.
+        before, after, label: stem -> file name in A, B and label; empty if the folder is missing.
     """
 
     root: Path
@@ -37,7 +37,7 @@ class PairFolder:
 
     @property
     def entries(self) -> list[CaptionEntry]:
-        """An entry without sentences for every image or mask, sorted by name."""
+        """One entry without sentences for each image or mask, sorted by name."""
         files = self.label | self.after | self.before
         return [CaptionEntry(files[stem]) for stem in sorted(files)]
 
@@ -63,16 +63,16 @@ def items_of(
     """The items that `entries` name.
 
     Args:
-        folder: where their files are.
-        entries: the pairs; one may itself say whether it has a mask.
-        masked: what holds where an entry does not say: every one has a mask, none has, or None: as it is found.
+        folder: the folder with their files.
+        entries: the pairs; an entry may say whether it has a mask.
+        masked: whether entries that do not say so have a mask; None = those whose mask file exists.
         classes: as in `Item`.
-        skip_missing: leave out entries whose images are not there, instead of refusing them.
-        on_fault: takes missing images and masks; if it returns, items without images are left out, and those
-            without masks have none.
+        skip_missing: whether to skip entries whose images are missing, instead of refusing them.
+        on_fault: receives missing images and masks. If it returns, items without images are skipped, and items whose
+            mask is missing get none.
 
     Raises:
-        DataError: a missing image, or a missing mask of an entry that must have one; naming the first.
+        DataError: names the first missing image, or the first missing mask of an entry that must have one.
     """
     if skip_missing:
         entries = [e for e in entries if stem_of(e.filename) in folder.before.keys() & folder.after.keys()]
@@ -122,7 +122,7 @@ def _complete(
     otherwise: str,
     on_fault: FaultHandler,
 ) -> list[CaptionEntry]:
-    """The entries whose file is there; the others are reported."""
+    """The entries whose file exists; reports the others."""
     missing = [entry.filename for entry in entries if stem_of(entry.filename) not in files]
     if missing:
         what = f"{len(missing)} of {len(entries)} images are missing, first {missing[0]}"
