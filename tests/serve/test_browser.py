@@ -115,7 +115,7 @@ def test_a_scene_comes_back_as_a_map_with_places(page) -> None:
     page.locator(".place").first.click()
     assert page.locator(".place[aria-current]").count() == 1 and "place=1" in page.url
     # map -> list
-    page.click("text=Whole picture")
+    page.click("text=Whole image")
     assert page.locator(".place[aria-current]").count() == 0
     page.locator(".place").first.focus()
     page.keyboard.press("Enter")

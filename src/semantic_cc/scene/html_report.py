@@ -1,4 +1,4 @@
-"""report.html: one page that holds its pictures and needs no network."""
+"""Writes report.html: one page that contains its images and needs no network."""
 
 from __future__ import annotations
 
@@ -118,12 +118,14 @@ def _pictures(overview: Overview) -> tuple[str, str, str]:
 
 
 def _detail(share: float, factor: int) -> str:
-    """What the page says about its resolution."""
+    """The note on the page about its resolution."""
     if share == 1:
-        return "The whole scene is here at full resolution. The pictures are JPEGs: measure in the rasters."
+        return (
+            "The whole scene is here at full resolution. The images here are JPEGs: measure in the rasters."
+        )
     return (
-        f"{max(share, 0.01):.0%} of the scene, around its largest places, is here at full resolution, the rest at one "
-        f"pixel for {factor} x {factor}. The rasters have all of it."
+        f"{max(share, 0.01):.0%} of the scene, around the largest places, is here at full resolution. The rest has one "
+        f"pixel for {factor} x {factor} pixels of the scene. The rasters have full resolution everywhere."
     )
 
 

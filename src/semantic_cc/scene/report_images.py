@@ -1,4 +1,4 @@
-"""Pictures of a scene for its page: an overview of bounded size, a crop for each place, the mask to lay over them."""
+"""Images of a scene for its page: an overview of limited size, crops, and the mask as an overlay."""
 
 from __future__ import annotations
 

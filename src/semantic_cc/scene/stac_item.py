@@ -18,14 +18,19 @@ from semantic_cc.scene.polygons import Polygons
 from semantic_cc.scene.scene_report import SceneReport
 
 _ASSETS = {
-    "mask.tif": ("mask", "Change mask: 0 none, 128 road, 255 building", pystac.MediaType.COG, "data"),
-    "probability.tif": ("probability", "Probability of change", pystac.MediaType.COG, "data"),
+    "mask.tif": (
+        "mask",
+        "Change mask: 0 no change, 128 road, 255 building, 1 unknown",
+        pystac.MediaType.COG,
+        "data",
+    ),
+    "probability.tif": ("probability", "Change probability", pystac.MediaType.COG, "data"),
     **{
-        f"{LAYER}.{suffix}": (suffix, "Changed areas", kind.media_type, "data")
+        f"{LAYER}.{suffix}": (suffix, "Change polygons", kind.media_type, "data")
         for suffix, kind in FORMATS.items()
     },
-    "report.json": ("report", "The report, for programs", pystac.MediaType.JSON, "metadata"),
-    "report.html": ("page", "The report, for people", pystac.MediaType.HTML, "overview"),
+    "report.json": ("report", "Report as JSON", pystac.MediaType.JSON, "metadata"),
+    "report.html": ("page", "Report as a web page", pystac.MediaType.HTML, "overview"),
 }
 """File -> key, title, media type and role of its asset."""
 

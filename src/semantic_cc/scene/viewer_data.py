@@ -1,4 +1,4 @@
-"""What the viewer of report.html and of the web page shows, in plain JSON values, from report.json."""
+"""Converts report.json to the data that the viewer in report.html and on the web page shows."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _JsonObject = dict[str, Any]
 
 
 def scene_viewer_data(report: Mapping[str, Json]) -> dict[str, Json]:
-    """The viewer's data of a scene.
+    """The viewer's data for a scene.
 
     Args:
-        report: the content of report.json, as `SceneReport.to_json` gives it.
+        report: the content of report.json, as from `SceneReport.to_json`.
 
     Returns:
-        sentence; size (width, height) of the grid; metres of a pixel or None; unit of areas; ground, the known area as
+        sentence; size (width, height) of the grid; metres per pixel or None; unit of areas; ground, the known area as
         text; rows of the table of figures; places with number n, sentence, changed, probability, where, changes as
         text, area in m² or None, pixels, classes, extent (left, top, width, height) in pixels and bounds in degrees;
-        warnings, notes, provenance as texts; colours of the classes; flag and detail, which are None.
+        warnings, notes and provenance as text; colours of the classes; flag and detail, which are None.
     """
     content = cast(_JsonObject, report)
     figures, grid = content["figures"], content["grid"]
@@ -49,10 +49,10 @@ def scene_viewer_data(report: Mapping[str, Json]) -> dict[str, Json]:
 
 
 def pair_viewer_data(report: Mapping[str, Json]) -> dict[str, Json]:
-    """The viewer's data of a pair of plain images: as `scene_viewer_data`, without places.
+    """The viewer's data for a pair of plain images: as from `scene_viewer_data`, without places.
 
     Args:
-        report: the content of report.json, as `ChangeDescription.to_json` gives it.
+        report: the content of report.json, as from `ChangeDescription.to_json`.
     """
     content = cast(_JsonObject, report)
     size, shares = content["image_size"], content["class_shares"] or {}
@@ -60,8 +60,8 @@ def pair_viewer_data(report: Mapping[str, Json]) -> dict[str, Json]:
     probability = content["change_probability"]
     flag = "The model's change flag says: " + ("changed" if content["changed"] else "not changed")
     return {
-        "sentence": content["sentence"] or "The model gave no sentence.",
-        "flag": flag + ("." if probability is None else f" (probability of change {probability:.0%})."),
+        "sentence": content["sentence"] or "The model wrote no sentence.",
+        "flag": flag + ("." if probability is None else f" (change probability {probability:.0%})."),
         "detail": None,
         "size": [size["width"], size["height"]],
         "metres": None,
@@ -118,7 +118,7 @@ def _place(place: _JsonObject) -> Json:
 
 
 def _scene_provenance(content: _JsonObject) -> list[Json]:
-    """[name, text] of what the result was made from; no times, so that equal results have equal pages."""
+    """[name, text] of the inputs and settings; without times, so that equal results have equal pages."""
     settings, grid = content["settings"], content["grid"]
     rows: list[Json] = [
         [role, f"{image['name']} (bands {', '.join(map(str, image['bands']))})"]
@@ -129,7 +129,7 @@ def _scene_provenance(content: _JsonObject) -> list[Json]:
     rows += _model(content)
     if settings["instruction"]:
         rows.append(["instruction", settings["instruction"]])
-    rows.append(["windows", f"{settings['tile']} pixels, {settings['overlap']} shared"])
+    rows.append(["windows", f"{settings['tile']} pixels, overlapping by {settings['overlap']}"])
     rows.append(["size", f"{grid['width']:,} x {grid['height']:,} pixels"])
     return [*rows, ["CRS", grid["crs"] or "none"], _version(content)]
 

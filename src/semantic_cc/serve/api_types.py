@@ -10,17 +10,17 @@ from semantic_cc.serve.job_store import JobState
 
 
 class ModelName(BaseModel):
-    """Which model gave a result."""
+    """The model that produced a result."""
 
     name: str = Field(examples=["small"])
-    digest: str = Field(description="sha256 of its weights")
+    digest: str = Field(description="SHA-256 of its weights")
 
 
 class ClassArea(BaseModel):
     """How much of one class changed."""
 
     pixels: int
-    share: float = Field(description="of all pixels, 0 to 1")
+    share: float = Field(description="share of all pixels, 0 to 1")
 
 
 class PairDescription(BaseModel):
@@ -28,17 +28,19 @@ class PairDescription(BaseModel):
 
     sentence: str = Field(examples=["two buildings are built beside the road"])
     changed: bool
-    change_probability: float | None = Field(description="0 to 1; null for a model without a flag head")
+    change_probability: float | None = Field(
+        description="probability that anything changed, 0 to 1; null for a model without a flag head"
+    )
     changed_share: float | None = Field(description="share of changed pixels, 0 to 1; null without a mask")
     classes: dict[str, ClassArea] | None = Field(description="class name -> its changes; null without a mask")
     width: int
     height: int
     mask_png: str | None = Field(
-        description="PNG in base64: 0 none, 128 road, 255 building; null without a mask, or if mask=none was asked"
+        description="PNG in base64: 0 no change, 128 road, 255 building; null without a mask, or with mask=none"
     )
     notes: list[str]
     model: ModelName
-    milliseconds: float = Field(description="from the received request to the answer")
+    milliseconds: float = Field(description="time from the request to the answer")
     version: str
 
 
@@ -54,17 +56,17 @@ class Link(BaseModel):
 class JobStatus(BaseModel):
     """A job, with the properties of OGC API - Processes' statusInfo."""
 
-    jobID: str = Field(description="random; anyone who has it can read the job")
+    jobID: str = Field(description="random id; anyone who has it can read the job")
     type: Literal["process"] = "process"
     processID: Literal["describe-change"] = "describe-change"
     kind: Literal["pair", "scene"]
     status: JobState
-    message: str = Field(description="why it failed; empty otherwise")
-    step: str = Field(description="what runs: windows, places, map; empty before and after")
-    done: int = Field(description="of the step")
-    total: int = Field(description="of the step")
-    progress: int = Field(description="percent of the step", ge=0, le=100)
-    eta_seconds: int | None = Field(description="seconds that the step still takes; null while not known")
+    message: str = Field(description="why the job failed; empty otherwise")
+    step: str = Field(description="the running step: windows, places or map; empty if the job is not running")
+    done: int = Field(description="number of finished windows or places of the step")
+    total: int = Field(description="number of windows or places of the step")
+    progress: int = Field(description="progress of the step in percent", ge=0, le=100)
+    eta_seconds: int | None = Field(description="estimated seconds until the step ends; null if unknown")
     created: str
     started: str | None
     finished: str | None
@@ -74,7 +76,7 @@ class JobStatus(BaseModel):
 
 
 class JobList(BaseModel):
-    """Jobs, the newest first."""
+    """A list of jobs, the newest first."""
 
     jobs: list[JobStatus]
     links: list[Link]
@@ -89,4 +91,4 @@ class TileJson(BaseModel):
     bounds: tuple[float, float, float, float]
     minzoom: int
     maxzoom: int
-    crs: str | None = Field(description="EPSG:3857; null for tiles of the image's own pixels")
+    crs: str | None = Field(description="EPSG:3857; null if the tiles use the image's own pixels")

@@ -1,4 +1,4 @@
-"""`/v1/scenes`, `/v1/jobs` and what belongs to a job: files with range requests, report, places, tiles."""
+"""`/v1/scenes`, `/v1/jobs` and the results of a job: files with range requests, report, places, tiles."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def post_scene(
     request: Request, response: Response, parts: Parts, client: Client, before: Before, after: After,
     options: Annotated[JobRequest, Depends(read_request)],
 ) -> JobStatus:  # fmt: skip
-    """Accepts two rasters as a job of kind "scene"; follow the header Location."""
+    """Starts a job of kind "scene" for two rasters. The header Location is the address of the job."""
     return _accept(request, response, parts, client, (before.file, before.filename), (after.file, after.filename),
                    options, "scene")  # fmt: skip
 
@@ -51,7 +51,7 @@ def post_job(
     request: Request, response: Response, parts: Parts, client: Client, before: Before, after: After,
     options: Annotated[JobRequest, Depends(read_request)],
 ) -> JobStatus:  # fmt: skip
-    """Accepts two images as a job; the images decide whether they are a pair or a scene, as for the command."""
+    """Starts a job for two images; the service decides, like the command, whether they are a pair or a scene."""
     return _accept(request, response, parts, client, (before.file, before.filename), (after.file, after.filename),
                    options, None)  # fmt: skip
 
@@ -84,13 +84,13 @@ def accept_pair(
     return parts.accept(folder, kind, options, client)
 
 
-@job_router.get("/jobs", responses=responses(401, 422), summary="Your jobs")
+@job_router.get("/jobs", responses=responses(401, 422), summary="List your jobs")
 def list_jobs(
     request: Request, parts: Parts, client: Client,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     offset: Annotated[int, Query(ge=0, le=10**9)] = 0,
 ) -> JobList:  # fmt: skip
-    """Your own jobs, the newest first: those sent with your token, or without tokens from your address."""
+    """Lists your own jobs, the newest first: those sent with your token or, without tokens, from your address."""
     jobs = parts.store.select(client, LISTED, limit, offset)
     return JobList(
         jobs=[status_of(job, parts.folder(job), request) for job in jobs],
@@ -100,7 +100,7 @@ def list_jobs(
 
 @job_router.get("/jobs/{job_id}", responses=responses(404), summary="State, progress and files of a job")
 def get_job(request: Request, parts: Parts, job_id: str) -> JobStatus:
-    """Needs no token: anyone who has the id can read the job."""
+    """Needs no token; anyone who has the id can read the job."""
     job = parts.job(job_id)
     return status_of(job, parts.folder(job), request)
 
@@ -109,7 +109,7 @@ def get_job(request: Request, parts: Parts, job_id: str) -> JobStatus:
     "/jobs/{job_id}", status_code=204, responses=responses(401, 403, 404), summary="Stop and remove a job"
 )
 def delete_job(parts: Parts, client: Client, job_id: str) -> Response:
-    """Work on it stops, and its files are removed."""
+    """Stops the work on the job and removes its files."""
     dismiss(parts, client, job_id)
     return Response(status_code=204)
 
@@ -130,10 +130,10 @@ def dismiss(parts: ServiceParts, client: str, job_id: str) -> Job:
 @job_router.head("/jobs/{job_id}/files/{name}", include_in_schema=False)
 @job_router.get(
     "/jobs/{job_id}/files/{name}", responses=responses(404, 409, 416), response_class=FileResponse,
-    summary="A result file",
+    summary="Download a result file",
 )  # fmt: skip
 def get_file(parts: Parts, job_id: str, name: str) -> FileResponse:
-    """Answers range requests, so that GDAL and QGIS read parts of a COG: open /vsicurl/ with this address."""
+    """Supports range requests, so GDAL and QGIS can read parts of a COG: open /vsicurl/ followed by this address."""
     path = done_folder(parts, job_id).file(name)
     if path is None:
         raise Problem(404, "the job has no such file; its status lists them")
@@ -147,19 +147,22 @@ def get_file(parts: Parts, job_id: str, name: str) -> FileResponse:
 
 
 @job_router.get(
-    "/jobs/{job_id}/report", responses=responses(404, 409), response_class=FileResponse, summary="The report"
+    "/jobs/{job_id}/report",
+    responses=responses(404, 409),
+    response_class=FileResponse,
+    summary="The report of a job",
 )
 def get_report(
     parts: Parts, job_id: str, format: Annotated[Literal["html", "json"], Query()] = "html"
 ) -> FileResponse:
-    """report.html of a scene, one page that works offline; with format=json, and for pairs, report.json."""
+    """Returns report.html, one page that works offline; with format=json, and for pairs, report.json."""
     name = f"report.{format}"
     return get_file(parts, job_id, name if done_folder(parts, job_id).file(name) else "report.json")
 
 
-@job_router.get("/jobs/{job_id}/viewer", responses=responses(404, 409), summary="What the page shows")
+@job_router.get("/jobs/{job_id}/viewer", responses=responses(404, 409), summary="Data for the web page")
 def get_viewer_data(parts: Parts, job_id: str) -> Response:
-    """Sentence, figures, places and origin, as the page's viewer takes them; made from report.json."""
+    """Returns the sentence, figures, places and settings for the viewer of the page; made from report.json."""
     report = read_report(done_folder(parts, job_id).out / "report.json")
     scene = parts.job(job_id).kind == "scene"
     data = scene_viewer_data(report) if scene else pair_viewer_data(report)
@@ -168,7 +171,7 @@ def get_viewer_data(parts: Parts, job_id: str) -> Response:
 
 @job_router.get("/jobs/{job_id}/places", responses=responses(404, 409, 422), summary="The places of a scene")
 def get_places(parts: Parts, job_id: str) -> Response:
-    """A GeoJSON feature collection (RFC 7946): for each place its sentence, flag, classes and extent."""
+    """Returns a GeoJSON feature collection (RFC 7946): sentence, change flag, classes and extent of each place."""
     folder = done_folder(parts, job_id)
     if parts.job(job_id).kind == "pair":
         raise Problem(422, "a pair of plain images has no places; see its report")
@@ -183,10 +186,10 @@ def get_places(parts: Parts, job_id: str) -> Response:
 
 @job_router.get(
     "/jobs/{job_id}/images/{layer}.png", responses=responses(404, 409), response_class=FileResponse,
-    summary="An image of a pair: a date, or the mask as a coloured overlay",
+    summary="An image of a pair, or its mask as a coloured overlay",
 )  # fmt: skip
 def get_image(parts: Parts, job_id: str, layer: Literal["before", "after", "mask"]) -> FileResponse:
-    """As the model saw it, a pixel for a pixel."""
+    """Returns a PNG of the size that the model used."""
     path = done_folder(parts, job_id).view / f"{layer}.png"
     if not path.is_file():
         raise Problem(404, "the job has no such image; scenes have tiles")
@@ -195,7 +198,7 @@ def get_image(parts: Parts, job_id: str, layer: Literal["before", "after", "mask
 
 @job_router.get("/jobs/{job_id}/tiles/{layer}", responses=responses(404, 409), summary="TileJSON of a layer")
 def get_tilejson(request: Request, parts: Parts, job_id: str, layer: Layer) -> TileJson:
-    """Where a layer lies, and its zooms."""
+    """Returns the bounds and zoom levels of a layer."""
     path = _layer_file(parts, job_id, layer)
     address = link_to(request, "get_tilejson", job_id=job_id, layer=layer) + "/{z}/{x}/{y}.png"
     return describe_tiles(path, address)
@@ -206,7 +209,7 @@ def get_tilejson(request: Request, parts: Parts, job_id: str, layer: Layer) -> T
     summary="A map tile",
 )  # fmt: skip
 def get_tile(parts: Parts, job_id: str, layer: Layer, z: int, x: int, y: int) -> Response:
-    """256 x 256 pixels, PNG; 204 outside of the scene."""
+    """Returns a PNG of 256 x 256 pixels; outside the scene, status 204."""
     path = _layer_file(parts, job_id, layer)
     inside = 0 <= z <= MAX_ZOOM and 0 <= x < 2**z and 0 <= y < 2**z
     content = read_tile(path, layer, z, x, y) if inside else None

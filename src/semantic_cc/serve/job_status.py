@@ -66,7 +66,7 @@ def _links(job: Job, files: list[str], request: Request) -> list[Link]:
             href=link_to(request, "job_page", job_id=job_id),
             rel="alternate",
             type="text/html",
-            title="The job's page",
+            title="Web page of the job",
         ),
     ]
     if job.state is not JobState.SUCCESSFUL:
@@ -76,7 +76,7 @@ def _links(job: Job, files: list[str], request: Request) -> list[Link]:
             href=link_to(request, "get_results", job_id=job_id),
             rel="http://www.opengis.net/def/rel/ogc/1.0/results",
             type="application/json",
-            title="The results, as OGC API - Processes gives them",
+            title="Results in the format of OGC API - Processes",
         )
     )
     links += [

@@ -31,27 +31,27 @@ ogc_router = APIRouter(prefix="/ogc", tags=["OGC API - Processes"])
 
 @ogc_router.get("", summary="Landing page")
 def get_landing(request: Request) -> JSONResponse:
-    """Links to everything else."""
+    """Returns links to all resources of this API."""
     links = [
         _link(link_to(request, "get_landing"), "self", "application/json", "This document"),
         _link(
             str(request.base_url) + "openapi.json", "service-desc", "application/vnd.oai.openapi+json;version=3.0",
-            "The API",
+            "OpenAPI document",
         ),
-        _link(link_to(request, "get_docs"), "service-doc", "text/html", "The API, for people"),
+        _link(link_to(request, "get_docs"), "service-doc", "text/html", "Documentation of the API"),
         _link(link_to(request, "get_conformance"), "conformance", "application/json", "Conformance classes"),
         _link(link_to(request, "get_conformance"), REL + "conformance", "application/json", "Conformance classes"),
         _link(link_to(request, "list_processes"), REL + "processes", "application/json", "Processes"),
         _link(link_to(request, "list_ogc_jobs"), REL + "job-list", "application/json", "Jobs"),
     ]  # fmt: skip
     return JSONResponse(
-        {"title": "Semantic-CC", "description": "Describes change between two images", "links": links}
+        {"title": "Semantic-CC", "description": "Describes what changed between two images", "links": links}
     )
 
 
 @ogc_router.get("/conformance", summary="Conformance classes")
 def get_conformance() -> JSONResponse:
-    """What of the standard this service implements."""
+    """Returns the conformance classes that this service implements."""
     return JSONResponse({"conformsTo": list(CONFORMANCE)})
 
 
@@ -59,7 +59,7 @@ def get_conformance() -> JSONResponse:
 def list_processes(
     request: Request, limit: Annotated[int, Query(ge=1, le=MOST_LISTED)] = 100
 ) -> JSONResponse:
-    """There is one."""
+    """Lists the processes; there is only one."""
     summary = {k: v for k, v in describe_process().items() if k not in ("inputs", "outputs")}
     summary["links"] = [_process_link(request, "self")]
     links = [_link(link_to(request, "list_processes"), "self", "application/json", "This document")]
@@ -68,7 +68,7 @@ def list_processes(
 
 @ogc_router.get("/processes/{process_id}", responses=responses(404), summary="A process")
 def get_process(request: Request, process_id: str) -> JSONResponse:
-    """Its inputs and outputs."""
+    """Returns the inputs and outputs of a process."""
     _check_process(process_id)
     execute = link_to(request, "execute", process_id=PROCESS)
     links = [_process_link(request, "self"), _link(execute, REL + "execute", "application/json", "Execute")]
@@ -92,7 +92,7 @@ def get_process(request: Request, process_id: str) -> JSONResponse:
     },
 )  # fmt: skip
 async def execute(request: Request, parts: Parts, client: Client, process_id: str) -> JSONResponse:
-    """Accepts a job; images are given as values in base64. Execution is always asynchronous."""
+    """Starts a job, always asynchronously. Give the images as base64 values."""
     _check_process(process_id)
     content = await request.body()
     return await anyio.to_thread.run_sync(_execute, request, parts, client, content)
@@ -111,7 +111,7 @@ def _execute(request: Request, parts: ServiceParts, client: str, content: bytes)
     return JSONResponse(_status(job, parts, request), 201, headers)
 
 
-@ogc_router.get("/jobs", responses=responses(401, 422), summary="Your jobs")
+@ogc_router.get("/jobs", responses=responses(401, 422), summary="List your jobs")
 def list_ogc_jobs(
     request: Request, parts: Parts, client: Client,
     limit: Annotated[int, Query(ge=1, le=MOST_LISTED)] = 100,
@@ -119,11 +119,13 @@ def list_ogc_jobs(
     type: Annotated[list[Literal["process"]] | None, Query()] = None,
     processID: Annotated[list[str] | None, Query()] = None,
     status: Annotated[list[JobState] | None, Query()] = None,
-    datetime: Annotated[str | None, Query(max_length=100, description="a time, or an interval a/b")] = None,
+    datetime: Annotated[
+        str | None, Query(max_length=100, description="creation time of the job, or an interval a/b")
+    ] = None,
     minDuration: Annotated[int | None, Query(ge=0)] = None,
     maxDuration: Annotated[int | None, Query(ge=0)] = None,
 ) -> JSONResponse:  # fmt: skip
-    """The newest first; the parameters narrow the list."""
+    """Lists your own jobs, the newest first; the parameters filter the list."""
     states = [state for state in LISTED if status is None or state in status]
     first, last = (None, None) if datetime is None else _interval(datetime)
     found = []
@@ -142,20 +144,20 @@ def list_ogc_jobs(
 
 @ogc_router.get("/jobs/{job_id}", responses=responses(404), summary="State of a job")
 def get_ogc_job(request: Request, parts: Parts, job_id: str) -> JSONResponse:
-    """As the standard's statusInfo."""
+    """Returns the statusInfo of the standard."""
     return JSONResponse(_status(parts.job(job_id), parts, request))
 
 
 @ogc_router.delete("/jobs/{job_id}", responses=responses(401, 403, 404), summary="Dismiss a job")
 def dismiss_ogc_job(request: Request, parts: Parts, client: Client, job_id: str) -> JSONResponse:
-    """Work on it stops, and its files are removed."""
+    """Stops the work on the job and removes its files."""
     job = dismiss(parts, client, job_id)
     return JSONResponse(_status(dataclasses.replace(job, state=JobState.DISMISSED), parts, request))
 
 
 @ogc_router.get("/jobs/{job_id}/results", responses=responses(404, 409), summary="Results of a job")
 def get_results(request: Request, parts: Parts, job_id: str) -> JSONResponse:
-    """The outputs: sentence and report as values, the others by reference."""
+    """Returns the outputs: sentence and report as values, the others by reference."""
     if parts.job(job_id).state in (JobState.ACCEPTED, JobState.RUNNING):
         raise Problem(404, "the job has not ended; ask for its state", kind=RESULT_NOT_READY)
     folder = done_folder(parts, job_id)
@@ -197,7 +199,7 @@ def _link(href: str, rel: str, kind: str, title: str) -> Json:
 
 def _process_link(request: Request, rel: str) -> Json:
     href = link_to(request, "get_process", process_id=PROCESS)
-    return _link(href, rel, "application/json", "The process's description")
+    return _link(href, rel, "application/json", "Process description")
 
 
 def _check_process(process_id: str) -> None:

@@ -1,4 +1,4 @@
-"""The one process of OGC API - Processes, described; and its inputs, read from an execute request."""
+"""Describes the one process of OGC API - Processes, and reads its inputs from an execute request."""
 
 from __future__ import annotations
 
@@ -25,17 +25,20 @@ CONFORMANCE = tuple(
 )
 """Conformance classes of OGC 18-062r2."""
 
-IMAGES = {"before": "the earlier image", "after": "the later image, of the same place"}
+IMAGES = {"before": "the before image", "after": "the after image, of the same place"}
 
 OUTPUTS: dict[str, tuple[str, dict[str, Json]]] = {
     "sentence": ("What changed, in one sentence", {"type": "string"}),
     "report": ("Figures, places and settings", {"type": "object", "contentMediaType": "application/json"}),
     "mask": (
-        "Change mask: 0 none, 128 road, 255 building",
+        "Change mask: 0 no change, 128 road, 255 building, 1 unknown",
         {"type": "string", "contentMediaType": "image/tiff"},
     ),
-    "changes": ("Changed areas", {"type": "string", "contentMediaType": "application/geo+json"}),
-    "places": ("Places with a sentence each", {"type": "string", "contentMediaType": "application/geo+json"}),
+    "changes": ("Change polygons", {"type": "string", "contentMediaType": "application/geo+json"}),
+    "places": (
+        "Places, each with a description",
+        {"type": "string", "contentMediaType": "application/geo+json"},
+    ),
 }
 """Output -> title and schema; mask, changes and places are given by reference."""
 
@@ -44,7 +47,7 @@ _TYPES = {bool: "boolean", float: "number", str: "string"}
 
 
 def describe_process() -> dict[str, Json]:
-    """The process as OGC 18-062r2 describes one, without links; the options are those of `/v1/scenes`."""
+    """The process description of OGC 18-062r2, without links; the options are those of `/v1/scenes`."""
     hints = get_type_hints(read_request, include_extras=True)
     inputs: dict[str, Json] = {name: _image_input(title) for name, title in IMAGES.items()}
     for name, parameter in inspect.signature(read_request).parameters.items():
@@ -59,8 +62,8 @@ def describe_process() -> dict[str, Json]:
         inputs[name] = {"title": form.description, "schema": schema, "minOccurs": 0, "maxOccurs": 1}
     return {
         "id": PROCESS,
-        "title": "Describe what changed between two images of one place",
-        "description": "Two images, plain or georeferenced, become a sentence, a mask, polygons and places.",
+        "title": "Describe what changed between two images of the same place",
+        "description": "From two plain or georeferenced images, makes a sentence, a mask, change polygons and places.",
         "version": __version__,
         "keywords": ["remote sensing", "change detection", "change captioning"],
         "jobControlOptions": ["async-execute", "dismiss"],

@@ -26,7 +26,7 @@ from semantic_cc.serve.service_parts import Client, Parts, ServiceParts, UploadS
 from semantic_cc.types import ChangeDescription
 
 ASK_SECONDS = 0.25
-"""Time between two looks whether the client still waits."""
+"""Seconds between two checks whether the client is still connected."""
 
 pair_router = APIRouter(prefix="/v1", tags=["pairs"])
 
@@ -44,12 +44,13 @@ async def describe(
     after: After,
     instruction: Instruction = None,
     mask: Annotated[
-        Literal["base64", "none"], Form(description="whether the answer holds the mask")
+        Literal["base64", "none"], Form(description="whether the answer contains the mask")
     ] = "base64",
 ) -> PairDescription:
-    """The sentence, the change flag with its probability, the area by class, and the mask.
+    """Returns the sentence, the change flag with its probability, the area of each class, and the mask.
 
-    Images that lie on a map, or are larger than `pair_pixels`, are scenes: send them to `/v1/scenes`.
+    Images that are georeferenced, have more bits or bands than 8-bit RGB, or have more than `pair_pixels` pixels are
+    scenes: send them to `/v1/scenes`.
     """
     start = time.perf_counter()
     if instruction is not None and instruction.strip() == "":

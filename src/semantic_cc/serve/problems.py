@@ -35,7 +35,7 @@ class ProblemDocument(BaseModel):
     title: str = Field(description="The HTTP status in words.", examples=["Unprocessable Content"])
     status: int = Field(description="The HTTP status.", examples=[422])
     detail: str = Field(
-        description="One line: what, where, what to do.",
+        description="One line: what is wrong, where, and what to do.",
         examples=["before.png: not an image in one of PNG, JPEG, TIFF, BMP, WEBP, GIF; save it as PNG"],
     )
 

@@ -1,4 +1,4 @@
-"""The multipart forms that routes take: two images and options."""
+"""The multipart forms of the routes: two images and options."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from fastapi import File, Form, UploadFile
 
 from semantic_cc.serve.job_request import MAX_TEXT, JobRequest
 
-Before = Annotated[UploadFile, File(description="the earlier image")]
-After = Annotated[UploadFile, File(description="the later image, of the same place")]
+Before = Annotated[UploadFile, File(description="the before image")]
+After = Annotated[UploadFile, File(description="the after image, of the same place")]
 Instruction = Annotated[
-    str | None, Form(max_length=MAX_TEXT, description="instruction to use instead of the model's own")
+    str | None, Form(max_length=MAX_TEXT, description="a prompt that replaces the model's own")
 ]
 
 
@@ -21,7 +21,7 @@ def read_request(
         str | None,
         Form(
             max_length=MAX_TEXT,
-            description="numbers of the red, green and blue bands, from 1; those of AFTER follow a /, if they differ",
+            description="numbers, from 1, of the red, green and blue band; those of the after image follow a /",
             examples=["3,2,1"],
         ),
     ] = None,
@@ -29,31 +29,41 @@ def read_request(
         str | None,
         Form(
             max_length=MAX_TEXT,
-            description="coordinate reference system of images that have none",
+            description="coordinate reference system of images without one",
             examples=["EPSG:32614"],
         ),
     ] = None,
     resolution: Annotated[
-        float | None, Form(gt=0, allow_inf_nan=False, description="pixel size on the ground in metres")
+        float | None,
+        Form(
+            gt=0,
+            allow_inf_nan=False,
+            description="side of a pixel on the ground, in metres; default: that of the finer image",
+        ),
     ] = None,
     match_radiometry: Annotated[
-        bool, Form(description="match the levels of the two dates of images with more than 8 bits")
+        bool,
+        Form(description="match the levels of two images of more than 8 bits over unchanged ground"),
     ] = True,
     coregister: Annotated[
-        bool, Form(description="measure how far AFTER is shifted, and correct a shift of more than a pixel")
+        bool, Form(description="correct a shift of the after image by more than a pixel")
     ] = False,
     strict: Annotated[bool, Form(description="treat warnings about the images as errors")] = False,
     regularise: Annotated[bool, Form(description="draw buildings with straight outlines")] = False,
     before_date: Annotated[
         str | None,
-        Form(max_length=MAX_TEXT, description="when BEFORE was taken, in ISO 8601", examples=["2019-05-31"]),
+        Form(
+            max_length=MAX_TEXT, description="date of the before image, in ISO 8601", examples=["2019-05-31"]
+        ),
     ] = None,
     after_date: Annotated[
         str | None,
-        Form(max_length=MAX_TEXT, description="when AFTER was taken, in ISO 8601", examples=["2024-06-02"]),
+        Form(
+            max_length=MAX_TEXT, description="date of the after image, in ISO 8601", examples=["2024-06-02"]
+        ),
     ] = None,
 ) -> JobRequest:
-    """The options of a request; an empty text is one that was not given."""
+    """The options of a request; an empty text counts as not given."""
     return JobRequest(
         instruction=instruction or None,
         bands=bands or None,

@@ -23,11 +23,11 @@ from semantic_cc.serve.serve_settings import ServeSettings
 from semantic_cc.serve.service_parts import ServiceParts
 from semantic_cc.serve.system_api import system_router
 
-_DESCRIPTION = """Describes what changed between two images of one place, in a sentence and a change mask.
+_DESCRIPTION = """Describes what changed between two images of the same place: in one sentence, and in a change mask.
 
-`POST /v1/describe` answers a pair of plain images at once. `POST /v1/scenes` starts a job for two rasters of any size;
-ask `GET /v1/jobs/{job_id}` for its state and fetch its files when it is successful. Errors are problem documents
-(RFC 9457). `GET /v1/limits` lists the limits of the service."""
+`POST /v1/describe` describes a pair of plain images at once. `POST /v1/scenes` starts a job for two rasters of any
+size: request `GET /v1/jobs/{job_id}` for its state, and download its files when it is successful. Errors are problem
+documents (RFC 9457). `GET /v1/limits` lists the limits of the service."""
 
 
 def create_app(settings: ServeSettings, model: SceneModel, instruction: str | None = None) -> FastAPI:

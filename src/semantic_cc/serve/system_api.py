@@ -1,4 +1,4 @@
-"""Health, limits, metrics, and the API's documentation without files from other hosts."""
+"""Health, limits and metrics, and the API's documentation, without files from other hosts."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class LimitValue(BaseModel):
 
 
 class ServiceLimits(BaseModel):
-    """What the service is, and all its limits by name."""
+    """Version, model and limits of the service."""
 
     version: str
     model: ModelName
@@ -44,20 +44,20 @@ class ServiceLimits(BaseModel):
 
 
 class Health(BaseModel):
-    """Whether the service works."""
+    """Health of the service."""
 
     status: Literal["ok"] = "ok"
 
 
-@system_router.get("/healthz", summary="Whether the process answers")
+@system_router.get("/healthz", summary="Check whether the process is alive")
 def get_health() -> Health:
-    """Always ok."""
+    """Always returns ok."""
     return Health()
 
 
-@system_router.get("/readyz", responses=responses(503), summary="Whether requests can be served")
+@system_router.get("/readyz", responses=responses(503), summary="Check whether the service can accept work")
 def get_ready(parts: Parts) -> Health:
-    """The model answers, jobs are taken, and files can be written."""
+    """Returns ok if the model is running, jobs are processed, and files can be written."""
     if not parts.queue.alive or not parts.runner.alive:
         raise Problem(503, "a thread of the service has ended; restart it", retry_after=10)
     if not parts.has_room():
@@ -65,9 +65,9 @@ def get_ready(parts: Parts) -> Health:
     return Health()
 
 
-@system_router.get("/v1/limits", responses=responses(401), summary="All limits, with their values")
+@system_router.get("/v1/limits", responses=responses(401), summary="List all limits")
 def get_limits(parts: Parts) -> ServiceLimits:
-    """Each is a flag of `semantic-cc serve` and an environment variable."""
+    """Each limit is a flag of `semantic-cc serve` and an environment variable."""
     info = parts.queue.model.info
     limits = {name: LimitValue.model_validate(limit) for name, limit in parts.settings.limits().items()}
     return ServiceLimits(
@@ -82,13 +82,13 @@ def get_limits(parts: Parts) -> ServiceLimits:
     "/metrics", responses=responses(401), response_class=Response, summary="Metrics for Prometheus"
 )
 def get_metrics(parts: Parts, client: Client) -> Response:
-    """In Prometheus' text format."""
+    """Returns metrics in the text format of Prometheus."""
     return Response(parts.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 @system_router.get("/docs", include_in_schema=False)
 def get_docs() -> HTMLResponse:
-    """The API's documentation by Swagger UI."""
+    """The API's documentation in Swagger UI."""
     return HTMLResponse(_DOCS, headers={"Content-Security-Policy": DOCS_POLICY, "Cache-Control": "no-cache"})
 
 

@@ -43,8 +43,8 @@ function createPlaceList(data, onSelect, onFilter) {
   const list = h("ol", {}), count = h("p", {class: "faint", role: "status"}), more = h("button", {type: "button", class: "plain", hidden: true});
   const filters = h("details", {class: "filters"}, h("summary", {}, "Sort and filter"), h("div", {class: "fields"},
     h("label", {}, "Order", order), kinds.length > 1 ? h("label", {}, "Class", kind) : null,
-    h("label", {}, `Area from (${data.unit})`, area), hasProbability ? h("label", {}, "Probability from (%)", sure) : null,
-    h("label", {}, "Words", words)));
+    h("label", {}, `Minimum area (${data.unit})`, area), hasProbability ? h("label", {}, "Minimum probability (%)", sure) : null,
+    h("label", {}, "Words in the sentence", words)));
   const element = h("section", {class: "places", "aria-labelledby": "places-title"},
     h("h2", {id: "places-title"}, `Places (${data.places.length.toLocaleString("en")})`), filters, count, list, more);
   let groups = [], shown = 0, rows = new Map(), current = null, homes = new Map();
@@ -64,7 +64,7 @@ function createPlaceList(data, onSelect, onFilter) {
     const like = kept.length - groups.length;
     count.textContent = kept.length === 0 ? "No place matches."
       : `${kept.length.toLocaleString("en")} of ${data.places.length.toLocaleString("en")} places`
-        + (like ? `, neighbours of one kind together in ${groups.length.toLocaleString("en")} rows` : "");
+        + (like ? `, with similar neighbours grouped into ${groups.length.toLocaleString("en")} ${groups.length === 1 ? "row" : "rows"}` : "");
     onFilter(kept);
   }
 
@@ -94,12 +94,12 @@ function createPlaceList(data, onSelect, onFilter) {
   }
 
   function button(place, short = false) {
-    const facts = [place.changes, place.where, place.probability === null ? null : `probability of change ${Math.round(100 * place.probability)}%`];
+    const facts = [place.changes, place.where, place.probability === null ? null : `change probability ${Math.round(100 * place.probability)}%`];
     const element = h("button", {type: "button", class: "place", onclick: () => onSelect(place.n)},
       h("b", {}, String(place.n)),
-      short ? null : h("span", {}, place.sentence ? h("q", {}, place.sentence) : "The model gave no sentence."),
+      short ? null : h("span", {}, place.sentence ? h("q", {}, place.sentence) : "The model wrote no sentence."),
       h("span", {class: "faint"}, facts.filter(Boolean).join(", ")),
-      place.changed ? null : h("span", {class: "faint"}, "The model's change flag says no change; the figures are the mask's."));
+      place.changed ? null : h("span", {class: "faint"}, "The model's change flag says that nothing changed; these figures come from the mask."));
     rows.set(place.n, element);
     return element;
   }

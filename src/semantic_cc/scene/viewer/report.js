@@ -7,12 +7,12 @@ function showReport(root, data, source, files) {
   const choose = (number, how) => {
     viewer.select(number, how);
     list?.select(number);
-    announce.textContent = number === null ? "Shows the whole picture" : `Shows place ${number}`;
+    announce.textContent = number === null ? "Showing the whole image" : `Showing place ${number}`;
   };
   const viewer = createViewer(source, data, choose);
   const list = data.places.length ? createPlaceList(data, choose, viewer.setPlaces) : null;
   const legend = h("p", {class: "legend faint"}, ...data.rows.map(({name}) => h("span", {}, swatch(name), `changed ${name}`)),
-    list ? h("span", {}, "A circle counts places: click it to come closer.") : null);
+    list ? h("span", {}, "Circles show the number of places; click one to zoom in.") : null);
   const images = h("section", {class: "images", "aria-label": "Images"}, viewer.element, legend,
     data.detail ? h("p", {class: "faint"}, data.detail) : null, announce);
   root.replaceChildren(
@@ -36,8 +36,8 @@ function figures(data) {
     h("div", {class: "scroll", tabindex: 0, role: "group", "aria-label": "Figures"}, h("table", {}, h("caption", {}, "Figures, measured in the mask"),
       h("thead", {}, h("tr", {}, ...head.map((text, index) => keep[index] ? h("th", {scope: "col", class: index ? "number" : null}, text) : null))),
       h("tbody", {}, ...data.rows.map(row => h("tr", {}, h("th", {scope: "row"}, swatch(row.name), row.name), ...cells(row)))))),
-    data.places.length ? h("p", {class: "faint"}, "Quoted sentences are the model's. Counts and areas come from the mask: "
-      + "each connected area is one, so buildings that touch count as one.") : null);
+    data.places.length ? h("p", {class: "faint"}, "The model writes the quoted sentences. Counts and areas come from the mask: "
+      + "each connected area counts once, so buildings that touch count as one.") : null);
 }
 
 function filesSection(files) {
@@ -51,6 +51,6 @@ function textSection(title, texts, kind) {
 }
 
 function origin(data) {
-  return h("section", {}, h("h2", {}, "Where this comes from"),
+  return h("section", {}, h("h2", {}, "About this result"),
     h("dl", {}, ...data.provenance.flatMap(([name, text]) => [h("dt", {}, name), h("dd", {}, text)])));
 }

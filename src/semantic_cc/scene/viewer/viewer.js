@@ -83,14 +83,14 @@ function tileLayer(tiles, name) {
 
 /** Builds the map; returns an object with select(number), setPlaces(places) and the element. */
 function createViewer(source, data, onSelect) {
-  const element = h("div", {class: "map", role: "region", "aria-label": "Map of both images; arrow keys move it, plus and minus zoom"});
+  const element = h("div", {class: "map", role: "region", "aria-label": "Map of both images; use the arrow keys to move, plus and minus to zoom"});
   const stage = h("div", {class: "stage"}, element,
     h("span", {class: "tag before", "aria-hidden": "true"}, "before"), h("span", {class: "tag after", "aria-hidden": "true"}, "after"));
   const divider = h("div", {class: "divider", "aria-hidden": "true"});
-  const split = h("input", {type: "range", min: 0, max: 100, value: 50, "aria-label": "Share of the map that shows the earlier image"});
-  const opacity = h("input", {type: "range", min: 0, max: 100, value: 100, "aria-label": "Opacity of the changes"});
+  const split = h("input", {type: "range", min: 0, max: 100, value: 50, "aria-label": "Share of the map that shows the before image"});
+  const opacity = h("input", {type: "range", min: 0, max: 100, value: 100, "aria-label": "Opacity of the change mask"});
   const names = h("input", {type: "checkbox", checked: true});
-  const whole = h("button", {type: "button", class: "plain"}, "Whole picture");
+  const whole = h("button", {type: "button", class: "plain"}, "Whole image");
   const controls = h("div", {class: "controls"},
     h("label", {}, "Before", split, "After"), h("label", {}, "Changes", opacity),
     data.places.length ? h("label", {}, names, "Places") : null, whole);

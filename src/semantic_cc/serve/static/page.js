@@ -1,10 +1,10 @@
-/* The page: form, progress, result and errors. The service is asked at addresses below this page's own. */
+/* The page: form, progress, result and errors. All requests go to addresses below that of this page. */
 "use strict";
 
 const find = id => document.getElementById(id);
 const form = find("form"), inputs = {before: find("before"), after: find("after")};
 const PARTS = ["form", "progress", "report"];
-const STEPS = {windows: "Looking for changes", places: "Describing the places", map: "Preparing the map"};
+const STEPS = {windows: "Looking for changes", places: "Describing places", map: "Preparing the map"};
 let jobId = (location.pathname.match(/\/jobs\/([\w-]+)\/page$/) || [])[1] || null;
 let upload = null, timer = null;
 
@@ -82,13 +82,13 @@ async function follow() {
   }
   if (status.status === "failed") { leave(status.message); return; }
   if (status.status === "successful") { await result(status); return; }
-  if (status.status === "accepted") progress("Waiting for its turn");
+  if (status.status === "accepted") progress("Waiting in the queue");
   else if (!status.total) progress("Reading the images");
   else progress(`${STEPS[status.step] || status.step}: ${status.done.toLocaleString("en")} of ${status.total.toLocaleString("en")}${lasts(status.eta_seconds)}`, status.progress);
   timer = setTimeout(follow, 700);
 }
 
-/** Back to the form, with what went wrong. */
+/** Returns to the form and says what went wrong. */
 function leave(text) {
   clearTimeout(timer);
   jobId = null;
@@ -122,14 +122,14 @@ function choose(files, role) {
   });
 }
 
-/** Shows the picture if the browser can read it, else name and size. */
+/** Shows name and size, and the image if the browser can read it. */
 function preview(role) {
   const place = document.querySelector(`.drop[data-role=${role}]`), file = inputs[role].files[0];
   place.querySelector("img")?.remove();
   const text = place.querySelector("span");
   text.textContent = file ? `${file.name}, ${file.size < 1e6 ? `${Math.ceil(file.size / 1e3)} kB` : `${(file.size / 1e6).toFixed(1)} MB`}` : "Choose a file, or drop it here";
   if (!file || !/^image\/(png|jpeg|webp|gif|bmp)$/.test(file.type) || file.size > 3e7) return;
-  const picture = h("img", {alt: `The ${role === "before" ? "earlier" : "later"} image`, src: URL.createObjectURL(file)});
+  const picture = h("img", {alt: `The ${role} image`, src: URL.createObjectURL(file)});
   picture.addEventListener("load", () => URL.revokeObjectURL(picture.src));
   picture.addEventListener("error", () => picture.remove());
   place.append(picture);
@@ -140,8 +140,8 @@ async function limits() {
     const {limits: all, token_needed: token, model} = await ask("v1/limits");
     find("tokenfield").hidden = !token;
     const size = all.upload_bytes.value / 2 ** 20, pixels = all.image_pixels.value / 1e6;
-    find("limits").textContent = `Model ${model.name}. Up to ${size.toLocaleString("en")} MiB and ${pixels.toLocaleString("en")} million pixels an image. `
-      + `Results are removed after ${Math.round(all.keep_seconds.value / 86400)} days. Anyone with a result's address can see it.`;
+    find("limits").textContent = `Model ${model.name}. Up to ${size.toLocaleString("en")} MiB for both images, and ${pixels.toLocaleString("en")} million pixels each. `
+      + `Results are removed after ${Math.round(all.keep_seconds.value / 86400)} days. Anyone who has the address of a result can see it.`;
   } catch (error) { fail(error.message); }
 }
 
@@ -170,7 +170,7 @@ find("example").addEventListener("click", async () => {
   try {
     const files = await Promise.all(["before", "after"].map(async name => {
       const answer = await fetch(`example/${name}.png`);
-      if (!answer.ok) throw new Error("The example is not there.");
+      if (!answer.ok) throw new Error("The example pair is missing.");
       return new File([await answer.blob()], `${name}.png`, {type: "image/png"});
     }));
     choose([files[0]], "before");
@@ -199,4 +199,4 @@ for (const role of ["before", "after"]) {
 addEventListener("popstate", () => location.reload());
 
 limits();
-if (jobId) { show("progress"); progress("Asking for the result"); follow(); } else show("form");
+if (jobId) { show("progress"); progress("Loading the result"); follow(); } else show("form");
