@@ -1,4 +1,4 @@
-"""Scores of `evaluate` beyond the confusion matrix: objects, the precision-recall curve, sentence against mask."""
+"""Scores of `evaluate` beyond the confusion matrix: objects, precision-recall curve, consistency with the mask."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Diagnostics:
     """Scores beyond the confusion matrix; each is None if there is nothing to score.
 
     Attributes:
-        objects: object-level scores of buildings; need predicted masks and labels.
-        curve: precision-recall curve of the building class; needs the same.
-        consistency: predicted sentences against predicted masks.
-        reference_consistency: the dataset's sentences against its labels.
+        objects: object-level scores of buildings, from predicted masks and labels.
+        curve: precision-recall curve of the building class, from predicted masks and labels.
+        consistency: consistency of predicted sentences and predicted masks.
+        reference_consistency: consistency of the dataset's sentences and its labels.
     """
 
     objects: ObjectScore | None

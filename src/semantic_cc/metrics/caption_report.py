@@ -68,13 +68,13 @@ class CaptionReport:
 
     Attributes:
         protocol: one of `PROTOCOLS`.
-        protocol_note: what the protocol compares.
+        protocol_note: the tokens that the protocol compares.
         meteor: "run", or why METEOR was not run.
         flag_rule: source of the predicted change flags.
         flag_truth: source of the true change flags.
         all, changed, unchanged: the scores by part of the split.
         baselines: name -> scores, None if the baseline is not available.
-        counts, places: accuracy of the counts and of the places in the sentences.
+        counts, places: accuracy of the counts and of the locations in the sentences.
         prediction_statistics, reference_statistics: lengths and vocabulary.
     """
 

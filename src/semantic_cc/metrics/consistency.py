@@ -37,9 +37,9 @@ class Check:
     """One statement of a sentence, compared with the mask.
 
     Attributes:
-        kind: "change" (existence of the change), "count" or "place".
+        kind: "change" (whether something changed), "count" or "place" (location in the image).
         agrees: whether the mask confirms the statement.
-        said, seen: content of sentence and mask, in words.
+        said, seen: what the sentence states and what the mask shows, in words.
     """
 
     kind: str
@@ -57,7 +57,7 @@ def check_sentence(sentence: str, mask: np.ndarray, roads: bool = True) -> list[
     - A count of buildings, over all of the sentence's objects, agrees with the same number of objects in the mask: two
       for "two", at least two for "some", "many" and a plural. Houses joined by a bridge narrower than `BRIDGE` pixels
       count as several or as one, whichever agrees.
-    - A place agrees if a tenth of the thing's pixels are in that half, quarter or middle of the image.
+    - A location agrees if a tenth of the thing's pixels are in that half, quarter or middle of the image.
 
     Args:
         sentence: one sentence.

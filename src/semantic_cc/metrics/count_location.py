@@ -1,4 +1,4 @@
-"""Count and location accuracy: how often a sentence agrees with the number and place in its references.
+"""Count and location accuracy: how often a sentence agrees with the number and location in its references.
 
 Word overlap metrics give little weight to these words. A pair is scored if at least one reference has such a word; a
 sentence without one is wrong.
@@ -41,11 +41,11 @@ class CountLocationAccuracy:
 def count_location_accuracy(
     predictions: Mapping[str, str], references: Mapping[str, Sequence[str]]
 ) -> tuple[CountLocationAccuracy, CountLocationAccuracy]:
-    """Compares counts and places of the predictions with those of the references.
+    """Compares counts and locations in the predictions with those in the references.
 
     A count is the number of buildings in a sentence: 1, 2, 3 or more, as a numeral or as "some", "many" or "rows". A
     plural without a number has no count, but "a residential area with many houses" has the count many. A count is
-    correct if a reference has the same one. Places are the halves, corners or middle where something appeared or
+    correct if a reference has the same one. Locations are the halves, corners or middle where something appeared or
     disappeared. They are correct if the sentence has any and the references contain all of them.
 
     Args:
@@ -53,7 +53,7 @@ def count_location_accuracy(
         references: name -> sentences, with the same names.
 
     Returns:
-        The accuracy of counts and of places.
+        The accuracy of counts and of locations.
     """
     predicted = {name: parse_caption(sentence) for name, sentence in predictions.items()}
     true = {name: [parse_caption(text) for text in references[name]] for name in predictions}

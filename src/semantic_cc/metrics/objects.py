@@ -53,8 +53,8 @@ class ObjectScore:
     Attributes:
         found, missed: true objects.
         right, false: predicted objects.
-        precision: right / predicted, recall: found / true, f1: their harmonic mean; in percent, 0 where the
-            denominator is.
+        precision: right / predicted, recall: found / true, f1: their harmonic mean; in percent, 0 if the
+            denominator is 0.
         by_size: the same counts by size in pixels.
     """
 

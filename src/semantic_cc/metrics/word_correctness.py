@@ -2,7 +2,7 @@
 
 The paper's authors chose the colours by hand; here a rule does. A word is judged if it belongs to one of the families
 below: what changed, how, how many and where. It is correct if a reference has a word of the same family, so "house"
-matches "villa". A place is correct if a reference names it for any object. Words without a family are not judged. If
+matches "villa". A location is correct if a reference names it for any object. Words without a family are not judged. If
 sentence and references disagree on whether something changed, all words are wrong; if both say no change, all are
 correct.
 """
