@@ -64,7 +64,8 @@ class ServedJob:
         kind: "pair" or "scene".
         status: accepted, running, successful, failed or dismissed.
         message: why the job failed; empty otherwise.
-        step, done, total: name of the running step, and its finished and total number of windows or places.
+        step: name of the running step.
+        done, total: number of its finished parts, such as windows, and of all its parts.
         files: names of the result files.
         page: URL of the job's web page.
     """

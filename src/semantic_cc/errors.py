@@ -39,7 +39,7 @@ class FoundationWeightsError(SemanticCCError, FileNotFoundError):
 
 
 class DeviceMemoryError(SemanticCCError, MemoryError):
-    """A device has not enough memory for a batch."""
+    """A device does not have enough memory for a batch."""
 
 
 class TrainingError(SemanticCCError, RuntimeError):

@@ -65,13 +65,13 @@ class SemanticCC:
         Args:
             name_or_dir: name of a packaged model, a folder with config.json and model.safetensors, or a Hub id.
             device: for example cpu or cuda:1; the default is cuda if there is a GPU, else cpu.
-            runtime: torch is the reference, openvino is faster on a CPU (extra `openvino`), auto is openvino if it can
+            runtime: torch is the reference; openvino is faster on a CPU (extra `openvino`); auto is openvino if it can
                 run the model, else torch. The first use of openvino exports the model, which takes about a minute.
             merge: whether to fold the adapters into the base weights; False keeps them separate for `save_pretrained`.
             allow_foundation_mismatch: whether to accept different foundation weights, with a note in descriptions.
             llm_dtype: type of the language model's weights; int8 and int4 need the extra `quantised` (bitsandbytes).
-            llm_device_map: where the LLM goes (GPUs, CPU, disk): "auto" or modules -> devices; needs `merge`.
-            compiled: on a GPU, compile the step of greedy search, once per batch size; pays off in long runs.
+            llm_device_map: spreads the LLM over GPUs, CPU, disk: "auto" or a map of accelerate; needs `merge`.
+            compiled: whether to compile greedy search on a GPU, once per batch size; pays off in long runs.
             progress: called with (step, done, total) while the model is exported.
 
         Raises:
@@ -116,7 +116,7 @@ class SemanticCC:
 
         Args:
             folder: output folder; a model in it is replaced.
-            name: the model's name; by default, the name stays.
+            name: name of the saved model; None = the current name.
             merge: whether to fold the adapters into the base weights (in this object too) and save these as well.
             dtype: type of the stored weights; a merged language model keeps its own type.
 
@@ -175,8 +175,8 @@ class SemanticCC:
         """Describes what changed between two images of the same place, and where.
 
         Args:
-            before, after: images of equal size: paths, PIL images or ``(H, W, 3)`` uint8 RGB.
-            instruction: a prompt that replaces the model's own instructions; its answer is the description.
+            before, after: earlier and later image of equal size: paths, PIL images or ``(H, W, 3)`` uint8 RGB.
+            instruction: a single prompt instead of the model's own instructions.
 
         Raises:
             ImageError: an image cannot be used, its file holds only one colour, or the sizes differ.
@@ -199,7 +199,7 @@ class SemanticCC:
         With torch, rounding depends on n, so a sentence can differ from that of `describe`.
 
         Args:
-            before, after: ``(n, H, W, 3)`` uint8 RGB.
+            before, after: earlier and later images, ``(n, H, W, 3)`` uint8 RGB.
             instruction: as in `describe`.
 
         Returns:
@@ -235,7 +235,7 @@ class SemanticCC:
         same call continues where it stopped.
 
         Args:
-            before, after: paths, or URLs that GDAL can read.
+            before, after: earlier and later image: paths, or URLs that GDAL can read.
             out: output folder, created if needed; None = no files.
             options: how the images are read and what is written; see `SceneOptions`.
             instruction: as in `describe`.
@@ -268,7 +268,7 @@ class SemanticCC:
         """Predicts the masks of n pairs of equal size; only encoder, neck and change decoder run.
 
         Args:
-            before, after: ``(n, H, W, 3)`` uint8 RGB.
+            before, after: earlier and later images, ``(n, H, W, 3)`` uint8 RGB.
 
         Raises:
             InputError: the model has no change-detection task.

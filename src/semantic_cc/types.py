@@ -64,7 +64,7 @@ class Pair:
 
     Attributes:
         name: the item's name, for example ``train_000016.png``.
-        before, after: ``(H, W, 3)`` uint8 RGB.
+        before, after: earlier and later image, ``(H, W, 3)`` uint8 RGB.
         label: ``(H, W)`` uint8 of `MASK_VALUES`, None without a mask.
         sentences: the reference captions without full stop, possibly none.
         changed: the dataset's change flag, None if unknown.

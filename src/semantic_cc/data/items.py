@@ -1,4 +1,4 @@
-"""A dataset of any layout: a list of items, which is known without opening an image, and reading of an item.
+"""A dataset of any layout as a list of items; an image is opened only when its item is read.
 
 Shape legend: H, W image sides in pixels.
 """

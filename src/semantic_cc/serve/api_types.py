@@ -63,8 +63,8 @@ class JobStatus(BaseModel):
     status: JobState
     message: str = Field(description="why the job failed; empty otherwise")
     step: str = Field(description="the running step: windows, places or map; empty if the job is not running")
-    done: int = Field(description="number of finished windows or places of the step")
-    total: int = Field(description="number of windows or places of the step")
+    done: int = Field(description="number of finished parts of the step, such as windows")
+    total: int = Field(description="number of parts of the step")
     progress: int = Field(description="progress of the step in percent", ge=0, le=100)
     eta_seconds: int | None = Field(description="estimated seconds until the step ends; null if unknown")
     created: str

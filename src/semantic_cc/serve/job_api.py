@@ -189,7 +189,7 @@ def get_places(parts: Parts, job_id: str) -> Response:
     summary="An image of a pair, or its mask as a coloured overlay",
 )  # fmt: skip
 def get_image(parts: Parts, job_id: str, layer: Literal["before", "after", "mask"]) -> FileResponse:
-    """Returns a PNG of the size that the model used."""
+    """Returns a PNG of the same size as the model's input."""
     path = done_folder(parts, job_id).view / f"{layer}.png"
     if not path.is_file():
         raise Problem(404, "the job has no such image; scenes have tiles")

@@ -25,7 +25,7 @@ CONFORMANCE = tuple(
 )
 """Conformance classes of OGC 18-062r2."""
 
-IMAGES = {"before": "the before image", "after": "the after image, of the same place"}
+IMAGES = {"before": "the earlier image", "after": "the later image, of the same place"}
 
 OUTPUTS: dict[str, tuple[str, dict[str, Json]]] = {
     "sentence": ("What changed, in one sentence", {"type": "string"}),
@@ -63,7 +63,7 @@ def describe_process() -> dict[str, Json]:
     return {
         "id": PROCESS,
         "title": "Describe what changed between two images of the same place",
-        "description": "From two plain or georeferenced images, makes a sentence, a mask, change polygons and places.",
+        "description": "Describes two plain or georeferenced images: a sentence, a change mask, change polygons and places.",
         "version": __version__,
         "keywords": ["remote sensing", "change detection", "change captioning"],
         "jobControlOptions": ["async-execute", "dismiss"],

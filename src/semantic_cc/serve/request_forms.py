@@ -8,8 +8,8 @@ from fastapi import File, Form, UploadFile
 
 from semantic_cc.serve.job_request import MAX_TEXT, JobRequest
 
-Before = Annotated[UploadFile, File(description="the before image")]
-After = Annotated[UploadFile, File(description="the after image, of the same place")]
+Before = Annotated[UploadFile, File(description="the earlier image")]
+After = Annotated[UploadFile, File(description="the later image, of the same place")]
 Instruction = Annotated[
     str | None, Form(max_length=MAX_TEXT, description="a prompt that replaces the model's own")
 ]

@@ -65,7 +65,7 @@ def items_of(
     Args:
         folder: the folder with their files.
         entries: the pairs; an entry may say whether it has a mask.
-        masked: whether entries that do not say so have a mask; None = those whose mask file exists.
+        masked: whether an entry has a mask if it does not say so; None = if its mask file exists.
         classes: as in `Item`.
         skip_missing: whether to skip entries whose images are missing, instead of refusing them.
         on_fault: receives missing images and masks. If it returns, items without images are skipped, and items whose

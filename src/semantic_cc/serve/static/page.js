@@ -140,7 +140,7 @@ async function limits() {
     const {limits: all, token_needed: token, model} = await ask("v1/limits");
     find("tokenfield").hidden = !token;
     const size = all.upload_bytes.value / 2 ** 20, pixels = all.image_pixels.value / 1e6;
-    find("limits").textContent = `Model ${model.name}. Up to ${size.toLocaleString("en")} MiB for both images, and ${pixels.toLocaleString("en")} million pixels each. `
+    find("limits").textContent = `Model ${model.name}. Up to ${size.toLocaleString("en")} MiB for both images together, and ${pixels.toLocaleString("en")} million pixels each. `
       + `Results are removed after ${Math.round(all.keep_seconds.value / 86400)} days. Anyone who has the address of a result can see it.`;
   } catch (error) { fail(error.message); }
 }
