@@ -63,7 +63,7 @@ def describe_process() -> dict[str, Json]:
     return {
         "id": PROCESS,
         "title": "Describe what changed between two images of the same place",
-        "description": "Describes two plain or georeferenced images: a sentence, a change mask, change polygons and places.",
+        "description": "Describes two plain or georeferenced images with a sentence, a mask, polygons and places.",
         "version": __version__,
         "keywords": ["remote sensing", "change detection", "change captioning"],
         "jobControlOptions": ["async-execute", "dismiss"],
