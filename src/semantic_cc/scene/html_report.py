@@ -124,7 +124,7 @@ def _detail(share: float, factor: int) -> str:
             "The whole scene is here at full resolution. The images here are JPEGs: measure in the rasters."
         )
     return (
-        f"{max(share, 0.01):.0%} of the scene, around the largest places, is here at full resolution. The rest has one "
+        f"{max(share, 0.01):.0%} of the scene, around its largest places, is here at full resolution. The rest has one "
         f"pixel for {factor} x {factor} pixels of the scene. The rasters have full resolution everywhere."
     )
 
