@@ -126,7 +126,7 @@ def test_describe_with_a_server_prints_and_writes_the_same(
     assert done.code == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0].startswith("what differ") and lines[1].startswith(
-        "changed (probability of change 0.90), road "
+        "changed (change probability 0.90), road "
     )
     assert lines[-2].startswith("outputs: ") and lines[-1].startswith(f"page: {address}/jobs/")
     assert (tmp_path / "pair/mask.png").is_file()

@@ -17,7 +17,7 @@ CHANGE_THRESHOLD = 0.5
 
 
 def is_changed(probability: Any) -> Any:
-    """Whether a probability of change means "changed".
+    """Whether a change probability means "changed".
 
     Args:
         probability: a number in [0, 1], or an array or tensor of them.

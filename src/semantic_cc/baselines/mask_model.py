@@ -28,7 +28,7 @@ class MaskModel(ChangeModel):
     Without SAM, `change_decoder` is a `change_networks.ChangeNetwork`: two images (b, 3, H, W) -> (b, K, H, W). With
     SAM, it also takes SAM's tokens (2b, h, w, e), as Semantic-CC's decoder does.
 
-    A pair is changed if any pixel is. The heatmap is each pixel's probability of change, because these methods have no
+    A pair is changed if any pixel is. The heatmap is each pixel's change probability, because these methods have no
     common feature level to compare.
     """
 

@@ -182,7 +182,7 @@ def change_line(
     """The change flag, its probability and the class shares as one line of text."""
     parts = ["changed" if changed else "not changed"]
     if change_probability is not None:
-        parts[0] += f" (probability of change {change_probability:.2f})"
+        parts[0] += f" (change probability {change_probability:.2f})"
     if class_shares is None:
         parts.append("no mask: this model was made without the change-detection task")
     else:

@@ -32,7 +32,7 @@ def write_outputs(
     """Writes a description to `folder`, which is created if necessary.
 
     - ``mask.png``: ``(H, W)`` of `LABEL_VALUES`; models without a mask write neither this nor the next file.
-    - ``probability.png``: probability of change, 8-bit grey, 0..255 for 0..1.
+    - ``probability.png``: change probability, 8-bit grey, 0..255 for 0..1.
     - ``overlay.png``: both images, the change over the after image, and the sentence.
     - ``heatmap.png``: the heatmap over the after image.
     - ``report.json``: `ChangeDescription.to_json`, and the names of these files.

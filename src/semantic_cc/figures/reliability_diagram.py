@@ -22,7 +22,7 @@ def draw_reliability(found: Calibration, title: str) -> bytes:
     curve.set(ylabel="share of changed pairs", ylim=(-0.02, 1.02))
     curve.set_title(f"{title}\nECE {found.ece:.1f} %, Brier {found.brier:.3f}", fontsize="medium")
     counts.bar(said, pairs, width=0.04)
-    counts.set(xlabel="probability of change", ylabel="pairs", xlim=(-0.02, 1.02), yscale="log")
+    counts.set(xlabel="change probability", ylabel="pairs", xlim=(-0.02, 1.02), yscale="log")
     image = io.BytesIO()
     figure.savefig(image, format="png", dpi=120)
     return image.getvalue()

@@ -91,7 +91,7 @@ def map_changes(
     with the same bytes. (Another batch continues too; the last digits of probabilities may depend on it.)
 
     - ``mask.tif``: COG of `LABEL_VALUES`, nodata `MASK_UNKNOWN`.
-    - ``probability.tif``: COG of the probability of change, 0..254 for 0..1, nodata 255.
+    - ``probability.tif``: COG of the change probability, 0..254 for 0..1, nodata 255.
 
     Args:
         pair, inspection: of `open_scene`.

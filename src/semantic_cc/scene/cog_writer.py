@@ -49,7 +49,7 @@ def write_mask(path: Path, grid: Grid, blocks: Iterable[Block], tags: Mapping[st
 
 
 def write_probability(path: Path, grid: Grid, blocks: Iterable[Block], tags: Mapping[str, str]) -> None:
-    """The probability of change, 0..`PROBABILITY_STEPS` for 0..1 (the band's scale says so), nodata beyond.
+    """The change probability, 0..`PROBABILITY_STEPS` for 0..1 (the band's scale says so), nodata beyond.
 
     Args and Raises:
         As `write_mask`.
@@ -57,7 +57,7 @@ def write_probability(path: Path, grid: Grid, blocks: Iterable[Block], tags: Map
 
     def dress(dataset: DatasetWriter) -> None:
         dataset.scales = (1 / PROBABILITY_STEPS,)
-        dataset.set_band_description(1, "probability of change")
+        dataset.set_band_description(1, "change probability")
 
     write_cog(
         path, grid, 1, blocks, tags, nodata=PROBABILITY_UNKNOWN, dress=dress, overviews=Resampling.average
