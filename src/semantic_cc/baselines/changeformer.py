@@ -68,11 +68,11 @@ class ChangeFormer(ChangeNetwork):
 
     def decode(self, levels: Sequence[Tensor], size: Sequence[int]) -> Tensor:
         """(2b, c_i, h_i, w_i) -> (b, K, *size)."""
-        told = [
+        projected = [
             project(difference(torch.cat(level.chunk(2), dim=1)))  # (b, e, h_i, w_i)
             for level, difference, project in zip(levels, self.differences, self.project, strict=True)
         ]
-        fused = self.fuse(torch.cat([resize(level, told[0].shape[-2:]) for level in told], dim=1))
+        fused = self.fuse(torch.cat([resize(level, projected[0].shape[-2:]) for level in projected], dim=1))
         return resize(self.classify(self.up(fused)), size)
 
     def layers(self) -> Iterable[nn.Module]:

@@ -56,8 +56,8 @@ class Retrieval:
         flags = torch.tensor(changed, dtype=torch.bool)
         self._weight, self._bias = _logistic_regression(known, flags.float())
         self._known = F.normalize(known[flags], dim=1)
-        told = [own for own, flag in zip(sentences, changed, strict=True) if flag]
-        self._truth = reference_words({str(place): own for place, own in enumerate(told)})
+        captions = [own for own, flag in zip(sentences, changed, strict=True) if flag]
+        self._truth = reference_words({str(place): own for place, own in enumerate(captions)})
 
     def answer(self, features: Tensor) -> tuple[list[bool], list[str]]:
         """Features (m, f) -> m change flags and m sentences."""

@@ -43,6 +43,6 @@ class Vocabulary:
 
     def sentence(self, ids: Sequence[int]) -> str:
         """The sentence of `ids` up to the end mark."""
-        told = list(ids)
-        told = told[: told.index(END)] if END in told else told
-        return " ".join(self.words[i - MARKS] for i in told if i >= MARKS)
+        kept = list(ids)
+        kept = kept[: kept.index(END)] if END in kept else kept
+        return " ".join(self.words[i - MARKS] for i in kept if i >= MARKS)

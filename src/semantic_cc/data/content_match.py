@@ -36,7 +36,7 @@ def find_matches(captions: str | Path, masks: str | Path, progress: Progress | N
     Args:
         captions: a dataset with sentences, LEVIR-CC for one.
         masks: a dataset with masks, LEVIR-CD for one, in 256-pixel tiles if the captioned images are of 256.
-        progress: told after each pair and tile.
+        progress: called after each pair and tile.
 
     Returns:
         The matches in the captions' order; empty where nothing is the same.

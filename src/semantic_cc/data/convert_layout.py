@@ -36,7 +36,7 @@ def convert(source: str | Path, out: str | Path, to: Target, progress: Progress 
         source: a folder in any layout, or a file that `semantic-cc data match` wrote.
         out: the folder.
         to: the layout.
-        progress: told after each item.
+        progress: called after each item.
 
     Returns:
         What was left out, a line each.

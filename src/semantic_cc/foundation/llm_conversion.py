@@ -38,7 +38,7 @@ def whole_model(folder: Path, **options: Any) -> PreTrainedModel:
         CheckpointError: a tensor is missing, unknown, of the wrong shape or not finite, or there is no language model.
     """
     try:
-        model, told = AutoModelForCausalLM.from_pretrained(
+        model, loading = AutoModelForCausalLM.from_pretrained(
             folder,
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # rejected below, with their names
@@ -46,11 +46,11 @@ def whole_model(folder: Path, **options: Any) -> PreTrainedModel:
         )
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         raise CheckpointError(f"{folder} does not hold a language model: {one_line(error)}") from error
-    problems = [f"{key} is missing" for key in sorted(told["missing_keys"])]
-    problems += [f"{key} is unknown" for key in sorted(told["unexpected_keys"])]
+    problems = [f"{key} is missing" for key in sorted(loading["missing_keys"])]
+    problems += [f"{key} is unknown" for key in sorted(loading["unexpected_keys"])]
     problems += [
         f"{key} is {tuple(given)}, the model needs {tuple(needed)}"
-        for key, given, needed in sorted(told["mismatched_keys"])
+        for key, given, needed in sorted(loading["mismatched_keys"])
     ]
     problems += [
         f"{key} holds values that are not numbers"

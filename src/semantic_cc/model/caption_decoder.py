@@ -147,14 +147,16 @@ class CaptionDecoder(nn.Module):
         """
         return teach_sentences(self.llm, self.prompter, self._prompts(visual, instructions), sentences)
 
-    def teach_told(
+    def teach_captioned(
         self, visual: Tensor, instructions: Sequence[str], sentences: Sequence[Sequence[str]]
     ) -> tuple[Tensor, Tensor] | None:
-        """As `teach`, for the pairs that have sentences; None if no pair has any."""
-        told = [i for i, own in enumerate(sentences) if own]
-        if not told:
+        """As `teach`, but only for the pairs that have sentences; None if no pair has one."""
+        captioned = [i for i, own in enumerate(sentences) if own]
+        if not captioned:
             return None
-        return self.teach(visual[told], [instructions[i] for i in told], [sentences[i] for i in told])
+        return self.teach(
+            visual[captioned], [instructions[i] for i in captioned], [sentences[i] for i in captioned]
+        )
 
     @torch.no_grad()
     def generate(

@@ -132,8 +132,8 @@ class Detail(nn.Module):
         if self.norm is not None and fine is not None:
             fused = torch.cat([fused, self.norm(torch.cat(fine.chunk(2), dim=1))], dim=1)
         seen = self.pictures(F.pixel_unshuffle(2 * torch.cat([before, after], dim=1) - 1, 2))
-        told = _resize(self.coarse(fused), (seen.shape[2], seen.shape[3]))
-        return F.pixel_shuffle(self.correction(self.convs(seen + told)), 2)
+        coarse = _resize(self.coarse(fused), (seen.shape[2], seen.shape[3]))
+        return F.pixel_shuffle(self.correction(self.convs(seen + coarse)), 2)
 
 
 def _conv(width: int) -> tuple[nn.Module, ...]:

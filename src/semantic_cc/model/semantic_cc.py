@@ -135,7 +135,10 @@ class SemanticCCModel(ChangeModel):
             return ModelOutput(mask)
         visual = self.caption_decoder.visual_tokens(decoded.seen)
         flag = self.caption_decoder.flag_logits(visual)
-        logits, targets = self.caption_decoder.teach_told(visual, instructions, sentences) or (None, None)
+        logits, targets = self.caption_decoder.teach_captioned(visual, instructions, sentences) or (
+            None,
+            None,
+        )
         return ModelOutput(mask, logits, targets, flag)
 
     @torch.no_grad()  # not inference mode: layers that FSDP gathers in it could not be trained afterwards

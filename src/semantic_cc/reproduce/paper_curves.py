@@ -73,7 +73,7 @@ def reproduce_curves(name: str, setup: ReproductionSetup, seeds: int) -> CurveFi
         test=DataRecord(" ".join(setup.test), full.evaluation.data_digest, full.evaluation.pairs),
         curves=curves,
         notes=(
-            f"scale {setup.scale}: {SCALES[setup.scale].told}",
+            f"scale {setup.scale}: {SCALES[setup.scale].description}",
             f"pairs visited by a run, all stages: {' to '.join(f'{n:,}' for n in sorted({visits[0], visits[-1]}))}",
             f"decoding: {full.evaluation.decoding}; trained on {full.run.facts['device']}",
             _CONDITIONS[name],

@@ -68,9 +68,10 @@ def draw(name: str, setup: ReproductionSetup) -> list[Path]:
 def chosen(pairs: ChangeDataset, changed: int, unchanged: int) -> list[Pair]:
     """Samples `changed` changed and then `unchanged` unchanged captioned pairs with seed 0, or as many as there are."""
     order = np.random.default_rng(0).permutation(len(pairs))
-    told = [place for place in order.tolist() if pairs.items[place].sentences]
+    captioned = [place for place in order.tolist() if pairs.items[place].sentences]
     by_flag = {
-        flag: [place for place in told if bool(pairs.items[place].changed) == flag] for flag in (True, False)
+        flag: [place for place in captioned if bool(pairs.items[place].changed) == flag]
+        for flag in (True, False)
     }
     return [pairs[place] for place in (*by_flag[True][:changed], *by_flag[False][:unchanged])]
 

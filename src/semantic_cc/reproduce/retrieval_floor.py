@@ -50,11 +50,13 @@ def retrieval_floor(setup: ReproductionSetup, run: FinishedRun) -> Mapping[PairS
 
 def _scored(setup: ReproductionSetup, model: ChangeModel) -> dict[str, object]:
     train, test = open_dataset(setup.data, "train"), open_dataset(setup.test, "test")
-    told = [place for place, item in enumerate(train.items) if item.sentences and item.changed is not None]
+    captioned = [
+        place for place, item in enumerate(train.items) if item.sentences and item.changed is not None
+    ]
     method = Retrieval(
-        _features(model, train, told),
-        [bool(train.items[place].changed) for place in told],
-        [train.items[place].sentences for place in told],
+        _features(model, train, captioned),
+        [bool(train.items[place].changed) for place in captioned],
+        [train.items[place].sentences for place in captioned],
     )
     asked = [place for place, item in enumerate(test.items) if item.sentences]
     changed, sentences = method.answer(_features(model, test, asked))

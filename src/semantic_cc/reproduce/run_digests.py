@@ -46,8 +46,8 @@ def data_digest(data: Sequence[str], splits: Sequence[str], memory: Path) -> str
     files = dict.fromkeys(path for _, item in items for path in (item.before, item.after, item.label) if path)
     try:
         stats = [(path, (stat := Path(path).stat()).st_size, stat.st_mtime_ns) for path in files]
-        told = [(split, astuple(replace(item, before="", after="", label=None))) for split, item in items]
-        stamp = _sha([told, stats])
+        entries = [(split, astuple(replace(item, before="", after="", label=None))) for split, item in items]
+        stamp = _sha([entries, stats])
         known: dict[str, str] = json.loads(memory.read_text()) if memory.exists() else {}
         if stamp not in known:
             contents = {path: digest_of([Path(path)]) for path in files}
@@ -55,7 +55,7 @@ def data_digest(data: Sequence[str], splits: Sequence[str], memory: Path) -> str
                 [contents.get(path or "") for path in (item.before, item.after, item.label)]
                 for _, item in items
             ]
-            known[stamp] = _sha([told, pictures])
+            known[stamp] = _sha([entries, pictures])
             write_files(memory.parent, {memory.name: json.dumps(known, indent=1).encode()})
     except OSError as error:
         if isinstance(error, DataError):

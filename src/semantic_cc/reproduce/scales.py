@@ -43,7 +43,7 @@ class Scale:
 
     Attributes:
         preset: the model's sizes, and the phases.
-        told: initial weights and length of the runs, shown to users.
+        description: initial weights and length of the runs, shown to users.
         overrides: configuration values in addition to the preset's.
         shared_encoder: whether change detectors with their own encoder use the shared one instead.
         packaged_encoder: whether the shared encoder is that of the packaged model `small`, and stays frozen.
@@ -55,7 +55,7 @@ class Scale:
     """
 
     preset: str
-    told: str
+    description: str
     overrides: dict[str, Any] = field(default_factory=dict)
     shared_encoder: bool = False
     packaged_encoder: bool = False

@@ -35,7 +35,7 @@ def run_notes(
     codes = {run.facts["code"] for run in runs} | {code_digest()}
     first = evaluations[0]
     notes = [
-        f"scale {setup.scale}: {SCALES[setup.scale].told}",
+        f"scale {setup.scale}: {SCALES[setup.scale].description}",
         f"paper: {table.where}, as printed, times 100; here: {_seeds(seeds)}; the model after the last epoch, not one "
         "chosen on a split",
         f"scored on {first.pairs:,} test pairs of {' '.join(setup.scored_data(table.kind))} (sha256 "

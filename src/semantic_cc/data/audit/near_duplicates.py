@@ -71,7 +71,7 @@ def shrink(grey: np.ndarray) -> np.ndarray:
 
 
 def is_flat(picture: np.ndarray) -> bool:
-    """Whether a kept picture has too little structure to be told from others."""
+    """Whether a kept picture has too little structure to be distinguished from others."""
     return float(_structure(_coarse(picture[None])).std()) < FLAT
 
 
@@ -86,7 +86,7 @@ def find_near_duplicates(
     Args:
         pictures: ``(n, 128, 128)`` uint8, from `shrink`.
         groups: ``(n,)`` integers; pictures of one group are not compared.
-        progress: told how many pictures were searched.
+        progress: called with the pictures searched and their number.
 
     Returns:
         In the order of their positions, the earlier one first; each pair once.
@@ -228,8 +228,12 @@ def _of_blocks(one: np.ndarray, other: np.ndarray) -> float:
     first, second = _blocks(one), _blocks(other)
     size = np.sqrt((first**2).mean(axis=1) * (second**2).mean(axis=1))
     correlation = (first * second).mean(axis=1) / np.maximum(size, 1e-6)
-    told = (first.std(axis=1) >= FLAT) | (second.std(axis=1) >= FLAT)
-    return float(np.quantile(correlation[told], 0.25)) if told.sum() >= _BLOCKS**2 / 2 else -1.0
+    has_structure = (first.std(axis=1) >= FLAT) | (second.std(axis=1) >= FLAT)
+    return (
+        float(np.quantile(correlation[has_structure], 0.25))
+        if has_structure.sum() >= _BLOCKS**2 / 2
+        else -1.0
+    )
 
 
 def _blocks(picture: np.ndarray) -> np.ndarray:

@@ -54,9 +54,9 @@ def translate(decoder: CaptionDecoder, visual: Tensor, directions: Tensor, known
     ) - embeddings.mean(dim=0)
     change = nearest_rotation(directions.float() @ colour, meant) @ whiten
     for loud, gain in LOUD:
-        told = [row for row, word in enumerate(known) if word in loud]
-        if told:
-            change = louder(moved(directions[told].float(), change), gain) @ change
+        rows = [row for row, word in enumerate(known) if word in loud]
+        if rows:
+            change = louder(moved(directions[rows].float(), change), gain) @ change
     size = embeddings.norm(dim=-1).mean() / ((tokens - centre) @ change.T).norm(dim=-1).mean()
     change *= size
     last = cast(nn.Linear, decoder.enhancer.project if decoder.to_llm is None else decoder.to_llm)

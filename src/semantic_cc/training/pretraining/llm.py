@@ -102,7 +102,7 @@ def loss_of(
     flag = None if changed is None else decoder.flag_logits(visual)
     if flag is not None and changed is not None:
         losses.append(flag_loss(flag, changed))
-    taught = decoder.teach_told(visual, instructions, learned)
+    taught = decoder.teach_captioned(visual, instructions, learned)
     if taught is not None:
         losses.append(caption_loss(*taught))
     return torch.stack(losses).sum()
