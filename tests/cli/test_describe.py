@@ -24,7 +24,7 @@ def test_prints_the_sentence_and_writes_the_outputs(
     outcome = cli("describe", *image_paths, "--model", tiny_folder, "--out", out)
     assert (outcome.code, outcome.stderr) == (0, "")
     report = json.loads((out / "report.json").read_text())
-    first = report["sentence"] or "changed (probability"  # an untrained model may have nothing to say
+    first = report["sentence"] or "changed (change probability"  # an untrained model may have nothing to say
     assert outcome.stdout.splitlines()[0].startswith(first)
     assert set(report) == KEYS
     assert sorted(report["files"]) == sorted(path.name for path in out.iterdir())
