@@ -16,10 +16,10 @@ PACKAGE = Path(semantic_cc.__file__).parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 ORDER = (
-    "errors", "types", "decisions", "config", "files", "processes", "progress", "nouns", "sentences", "same_picture",
-    "images", "compute_device", "data", "metrics", "model", "foundation", "baselines", "checkpoint", "runtime",
-    "descriptions", "synth", "losses", "figures", "evaluation", "training", "scene", "predictor", "reproduce", "batch",
-    "bench", "client", "serve", "cli", "__main__",
+    "errors", "types", "decisions", "config", "files", "processes", "read_ahead", "progress", "nouns", "sentences",
+    "same_picture", "images", "compute_device", "data", "metrics", "model", "foundation", "baselines", "checkpoint",
+    "runtime", "descriptions", "synth", "losses", "figures", "evaluation", "training", "scene", "predictor",
+    "reproduce", "batch", "bench", "client", "serve", "cli", "__main__",
 )  # fmt: skip
 """The way data flows: a subpackage imports only itself and those before it. There are no exceptions."""
 

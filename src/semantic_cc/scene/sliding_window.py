@@ -9,6 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
+from semantic_cc.read_ahead import read_ahead
 from semantic_cc.scene.blend import BlendedPart, RowBlender
 from semantic_cc.scene.grid import Grid, ScenePair, Window
 from semantic_cc.scene.tiling import Tiling
@@ -47,10 +48,10 @@ def scan(
 ) -> None:
     """Predicts the mask of every window of a scene once.
 
-    Memory is bounded by one row of windows. Windows without a known pixel are not predicted, and those of which the
-    files hold nothing are not even read. Where a window reaches beyond the scene, and where either date is unknown, it
-    shows what lies beside mirrored. Where the sink holds rows of windows already, those of them that reach into
-    unfinished rows are predicted again, in the same batches; the others are not.
+    The next batch is read while the model works. Memory is bounded by one row of windows. Windows without a known pixel
+    are not predicted, and those of which the files hold nothing are not even read. Where a window reaches beyond the
+    scene, and where either date is unknown, it shows what lies beside mirrored. Where the sink holds rows of windows
+    already, those of them that reach into unfinished rows are predicted again, in the same batches; the others are not.
 
     Args:
         pair: the scene.
@@ -78,7 +79,7 @@ def scan(
     ends, total = list(accumulate(map(len, shown))), sum(map(len, shown))
     for row in [*again, *range(done, len(tops))]:
         windows = [(column, Window(tops[row], lefts[column], *size)) for column in shown[row]]
-        for columns, before, after, known in _batches(pair, windows, batch):
+        for columns, before, after, known in read_ahead(_batches(pair, windows, batch)):
             maps = predict_masks(before, after)
             for n, column in enumerate(columns):
                 blender.add(row, column, maps.class_probabilities[n], known[n])
