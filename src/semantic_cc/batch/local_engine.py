@@ -14,7 +14,6 @@ from multiprocessing.connection import Connection
 from semantic_cc.batch.manifest import ManifestEntry
 from semantic_cc.batch.pair_worker import TRIES, DescribedPair, PairOutcome, PairWorker, PlainImages, died
 from semantic_cc.processes import end_with_parent
-from semantic_cc.read_ahead import read_ahead
 
 Make = Callable[[], PairWorker]
 """Makes a worker; can be sent to another process."""
@@ -24,9 +23,9 @@ def in_this_process(entries: Sequence[ManifestEntry], worker: PairWorker) -> Gen
     """Outcomes in the order of `entries`.
 
     Consecutive pairs of plain images of one size are described together, as many as the model's `pair_batch` says. If
-    that fails, each of them is described by itself. The next images are read while the model works.
+    that fails, each of them is described by itself.
     """
-    for group in read_ahead(_groups(entries, worker)):
+    for group in _groups(entries, worker):
         images = [pair for _, pair in group if pair is not None]
         described: Sequence[DescribedPair | None] = [None] * len(group)
         if images:
