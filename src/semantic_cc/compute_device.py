@@ -72,7 +72,7 @@ def enough_memory(shape: Sequence[int]) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        if not _is_out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
         size = f"{shape[2]}x{shape[1]} pixels"
         text = (
@@ -81,6 +81,6 @@ def enough_memory(shape: Sequence[int]) -> Iterator[None]:
         raise DeviceMemoryError(f"not enough memory for {text}") from error
 
 
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    """CUDA has a type for it; the CPU's allocator has a message only."""
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether an error of torch says so: CUDA has a type for it, the CPU's allocator only a message."""
     return type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)

@@ -20,7 +20,7 @@ from semantic_cc.bench.model_cost import PartCost, count_batch_costs
 from semantic_cc.bench.model_parts import counted_by_part
 from semantic_cc.bench.timing import time_in_turns
 from semantic_cc.checkpoint.meta_model import random_model
-from semantic_cc.compute_device import enough_memory, find_device
+from semantic_cc.compute_device import enough_memory, find_device, is_out_of_memory
 from semantic_cc.config import load_config
 from semantic_cc.errors import DeviceMemoryError, InputError
 from semantic_cc.model.base import device_time
@@ -145,7 +145,9 @@ def bench_random_weights(
     machine = measure_machine(device)
     try:
         model = random_model(config, device)
-    except torch.OutOfMemoryError as error:
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
         raise DeviceMemoryError(
             f"{device} has not enough memory for the weights of {options.config}; use a smaller preset"
         ) from error

@@ -17,18 +17,22 @@ import argparse
 import json
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from semantic_cc.cli.console import add_runtime, positive, say, show, stdout_for_us
 from semantic_cc.types import SPLITS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rich.table import Table
 
     from semantic_cc.bench.bench_report import BenchReport
     from semantic_cc.bench.equality import EqualityReport
     from semantic_cc.bench.machine import Machine
     from semantic_cc.bench.random_weights import RandomWeightsReport
+
+AnyReport = TypeVar("AnyReport", "BenchReport", "EqualityReport", "RandomWeightsReport")
 
 NAME = "bench"
 HELP = "measure the speed of this machine, or compare two runtimes"
@@ -107,6 +111,13 @@ def _refuse(arguments: argparse.Namespace, what: str, *flags: str) -> None:
         raise InputError(f"bench: {what} takes no {', '.join(given)}; leave it out")
 
 
+def _give(report: AnyReport, as_json: bool, print_tables: Callable[[AnyReport], None]) -> None:
+    if as_json:
+        print(json.dumps(report.to_json(), ensure_ascii=False))
+    else:
+        print_tables(report)
+
+
 def _run_random_weights(arguments: argparse.Namespace) -> None:
     with stdout_for_us():
         from semantic_cc.bench.random_weights import RandomWeightsOptions, bench_random_weights
@@ -121,10 +132,7 @@ def _run_random_weights(arguments: argparse.Namespace) -> None:
         )
         with progress_of_steps() as advance:
             report = bench_random_weights(options, advance)
-    if arguments.json:
-        print(json.dumps(report.to_json(), ensure_ascii=False))
-    else:
-        _print_random_weights(report)
+    _give(report, arguments.json, _print_random_weights)
 
 
 def _print_random_weights(report: RandomWeightsReport) -> None:
@@ -162,10 +170,7 @@ def _run_equality(arguments: argparse.Namespace) -> None:
                 runtime=arguments.runtime, device=arguments.device, limit=arguments.limit,
                 batch=arguments.batch, progress=partial(advance, "pairs"),
             )  # fmt: skip
-    if arguments.json:
-        print(json.dumps(report.to_json(), ensure_ascii=False))
-    else:
-        _print_equality(report)
+    _give(report, arguments.json, _print_equality)
     if not report.is_equal:
         failed = [criterion.name for criterion in report.criteria if not criterion.holds]
         raise SemanticCCError(f"{report.runtime} is not equal to {report.reference}: {', '.join(failed)}")
@@ -209,10 +214,7 @@ def _run_speed(arguments: argparse.Namespace) -> None:
             report = run_bench(options, advance)
     if plot is not None:
         write_files(plot.parent, {plot.name: draw_bench(report)})
-    if arguments.json:
-        print(json.dumps(report.to_json(), ensure_ascii=False))
-    else:
-        _print_speed(report)
+    _give(report, arguments.json, _print_speed)
 
 
 def _print_speed(report: BenchReport) -> None:
