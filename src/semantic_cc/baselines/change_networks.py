@@ -12,7 +12,6 @@ GroupNorm with 16 channels a group replaces BatchNorm: a step may contain a sing
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
@@ -21,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from semantic_cc.model.change_decoder import STRIDES, PyramidLevel
+from semantic_cc.model.change_decoder import STRIDES, Norm, PyramidLevel, group_norm
 from semantic_cc.model.encoder import PIXEL_MEAN, PIXEL_STD, pad_to_patches
 
 _COARSEST = 64  # FC-Siam-diff pools the level at stride 32 once more
@@ -73,13 +72,14 @@ class OnSharedEncoder(nn.Module):
         network: built without its own encoder, for four levels.
         token_width: e.
         patch: p.
+        norm: norm of the SimpleFPN.
     """
 
-    def __init__(self, network: ChangeNetwork, token_width: int, patch: int) -> None:
+    def __init__(self, network: ChangeNetwork, token_width: int, patch: int, norm: Norm) -> None:
         super().__init__()
         self.network, self.patch = network, patch
         self.levels = nn.ModuleList(
-            PyramidLevel(token_width, stride, width, patch)
+            PyramidLevel(token_width, stride, width, patch, norm)
             for stride, width in zip(STRIDES, network.widths, strict=True)
         )
 
@@ -91,16 +91,11 @@ class OnSharedEncoder(nn.Module):
         return logits[..., : before.shape[-2], : before.shape[-1]]
 
 
-def norm(channels: int) -> nn.GroupNorm:
-    """GroupNorm with 16 channels a group, or fewer if 16 does not divide `channels`."""
-    return nn.GroupNorm(channels // math.gcd(channels, 16), channels)
-
-
 def convolutions(widths: Sequence[int], dropout: float = 0.0) -> nn.Sequential:
     """3x3 convolutions from each width to the next, each followed by norm, ReLU and channel dropout."""
     layers: list[nn.Module] = []
     for before, after in pairwise(widths):
-        layers += [nn.Conv2d(before, after, 3, padding=1), norm(after), nn.ReLU()]
+        layers += [nn.Conv2d(before, after, 3, padding=1), group_norm(after), nn.ReLU()]
         layers += [nn.Dropout2d(dropout)] if dropout else []
     return nn.Sequential(*layers)
 

@@ -85,5 +85,7 @@ def mask_model(config: ModelConfig, network: ChangeNetwork, encoder: BitemporalE
     """Builds a `MaskModel` of `network` on the shared encoder, or on the network's own if `encoder` is None."""
     if encoder is None:
         return MaskModel(config, None, change_decoder=network)
-    shared = OnSharedEncoder(network, config.encoder.change_width, config.encoder.patch)
+    shared = OnSharedEncoder(
+        network, config.encoder.change_width, config.encoder.patch, config.change_decoder.norm
+    )
     return MaskModel(config, encoder, change_decoder=shared)

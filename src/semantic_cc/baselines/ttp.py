@@ -16,8 +16,8 @@ Differences from the original:
   the other layers, with a note that the global ones may be meant. `encoder.bcsf_after` changes its position.
 - The FFN's last layer is initialised to zero, so that the pretrained encoder is unchanged at the start.
 - Both dates are updated from the same inputs; in the released code the second date uses the updated first.
-- LayerNorm and GELU replace the decoder's BatchNorm and ReLU (why: `change_networks`). The level at stride 64 is pooled
-  from the tokens, not from the previous level. LoRA has no bias.
+- LayerNorm or GroupNorm replaces the decoder's BatchNorm (why: `change_networks`), and GELU its ReLU. The level at
+  stride 64 is pooled from the tokens, not from the previous level. LoRA has no bias.
 
 Legend: b pairs, H, W pixels, K classes, p pixels a side of a token, h = H/p, w = W/p, c encoder width, e width of
 SAM's neck.
@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from semantic_cc.baselines.mask_model import MaskModel
 from semantic_cc.config import ModelConfig
 from semantic_cc.model.bcsf import FeedForward
-from semantic_cc.model.change_decoder import ChangeDecoder, ChannelNorm, PyramidLevel
+from semantic_cc.model.change_decoder import ChangeDecoder, Norm, PyramidLevel, norm_layer
 from semantic_cc.model.encoder import BitemporalEncoder, filtered_layers
 
 
@@ -63,14 +63,15 @@ class TTPDecoder(ChangeDecoder):
         width: channels of every level.
         classes: K; 1 = one logit of change.
         patch: p.
+        norm: norm of all convolutions.
     """
 
-    def __init__(self, token_width: int, width: int, classes: int, patch: int) -> None:
-        super().__init__(token_width, width, classes, patch)
-        self.levels.append(PyramidLevel(2 * token_width, 64, width, patch))
+    def __init__(self, token_width: int, width: int, classes: int, patch: int, norm: Norm = "layer") -> None:
+        super().__init__(token_width, width, classes, patch, norm=norm)
+        self.levels.append(PyramidLevel(2 * token_width, 64, width, patch, norm))
         self.classify = nn.Sequential(
             nn.Conv2d(5 * width, width, 1, bias=False),
-            ChannelNorm(width),
+            norm_layer(norm, width),
             nn.GELU(),
             nn.Conv2d(width, classes, 1),
         )
@@ -81,5 +82,6 @@ def build_ttp(config: ModelConfig, encoder: BitemporalEncoder) -> MaskModel:
     sizes = config.encoder
     gates: dict[int, nn.Module] = {layer: TimeTravellingGate(sizes.width) for layer in filtered_layers(sizes)}
     width = round(256 * config.baseline.scale)
-    decoder = TTPDecoder(sizes.change_width, width, config.change_decoder.classes, sizes.patch)
+    mask = config.change_decoder
+    decoder = TTPDecoder(sizes.change_width, width, mask.classes, sizes.patch, mask.norm)
     return MaskModel(config, BitemporalEncoder(encoder.vision, gates), change_decoder=decoder)

@@ -177,6 +177,7 @@ def build_change_decoder(config: ModelConfig) -> ChangeDecoder:
     return ChangeDecoder(
         encoder.change_width, decoder.width, decoder.classes, encoder.patch,
         detail=decoder.detail, laterals=decoder.laterals, trunk=LEVEL_CHANNELS if encoder.hybrid else {},
+        norm=decoder.norm,
     )  # fmt: skip
 
 

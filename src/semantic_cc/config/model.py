@@ -93,6 +93,7 @@ class ChangeDecoderConfig:
             and two 3x3 convolutions fuse its levels; off in the paper, whose encoder is not hybrid.
         caption_features: whether the caption decoder also reads this decoder's features and class probabilities, pooled
             to the tokens; off in the paper, where only the neck connects the tasks.
+        norm: layer = LayerNorm over the channels of each pixel, as in SimpleFPN; group = GroupNorm over the image.
     """
 
     width: int = 512
@@ -100,6 +101,7 @@ class ChangeDecoderConfig:
     detail: int = 0
     laterals: bool = False
     caption_features: bool = False
+    norm: Literal["layer", "group"] = "layer"
 
     @property
     def channels(self) -> int:
@@ -119,8 +121,7 @@ class QFormerConfig:
         encoder_width: width of the encoder's tokens that it reads, after `Linear c -> encoder_width`.
         positions: whether those tokens get 2-D sine positions, and the queries start on a grid of the image.
         frozen: whether Q-Former and queries keep their pretrained weights; false = they train.
-        weights: BLIP-2's weights for Q-Former, queries and ln_vision: blip2 once converted (semantic-cc weights),
-            or a .safetensors file; null for a random start.
+        weights: BLIP-2's Q-Former, queries and ln_vision: blip2 once converted, or a .safetensors file; null = random.
     """
 
     queries: int = 32
@@ -141,8 +142,7 @@ class EnhancerConfig:
         position: after the Q-Former (paper), before it (at encoder width), or off (dates only concatenated).
         activation: whether it has the gates of the first two formulas; off = all gates are 1.
         subtraction: whether it has the third block, the difference of the dates.
-        weights: MiniGPT-4's projection to start from: minigpt4-7b once converted (semantic-cc weights), or a
-            .safetensors file; null starts from the dates' difference.
+        weights: MiniGPT-4's projection: minigpt4-7b once converted, or a .safetensors file; null = dates' difference.
     """
 
     position: Literal["after", "before", "off"] = "after"

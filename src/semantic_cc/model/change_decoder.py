@@ -6,7 +6,9 @@ of the four levels.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -28,16 +30,30 @@ class ChannelNorm(nn.LayerNorm):
         return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
+Norm = Literal["layer", "group"]
+"""Norm of the convolutions: `ChannelNorm` or GroupNorm."""
+
+
+def group_norm(channels: int) -> nn.GroupNorm:
+    """GroupNorm with 16 channels a group, or fewer if 16 does not divide `channels`."""
+    return nn.GroupNorm(channels // math.gcd(channels, 16), channels)
+
+
+def norm_layer(norm: Norm, channels: int) -> nn.Module:
+    """`ChannelNorm` or `group_norm`."""
+    return ChannelNorm(channels) if norm == "layer" else group_norm(channels)
+
+
 STRIDES = (4, 8, 16, 32)
 """Stride of each level, in pixels."""
 
 
-def _resample(width: int, stride: int, patch: int) -> nn.Module:
+def _resample(width: int, stride: int, patch: int, norm: Norm) -> nn.Module:
     """Resampling from the tokens' stride to a level's stride."""
     if 4 * stride == patch:
         return nn.Sequential(
             nn.ConvTranspose2d(width, width // 2, 2, 2),
-            ChannelNorm(width // 2),
+            norm_layer(norm, width // 2),
             nn.GELU(),
             nn.ConvTranspose2d(width // 2, width // 4, 2, 2),
         )
@@ -53,16 +69,15 @@ class Lateral(nn.Module):
     Args:
         channels: channels of one date.
         width: output channels.
+        norm: norm of input and convolutions.
     """
 
-    def __init__(self, channels: int, width: int) -> None:
+    def __init__(self, channels: int, width: int, norm: Norm = "layer") -> None:
         super().__init__()
         self.convs = nn.Sequential(
-            ChannelNorm(3 * channels),
-            nn.Conv2d(3 * channels, width, 1),
-            ChannelNorm(width),
-            nn.GELU(),
-            *_conv(width),
+            norm_layer(norm, 3 * channels),
+            *_conv(3 * channels, width, norm, kernel=1),
+            *_conv(width, width, norm),
         )
 
     def forward(self, features: Tensor) -> Tensor:
@@ -74,17 +89,17 @@ class Lateral(nn.Module):
 class PyramidLevel(nn.Module):
     """One level: resampling, SimpleFPN's 1x1 and 3x3 convolutions, then a 1x1 convolution, LN and GELU."""
 
-    def __init__(self, width_in: int, stride: int, width: int, patch: int) -> None:
+    def __init__(self, width_in: int, stride: int, width: int, patch: int, norm: Norm = "layer") -> None:
         super().__init__()
         channels = width_in // max(1, patch // stride)
-        self.resample = _resample(width_in, stride, patch)
+        self.resample = _resample(width_in, stride, patch, norm)
         self.convs = nn.Sequential(
             nn.Conv2d(channels, width, 1, bias=False),
-            ChannelNorm(width),
+            norm_layer(norm, width),
             nn.Conv2d(width, width, 3, padding=1, bias=False),
-            ChannelNorm(width),
+            norm_layer(norm, width),
             nn.Conv2d(width, width, 1, bias=False),
-            ChannelNorm(width),
+            norm_layer(norm, width),
             nn.GELU(),
         )
 
@@ -104,16 +119,21 @@ class Detail(nn.Module):
         fine: channels of a hybrid encoder's stride 4 features of one date; 0 = none.
         width: hidden channels.
         classes: K.
+        norm: norm of input and convolutions.
     """
 
-    def __init__(self, fused: int, fine: int, width: int, classes: int) -> None:
+    def __init__(self, fused: int, fine: int, width: int, classes: int, norm: Norm) -> None:
         super().__init__()
-        self.norm = ChannelNorm(2 * fine) if fine else None
+        self.norm = norm_layer(norm, 2 * fine) if fine else None
         self.coarse = nn.Sequential(
-            nn.Conv2d(fused + 2 * fine, width, 1), ChannelNorm(width), nn.GELU(), *_conv(width), *_conv(width)
+            *_conv(fused + 2 * fine, width, norm, kernel=1),
+            *_conv(width, width, norm),
+            *_conv(width, width, norm),
         )
         self.pictures = nn.Conv2d(2 * 3 * 4, width, 3, padding=1)
-        self.convs = nn.Sequential(ChannelNorm(width), nn.GELU(), *_conv(width), *_conv(width))
+        self.convs = nn.Sequential(
+            norm_layer(norm, width), nn.GELU(), *_conv(width, width, norm), *_conv(width, width, norm)
+        )
         self.correction = nn.Conv2d(width, 4 * classes, 1)
         nn.init.zeros_(self.correction.weight)
         nn.init.zeros_(self.correction.bias)  # type: ignore[arg-type]
@@ -136,8 +156,8 @@ class Detail(nn.Module):
         return F.pixel_shuffle(self.correction(self.convs(seen + coarse)), 2)
 
 
-def _conv(width: int) -> tuple[nn.Module, ...]:
-    return nn.Conv2d(width, width, 3, padding=1), ChannelNorm(width), nn.GELU()
+def _conv(inputs: int, width: int, norm: Norm, *, kernel: int = 3) -> tuple[nn.Module, ...]:
+    return nn.Conv2d(inputs, width, kernel, padding=kernel // 2), norm_layer(norm, width), nn.GELU()
 
 
 class ChangeDecoder(nn.Module):
@@ -152,6 +172,7 @@ class ChangeDecoder(nn.Module):
         laterals: whether the levels are fused with a hybrid encoder's features. 3x3 convolutions then decode
             4x4 pixels per cell, instead of bilinear resizing.
         trunk: stride -> channels of a hybrid encoder's features of one date; empty = none.
+        norm: norm of all convolutions.
     """
 
     def __init__(
@@ -164,27 +185,30 @@ class ChangeDecoder(nn.Module):
         detail: int = 0,
         laterals: bool = False,
         trunk: Mapping[int, int] | None = None,
+        norm: Norm = "layer",
     ) -> None:
         super().__init__()
         trunk = trunk or {}
         self.patch = patch
         self.strides = tuple(trunk)
-        self.levels = nn.ModuleList(PyramidLevel(2 * token_width, s, width, patch) for s in STRIDES)
+        self.levels = nn.ModuleList(PyramidLevel(2 * token_width, s, width, patch, norm) for s in STRIDES)
         self.laterals = nn.ModuleDict()
         self.fuse: nn.Module | None = None
         if laterals:
             # stride 2 is unshuffled to stride 4, with 4 times the channels
             read = {4: 4 * trunk[2] + trunk[4], 8: trunk[8], 16: trunk[16]}
-            self.laterals.update({str(s): Lateral(channels, width) for s, channels in read.items()})
+            self.laterals.update({str(s): Lateral(channels, width, norm) for s, channels in read.items()})
             # tokens of an encoder without SAM's weights start as noise: the levels start at scale 0
             self.level_scale = nn.Parameter(torch.zeros(4 * width, 1, 1))
             self.fuse = nn.Sequential(
-                nn.Conv2d(7 * width, width, 1), ChannelNorm(width), nn.GELU(), *_conv(width), *_conv(width)
+                *_conv(7 * width, width, norm, kernel=1),
+                *_conv(width, width, norm),
+                *_conv(width, width, norm),
             )
         self.classify: nn.Module = nn.Conv2d(
             width if laterals else 4 * width, 16 * classes if laterals else classes, 1
         )
-        self.detail = Detail(4 * width, trunk.get(4, 0), detail, classes) if detail else None
+        self.detail = Detail(4 * width, trunk.get(4, 0), detail, classes, norm) if detail else None
 
     def forward(self, tokens: Tensor, before: Tensor, after: Tensor, trunk: Sequence[Tensor] = ()) -> Tensor:
         """Change logits (b, K, H, W); arguments as in `decode`."""
