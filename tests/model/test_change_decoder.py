@@ -8,7 +8,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.testing import assert_close
 
-from semantic_cc.model.change_decoder import ChangeDecoder, ChannelNorm, Lateral
+from semantic_cc.checkpoint.build import build_change_decoder
+from semantic_cc.config import load_config
+from semantic_cc.model.change_decoder import ChangeDecoder, ChannelNorm, Lateral, norm_layer
 
 
 def norm(x: Tensor, layer: nn.LayerNorm) -> Tensor:
@@ -172,3 +174,34 @@ def test_with_laterals_the_token_levels_start_silent_and_learn() -> None:
     assert torch.equal(first, second)
     first.square().sum().backward()
     assert decoder.level_scale.grad.abs().min() > 0
+
+
+def test_group_norm_replaces_every_layer_norm() -> None:
+    decoder = ChangeDecoder(8, 32, 3, patch=8, detail=16, laterals=True, trunk=TRUNK, norm="group")
+    assert not [layer for layer in decoder.modules() if isinstance(layer, nn.LayerNorm)]
+    groups = {
+        layer.num_channels: layer.num_groups for layer in decoder.modules() if isinstance(layer, nn.GroupNorm)
+    }
+    assert groups[32] == 2
+    assert groups[16] == 1
+    assert groups[3 * 4] == 3  # 16 channels a group do not divide 12: groups of 4
+    logits = decoder(torch.randn(2, 4, 4, 8), *torch.rand(2, 1, 3, 32, 32), trunk_features(1, 32, 32))
+    assert logits.shape == (1, 3, 32, 32)
+
+
+def test_group_norm_keeps_where_features_are_strong() -> None:
+    """LayerNorm scales every pixel by itself, so that it removes what GroupNorm keeps."""
+    weak_left = torch.ones(1, 16, 4, 4) * torch.tensor([0.1, 0.1, 1.0, 1.0])
+    features = weak_left * torch.randn(1, 16, 1, 1)
+    by_layer, by_group = (norm_layer(norm, 16)(features) for norm in ("layer", "group"))
+    assert_close(by_layer[..., 0].norm(), by_layer[..., 3].norm(), rtol=0.05, atol=0)
+    assert by_group[..., 3].var() > 10 * by_group[..., 0].var()
+
+
+def test_the_configuration_chooses_the_norm() -> None:
+    config = load_config(
+        {"preset": "small", "data": "unused", "model": {"change_decoder": {"norm": "group"}}}
+    )
+    with torch.device("meta"):
+        decoder = build_change_decoder(config.model)
+    assert isinstance(decoder.laterals["4"].convs[0], nn.GroupNorm)
