@@ -4,13 +4,15 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.testing import assert_close
 
 from semantic_cc.checkpoint.build import build_change_decoder
 from semantic_cc.config import load_config
-from semantic_cc.model.change_decoder import ChangeDecoder, ChannelNorm, Lateral, norm_layer
+from semantic_cc.model.change_decoder import ChangeDecoder, ChannelNorm, Lateral, group_norm, norm_layer
 
 
 def norm(x: Tensor, layer: nn.LayerNorm) -> Tensor:
@@ -174,6 +176,13 @@ def test_with_laterals_the_token_levels_start_silent_and_learn() -> None:
     assert torch.equal(first, second)
     first.square().sum().backward()
     assert decoder.level_scale.grad.abs().min() > 0
+
+
+@given(st.integers(1, 512))
+def test_groups_have_at_most_16_channels_a_group(channels: int) -> None:
+    layer = group_norm(channels)
+    assert 16 % (channels // layer.num_groups) == 0
+    assert layer.num_groups == channels // 16 or channels % 16
 
 
 def test_group_norm_replaces_every_layer_norm() -> None:
