@@ -59,25 +59,33 @@ def test_who_is_nobodys_child_cannot_end_with_its_parent() -> None:
 
 MAPPED_BLOCKS = """
 import ctypes, sys
-from semantic_cc.processes import return_freed_memory
+from semantic_cc.processes import return_freed_memory, reuse_freed_memory
 libc = ctypes.CDLL(None)
 libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
 libc.mallinfo2.restype = type("Info", (ctypes.Structure,), {
     "_fields_": [(name, ctypes.c_size_t) for name in "arena ordblks smblks hblks a b c d e f".split()]})
 libc.free(libc.malloc(20 << 20))  # glibc raises its limit to this
-if sys.argv[1] == "early":
+if sys.argv[1] == "returned":
     return_freed_memory()
+if sys.argv[1] == "reused":
+    reuse_freed_memory()
 before = libc.mallinfo2().hblks
-libc.malloc(2 << 20)
+libc.malloc(int(sys.argv[2]) << 20)
 print(libc.mallinfo2().hblks - before)
 """
 
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="not glibc 2.33 or later")
-@pytest.mark.parametrize(("when", "mapped"), [("late", 0), ("early", 1)])
-def test_large_blocks_are_mapped_by_themselves(when: str, mapped: int) -> None:
+@pytest.mark.parametrize(
+    ("freed", "mebibytes", "mapped"),
+    [("default", 2, 0), ("returned", 2, 1), ("default", 64, 1), ("reused", 64, 0)],
+)
+def test_which_blocks_are_mapped_by_themselves(freed: str, mebibytes: int, mapped: int) -> None:
     """A block that is mapped by itself goes back to the system when it is freed."""
     told = subprocess.run(
-        [sys.executable, "-c", MAPPED_BLOCKS, when], capture_output=True, check=True, text=True
+        [sys.executable, "-c", MAPPED_BLOCKS, freed, str(mebibytes)],
+        capture_output=True,
+        check=True,
+        text=True,
     )
     assert int(told.stdout) == mapped

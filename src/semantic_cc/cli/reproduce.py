@@ -88,6 +88,7 @@ def run(arguments: argparse.Namespace) -> None:
     from semantic_cc.config import merge
     from semantic_cc.errors import ConfigError, InputError
     from semantic_cc.files import check_folder
+    from semantic_cc.processes import reuse_freed_memory
 
     if arguments.kept is not None:
         say(_kept_curves(arguments) if arguments.what in _CURVES else _kept_table(arguments))
@@ -96,6 +97,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise InputError(
             "reproduce needs training data: --data DIR, or --kept FILE.json to print a finished table"
         )
+    reuse_freed_memory()
     out = check_folder(arguments.out)
     flags = parse_flags(arguments.config_flags)
     if "seed" in flags.get("train", {}):

@@ -53,7 +53,9 @@ def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
     from semantic_cc.config import load_config, merge
     from semantic_cc.files import check_folder
+    from semantic_cc.processes import reuse_freed_memory
 
+    reuse_freed_memory()
     overrides = merge(parse_flags(arguments.config_flags), _own_flags(arguments))
     config = load_config(arguments.config, overrides)
     if arguments.plan is not None:
