@@ -113,6 +113,11 @@ def test_a_footprint_across_the_antimeridian_is_cut_there() -> None:
     assert south < north
     assert shape.geom_type == "MultiPolygon" and shape.is_valid
     assert shape.bounds[0] == -180 and shape.bounds[2] == 180
+    for first in (179.999, -180.001):  # degrees that go on beyond the antimeridian
+        grid = grid_of(Affine(5e-6, 0, first, 0, -5e-6, 10), CRS.from_epsg(4326), 400)
+        shape, (west, _, east, _) = footprint(whole_of(grid), grid)
+        assert (west, east) == (179.999, -179.999)
+        assert shape.geom_type == "MultiPolygon" and np.abs(shape.bounds).max() <= 180
     plain, bounds = footprint(whole_of(grid_of(HALF_METRE, UTM)), grid_of(HALF_METRE, UTM))
     np.testing.assert_allclose(plain.bounds, bounds, atol=1e-7)
 

@@ -145,11 +145,11 @@ def footprint(window: Window, grid: Grid) -> tuple[shapely.Geometry, list[float]
 def cut_at_antimeridian(shape: shapely.Geometry) -> shapely.Geometry:
     """A shape in degrees that crosses the antimeridian or holds a pole -> its parts, from west to east of it.
 
-    A shape that holds a pole gets the pole's parallel as an edge, from -180 to 180 degrees (RFC 7946, 5.3). Any other
-    shape, of less than 180 degrees, comes back as it is.
+    A shape that holds a pole gets the pole's parallel as an edge, from -180 to 180 degrees (RFC 7946, 5.3). A shape may
+    leave -180 to 180 degrees. Any other shape, of at most 180 degrees, comes back as it is.
     """
     west, _, east, _ = shape.bounds
-    if not east - west > 180:
+    if not (east - west > 180 or west < -180 or east > 180):  # an empty shape has bounds of NaN
         return shape
     rolled = shapely.union_all([_unrolled(polygon) for polygon in shapely.get_parts(shape)])
     first, last = (math.floor((edge + 180) / 360) for edge in (rolled.bounds[0], rolled.bounds[2]))
