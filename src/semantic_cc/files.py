@@ -50,7 +50,7 @@ def check_file(path: str | Path) -> Path:
         OutputError: it is a directory, or its folder fails `check_folder`.
     """
     path = Path(path)
-    if path.is_dir():
+    if os.path.isdir(path):  # False where its folder has no permission, which the next check says
         raise OutputError(f"cannot write {path}: it is a directory; name a file")
     check_folder(path.parent)
     return path

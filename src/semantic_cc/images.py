@@ -7,6 +7,7 @@ first is used), and images that their EXIF tag rotates. All others are refused i
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -101,6 +102,24 @@ def read_pair(
     return first, second, notes
 
 
+def check_exists(path: str | Path, where: str) -> None:
+    """Checks that there is a file or a directory at `path`.
+
+    Args:
+        path: a path of this machine.
+        where: its name in messages.
+
+    Raises:
+        ImageError: there is none, or the system does not say: a folder without permission, a name that is too long.
+    """
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:  # ValueError: its name contains NUL
+        raise ImageError(f"{where}: no such file; check the path") from error
+    except OSError as error:
+        raise ImageError(f"{where}: cannot be read ({error.strerror}); check the path") from error
+
+
 def _name(image: ImageSource, role: str) -> str:
     return str(image) if isinstance(image, str | Path) else role
 
@@ -110,8 +129,7 @@ def _from_file(source: object, where: str | None) -> tuple[np.ndarray, tuple[str
         advice = "give a path, a PIL image or a uint8 array"
         raise ImageError(f"{where or 'the image'}: cannot read a {type(source).__name__}; {advice}")
     path, where = Path(source), where or str(source)
-    if "\0" in str(path) or not path.exists():  # the system refuses NUL with an error of its own
-        raise ImageError(f"{where}: no such file; check the path")
+    check_exists(path, where)
     if path.is_dir():
         raise ImageError(f"{where}: is a directory; give an image file")
     with _one_line_errors(where), Image.open(path, formats=FORMATS) as image:

@@ -91,6 +91,20 @@ def test_images(
     check(cli, tmp_path, argv, str(image_paths[place]), words)
 
 
+@pytest.mark.parametrize("suffix", ["png", "tif", "vrt"])
+def test_a_path_that_the_system_refuses(
+    suffix: str, cli: Callable, image_paths: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """A folder without permission raises the same kind of error, but not for root."""
+    long = "long" * 64
+    scene = tmp_path / "other.img"  # whose suffix makes the pair a scene
+    scene.write_bytes(b"")
+    for argv in ([f"{long}.{suffix}", image_paths[0]], [f"{long}.{suffix}", scene]):
+        check(cli, tmp_path, ["describe", *argv], f"{long}.{suffix}", "cannot be read (File name too long)")
+    check(cli, tmp_path, ["batch", f"{long}.csv", "--out", tmp_path / "out"], "no such file")
+    check(cli, tmp_path, ["score", "a.json", "b.json", "--out", tmp_path / long], "a.json: no such file")
+
+
 def test_both_images_of_one_pixel(cli: Callable, image_paths: tuple[Path, Path], tmp_path: Path) -> None:
     for path in image_paths:
         one_pixel(path)

@@ -91,7 +91,7 @@ def read_manifest(path: str | Path) -> Manifest:
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise DataError(f"{path}: is not a manifest; give a file that ends in {', '.join(readers)}")
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise DataError(f"{path}: no such file; check the path")
     columns, rows = reader(path)
     missing = [name for name in REQUIRED if name not in columns]

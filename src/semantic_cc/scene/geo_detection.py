@@ -5,6 +5,7 @@ GDAL is asked first. Where rasterio is not installed, Pillow's view of the file 
 
 from __future__ import annotations
 
+import os
 import warnings
 from importlib.util import find_spec
 from pathlib import Path
@@ -39,7 +40,7 @@ def is_scene(path: str | Path) -> bool:
     if "://" in str(path) or str(path).startswith("/vsi"):
         return True
     path = Path(path)
-    if "\0" in str(path) or not path.is_file():
+    if not os.path.isfile(path):  # False also where the system does not say; the next reader says why
         return False
     if path.suffix.lower() in RASTER_SUFFIXES:
         return True
@@ -56,7 +57,7 @@ def world_file(path: Path) -> Path | None:
     """The world file beside a picture, in lower or upper case."""
     endings = (*WORLD_FILES.get(path.suffix.lower(), ()), ".wld")
     names = (path.with_suffix(way(ending)) for ending in endings for way in (str.lower, str.upper))
-    return next((name for name in names if name.is_file()), None)
+    return next((name for name in names if os.path.isfile(name)), None)
 
 
 def need_libraries() -> None:

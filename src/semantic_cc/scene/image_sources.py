@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import TypedDict
 
 from semantic_cc.errors import ImageError, InputError
+from semantic_cc.images import check_exists
 
 _REMOTE = re.compile(r"(https?|s3|gs|az)://|/vsi", re.IGNORECASE)
 _NETWORK = re.compile(
@@ -56,15 +57,14 @@ def check_there(source: str | Path) -> None:
     """Refuses a path at which there is nothing to read; URLs are not asked.
 
     Raises:
-        ImageError: no file, a directory, or an empty file.
+        ImageError: no file, one that cannot be looked up, a directory, or an empty file.
     """
     if is_remote(source):
         return
     path = Path(source)
     if any("\ud800" <= letter <= "\udfff" for letter in str(path)):  # bytes that Python could not decode
         raise ImageError(f"{source}: its name is not UTF-8 in this locale; rename it, or set PYTHONUTF8=1")
-    if "\0" in str(path) or not path.exists():
-        raise ImageError(f"{source}: no such file; check the path")
+    check_exists(path, str(source))
     if path.is_dir():
         raise ImageError(f"{source}: is a directory; give an image file")
     if path.stat().st_size == 0:
