@@ -112,6 +112,16 @@ def test_a_plain_pair_is_a_job_too(client) -> None:
     assert_problem(client.get(f"/v1/jobs/{done['jobID']}/tiles/mask"), 404, "pairs have images")
 
 
+def test_options_of_scenes_are_refused_for_a_plain_pair(client) -> None:
+    folder = client.app.state.parts.settings.data
+    before = stored(folder)
+    options = {"bands": "3,2,1", "coregister": "true", "match_radiometry": "false"}
+    answer = client.post("/v1/jobs", files=pair(), data=options)
+    named = "bands, match_radiometry, coregister: for georeferenced images only, and old.png and new.png are plain"
+    assert_problem(answer, 422, named)
+    assert [name for name in stored(folder) if name not in before] == []
+
+
 def test_results_say_nothing_about_the_server(client, done: dict, tmp_path: Path) -> None:
     names = ("report.json", "scene.json", "report.html")
     texts = [client.get(f"/v1/jobs/{done['jobID']}/files/{name}").text for name in names]

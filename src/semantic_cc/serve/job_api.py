@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import FileResponse
 
+from semantic_cc.errors import InputError
 from semantic_cc.scene.viewer_data import pair_viewer_data, scene_viewer_data
 from semantic_cc.serve.api_types import JobList, JobStatus, Link, TileJson
 from semantic_cc.serve.http_guard import REPORT_POLICY
@@ -73,11 +74,18 @@ def accept_pair(
 
     Raises:
         ImageError, Problem: as `ServiceParts.save_pair` and `ServiceParts.accept`.
+        InputError: the images are plain, and the options are for scenes.
     """
     options = dataclasses.replace(options, instruction=options.instruction or parts.instruction)
     folder, *uploads = parts.save_pair(before, after)
     try:
         kind = kind or parts.kind_of(uploads)
+        given = options.given_scene_options
+        if kind == "pair" and given:
+            names = " and ".join(upload.name for upload in uploads)
+            raise InputError(
+                f"{', '.join(given)}: for georeferenced images only, and {names} are plain images; leave it out"
+            )
     except BaseException:
         folder.remove()
         raise

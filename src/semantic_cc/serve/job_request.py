@@ -12,6 +12,8 @@ from semantic_cc.scene.scene_options import SceneOptions
 from semantic_cc.scene.stac_item import read_time
 from semantic_cc.types import Json, to_json_value
 
+_SCENE_OPTIONS = ("bands", "crs", "resolution", "match_radiometry", "coregister", "strict", "regularise")
+
 MAX_TEXT = 500
 """Characters of a text that a client sends."""
 
@@ -66,6 +68,12 @@ class JobRequest:
             if self.before_date is None or self.after_date is None
             else (self.before_date, self.after_date)
         )
+
+    @property
+    def given_scene_options(self) -> list[str]:
+        """Names of the options that only scenes have and that differ from their defaults."""
+        defaults = {part.name: part.default for part in fields(self)}
+        return [name for name in _SCENE_OPTIONS if getattr(self, name) != defaults[name]]
 
     def options(self) -> SceneOptions:
         """The options of a scene."""
