@@ -8,7 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 from PIL import Image
+from rasterio.io import MemoryFile
+from scenes import PLACE, UTM, landscape
 from services import (
     SlowModel,
     assert_problem,
@@ -100,6 +103,27 @@ def test_a_scene_without_a_place_has_tiles_of_pixels(client) -> None:
     with Image.open(io.BytesIO(answer.content)) as tile, Image.open(io.BytesIO(files["after"][1])) as image:
         np.testing.assert_array_equal(np.asarray(tile)[..., :3], np.asarray(image)[:256, :256])
     assert_problem(client.get(f"/v1/jobs/{done['jobID']}/places"), 422, "where on Earth")
+
+
+def test_the_map_shows_the_after_image_where_coregister_put_it(client) -> None:
+    ground = landscape(320, 320, 5)
+    settings = {"driver": "GTiff", "width": 300, "height": 300, "count": 3, "dtype": "uint8", "crs": UTM}
+    files = []
+    for shift in (0, 4):  # the content of the after image lies 4 pixels further left
+        with MemoryFile() as memory:
+            with memory.open(**settings, transform=PLACE) as file:
+                file.write(ground[:300, shift : shift + 300].transpose(2, 0, 1))
+            files.append(memory.read())
+    done = run_job(client, pair(*files, "tif"), coregister="true")
+    assert done["status"] == "successful", done
+    folder = client.app.state.parts.folder(client.app.state.parts.store.find(done["jobID"]))
+    with (
+        rasterio.open(folder.view / "before.tif") as before,
+        rasterio.open(folder.view / "after.tif") as after,
+    ):
+        inner = ((20, 280), (20, 280))
+        difference = np.abs(before.read(window=inner).astype(int) - after.read(window=inner))
+    assert difference.mean() < 1
 
 
 def test_a_plain_pair_is_a_job_too(client) -> None:

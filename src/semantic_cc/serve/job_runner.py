@@ -24,7 +24,7 @@ from semantic_cc.serve.job_store import Job, JobState, JobStore
 from semantic_cc.serve.model_queue import ModelQueue, QueuedModel, QueueFullError
 from semantic_cc.serve.serve_settings import ServeSettings
 from semantic_cc.serve.uploads import DRIVERS
-from semantic_cc.serve.view_files import write_pair_view, write_scene_view
+from semantic_cc.serve.view_files import read_report, write_pair_view, write_scene_view
 
 POLL_SECONDS = 1.0
 """Time after which an idle runner looks for jobs that other processes accepted or left."""
@@ -189,6 +189,7 @@ class JobRunner:
             folder.before,
             folder.after,
             options,
+            read_report(folder.out / "report.json"),
             lambda done, total: watch.advance("map", done, total),
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -22,7 +23,12 @@ DATES = ("before", "after")
 
 
 def write_scene_view(
-    folder: Path, before: Path, after: Path, options: SceneOptions, progress: Callable[[int, int], None]
+    folder: Path,
+    before: Path,
+    after: Path,
+    options: SceneOptions,
+    report: dict[str, Json],
+    progress: Callable[[int, int], None],
 ) -> None:
     """Writes before.tif and after.tif, COGs on the scene's grid; those that are there stay.
 
@@ -30,6 +36,7 @@ def write_scene_view(
         folder: where to; made if need be.
         before, after: the images.
         options: as the scene was described.
+        report: the content of its report.json; a shift that `coregister` corrected is corrected here too.
         progress: called with the blocks done and all blocks; may raise to stop.
 
     Raises:
@@ -37,7 +44,10 @@ def write_scene_view(
         OutputError: they cannot be written.
     """
     folder.mkdir(exist_ok=True)
+    measured: Any = report["measured"]
     with open_images(before, after, options) as pair:
+        if "removed_columns" in measured:
+            pair.shift_after(measured["removed_columns"], measured["removed_rows"])
         total = len(DATES) * -(-pair.grid.height // BLOCK)
         for number, date in enumerate(DATES):
             path, done = folder / f"{date}.tif", number * total // len(DATES)
