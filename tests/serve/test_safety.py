@@ -170,6 +170,16 @@ def test_the_quota_takes_the_oldest_finished_job(tmp_path: Path) -> None:
         assert client.get(f"/v1/jobs/{job['jobID']}").status_code == 404
 
 
+def test_an_upload_that_never_fits_removes_no_finished_job(tmp_path: Path) -> None:
+    with service(tmp_path) as client:
+        job = run_job(client, pair())
+        size = client.app.state.parts.store.find(job["jobID"]).bytes
+    with service(tmp_path, disk_bytes=size + 1) as client:
+        large = pair(picture(1, 400, 400), picture(2, 400, 400))
+        assert_problem(client.post("/v1/jobs", files=large), 507, "disk is full")
+        assert client.get(f"/v1/jobs/{job['jobID']}").status_code == 200
+
+
 def test_a_token_is_needed_to_send_list_and_delete_but_not_to_read(tmp_path: Path) -> None:
     with service(tmp_path, tokens=("one", "two")) as client:
         one, two = ({"Authorization": f"Bearer {token}"} for token in ("one", "two"))

@@ -50,10 +50,15 @@ class Housekeeping:
     def make_room(self, size: int) -> bool:
         """Removes the oldest finished jobs until `size` bytes fit below `ServeSettings.disk_bytes`.
 
+        Removes none if they would not fit even then.
+
         Returns:
             Whether they fit, on the disk too.
         """
         waiting = self._store.finished()
+        kept = self._store.total_bytes() - sum(job.bytes for job in waiting)
+        if kept + size > self._settings.disk_bytes:
+            return False
         while self._store.total_bytes() + size > self._settings.disk_bytes and waiting:
             self._remove(waiting.pop(0))
         fits = self._store.total_bytes() + size <= self._settings.disk_bytes
