@@ -265,6 +265,8 @@ def test_a_setting_comes_from_the_flag_else_the_variable_else_the_default() -> N
         read_settings({}, {"SEMANTIC_CC_SERVE_UPLOADS": "1"})
     with pytest.raises(ConfigError, match="pair_queue is 0"):
         read_settings({"pair_queue": "0"}, {})
+    with pytest.raises(ConfigError, match="port is 80000; give a whole number of at most 65535"):
+        read_settings({"port": "80000"}, {})
 
 
 def test_metrics_count_requests_and_batches(client) -> None:

@@ -16,6 +16,8 @@ PREFIX = "SEMANTIC_CC_SERVE_"
 
 MIB, GIB = 1 << 20, 1 << 30
 
+MOST_PORT = 65535
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -108,6 +110,8 @@ class ServeSettings:
             least = 0 if part.name == "port" else 1
             if isinstance(value, int) and value < least:
                 raise ConfigError(f"{part.name} is {value}; give a whole number of at least {least}")
+        if self.port > MOST_PORT:
+            raise ConfigError(f"port is {self.port}; give a whole number of at most {MOST_PORT}")
 
     def limits(self) -> dict[str, Json]:
         """Name -> value, unit and meaning of every limit, for `/v1/limits`."""
