@@ -8,9 +8,11 @@ import zlib
 from pathlib import Path
 
 import pytest
+from scenes import PixelModel
 from services import assert_problem, finished, geotiff, pair, picture, run_job, scene, service, stored
 
-from semantic_cc.errors import ConfigError
+from semantic_cc.errors import ConfigError, OutputError
+from semantic_cc.serve import serving
 from semantic_cc.serve.serve_settings import (
     ServeSettings,
     described_settings,
@@ -18,6 +20,7 @@ from semantic_cc.serve.serve_settings import (
     read_settings,
     variable_of,
 )
+from semantic_cc.serve.service import create_app
 from semantic_cc.serve.uploads import DRIVERS, safe_name
 
 VRT = b"""<VRTDataset rasterXSize="64" rasterYSize="48"><VRTRasterBand dataType="Byte" band="1"><SimpleSource>
@@ -267,6 +270,18 @@ def test_a_setting_comes_from_the_flag_else_the_variable_else_the_default() -> N
         read_settings({"pair_queue": "0"}, {})
     with pytest.raises(ConfigError, match="port is 80000; give a whole number of at most 65535"):
         read_settings({"port": "80000"}, {})
+
+
+@pytest.mark.parametrize("name", ["jobs", "jobs.sqlite3", "workers"])
+def test_a_data_folder_that_cannot_be_used_is_one_line(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving, "log_json_lines", lambda: None)
+    (tmp_path / name).write_text("neither a folder nor a database " * 9)
+    settings, started = ServeSettings(data=tmp_path, port=0), []
+    with pytest.raises(OutputError, match=r"cannot hold the jobs .*; choose another --data"):
+        serving.serve_app(create_app(settings, PixelModel()), settings, started.append)
+    assert started == []
 
 
 def test_metrics_count_requests_and_batches(client) -> None:

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 from semantic_cc import __version__
+from semantic_cc.errors import OutputError
 from semantic_cc.scene.scene_model import SceneModel
 from semantic_cc.serve.http_guard import HttpGuard, JsonLines
 from semantic_cc.serve.job_api import job_router
@@ -39,14 +40,18 @@ def create_app(settings: ServeSettings, model: SceneModel, instruction: str | No
         instruction: asked where a request names none; None = the model's own.
 
     Raises:
-        OutputError: at startup, the data folder cannot be written.
+        OutputError: at startup, as `ServiceParts`; the application's `state.refusal` is it.
     """
 
     metrics = ServeMetrics()
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        parts = ServiceParts(settings, model, metrics, instruction)
+        try:
+            parts = ServiceParts(settings, model, metrics, instruction)
+        except OutputError as error:
+            app.state.refusal = error
+            raise
         app.state.parts = parts
         try:
             yield

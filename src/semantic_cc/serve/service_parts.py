@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+import sqlite3
 import tempfile
 from collections.abc import Sequence
 from typing import IO, Annotated
@@ -44,6 +45,9 @@ class ServiceParts:
         model: the loaded model.
         metrics: of the service.
         instruction: asked where a request names none; None = the model's own.
+
+    Raises:
+        OutputError: the data folder or its job database cannot be used.
     """
 
     def __init__(
@@ -59,13 +63,12 @@ class ServiceParts:
         try:
             for folder in (self.folders, self.incoming):
                 folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(
-                f"cannot write to {settings.data}: {error.strerror}; choose another --data"
-            ) from error
+            self.store = JobStore(settings.data / "jobs.sqlite3")
+            self.workers = Workers(settings.data / "workers")
+        except (OSError, sqlite3.Error) as error:
+            place = settings.data.absolute()
+            raise OutputError(f"{place}: cannot hold the jobs ({error}); choose another --data") from error
         self.metrics = metrics
-        self.store = JobStore(settings.data / "jobs.sqlite3")
-        self.workers = Workers(settings.data / "workers")
         self.queue = ModelQueue(
             model, most_waiting=settings.pair_queue, most_seconds=settings.pair_seconds,
             most_batched=settings.pair_batch, on_batch=self.metrics.on_batch,

@@ -28,6 +28,7 @@ def serve_app(app: FastAPI, settings: ServeSettings, started: Callable[[str], No
 
     Raises:
         InputError: the address or port cannot be used.
+        OutputError: as `create_app`.
     """
     log_json_lines()
     listener = _listen(settings.host, settings.port)
@@ -43,7 +44,12 @@ def serve_app(app: FastAPI, settings: ServeSettings, started: Callable[[str], No
         app, log_config=None, access_log=False, server_header=False, timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=10, lifespan="on",
     )  # fmt: skip
-    Server(config).run([listener])
+    try:
+        Server(config).run([listener])
+    except SystemExit as error:  # of uvicorn, where the application does not start
+        if not hasattr(app.state, "refusal"):
+            raise
+        raise app.state.refusal from error
 
 
 def _listen(host: str, port: int) -> socket.socket:
