@@ -5,6 +5,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -98,6 +99,24 @@ def test_errors_have_the_services_words(address: str, pictures: tuple[Path, Path
         service.job("any")
     with ServiceClient("127.0.0.1:8000") as service, pytest.raises(ServiceError, match="does not answer"):
         service.job("any")
+
+
+def test_another_server_at_the_address_is_one_line(cli, pictures: tuple[Path, Path]) -> None:
+    class LoginPage(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"<html>Log in</html>")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), LoginPage) as server:
+        threading.Thread(target=server.serve_forever).start()
+        done = cli("describe", *pictures, "--server", f"http://127.0.0.1:{server.server_port}")
+        server.shutdown()
+    assert done.code == 1 and "answers, but not as semantic-cc serve does" in done.stderr
 
 
 def test_a_busy_service_is_asked_again(tmp_path: Path, pictures: tuple[Path, Path]) -> None:

@@ -263,7 +263,12 @@ class ServiceClient:
                 break
             time.sleep(int(wait))
         if answer.is_success:
-            return answer.json() if answer.content else None
+            try:
+                return answer.json() if answer.content else None
+            except ValueError as error:
+                raise ServiceError(
+                    f"{self._http.base_url}: answers, but not as semantic-cc serve does; check the address"
+                ) from error
         raise _error(answer.status_code, answer.text, answer.headers.get("content-type", ""))
 
     def _fetch(self, address: str, path: Path) -> Path:
