@@ -163,7 +163,12 @@ def test_describe_with_a_server_prints_and_writes_the_same(
 
 @pytest.mark.parametrize(
     ("flags", "named"),
-    [(("--tile", 64), "--tile"), (("--model", "x"), "--model"), (("--show-input",), "--show-input")],
+    [
+        (("--tile", 64), "--tile"),
+        (("--overlap", 0), "--overlap"),
+        (("--model", "x"), "--model"),
+        (("--show-input",), "--show-input"),
+    ],
 )
 def test_options_of_a_local_model_are_refused_with_a_server(cli, pictures, flags, named: str) -> None:
     done = cli("describe", *pictures, "--server", "http://127.0.0.1:9", *flags)

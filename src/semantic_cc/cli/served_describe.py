@@ -79,7 +79,8 @@ def _say(report: Any, job: ServedJob, out: str | None) -> None:
 
 
 def _refuse_local(arguments: argparse.Namespace) -> None:
-    given = [name for name in _LOCAL if getattr(arguments, name) not in (None, False)]
+    values = {name: getattr(arguments, name) for name in _LOCAL}
+    given = [name for name, value in values.items() if value is not None and value is not False]
     given += [
         name
         for name, default in (("model", "small"), ("runtime", "auto"))
