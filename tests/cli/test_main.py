@@ -11,6 +11,7 @@ import pytest
 from semantic_cc import __version__
 from semantic_cc.cli import main as main_module
 from semantic_cc.cli import synth
+from semantic_cc.cli.console import say
 from semantic_cc.errors import FoundationWeightsError, TrainingError
 
 
@@ -20,6 +21,11 @@ def test_version_and_help_leave_with_0(capsys: pytest.CaptureFixture[str]) -> No
             main_module.main([flag])
         assert left.value.code == 0
         assert expected in capsys.readouterr().out
+
+
+def test_a_line_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    say("outputs: mask.png in /data/a:house:b [bold]")
+    assert capsys.readouterr().out == "outputs: mask.png in /data/a:house:b [bold]\n"
 
 
 @pytest.mark.parametrize("command", [command.NAME for command in main_module.COMMANDS])

@@ -41,8 +41,8 @@ def add_data(parser: argparse.ArgumentParser, meaning: str, required: bool = Tru
 
 
 def say(text: str = "", style: str = "") -> None:
-    """Prints a line to stdout, in `style` on a terminal; does not wrap or interpret markup."""
-    _stdout().print(text, style=style, markup=False, soft_wrap=True)
+    """Prints a line to stdout, in `style` on a terminal; does not wrap or interpret markup or emoji codes."""
+    _stdout().print(text, style=style, markup=False, emoji=False, soft_wrap=True)
 
 
 def show(table: Table) -> None:
