@@ -302,6 +302,7 @@ def test_the_same_scene_gives_the_same_bytes(scene: Scene) -> None:
     [
         (None, None),
         (("2021-05-03", "2024-06-11T12:00:00+02:00"), ("2021-05-03T00:00:00Z", "2024-06-11T10:00:00Z")),
+        (("2024-06-11", "2021-05-03"), ("2021-05-03T00:00:00Z", "2024-06-11T00:00:00Z")),
     ],
 )
 def test_scene_json_is_valid_stac(

@@ -38,11 +38,12 @@ _ASSETS = {
 def write_item(path: Path, report: SceneReport, polygons: Polygons, grid: Grid) -> None:
     """Writes the STAC item of a scene, with the files beside it as assets.
 
-    Its time runs from the first date to the second; without dates it is the time when the report was made. Its id is a
-    digest of grid and polygons, so the same result has the same id. Its figures are the report's.
+    Its time runs from the earlier date to the later, also where the before image is the later one, because catalogues
+    refuse an item that ends before it starts; without dates it is the time when the report was made. Its id is a digest
+    of grid and polygons, so the same result has the same id. Its figures are the report's.
     """
     shape, bounds = footprint(whole_of(grid), grid) if on_earth(grid) else (None, None)
-    start, end = map(read_time, report.dates) if report.dates else (None, None)
+    start, end = sorted(map(read_time, report.dates)) if report.dates else (None, None)
     item = pystac.Item(
         id=f"changes-{_digest(polygons, grid)}",
         geometry=None if shape is None else shapely.geometry.mapping(shape),
