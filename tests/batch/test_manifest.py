@@ -110,6 +110,10 @@ def test_empty_cells_are_not_given_and_other_columns_are_named(tmp_path: Path) -
         ("pairs.csv", "id,before,after,crs\na,b,c,nowhere\n", "line 2: 'nowhere' is not a coordinate reference"),
         ("pairs.csv", "id,before,after,date_before\na,b,c,2020-01-01\n", "line 2: has one date; give"),
         ("pairs.csv", "id,before,after,date_before,date_after\na,b,c,x,y\n", "line 2: 'x' is not a date"),
+        (
+            "pairs.csv", "id,before,after,date_before,date_after\na,b,c,2020-01-01,9999-12-31T23:00:00-05:00\n",
+            "line 2: '9999-12-31T23:00:00-05:00' is not a date",
+        ),
         ("pairs.csv", f"id,before,after\n{'x' * 201},b,c\n", "line 2: the id 'xxx.*too long"),
         ("pairs.parquet", "id,before,after\n", "cannot be read .*write it again"),
         ("pairs.json", "{", "cannot be read .*write it again"),

@@ -132,6 +132,8 @@ def test_a_job_is_dismissed(tmp_path: Path) -> None:
         ({"inputs": {}}, "inputs.before: give the image as a string in base64"),
         (inputs(tile=3), "inputs.tile: the process has no such input"),
         (inputs(resolution="half"), "inputs.resolution: give a number of metres"),
+        (inputs(resolution=10**400), "inputs.resolution: is too large"),
+        (inputs(before_date="0001-01-01T00:00+02:00", after_date="2020-01-01"), "is not a date in ISO 8601"),
         (inputs(strict="yes"), "inputs.strict: give true or false"),
         (inputs() | {"outputs": {"x": {}}}, "outputs.x: the process has no such output"),
         ({"inputs": {"before": {"href": "http://10.0.0.1/a.tif"}, "after": "AA"}}, "fetches nothing from other hosts"),

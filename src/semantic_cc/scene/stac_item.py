@@ -87,13 +87,13 @@ def read_time(text: str) -> datetime:
     """ISO 8601 -> UTC; a time without zone is UTC.
 
     Raises:
-        InputError: it is not in ISO 8601.
+        InputError: it is not in ISO 8601, or not within the years 1 to 9999 of UTC.
     """
     try:
         time = datetime.fromisoformat(text)
-    except (TypeError, ValueError) as error:
+        return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+    except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{text!r} is not a date in ISO 8601; give, for example, 2024-05-31") from error
-    return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _digest(polygons: Polygons, grid: Grid) -> str:

@@ -211,17 +211,13 @@ def _interval(text: str) -> tuple[float | None, float | None]:
     """Bounds of an RFC 3339 time or interval, in seconds since 1970."""
     first, slash, last = text.partition("/")
     try:
-        ends = [None if part in ("..", "") else _seconds(part) for part in (first, last if slash else first)]
+        ends = [
+            None if part in ("..", "") else read_time(part).timestamp()
+            for part in (first, last if slash else first)
+        ]
     except InputError as error:
         raise InputError(f"datetime: {error}") from error
     return ends[0], ends[1]
-
-
-def _seconds(text: str) -> float:
-    try:
-        return read_time(text).timestamp()
-    except (OverflowError, OSError) as error:
-        raise InputError(f"{text!r} is out of range") from error
 
 
 def _lasts(job: Job, least: int | None, most: int | None) -> bool:

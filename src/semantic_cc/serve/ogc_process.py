@@ -129,7 +129,10 @@ def _read_option(name: str, value: object, default: object) -> object:
     if name == "resolution":
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise InputError(f"inputs.{name}: give a number of metres")
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError as error:  # a whole number of 309 digits or more
+            raise InputError(f"inputs.{name}: is too large; give a number of metres") from error
     if not isinstance(value, str):
         raise InputError(f"inputs.{name}: give a string")
     return value
