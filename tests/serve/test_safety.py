@@ -270,6 +270,8 @@ def test_a_setting_comes_from_the_flag_else_the_variable_else_the_default() -> N
         read_settings({"pair_queue": "0"}, {})
     with pytest.raises(ConfigError, match="port is 80000; give a whole number of at most 65535"):
         read_settings({"port": "80000"}, {})
+    with pytest.raises(ConfigError, match="root_path is 'app'; begin it with a slash"):
+        read_settings({"root_path": "app"}, {})
 
 
 @pytest.mark.parametrize("name", ["jobs", "jobs.sqlite3", "workers"])

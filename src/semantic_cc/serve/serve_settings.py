@@ -39,7 +39,7 @@ class ServeSettings:
     """Settings of the service. Each field is a flag, an environment variable and, unless secret, in `/v1/limits`.
 
     Raises:
-        ConfigError: a number is out of its range.
+        ConfigError: a number is out of its range, or `root_path` does not begin with a slash.
     """
 
     data: Annotated[Path, Setting("path", "folder of the job database and the files", limit=False)] = Path(
@@ -112,6 +112,8 @@ class ServeSettings:
                 raise ConfigError(f"{part.name} is {value}; give a whole number of at least {least}")
         if self.port > MOST_PORT:
             raise ConfigError(f"port is {self.port}; give a whole number of at most {MOST_PORT}")
+        if self.root_path and not self.root_path.startswith("/"):
+            raise ConfigError(f"root_path is {self.root_path!r}; begin it with a slash, such as /changes")
 
     def limits(self) -> dict[str, Json]:
         """Name -> value, unit and meaning of every limit, for `/v1/limits`."""
