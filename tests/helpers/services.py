@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -120,5 +121,10 @@ def assert_problem(answer: Any, status: int, text: str) -> None:
 
 def stored(folder: Path) -> list[str]:
     """All files of jobs and uploads below a data folder."""
-    found = [path for room in ("jobs", "incoming") for path in (folder / room).rglob("*")]
-    return sorted(str(path.relative_to(folder)) for path in found)
+    found = [  # `os.walk` leaves out what another thread removes meanwhile, where `rglob` raises
+        os.path.relpath(os.path.join(parent, name), folder)
+        for room in ("jobs", "incoming")
+        for parent, folders, names in os.walk(folder / room)
+        for name in (*folders, *names)
+    ]
+    return sorted(found)
