@@ -106,6 +106,10 @@ def test_levir_mci_missing_files(tmp_path):
     shutil.rmtree(tmp_path / "images/test/A")
     with pytest.raises(DataError, match=r"test/A: 3 of 3 images are missing, first test_a\.png"):
         open_dataset(tmp_path, "test")
+    (tmp_path / "LevirCCcaptions.json").unlink()
+    with pytest.raises(DataError, match=r"train/B: 1 of 3 images are missing, first train_b\.png"):
+        open_dataset(tmp_path, "train")
+    assert open_dataset(tmp_path, "train", skip_missing=True).names == ["train_a.png", "train_c.png"]
 
 
 # --- LEVIR-CD -------------------------------------------------------------------------------------

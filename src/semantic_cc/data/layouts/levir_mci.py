@@ -48,7 +48,14 @@ def index(
     if captions is None:
         if folder.before and not folder.label:
             raise DataError(f"{root}: neither LevirCCcaptions.json nor images/{split}/label; add one of them")
-        return items_of(folder, folder.entries, masked=True, classes=classes, on_fault=on_fault)
+        return items_of(
+            folder,
+            folder.entries,
+            masked=True,
+            classes=classes,
+            skip_missing=skip_missing,
+            on_fault=on_fault,
+        )
     entries = read_captions(captions, on_fault)
     without = next((entry for entry in entries if entry.split is None), None)
     if without is not None:
