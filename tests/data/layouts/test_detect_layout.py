@@ -160,6 +160,14 @@ def test_lists_say_what_is_in_a_split(tmp_path):
         open_dataset(tmp_path, "val")
 
 
+def test_a_listed_name_may_hold_blanks(tmp_path):
+    write.write_cd_list(tmp_path)
+    for part in ("A", "B", "label"):
+        (tmp_path / part / "a.png").rename(tmp_path / part / "tile 1.png")
+    (tmp_path / "list/train.txt").write_text("tile 1.png \n\nb.png\n")
+    assert open_dataset(tmp_path, "train").names == ["tile 1.png", "b.png"]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -39,9 +39,10 @@ def index(
     if not path.is_file():
         return []
     try:
-        names = path.read_text(encoding="utf-8-sig").split()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from error
+    names = [name for line in lines if (name := line.strip())]
     seen: set[str] = set()
     for name in names:
         if "/" in name or "\\" in name:
