@@ -224,6 +224,9 @@ def test_a_caption_file_above_the_splits_names_them(tmp_path):
     train, val = open_dataset(tmp_path, "train"), open_dataset(tmp_path, "val")
     assert train.names == val.names == ["a.png", "c.png"]
     assert (train.flags, val.flags) == ({"a.png": True}, {"a.png": False})
+    captions.write_text("filename,sentence,split\na.png,a house,train\n")
+    val = open_dataset(tmp_path, "val")
+    assert (val.names, val.labelled) == (["a.png", "c.png"], [True, True])  # the entry is of train's a.png
     captions.write_text("filename,sentence\na.png,a house\n")
     with pytest.raises(DataError, match=r"captions\.csv: a\.png has no split; name it, or put the file"):
         open_dataset(tmp_path, "train")

@@ -55,6 +55,7 @@ def index(
         for path in dict.fromkeys((root, folder.root))
         if (file := find_captions(path)) is not None
         for entry in _of_splits(file, known=path == root and not flat, on_fault=on_fault)
+        if flat or path != root or entry.split == split  # names may repeat in the folders of other splits
     ]
     own = [entry for entry in captions if (entry.split or ("train" if flat else split)) == split]
     captioned = {stem_of(entry.filename) for entry in captions}
