@@ -38,6 +38,12 @@ def test_names_to_sentences(tmp_path):
     assert read_captions(path) == [CaptionEntry("a.png", ("ein Haus wird gebaut",)), CaptionEntry("b.png")]
 
 
+def test_only_a_newline_ends_a_line(tmp_path):
+    path = tmp_path / "captions.jsonl"
+    path.write_text('{"filename": "a.png", "sentences": ["a\u2028house"]}\n', encoding="utf-8")
+    assert read_captions(path) == [CaptionEntry("a.png", ("a house",))]
+
+
 def test_a_sentence_with_a_comma_is_quoted(tmp_path):
     path = tmp_path / "captions.csv"
     path.write_text('filename,sentence\na.png,"a house, and a road"\n')

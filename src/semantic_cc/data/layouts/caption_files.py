@@ -115,7 +115,7 @@ def _json_rows(text: str, where: str) -> _Rows:
 
 
 def _jsonl_rows(text: str, where: str) -> _Rows:
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             yield f"{where}: line {number}", parse_json(line, f"{where}: line {number}")
 
