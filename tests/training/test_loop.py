@@ -1,17 +1,19 @@
 """The loop: pinned curves, exact resume, what it refuses."""
 
 import csv
+import json
 from dataclasses import replace
 
 import pytest
 import torch
 from phases import ALL, multitask
 
+from semantic_cc.config import Config
 from semantic_cc.errors import CheckpointError, ConfigError, DataError, OutputError, TrainingError
 from semantic_cc.training.console_progress import Reporter
 from semantic_cc.training.sampling import schedules_of
 from semantic_cc.training.staged_task import trained_parameters
-from semantic_cc.training.state import PhaseFolder, open_run
+from semantic_cc.training.state import PhaseFolder, load_finished, open_run, save_finished
 from semantic_cc.training.step import Stepper
 
 # Float32 on the CPU, weights drawn by name, four steps of two items. A change of the model's equations, of
@@ -165,6 +167,35 @@ def test_resume_refuses_another_configuration(fit):
     fit("other")
     with pytest.raises(ConfigError, match=r"cannot resume: optim\.lr was 0\.001 .* and is 0\.5 now"):
         fit("other", resume=True, lr=0.5)
+
+
+def finished_without(folder: PhaseFolder, config: Config, *fields: str) -> PhaseFolder:
+    """A phase that a version without these fields finished."""
+    save_finished(folder, config, {})
+    content = json.loads(folder.finished.read_text())
+    for field in fields:
+        *sections, name = field.split(".")
+        section = content["config"]
+        for key in sections:
+            section = section[key]
+        del section[name]
+    folder.finished.write_text(json.dumps(content))
+    return folder
+
+
+def test_a_field_that_a_later_version_added_had_its_default(tiny, tmp_path):
+    added = "model.change_decoder.norm", "phases.multitask.dice_weight"
+    folder = finished_without(PhaseFolder(tmp_path), tiny(), *added)
+    assert load_finished(folder, tiny())
+    other = tiny(model={"change_decoder": {"norm": "group"}})
+    with pytest.raises(ConfigError, match=r"model\.change_decoder\.norm was 'layer' .* is 'group' now"):
+        load_finished(folder, other)
+
+
+def test_resume_refuses_another_stage(tiny, tmp_path):
+    folder = finished_without(PhaseFolder(tmp_path), tiny(), "phases.multitask.stages.joint")
+    with pytest.raises(ConfigError, match=r"cannot resume: phases\.multitask\.stages\.joint\.batch was None"):
+        load_finished(folder, tiny())
 
 
 def test_resume_refuses_a_corrupt_state(fit):

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from semantic_cc.config import Config, to_dict, to_yaml
+from semantic_cc.config import Config, PhaseConfig, to_dict, to_yaml
 from semantic_cc.errors import CheckpointError, ConfigError, OutputError, one_line
 from semantic_cc.files import write_files
 from semantic_cc.training.optim import Updater
@@ -207,13 +207,27 @@ _REMOVED = {"model.qformer.text": False}
 
 
 def _require_same(saved: dict[str, Any], given: dict[str, Any]) -> None:
-    before, now = {**_REMOVED, **dict(leaves(saved))}, {**_REMOVED, **dict(leaves(given))}
+    """Compares two configurations; a field that a later version added had its default when `saved` was written.
+
+    Raises:
+        ConfigError: they differ in a field that may not change.
+    """
+    before = {**_REMOVED, **_defaults(saved["phases"]), **dict(leaves(saved))}
+    now = {**_REMOVED, **dict(leaves(given))}
     for key in sorted(before.keys() | now.keys()):
         if not may_differ(key) and before.get(key) != now.get(key):
             raise ConfigError(
                 f"cannot resume: {key} was {before.get(key)!r} when the run started "
                 f"and is {now.get(key)!r} now; restore it, or start another run"
             )
+
+
+def _defaults(phases: Iterable[str]) -> dict[str, Any]:
+    """Dotted name -> default of all fields of a configuration with these phases, without those of stages."""
+    of_phase = dict(leaves(to_dict(PhaseConfig())))
+    return dict(leaves(to_dict(Config()))) | {
+        f"phases.{name}.{key}": value for name in phases for key, value in of_phase.items()
+    }
 
 
 def leaves(values: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
