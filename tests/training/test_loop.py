@@ -164,9 +164,12 @@ def test_a_run_is_not_overwritten(fit):
 
 
 def test_resume_refuses_another_configuration(fit):
-    fit("other")
+    folder, _ = fit("other")
+    described = folder.root.parents[1] / "config.yaml"
+    before = described.read_bytes()
     with pytest.raises(ConfigError, match=r"cannot resume: optim\.lr was 0\.001 .* and is 0\.5 now"):
         fit("other", resume=True, lr=0.5)
+    assert described.read_bytes() == before
 
 
 def finished_without(folder: PhaseFolder, config: Config, *fields: str) -> PhaseFolder:

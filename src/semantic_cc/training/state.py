@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +111,8 @@ def open_run(config: Config, phases: Sequence[str], resume: bool) -> RunFolder:
 
     Raises:
         OutputError: the folder cannot be written, or contains one of the phases and `resume` is off.
+        ConfigError: a phase there has a different configuration; nothing is written.
+        CheckpointError: the state of a phase there is corrupt.
     """
     folder = RunFolder(Path(config.out))
     there = [name for name in phases if folder.phase(name).root.exists()]
@@ -119,6 +121,8 @@ def open_run(config: Config, phases: Sequence[str], resume: bool) -> RunFolder:
             f"{folder.root} already holds a run (phase {there[0]}); continue it with --resume auto, remove it, or "
             "choose another folder"
         )
+    for name in there:
+        _require_resumable(folder.phase(name), replace(config, phases={name: config.phases[name]}))
     try:
         for left in folder.root.glob(".model-*"):
             shutil.rmtree(left)
@@ -190,16 +194,31 @@ def load_state(path: Path, config: Config, updater: Updater) -> int:
         CheckpointError: the file is corrupt or contains different parameters.
         ConfigError: the run was started with a different configuration.
     """
-    try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch.load raises no specific type for a corrupt file
-        raise CheckpointError(f"cannot read the training state {path}: {one_line(error)}") from error
+    state = _read_state(path)
     _require_same(state["config"], to_dict(config))
     try:
         updater.load_state_dict(state)
     except (ValueError, KeyError) as error:
         raise CheckpointError(f"the training state {path} is of another model: {one_line(error)}") from error
     return int(state["step"])
+
+
+def _require_resumable(folder: PhaseFolder, config: Config) -> None:
+    """Compares `config` with that of a finished or interrupted phase, and reads no weights.
+
+    Raises:
+        ConfigError, CheckpointError: as `load_finished` and `load_state`.
+    """
+    if not load_finished(folder, config) and folder.state.exists():
+        _require_same(_read_state(folder.state, mmap=True)["config"], to_dict(config))
+
+
+def _read_state(path: Path, mmap: bool = False) -> dict[str, Any]:
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+    except Exception as error:  # torch.load raises no specific type for a corrupt file
+        raise CheckpointError(f"cannot read the training state {path}: {one_line(error)}") from error
+    return state
 
 
 _REMOVED = {"model.qformer.text": False}
