@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, default_collate
 
-from semantic_cc.errors import DataError
+from semantic_cc.errors import DataError, SemanticCCError
 from semantic_cc.processes import end_with_parent
+from semantic_cc.training.sample_loader import ErrorsAsItems
 from semantic_cc.training.sampling import SampleRef
 from semantic_cc.training.step import TrainStep, draw_key, require_finite
 from semantic_cc.training.task import PhaseRun, SteppedTask
@@ -78,18 +79,25 @@ class RowTask(SteppedTask):
         self._updater = updater
 
     def steps(self, done: int) -> Iterator[RowStep]:
-        """See `SteppedTask`."""
+        """See `SteppedTask`.
+
+        Raises:
+            SemanticCCError: an item cannot be read.
+        """
         for epoch in range(done // self.per_epoch, self.epochs):
             first = max(done - epoch * self.per_epoch, 0)
             batches = self._batches(epoch)
-            loader: DataLoader[Rows] = DataLoader(
-                self.rows,
+            loader: DataLoader[Any] = DataLoader(
+                ErrorsAsItems(self.rows),
                 batch_sampler=batches[first:],
                 num_workers=self.workers,
                 worker_init_fn=end_with_parent,
+                collate_fn=_collated,
                 generator=torch.Generator(),  # its own, so the loader does not advance dropout's generator
             )
             for place, rows in enumerate(loader, first):
+                if isinstance(rows, SemanticCCError):
+                    raise rows
                 number = epoch * self.per_epoch + place
                 yield RowStep(
                     number,
@@ -128,6 +136,12 @@ class RowTask(SteppedTask):
         size = self.run.phase.batch
         stop = len(refs) - len(refs) % size if self.whole else len(refs)
         return [refs[start : start + size] for start in range(0, stop, size)]
+
+
+def _collated(items: list[Any]) -> Any:
+    """The rows of a batch as tensors, or the first error among them."""
+    errors = (item for item in items if isinstance(item, SemanticCCError))
+    return next(errors, None) or default_collate(items)
 
 
 def shuffled(count: int, seed: int, items: int | None = None) -> Callable[[int], Sequence[int]]:

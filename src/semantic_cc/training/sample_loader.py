@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -24,20 +25,50 @@ from semantic_cc.training.sampling import (
 )
 from semantic_cc.types import Pair
 
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
-class DrawnSamples(Dataset["DrawnSample | SemanticCCError"]):
+
+class ErrorsAsItems(Dataset["T_co | SemanticCCError"]):
+    """A dataset that gives the error of an item in its place; `raise_errors` raises it.
+
+    A DataLoader would wrap the one-line message in a worker's traceback.
+    """
+
+    def __init__(self, items: Dataset[T_co]) -> None:
+        self.items = items
+
+    def __len__(self) -> int:
+        return len(self.items)  # type: ignore[arg-type]  # only some datasets have a length
+
+    def __getitem__(self, index: Any) -> T_co | SemanticCCError:
+        try:
+            return self.items[index]
+        except SemanticCCError as error:
+            return error
+
+
+def raise_errors(items: Iterable[T | SemanticCCError]) -> list[T]:
+    """The items of a batch from `ErrorsAsItems`.
+
+    Raises:
+        SemanticCCError: the first error among them.
+    """
+    read = []
+    for item in items:
+        if isinstance(item, SemanticCCError):
+            raise item
+        read.append(item)
+    return read
+
+
+class DrawnSamples(Dataset[DrawnSample]):
     """The dataset of a stage: maps a `SampleRef` to the augmented item and its draws."""
 
     def __init__(self, pairs: TrainingPairs, schedule: StageSchedule) -> None:
         self.pairs, self.schedule = pairs, schedule
 
-    def __getitem__(self, visit: SampleRef) -> DrawnSample | SemanticCCError:
-        try:
-            return self._sample(visit)
-        except SemanticCCError as error:
-            return error  # `samples` raises it: a DataLoader would wrap the one-line message in a traceback
-
-    def _sample(self, visit: SampleRef) -> DrawnSample:
+    def __getitem__(self, visit: SampleRef) -> DrawnSample:
         own = self.schedule
         stage = own.stage
         rng = np.random.default_rng([own.seed, VISIT_KEY, visit.epoch, stage.number, visit.position])
@@ -82,7 +113,7 @@ def samples(
     """
     steps = [share.of(batch) for batch in schedule.batches(epoch)[first:]]
     loader: DataLoader[DrawnSample | SemanticCCError] = DataLoader(
-        DrawnSamples(pairs, schedule),
+        ErrorsAsItems(DrawnSamples(pairs, schedule)),
         batch_sampler=[piece for step in steps for piece in step],
         num_workers=workers,
         worker_init_fn=end_with_parent,
@@ -91,18 +122,9 @@ def samples(
         # its own, so the loader does not advance dropout's generator
         generator=torch.Generator(),
     )
-    pieces = map(_readable, loader)
+    pieces = map(raise_errors, loader)
     for step in steps:
         yield [next(pieces) for _ in step]
-
-
-def _readable(piece: list[DrawnSample | SemanticCCError]) -> list[DrawnSample]:
-    samples = []
-    for sample in piece:
-        if isinstance(sample, SemanticCCError):
-            raise sample
-        samples.append(sample)
-    return samples
 
 
 def default_workers(devices: int = 1) -> int:

@@ -1,6 +1,7 @@
 """Phase encoder: it learns land cover, and nothing else of the model moves."""
 
 import csv
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,10 @@ from torch.nn import functional as F
 from semantic_cc.checkpoint.build import build_encoder, build_model
 from semantic_cc.checkpoint.serialization import load_pretrained
 from semantic_cc.config import load_config
-from semantic_cc.errors import DataError
+from semantic_cc.errors import DataError, ImageError
 from semantic_cc.synth.composite.land_cover_tiles import NO_BUILDING, NOT_KNOWN
 from semantic_cc.training.pipeline import train
+from semantic_cc.training.pretraining import encoder
 from semantic_cc.training.pretraining.encoder import cover_loss
 from semantic_cc.types import COVERS
 
@@ -77,3 +79,16 @@ def test_refusals(world_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="phase encoder: the data has fewer items than a batch of 4"):
         train(load_config("tiny", many))
     assert not phase_of(tmp_path / "run", "encoder").model.exists()
+
+
+def test_a_broken_image_is_one_line(world_folder: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(encoder, "default_workers", lambda devices: 1)
+    broken = shutil.copytree(world_folder, tmp_path / "broken")
+    for path in (broken / "images/train/A").iterdir():
+        path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ImageError, match=r"^\S+\.png: damaged or truncated image [^\n]*$"):
+        train(
+            load_config(
+                "tiny", {"data": str(broken), "out": str(tmp_path / "run"), **only(encoder={"items": 16})}
+            )
+        )

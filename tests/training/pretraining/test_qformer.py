@@ -7,15 +7,19 @@ from pathlib import Path
 import pytest
 import torch
 from phases import only, phase_of
+from torch import nn
 from torch.nn import functional as F
 
 from semantic_cc.checkpoint.build import build_model
 from semantic_cc.checkpoint.serialization import load_pretrained
-from semantic_cc.config import load_config
+from semantic_cc.config import HardwareConfig, load_config
 from semantic_cc.data.collate import collate
+from semantic_cc.data.items import ChangeDataset, Item
 from semantic_cc.data.open_dataset import open_dataset
 from semantic_cc.errors import ConfigError, DataError
+from semantic_cc.training.devices import fabric_of
 from semantic_cc.training.pipeline import train
+from semantic_cc.training.pretraining import token_cache
 from semantic_cc.training.pretraining.qformer import KeywordHead, uses, vocabulary, word_loss
 
 
@@ -106,3 +110,12 @@ def test_refusals(world_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError):
         run(tmp_path / "none", tmp_path / "x")
     assert not (tmp_path / "x").exists()
+
+
+def test_a_broken_image_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(token_cache, "default_workers", lambda: 1)
+    path = tmp_path / "a.png"
+    path.write_bytes(b"x")
+    pairs = ChangeDataset([Item("a.png", str(path), str(path))])
+    with pytest.raises(DataError, match=r"^\S+a\.png: not an image [^\n]*$"):
+        next(token_cache.encoded(nn.Module(), pairs, fabric_of("float32", HardwareConfig("cpu"))))

@@ -17,7 +17,7 @@ from semantic_cc.data.items import ChangeDataset, Item
 from semantic_cc.model.prompter import INSTRUCTIONS
 from semantic_cc.processes import end_with_parent
 from semantic_cc.training.console_progress import Reporter
-from semantic_cc.training.sample_loader import default_workers
+from semantic_cc.training.sample_loader import ErrorsAsItems, default_workers, raise_errors
 
 if TYPE_CHECKING:
     from semantic_cc.model.caption_decoder import CaptionDecoder
@@ -36,14 +36,22 @@ def drawn(items: list[Item], count: int | None, seed: int) -> list[Item]:
 def encoded(
     model: SemanticCCModel, pairs: ChangeDataset, fabric: Fabric, change: bool = False
 ) -> Iterator[Decoded]:
-    """Yields the output of `SemanticCCModel.decode` for each batch; masks only if `change`."""
+    """Yields the output of `SemanticCCModel.decode` for each batch; masks only if `change`.
+
+    Raises:
+        DataError: an image cannot be read, or the images of a batch have different sizes.
+    """
     model.eval()
     loader = DataLoader(
-        pairs, AT_ONCE, num_workers=default_workers(), worker_init_fn=end_with_parent, collate_fn=list
+        ErrorsAsItems(pairs),
+        AT_ONCE,
+        num_workers=default_workers(),
+        worker_init_fn=end_with_parent,
+        collate_fn=list,
     )
     with Reporter("features", len(loader), 0) as reporter:
         started = time.perf_counter()
-        for items in loader:
+        for items in map(raise_errors, loader):
             given = collate(items, fabric.device)
             with fabric.autocast():
                 decoded = model.decode(given.before, given.after, change=change)
