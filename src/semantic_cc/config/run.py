@@ -37,7 +37,8 @@ class TrainConfig:
         accumulate: micro-batches that each device splits its share of a step into; their gradients are added up, so
             that the step is the same and takes less memory. Read by phases of kind stages.
         change_weight: the factor lambda of eq. 9.
-        flag_weight: weight of the change-flag head's loss, added to the caption loss.
+        flag_weight: weight of the change-flag head's loss, added to the caption loss; in kind qformer, to that of the
+            words.
         sort_by_length: put pairs with captions of similar length into one batch, so that less of it is padding.
         gradient_checkpointing: keep only the inputs of encoder layers, neck units, Q-Former and LLM layers, and
             run these again in the backward pass: less memory, a third more time.

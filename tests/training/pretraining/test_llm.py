@@ -61,6 +61,7 @@ def test_unchanged_pairs_teach_the_flag_and_no_sentence() -> None:
     both = flag + caption_loss(*decoder.teach(visual[1:], ask[1:], [said]))
     torch.testing.assert_close(loss_of(decoder, visual, ask, [[], said], changed), both)
     torch.testing.assert_close(loss_of(decoder, visual, ask, [[], []], changed), flag)
+    torch.testing.assert_close(loss_of(decoder, visual, ask, [[], []], changed, flag_weight=0.3), 0.3 * flag)
     torch.testing.assert_close(loss_of(decoder, visual, ask, [[], said], None), both - flag)
 
 

@@ -56,6 +56,19 @@ def test_the_loss_is_a_cross_entropy_for_each_word_and_the_flag(flag_head: bool)
     torch.testing.assert_close(word_loss(decoder, head, tokens, present, changed), total)
 
 
+@pytest.mark.parametrize("phase", ["qformer", "llm"])
+def test_the_flag_s_loss_has_its_weight(phase: str, world_folder: Path, tmp_path: Path) -> None:
+    losses = []
+    for weight in (0.0, 1.0, 3.0):
+        out = tmp_path / str(weight)
+        own = {"train_qformer": True} if phase == "llm" else {}
+        settings = {"data": str(world_folder), "out": str(out), "train": {"flag_weight": weight}}
+        train(load_config("tiny", {**settings, **only(**{phase: {"epochs": 1, **own}})}))
+        losses.append(float(next(csv.DictReader(phase_of(out, phase).log.open()))["loss"]))
+    assert losses[1] > losses[0]
+    assert losses[2] - losses[0] == pytest.approx(3 * (losses[1] - losses[0]), rel=1e-4)
+
+
 def run(world_folder: Path, out: Path, **more: object) -> list[float]:
     """Runs the phase; its losses."""
     settings = {key: more.pop(key) for key in ("model", "train") if key in more}

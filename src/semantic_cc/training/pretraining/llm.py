@@ -78,7 +78,8 @@ def open_llm_phase(run: PhaseRun) -> OpenedData:
             for number, symmetry in zip(numbers, symmetries, strict=True):
                 known = (pairs.sentences[number][symmetry] or ()) if spoken[number] else ()
                 learned.append(draw.sample(known, min(run.phase.sentences, len(known))))
-            return loss_of(decoder, visual, instructions, learned, changed[rows[1]] if whole else None)
+            flags = changed[rows[1]] if whole else None
+            return loss_of(decoder, visual, instructions, learned, flags, run.config.train.flag_weight)
 
         return RowTask(run, parameters, pairs, shuffled(len(items), run.seed), batch_loss)
 
@@ -91,17 +92,19 @@ def loss_of(
     instructions: Sequence[str],
     learned: Sequence[Sequence[str]],
     changed: Tensor | None,
+    flag_weight: float = 1.0,
 ) -> Tensor:
-    """Caption loss of the pairs with sentences, plus the flag loss of all if `changed` (b,) is given.
+    """Caption loss of the pairs with sentences, plus the weighted flag loss of all if `changed` (b,) is given.
 
     Args:
         decoder: the caption decoder. visual: (b, q, m). instructions: b texts. learned: sentences of each pair.
         changed: (b,) of 0 and 1; None = the flag head does not train.
+        flag_weight: weight of the flag loss.
     """
     losses = []
     flag = None if changed is None else decoder.flag_logits(visual)
     if flag is not None and changed is not None:
-        losses.append(flag_loss(flag, changed))
+        losses.append(flag_weight * flag_loss(flag, changed))
     taught = decoder.teach_captioned(visual, instructions, learned)
     if taught is not None:
         losses.append(caption_loss(*taught))

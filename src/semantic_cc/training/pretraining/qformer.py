@@ -84,7 +84,8 @@ def open_qformer_phase(run: PhaseRun) -> OpenedData:
 
         def loss_of(given: tuple[Tensor, ...], draw: random.Random) -> Tensor:
             tokens, rows, symmetries = given
-            return word_loss(decoder, head, tokens, present[rows, symmetries], changed[rows])
+            weight = run.config.train.flag_weight
+            return word_loss(decoder, head, tokens, present[rows, symmetries], changed[rows], weight)
 
         def finish() -> dict[str, Any]:
             model.eval()  # no dropout, as for the LLM
@@ -128,15 +129,21 @@ def phrases_of(texts: Sequence[str], longest: int = 1) -> set[str]:
 
 
 def word_loss(
-    decoder: CaptionDecoder, head: nn.Module, tokens: Tensor, present: Tensor, changed: Tensor
+    decoder: CaptionDecoder,
+    head: nn.Module,
+    tokens: Tensor,
+    present: Tensor,
+    changed: Tensor,
+    flag_weight: float = 1.0,
 ) -> Tensor:
-    """Binary cross-entropy of the words, plus that of the change flag if the model has a flag head.
+    """Binary cross-entropy of the words, plus the weighted one of the change flag if the model has a flag head.
 
     Args:
         decoder, head: caption path, and the linear layer on its visual tokens.
         tokens: (b, 2, h, w, c), from `encode`. present: (b, v) of 0 and 1. changed: (b,) of 0 and 1.
+        flag_weight: weight of the flag's loss.
     """
     visual = visual_tokens(decoder, tokens)
     loss = F.binary_cross_entropy_with_logits(head(visual).float(), present)
     flag = decoder.flag_logits(visual)
-    return loss if flag is None else loss + flag_loss(flag, changed)
+    return loss if flag is None else loss + flag_weight * flag_loss(flag, changed)
