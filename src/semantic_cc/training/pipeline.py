@@ -216,7 +216,11 @@ def _check_datasets(opened: list[OpenedPhase]) -> None:
         DataError: names the first invalid file.
     """
     read = {(one.run.data, "train") for one in opened if one.run.phase.kind not in ("encoder", "calibration")}
-    read |= {(one.run.val_data, "val") for one in opened if one.validation is not None}
+    read |= {
+        (one.run.val_data, "val")
+        for one in opened
+        if one.validation is not None or one.run.phase.kind == "calibration"
+    }
     for data, split in sorted(read, key=str):
         check_dataset(open_dataset(data, split))
 

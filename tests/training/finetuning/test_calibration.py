@@ -1,11 +1,13 @@
 """Platt scaling finds the line that made the truth, and the head that holds it says the calibrated probability."""
 
 import math
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 from phases import only
+from PIL import Image
 
 from semantic_cc.checkpoint.build import build_model
 from semantic_cc.checkpoint.serialization import load_pretrained, save_pretrained
@@ -82,6 +84,15 @@ def test_the_head_holds_it(world: Path, tmp_path: Path) -> None:
     assert facts == {
         "kind": "calibration", "data": str(world), "scale": scale, "offset": offset, "pairs": len(pairs)
     }  # fmt: skip
+
+
+def test_a_broken_label_stops_the_run_before_it_starts(world: Path, tmp_path: Path) -> None:
+    broken = shutil.copytree(world, tmp_path / "broken")
+    label = next((broken / "images/val/label").iterdir())
+    Image.new("L", Image.open(label).size, 200).save(label)
+    with pytest.raises(DataError, match=rf"{label.name}: label value 200 is not one of"):
+        _run(broken, tmp_path)
+    assert not (tmp_path / "run").exists()
 
 
 def test_what_cannot_be_calibrated(world: Path, tmp_path: Path) -> None:
