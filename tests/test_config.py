@@ -298,6 +298,16 @@ RULES: dict[str, tuple[dict[str, Any], str]] = {
         "qformer.positions needs qformer.encoder_width",
     ),
     "beams": ({"model": {"llm": {"beams": 0}}}, "llm.beams must be at least 1"),
+    "tokens": ({"model": {"llm": {"max_new_tokens": 0}}}, "llm.max_new_tokens must be at least 1"),
+    "queries": ({"model": {"qformer": {"queries": 0}}}, "qformer.queries must be at least 1"),
+    "decoder width": ({"model": {"change_decoder": {"width": 0}}}, "change_decoder.width must be at least 1"),
+    "weight decay": ({"optim": {"weight_decay": -1.0}}, "optim.weight_decay must not be negative"),
+    "gradient norm": ({"optim": {"max_grad_norm": -1.0}}, "optim.max_grad_norm must be positive, or null"),
+    "a loss's weight": ({"train": {"flag_weight": -1.0}}, "train.flag_weight must not be negative"),
+    "a phase's weight decay": (
+        {"phases": {"llm": {"weight_decay": -1.0}}},
+        r"phases\.llm\.weight_decay must not be negative",
+    ),
     "details": ({"model": {"change_decoder": {"detail": -1}}}, "change_decoder.detail must not be"),
     "batch": (
         {"phases": {"multitask": {"stages": {"joint": {"batch": 0}}}}},

@@ -44,7 +44,10 @@ def check(config: Config | ModelConfig) -> None:
             neck.similarity == "tensor" and (neck.directions, neck.attention) != ("cd_to_cc", "bilinear"),
             "neck.similarity tensor needs neck.directions cd_to_cc and neck.attention bilinear",
         ),
+        (model.change_decoder.width < 1, "change_decoder.width must be at least 1"),
+        (model.qformer.queries < 1, "qformer.queries must be at least 1"),
         (model.llm.beams < 1, "llm.beams must be at least 1"),
+        (model.llm.max_new_tokens < 1, "llm.max_new_tokens must be at least 1"),
         (model.llm.min_count < 0, "llm.min_count must not be negative"),
         (
             any(layer < 0 for layer in layers) or sorted(set(layers)) != list(layers),
@@ -110,6 +113,15 @@ def _of_run(config: Config) -> list[tuple[bool, str]]:
         (train.checkpoint_every < 1, "train.checkpoint_every must be at least 1"),
         (not 0 < optim.lr < float("inf"), "optim.lr must be positive"),
         (not optim.trunk_lr_scale > 0, "optim.trunk_lr_scale must be positive"),
+        (not optim.weight_decay >= 0, "optim.weight_decay must not be negative"),
+        (
+            optim.max_grad_norm is not None and not optim.max_grad_norm > 0,
+            "optim.max_grad_norm must be positive, or null",
+        ),
+        (
+            not min(train.change_weight, train.flag_weight) >= 0,
+            "train.change_weight and train.flag_weight must not be negative",
+        ),
         (not 0 <= optim.warmup < 1, "optim.warmup must lie in [0, 1)"),
     ]
 
@@ -142,6 +154,10 @@ def _of_phase(name: str, phase: PhaseConfig, config: Config) -> list[tuple[bool,
         (
             phase.trunk_lr_scale is not None and not phase.trunk_lr_scale > 0,
             "trunk_lr_scale must be positive",
+        ),
+        (
+            phase.weight_decay is not None and not phase.weight_decay >= 0,
+            "weight_decay must not be negative, or null",
         ),
         (phase.dice_weight < 0, "dice_weight must not be negative"),
         (
