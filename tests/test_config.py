@@ -326,8 +326,12 @@ RULES: dict[str, tuple[dict[str, Any], str]] = {
         "train.val_items needs a phase with a val_metric",
     ),
     "patience": (
-        {"phases": {"multitask": {"patience": 0}}},
+        {"train": {"val_items": 2}, "phases": {"multitask": {"patience": 0}}},
         "patience must be at least 1, and needs val_metric",
+    ),
+    "patience without validation": (
+        {"phases": {"multitask": {"patience": 2}}},
+        r"phases\.multitask\.patience .* needs val_metric and train\.val_items",
     ),
     "sentences": ({"phases": {"multitask": {"sentences": 0}}}, "sentences must be at least 1"),
     "epochs": ({"phases": {"multitask": {"epochs": 0}}}, r"phases\.multitask\.epochs must be at least 1"),

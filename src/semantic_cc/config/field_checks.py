@@ -173,8 +173,9 @@ def _of_phase(name: str, phase: PhaseConfig, config: Config) -> list[tuple[bool,
             f"cache_features keeps SAM's features, which model.method {config.model.method} does not read",
         ),
         (
-            phase.patience is not None and (phase.patience < 1 or phase.val_metric is None),
-            "patience must be at least 1, and needs val_metric",
+            phase.patience is not None
+            and (phase.patience < 1 or phase.val_metric is None or config.train.val_items == 0),
+            "patience must be at least 1, and needs val_metric and train.val_items",
         ),
     ]
     return [(wrong, f"phases.{name}.{message}") for wrong, message in problems]

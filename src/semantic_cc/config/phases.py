@@ -60,7 +60,8 @@ class PhaseConfig:
             split differs from the share in use. Kind calibration.
         val_metric: the score that selects the best model: CIDEr of the validated pairs, F1 of building change, or
             accuracy of the change flag; null = this phase is not validated. Kind stages, with train.val_items.
-        patience: epochs without a better model after which the phase stops; null = it never stops early.
+        patience: epochs without a better model after which the phase stops; null = it never stops early. Kind stages,
+            with val_metric and train.val_items.
     """
 
     kind: Literal["stages", "encoder", "qformer", "llm", "keyword_head", "calibration"] = "stages"
