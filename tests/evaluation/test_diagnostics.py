@@ -84,6 +84,22 @@ def test_where_roads_are_not_labelled_they_are_not_wrong() -> None:
     assert report.consistency.score == 100 and report.consistency.by_kind["change"].checked == 2
 
 
+def test_the_share_of_wrong_pixels_is_that_of_the_labelled_ones() -> None:
+    truth = label(BUILDING)
+    truth[16:] = UNKNOWN
+    metric = DiagnosticsMetric(worst=1)
+    see(metric, "a", truth, label(0), None)
+    assert metric.worst[0][1] == 64 / (16 * 32)
+
+
+def test_a_model_without_roads_is_not_wrong_where_there_are_some() -> None:
+    truth = label(BUILDING)
+    truth[20:] = ROAD
+    metric = DiagnosticsMetric(worst=1)
+    see(metric, "a", truth, label(BUILDING), None, roads=False)
+    assert metric.worst[0][1] == 0
+
+
 def test_predicted_roads_are_not_checked_where_none_are_labelled() -> None:
     unlabelled = label(BUILDING)
     unlabelled[unlabelled == 0] = NOT_BUILDING

@@ -42,7 +42,7 @@ class DiagnosticsMetric:
     """Accumulates the diagnostics pair by pair.
 
     Args:
-        worst: number of pairs with the largest fraction of wrong pixels to keep.
+        worst: number of pairs with the largest fraction of wrong pixels, among the labelled ones, to keep.
     """
 
     def __init__(self, worst: int = 0) -> None:
@@ -69,13 +69,13 @@ class DiagnosticsMetric:
                 self._reference.update(result.name, text, label, roads=labels_roads)
         if result.mask is None:
             return
+        roads = result.roads and labels_roads  # a model cannot learn roads without labels
         if result.sentence is not None:
-            roads = result.roads and labels_roads  # a model cannot learn roads without labels
             self._predicted.update(result.name, result.sentence, result.mask, roads=roads)
         if truth is not None and result.counts is not None:
             self._masks += 1
             self._counts += result.counts
-            self._compare(number, result, result.mask, truth, labels_roads)
+            self._compare(number, result, result.mask, truth, roads)
 
     def _compare(
         self, number: int, result: PairResult, mask: np.ndarray, truth: np.ndarray, roads: bool
@@ -85,7 +85,8 @@ class DiagnosticsMetric:
         self._objects.update(predicted, true)
         if self._size:
             wrong = (label_classes(mask, "mask") != truth) & labelled if roads else predicted != true
-            heapq.heappush(self._worst, (float(wrong.mean()), -number, result))
+            share = float(wrong.sum() / max(labelled.sum(), 1))
+            heapq.heappush(self._worst, (share, -number, result))
             if len(self._worst) > self._size:
                 heapq.heappop(self._worst)
 
