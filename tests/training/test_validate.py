@@ -15,7 +15,7 @@ from semantic_cc.config import load_config
 from semantic_cc.errors import DataError
 from semantic_cc.evaluation.evaluate import evaluate
 from semantic_cc.training.pipeline import train
-from semantic_cc.training.validate import Validation
+from semantic_cc.training.validate import Validation, write_pictures
 
 
 def settings(world_folder, out, epochs=2, patience=None, **train):
@@ -78,6 +78,15 @@ def test_the_same_pairs_are_drawn_and_told_after_each_epoch(world_folder, tmp_pa
     assert text[0] == name and text[1].startswith("ours: ") and text[2].startswith("truth: ")
     train(settings(world_folder, tmp_path / "none", val_pictures=0))
     assert not (phase_of(tmp_path / "none").root / "pictures").exists()
+
+
+def test_pairs_of_one_name_in_two_datasets_have_a_picture_each(tmp_path):
+    shown = [
+        (f"{folder}/a.png", Image.new("RGB", (4, 4), colour), "") for folder, colour in (("x", 1), ("y", 2))
+    ]
+    write_pictures(tmp_path, shown)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a-2.png", "a.png", "sentences.txt"]
+    assert Image.open(tmp_path / "a-2.png").getpixel((0, 0)) == shown[1][1].getpixel((0, 0))
 
 
 @pytest.fixture

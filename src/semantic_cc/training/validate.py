@@ -147,10 +147,11 @@ def write_pictures(folder: Path, shown: list[tuple[str, Image.Image, str]]) -> N
     Raises:
         OutputError: `folder` cannot be written.
     """
-    files = {}
-    for name, picture, _ in shown:
+    files: dict[str, bytes] = {}
+    for number, (name, picture, _) in enumerate(shown, 1):
         buffer = io.BytesIO()
         picture.save(buffer, format="PNG")
-        files[f"{PurePath(name).stem}.png"] = buffer.getvalue()
+        stem = PurePath(name).stem  # of pairs of several datasets it may be the same
+        files[f"{stem}-{number}.png" if f"{stem}.png" in files else f"{stem}.png"] = buffer.getvalue()
     files["sentences.txt"] = "\n\n".join(f"{name}\n{text}" for name, _, text in shown).encode()
     write_files(folder, files)
