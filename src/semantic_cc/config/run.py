@@ -39,9 +39,10 @@ class TrainConfig:
         change_weight: the factor lambda of eq. 9.
         flag_weight: weight of the change-flag head's loss, added to the caption loss; in kind qformer, to that of the
             words.
-        sort_by_length: put pairs with captions of similar length into one batch, so that less of it is padding.
+        sort_by_length: put pairs with captions of similar length into one batch, so that less of it is padding. Read by
+            phases of kind stages.
         gradient_checkpointing: keep only the inputs of encoder layers, neck units, Q-Former and LLM layers, and
-            run these again in the backward pass: less memory, a third more time.
+            run these again in the backward pass: less memory, a third more time. Read by phases of kind stages.
         precision: float32, or autocast to bfloat16 or to float16 with a gradient scaler.
         seed: seed of initial weights, sampling, augmentation and dropout.
         cache_images: keep the decoded images of a phase of kind stages in memory, 7 bytes for each pixel of a labelled
@@ -50,6 +51,7 @@ class TrainConfig:
             image encoder trains; runs with the same encoder and images share it.
         checkpoint_every: optimiser steps between checkpoints of the training state.
         keep_every: epochs between models that are kept permanently, in `epochs/`; null = only the last and the best.
+            Read by phases of kind stages.
         loggers: where the curves are logged in addition to log.csv: tensorboard, wandb (needs the extra wandb).
         val_data: datasets whose val split is scored after each epoch and calibrates the change flag; null = those of
             the phase.

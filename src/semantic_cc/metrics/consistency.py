@@ -28,7 +28,7 @@ SHARE = 0.1
 BRIDGE = 17
 """Width in pixels below which a bridge between two houses in a mask may be an artefact."""
 MIDDLE = 0.2
-"""Extent of the middle, as a fraction of the sides."""
+"""Distance of the middle from each edge, as a fraction of the sides: the middle is 60 % of each side."""
 KINDS = ("change", "count", "place")
 
 
