@@ -211,6 +211,11 @@ def test_data_is_one_dataset_or_several(tmp_path):
         ("- 1", "must hold keys and values"),
         ("", "must hold keys and values"),
         ("preset: tiny\nmodle: 1", "'modle' is not accepted"),
+        (
+            "train: {seed: 1}\ntrain: {val_items: 2}",
+            "train occurs twice; write its values together .* line 2",
+        ),
+        ("phases: {llm: null, llm: {}}", "llm occurs twice"),
     ],
 )
 def test_a_wrong_file(text: str, message: str, tmp_path: Path) -> None:

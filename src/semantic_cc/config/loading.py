@@ -112,14 +112,28 @@ def _read_yaml(path: Path) -> ConfigValues:
         raise ConfigError(f"{path} is not valid YAML: {error}") from error
 
 
+class _UniqueKeys(yaml.SafeLoader):
+    """PyYAML keeps the last of two equal keys without a word; this refuses them."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        for place, key in enumerate(keys):
+            if key.value in (other.value for other in keys[:place]):
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"{key.value} occurs twice; write its values together", key.start_mark
+                )
+        return super().construct_mapping(node, deep)
+
+
 def parse_yaml(text: str, where: str | Path) -> ConfigValues:
     """The keys and values of a YAML text.
 
     Raises:
-        ConfigError: no YAML, or something else than keys and values; in one line that begins with `where`.
+        ConfigError: no YAML, a key that occurs twice in a section, or something else than keys and values; in one line
+            that begins with `where`.
     """
     try:
-        values = yaml.safe_load(text)
+        values = yaml.load(text, _UniqueKeys)  # a SafeLoader
     except yaml.YAMLError as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{where} is not valid YAML: {reason}") from error
