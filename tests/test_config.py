@@ -338,6 +338,10 @@ RULES: dict[str, tuple[dict[str, Any], str]] = {
         {"phases": {"multitask": {"patience": 2}}},
         r"phases\.multitask\.patience .* needs val_metric and train\.val_items",
     ),
+    "a phase's name": (
+        {"phases": {"../x": {"stages": {"change": {}}}}},
+        r"phases\.\.\./x: a name has only letters, digits, - and _",
+    ),
     "sentences": ({"phases": {"multitask": {"sentences": 0}}}, "sentences must be at least 1"),
     "epochs": ({"phases": {"multitask": {"epochs": 0}}}, r"phases\.multitask\.epochs must be at least 1"),
     "a phase's rate": ({"phases": {"llm": {"lr": 0.0}}}, r"phases\.llm\.lr must be positive"),

@@ -13,7 +13,7 @@ from semantic_cc.errors import CheckpointError, ConfigError, DataError, OutputEr
 from semantic_cc.training.console_progress import Reporter
 from semantic_cc.training.sampling import schedules_of
 from semantic_cc.training.staged_task import trained_parameters
-from semantic_cc.training.state import PhaseFolder, load_finished, open_run, save_finished
+from semantic_cc.training.state import PhaseFolder, load_finished, may_differ, open_run, save_finished
 from semantic_cc.training.step import Stepper
 
 # Float32 on the CPU, weights drawn by name, four steps of two items. A change of the model's equations, of
@@ -193,6 +193,10 @@ def test_a_field_that_a_later_version_added_had_its_default(tiny, tmp_path):
     other = tiny(model={"change_decoder": {"norm": "group"}})
     with pytest.raises(ConfigError, match=r"model\.change_decoder\.norm was 'layer' .* is 'group' now"):
         load_finished(folder, other)
+
+
+def test_a_phase_of_any_name_may_find_its_data_elsewhere():
+    assert may_differ("phases.fine-tune.data") and not may_differ("phases.fine-tune.lr")
 
 
 def test_resume_refuses_another_stage(tiny, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import astuple
 
 from semantic_cc.config.model import CAPTIONING_METHODS, CHANGE_METHODS, ModelConfig
@@ -88,6 +89,8 @@ def check(config: Config | ModelConfig) -> None:
     if isinstance(config, Config):
         problems += _of_run(config)
         for name, phase in config.phases.items():
+            plain = re.fullmatch(r"[\w-]+", name) is not None  # a folder of the run has this name
+            problems.append((not plain, f"phases.{name}: a name has only letters, digits, - and _"))
             problems += _of_phase(name, phase, config)
     for wrong, message in problems:
         if wrong:

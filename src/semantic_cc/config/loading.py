@@ -164,7 +164,7 @@ def build(cls: type, values: ConfigValues, where: str) -> Any:
     _check_keys(cls, values, where)
     named = {
         key: {
-            name: build(kind, own, f"{where}: {key}.{name}")
+            str(name): build(kind, own, f"{where}: {key}.{name}")
             for name, own in values[key].items()
             if own is not None
         }

@@ -19,7 +19,7 @@ from semantic_cc.files import write_files
 from semantic_cc.training.optim import Updater
 
 _MAY_DIFFER = re.compile(
-    r"data|out|phases\.\w+\.data|hardware\..*|train\.(val_data|cache_images|features|checkpoint_every|keep_every|loggers|val_pictures)"
+    r"data|out|phases\.[\w-]+\.data|hardware\..*|train\.(val_data|cache_images|features|checkpoint_every|keep_every|loggers|val_pictures)"
 )
 _HALF_DONE = (".model-*", ".best-*", "epochs/.*-*", ".*.tmp", "pictures/*/.*.tmp", "state/*.partial")
 """Patterns of temporary names in a phase's folder."""
