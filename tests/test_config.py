@@ -121,6 +121,15 @@ def test_the_papers_sizes() -> None:
     assert decoder.classify.in_channels == 4 * 512
 
 
+SIZES = ("paper", "small", "tiny")
+
+
+@pytest.mark.parametrize("name", [name for name in preset_names() if name not in SIZES])
+def test_methods_and_variants_lie_over_every_size(name: str) -> None:
+    for size in SIZES:
+        assert load_config(f"{size}+{name}").preset == f"{size}+{name}"
+
+
 @pytest.mark.parametrize("name", preset_names())
 def test_a_preset_survives_the_round_trip(name: str) -> None:
     config = load_config(name)
@@ -379,7 +388,13 @@ def test_a_tensor_fits_with_one_direction() -> None:
 def test_a_preset_s_own_values_are_without_its_base() -> None:
     own = own_values("table2-base")
     assert own == {
-        "model": {"change_task": False, "encoder": {"bcsf": False}, "enhancer": {"position": "off"}}
+        "model": {
+            "change_task": False,
+            "change_decoder": {"caption_features": False},
+            "ensemble": {"mask": 0.0},
+            "encoder": {"bcsf": False},
+            "enhancer": {"position": "off"},
+        }
     }
     assert merge(preset_values("small"), own) == preset_values("small+table2-base")
     with pytest.raises(ConfigError, match="unknown preset 'none'"):

@@ -18,7 +18,7 @@ from semantic_cc.config import load_config, to_yaml
 from semantic_cc.errors import ConfigError, DataError, OutputError
 from semantic_cc.evaluation.evaluate import evaluate
 from semantic_cc.training.initialisation import starting_model
-from semantic_cc.training.pipeline import selected, train
+from semantic_cc.training.pipeline import prepared, selected, train
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
@@ -225,6 +225,12 @@ def test_phases_that_do_not_apply_are_left_out():
     assert selected(load_config("tiny"), first="llm") == list(TINY[3:])
     with pytest.raises(ConfigError, match="no phase 'word'; the configuration has encoder, change_detection"):
         selected(load_config("tiny"), phase="word")
+
+
+def test_a_compared_method_gets_no_keywords(world_folder):
+    few = {"data": str(world_folder), "phases": {"keyword_head": {"min_counts": [2]}}}
+    for preset, names in (("tiny+rsiccformer", ["encoder", "multitask"]), ("tiny", list(TINY))):
+        assert selected(prepared(load_config(preset, few))) == names
 
 
 def test_a_finished_phase_is_not_repeated_with_another_configuration(whole):

@@ -51,9 +51,13 @@ SIZE = 20.0
 def with_keywords(config: Config) -> Config:
     """`config` with the frequent phrases that its phases of this kind ask for (`min_counts`) as further keywords.
 
+    A compared method has no keyword head, and gets none.
+
     Raises:
         DataError: no such dataset.
     """
+    if config.model.method != "semantic-cc":
+        return config
     keywords = dict.fromkeys(config.model.keywords)
     for phase in config.phases.values():
         if phase.kind == "keyword_head" and phase.min_counts:
