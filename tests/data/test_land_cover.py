@@ -65,5 +65,11 @@ def test_a_map_with_other_values_is_refused(tmp_path: Path) -> None:
     for part, mode in (("A", "RGB"), ("cover_A", "L")):
         (tmp_path / "images" / "train" / part).mkdir(parents=True)
         Image.new(mode, (16, 16), 255).save(tmp_path / "images" / "train" / part / "x.png")
+    images = CoverDataset(tmp_path, "train")
     with pytest.raises(DataError, match="values below 6"):
-        CoverDataset(tmp_path, "train")[0]
+        images[0]
+    cover = tmp_path / "images/train/cover_A/x.png"
+    for broken in (cover.read_bytes()[:-30], b"x"):
+        cover.write_bytes(broken)
+        with pytest.raises(DataError, match=r"cover_A/x\.png: not an image, or a damaged one"):
+            images[0]

@@ -52,8 +52,11 @@ class CoverDataset(Dataset[tuple[Tensor, Tensor]]):
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         image_path, cover_path = self.paths[index]
         image, _ = read_image(image_path)
-        with Image.open(cover_path) as opened:
-            cover = np.asarray(opened)
+        try:
+            with Image.open(cover_path) as opened:
+                cover = np.asarray(opened)
+        except (OSError, SyntaxError, ValueError) as error:
+            raise DataError(f"{cover_path}: not an image, or a damaged one; make it again") from error
         if cover.shape != image.shape[:2] or cover.max() >= len(COVERS):
             raise DataError(
                 f"{cover_path}: must have its image's size {image.shape[:2]} and values below {len(COVERS)}, "
