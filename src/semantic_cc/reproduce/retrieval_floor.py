@@ -17,6 +17,7 @@ from semantic_cc.data.open_dataset import open_dataset
 from semantic_cc.files import write_files
 from semantic_cc.metrics.caption import caption_report
 from semantic_cc.metrics.caption_report import PartScores
+from semantic_cc.metrics.meteor import find_java
 from semantic_cc.reproduce.experiment_runs import FinishedRun, ReproductionSetup
 from semantic_cc.reproduce.kept_evaluation import read_parts
 from semantic_cc.reproduce.run_digests import scores_digest
@@ -39,7 +40,8 @@ def retrieval_floor(setup: ReproductionSetup, run: FinishedRun) -> Mapping[PairS
     """
     data = setup.digest(setup.data, "train", "val"), setup.digest(setup.test, "train", "test")
     encoder = str(run.facts["config"]["model"]["encoder"]["weights"])
-    name = scores_digest(" ".join(data), encoder=Path(encoder).parent.name, meteor=setup.meteor)
+    meteor = setup.meteor and find_java() is not None
+    name = scores_digest(" ".join(data), encoder=Path(encoder).parent.name, meteor=meteor)
     path = setup.out / "floors" / f"retrieval-{name}.json"
     if not path.exists():
         setup.say(f"retrieval: scoring on {' '.join(setup.test)}, split test")
