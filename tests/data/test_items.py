@@ -1,12 +1,14 @@
 """Reading items, and what can be wrong with a file, told by its name."""
 
+import zlib
+
 import layouts as write
 import numpy as np
 import pytest
 from PIL import Image
 
 from semantic_cc.data import items as module
-from semantic_cc.data.items import ChangeDataset, Item
+from semantic_cc.data.items import ChangeDataset, Item, image_size
 from semantic_cc.data.open_dataset import open_dataset
 from semantic_cc.errors import DataError
 
@@ -32,6 +34,17 @@ def test_bad_images_are_told_by_file(tmp_path):
         data[2]
     with pytest.raises(IndexError):
         data[3]
+
+
+def test_an_image_that_pillow_refuses_for_its_size_is_named(tmp_path):
+    path = tmp_path / "a.png"
+    Image.new("L", (16, 16)).save(path)
+    header = bytearray(path.read_bytes())
+    header[16:24] = (32507).to_bytes(4, "big") + (15354).to_bytes(4, "big")
+    header[29:33] = zlib.crc32(header[12:29]).to_bytes(4, "big")
+    path.write_bytes(header)
+    with pytest.raises(DataError, match=r"a\.png: too large; cut it to at most 8192 pixels a side"):
+        image_size(str(path))
 
 
 def test_subset():

@@ -15,7 +15,7 @@ from torch.utils.data import Dataset, Subset
 
 from semantic_cc.data.labels import in_threads, read_label
 from semantic_cc.errors import DataError, ImageError
-from semantic_cc.images import read_pair
+from semantic_cc.images import MAX_SIDE, read_pair
 from semantic_cc.types import LABELLED_CLASSES, Pair
 
 
@@ -156,11 +156,13 @@ def image_size(path: str) -> tuple[int, int]:
     """Width and height of an image in pixels; reads only the file's header.
 
     Raises:
-        DataError: the file is not an image.
+        DataError: the file is not an image, or far too large.
     """
     try:
         with Image.open(path) as image:
             return image.size
+    except Image.DecompressionBombError as error:
+        raise DataError(f"{path}: too large; cut it to at most {MAX_SIDE} pixels a side") from error
     except OSError as error:
         raise DataError(f"{path}: not an image; fetch or save it again") from error
 
