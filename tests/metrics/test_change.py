@@ -102,3 +102,16 @@ def test_reset_and_dict():
 def test_bad_input(prediction, truth, message):
     with pytest.raises(DataError, match=message):
         ChangeMetric().update(prediction, truth)
+
+
+def test_it_asks_no_other_process(monkeypatch, tmp_path):
+    """Each process of a training scores all pairs, on the CPU, where NCCL cannot gather."""
+    store = f"file://{tmp_path / 'store'}"
+    torch.distributed.init_process_group("gloo", init_method=store, rank=0, world_size=1)
+    monkeypatch.setattr(torch.distributed, "all_gather", lambda *_, **__: pytest.fail("it gathered"))
+    try:
+        metric = ChangeMetric()
+        metric.update(torch.tensor([[[2, 0]]]), torch.tensor([[[2, 2]]]))
+        assert metric.compute().pixels == 2
+    finally:
+        torch.distributed.destroy_process_group()

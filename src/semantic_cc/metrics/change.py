@@ -89,13 +89,19 @@ class BuildingScore:
 
 
 class ChangeMetric:
-    """Accumulates the confusion matrix over batches, and over processes if torch.distributed is initialised."""
+    """Accumulates the confusion matrix over batches.
+
+    In a training on several devices, each process scores all pairs, so nothing is added up over processes.
+    """
 
     def __init__(self) -> None:
         from torchmetrics.classification import MulticlassConfusionMatrix
 
         self._matrix = MulticlassConfusionMatrix(
-            num_classes=len(LABEL_VALUES), ignore_index=LEFT_OUT, validate_args=False
+            num_classes=len(LABEL_VALUES),
+            ignore_index=LEFT_OUT,
+            validate_args=False,
+            sync_on_compute=False,
         )
 
     def to(self, device: torch.device | str) -> ChangeMetric:
