@@ -4,10 +4,12 @@ import csv
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import torch
 from phases import only
 
 from semantic_cc.config import load_config
+from semantic_cc.errors import DataError
 from semantic_cc.synth.composite.land_cover_tiles import NO_BUILDING, NOT_KNOWN, TileCovers
 from semantic_cc.training.pipeline import train
 from semantic_cc.types import COVERS
@@ -29,6 +31,16 @@ def test_buildings_are_bright_and_every_second_window_has_some(write_recipe: Cal
     assert torch.stack(inside).mean() > 0.1  # the roofs that the fixture draws are brighter than its grounds
     again, other = TileCovers(write_recipe(), 8, seed=1)[3], TileCovers(write_recipe(), 8, seed=2)[3]
     assert torch.equal(again[0], windows[3][0]) and not torch.equal(other[0], windows[3][0])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"splits": {"test": 1.0}}, {"shares": {"procedural": 1.0}, "folders": []}],
+    ids=["no train split", "no images"],
+)
+def test_a_recipe_without_train_images_is_refused(changes: dict, write_recipe: Callable[..., Path]) -> None:
+    with pytest.raises(DataError, match="has no train images with buildings, which the phase encoder reads"):
+        TileCovers(write_recipe(**changes), 8)
 
 
 def test_the_encoder_phase_mixes_them_in(

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from semantic_cc.data.augment.transforms import change_look
+from semantic_cc.errors import DataError
 from semantic_cc.synth.composite.image_tiles import cut_tile
 from semantic_cc.synth.composite.mixture import open_mixture
 from semantic_cc.types import COVERS
@@ -33,12 +34,18 @@ class TileCovers(Dataset[tuple[Tensor, Tensor]]):
         seed: seed of the random windows.
 
     Raises:
-        ConfigError, DataError: as `open_mixture`.
+        ConfigError, DataError: as `open_mixture`; DataError: the recipe has no training images with buildings.
     """
 
     def __init__(self, recipe: Path, count: int, seed: int = 0) -> None:
         self.count, self.seed = count, seed
-        self.pool = open_mixture(recipe).pools["train"]
+        pool = open_mixture(recipe).pools.get("train")
+        if pool is None or not pool.built:
+            raise DataError(
+                f"recipe {recipe}: has no train images with buildings, which the phase encoder reads; add some, or "
+                "leave the recipe out"
+            )
+        self.pool = pool
 
     def __len__(self) -> int:
         return self.count
