@@ -92,6 +92,11 @@ def test_options_show_in_the_memory(settings):
     assert (plain.cached, kept.cached) == (0, 6 * 2 * 2 * 2 * (32 + 16) * 4)  # 6 pairs, 2 x 2 tokens a date
 
 
+def test_steps_of_a_sharded_run_are_timed_in_one_process(settings):
+    plan = estimate_run(settings(hardware={"devices": 2, "sharding": "fsdp"}))
+    assert plan.hours > 0
+
+
 def test_an_unknown_device(settings):
     with pytest.raises(ConfigError, match="no device 'abacus' is known; choose one of: v100-32gb, "):
         estimate_run(settings(), "abacus")

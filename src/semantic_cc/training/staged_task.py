@@ -49,7 +49,8 @@ class StagedTask(SteppedTask):
         if config.train.gradient_checkpointing:
             recompute_layers(model)
         self.parameters = trained_parameters(model, self.plan)
-        if config.hardware.sharding == "fsdp" and model.llm is not None:
+        # an estimate of the run has one process
+        if config.hardware.sharding == "fsdp" and fabric.world_size > 1 and model.llm is not None:
             shard_llm(fabric, model.llm)
         self._cache: FeatureCache | None = None
         self._readable_cache: FeatureCache | None = None
