@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
-from semantic_cc.errors import DataError, SemanticCCError
+from semantic_cc.errors import DataError
 from semantic_cc.processes import end_with_parent
-from semantic_cc.training.sample_loader import ErrorsAsItems
+from semantic_cc.training.sample_loader import ErrorsAsItems, raise_errors
 from semantic_cc.training.sampling import SampleRef
 from semantic_cc.training.step import TrainStep, draw_key, require_finite
 from semantic_cc.training.task import PhaseRun, SteppedTask
@@ -92,12 +92,10 @@ class RowTask(SteppedTask):
                 batch_sampler=batches[first:],
                 num_workers=self.workers,
                 worker_init_fn=end_with_parent,
-                collate_fn=_collated,
+                collate_fn=list,
                 generator=torch.Generator(),  # its own, so the loader does not advance dropout's generator
             )
-            for place, rows in enumerate(loader, first):
-                if isinstance(rows, SemanticCCError):
-                    raise rows
+            for place, items in enumerate(map(raise_errors, loader), first):
                 number = epoch * self.per_epoch + place
                 yield RowStep(
                     number,
@@ -105,7 +103,7 @@ class RowTask(SteppedTask):
                     place + 1 == self.per_epoch,
                     self.run.name,
                     len(batches[place]),
-                    tuple(rows),
+                    tuple(default_collate(items)),
                 )
 
     def take(self, step: TrainStep) -> dict[str, float]:
@@ -136,12 +134,6 @@ class RowTask(SteppedTask):
         size = self.run.phase.batch
         stop = len(refs) - len(refs) % size if self.whole else len(refs)
         return [refs[start : start + size] for start in range(0, stop, size)]
-
-
-def _collated(items: list[Any]) -> Any:
-    """The rows of a batch as tensors, or the first error among them."""
-    errors = (item for item in items if isinstance(item, SemanticCCError))
-    return next(errors, None) or default_collate(items)
 
 
 def shuffled(count: int, seed: int, items: int | None = None) -> Callable[[int], Sequence[int]]:
