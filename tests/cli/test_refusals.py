@@ -213,6 +213,13 @@ def test_a_folder_that_is_no_model(cli: Callable, image_paths: tuple[Path, Path]
     check(cli, tmp_path, describe_with(tmp_path, image_paths, tmp_path / "out"), "not a model folder")
 
 
+def test_an_output_folder_where_nothing_is_written(
+    cli: Callable, image_paths: tuple[Path, Path], tmp_path: Path
+) -> None:
+    argv = ["describe", *image_paths, "--show-input", "--out", tmp_path / "out"]
+    check(cli, tmp_path, argv, "--out", "--show-input")
+
+
 def test_an_empty_instruction(
     cli: Callable, image_paths: tuple[Path, Path], tiny_folder: Path, tmp_path: Path
 ) -> None:
@@ -223,6 +230,11 @@ def test_an_empty_instruction(
 def test_evaluating_on_what_is_no_dataset(cli: Callable, tiny_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     check(cli, tmp_path, ["evaluate", "--model", tiny_folder, "--data", tmp_path / "data"], "data")
+
+
+def test_calibration_of_masks_alone(cli: Callable, tiny_folder: Path, world_folder: Path, tmp_path: Path) -> None:
+    argv = ["evaluate", "--model", tiny_folder, "--data", world_folder, "--no-sentences"]
+    check(cli, tmp_path, [*argv, "--reliability", tmp_path / "r.png"], "--reliability", "--no-sentences")
 
 
 def test_making_a_world_where_something_is(cli: Callable, tmp_path: Path) -> None:

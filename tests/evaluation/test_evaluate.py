@@ -1,5 +1,6 @@
 """What `evaluate` leaves out when it is asked only for masks."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +22,16 @@ def test_masks_alone_are_the_same_masks(
     assert masks.scores.captions is masks.scores.diagnostics.consistency is masks.scores.calibration is None
     stored = masks.to_json(predictions=True)["predictions"].values()
     assert all(pair.keys() <= {"probability"} for pair in stored)  # no sentence and no flag
+
+
+def test_a_train_split_without_labels_does_not_matter_without_sentences(
+    tiny_folder: Path, world_folder: Path, tmp_path: Path
+) -> None:
+    for split, given in (("test", ("A", "B", "label")), ("train", ("A", "B"))):
+        for part in given:
+            shutil.copytree(world_folder / "images/test" / part, tmp_path / split / part)
+    report = evaluate(tiny_folder, tmp_path, meteor=False)
+    assert report.pairs == 2 and report.scores.change and report.scores.captions is None
 
 
 def _silent(*_: Callable) -> None:

@@ -97,6 +97,12 @@ def test_steps_of_a_sharded_run_are_timed_in_one_process(settings):
     assert plan.hours > 0
 
 
+def test_the_plan_keeps_no_features(settings, tmp_path):
+    frozen = {"model": {"encoder": {"adapt": "frozen", "bcsf": False}}, **multitask(cache_features=True)}
+    estimate_run(settings(**merge(frozen, {"train": {"features": str(tmp_path / "features")}})))
+    assert not (tmp_path / "features").exists()
+
+
 def test_an_unknown_device(settings):
     with pytest.raises(ConfigError, match="no device 'abacus' is known; choose one of: v100-32gb, "):
         estimate_run(settings(), "abacus")

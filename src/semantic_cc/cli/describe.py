@@ -65,6 +65,8 @@ def run(arguments: argparse.Namespace) -> None:
         describe_on_service(arguments)
         return
     if arguments.show_input:
+        if arguments.out is not None:
+            raise InputError("--out: --show-input writes no files; leave it out")
         _show_input(arguments)
         return
     if is_scene(arguments.before) or is_scene(arguments.after):

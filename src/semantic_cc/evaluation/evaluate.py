@@ -90,8 +90,7 @@ def evaluate(
             runtime=loaded.runtime.name,
         )
         kept = EvaluationState(state, key)
-    known = [item for root in roots_of(data) for item in index(root, "train", skip_missing=True)]
-    train = [sentence for item in known for sentence in item.sentences]
+    train = _train_sentences(data) if any(item.sentences for item in pairs.items) else []
     scorer = SplitScorer(pairs, info.config, worst)
     results = predict_pairs(
         loaded.runtime, chosen, batch=batch, progress=progress, sentences=sentences, state=kept
@@ -141,6 +140,11 @@ def score(
 
 def _choose(pairs: ChangeDataset, limit: int | None) -> Subset[Pair]:
     return pairs.subset(limit) if limit is not None else Subset(pairs, range(len(pairs)))
+
+
+def _train_sentences(data: Data) -> list[str]:
+    known = [item for root in roots_of(data) for item in index(root, "train", skip_missing=True)]
+    return [sentence for item in known for sentence in item.sentences]
 
 
 def _decoding(config: ModelConfig) -> str:

@@ -130,7 +130,7 @@ def estimate_run(
     """
     if device is not None and device not in DEVICES:
         raise ConfigError(f"no device {device!r} is known; choose one of: {', '.join(DEVICES)}")
-    config = prepared(config)
+    config = prepared(replace(config, train=replace(config.train, features=None)))
     names = selected(config, phase, first)
     hardware = HardwareConfig(accelerator=config.hardware.accelerator if device is None else "cpu")
     fabric = fabric_of(config.train.precision, hardware)
