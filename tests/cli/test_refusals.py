@@ -232,7 +232,9 @@ def test_evaluating_on_what_is_no_dataset(cli: Callable, tiny_folder: Path, tmp_
     check(cli, tmp_path, ["evaluate", "--model", tiny_folder, "--data", tmp_path / "data"], "data")
 
 
-def test_calibration_of_masks_alone(cli: Callable, tiny_folder: Path, world_folder: Path, tmp_path: Path) -> None:
+def test_calibration_of_masks_alone(
+    cli: Callable, tiny_folder: Path, world_folder: Path, tmp_path: Path
+) -> None:
     argv = ["evaluate", "--model", tiny_folder, "--data", world_folder, "--no-sentences"]
     check(cli, tmp_path, [*argv, "--reliability", tmp_path / "r.png"], "--reliability", "--no-sentences")
 

@@ -66,7 +66,9 @@ def run(arguments: argparse.Namespace) -> None:
     from semantic_cc.files import check_file, write_files
 
     if arguments.reliability is not None and arguments.no_sentences:
-        raise InputError("--reliability: leave out --no-sentences; the change probability comes with the sentence")
+        raise InputError(
+            "--reliability: leave out --no-sentences; the change probability comes with the sentence"
+        )
     out = None if arguments.out is None else check_file(arguments.out)
     page = None if arguments.worst is None else check_file(arguments.worst)
     diagram = None if arguments.reliability is None else check_file(arguments.reliability)

@@ -12,8 +12,6 @@ from semantic_cc.scene.scene_options import SceneOptions
 from semantic_cc.scene.stac_item import read_time
 from semantic_cc.types import Json, to_json_value
 
-_SCENE_OPTIONS = ("bands", "crs", "resolution", "match_radiometry", "coregister", "strict", "regularise")
-
 MAX_TEXT = 500
 """Characters of a text that a client sends."""
 
@@ -72,8 +70,12 @@ class JobRequest:
     @property
     def given_scene_options(self) -> list[str]:
         """Names of the options that only scenes have and that differ from their defaults."""
-        defaults = {part.name: part.default for part in fields(self)}
-        return [name for name in _SCENE_OPTIONS if getattr(self, name) != defaults[name]]
+        names = {part.name for part in fields(SceneOptions)}
+        return [
+            part.name
+            for part in fields(self)
+            if part.name in names and getattr(self, part.name) != part.default
+        ]
 
     def options(self) -> SceneOptions:
         """The options of a scene."""
