@@ -150,10 +150,10 @@ def test_describe_with_a_server_prints_and_writes_the_same(
     assert lines[-2].startswith("outputs: ") and lines[-1].startswith(f"page: {address}/jobs/")
     assert (tmp_path / "pair/mask.png").is_file()
 
-    done = cli("describe", *rasters, "--server", address, "--json", "--bands", "1,2,3")
+    done = cli("describe", *rasters, "--server", address, "--json", "--dates", "2019-01-01", "2024-06-02")
     assert done.code == 0, done.stderr
     report = json.loads(done.stdout)
-    assert report["places"] and report["files"] == []
+    assert report["places"] and report["files"] == [] and report["dates"] == ["2019-01-01", "2024-06-02"]
 
     done = cli("describe", *rasters, "--server", address, "--out", tmp_path / "scene")
     assert (

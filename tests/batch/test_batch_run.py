@@ -195,6 +195,7 @@ def test_values_of_a_row_come_before_the_batchs(tmp_path: Path, out: Path) -> No
     rows = [
         ("scene", "before0.tif", "after0.tif", "3,2,1", "", "2020-01-01", "2024-01-01"),
         ("plain", "a0.png", "b0.png", "", "", "", ""),
+        ("dated", "a0.png", "b0.png", "", "", "2020-01-01", "2024-01-01"),
         ("bare", "a0.png", "b0.png", "1,2,3", "", "", ""),
     ]
     run(manifest(folder, rows, "id,before,after,bands,crs,date_before,date_after"), out)
@@ -202,7 +203,11 @@ def test_values_of_a_row_come_before_the_batchs(tmp_path: Path, out: Path) -> No
     assert [image["bands"] for image in scene["inputs"]] == [[3, 2, 1]] * 2
     item = json.loads((out / "pairs" / "scene" / "scene.json").read_text())["properties"]
     assert (item["start_datetime"], item["end_datetime"]) == ("2020-01-01T00:00:00Z", "2024-01-01T00:00:00Z")
-    assert [row["kind"] for row in table(out).values()] == ["scene", "plain", ""]
+    assert [row["kind"] for row in table(out).values()] == ["scene", "plain", "plain", ""]
+    notes = [
+        json.loads((out / "pairs" / name / "pair.json").read_text())["notes"] for name in ("plain", "dated")
+    ]
+    assert notes[1] == [*notes[0], "the dates are not used, because these are plain images"]
     assert "plain images, for which bands and crs mean nothing" in table(out)["bare"]["reason"]
 
 

@@ -82,7 +82,8 @@ def test_without_out_nothing_is_written(
 @pytest.mark.parametrize(
     "words",
     [["--batch", "4"], ["--formats", "gpkg"], ["--formats"], ["--bands", "1,2,3"], ["--strict"], ["--tile", "64"],
-     ["--no-match-radiometry"], ["--crs", "EPSG:32614"], ["--place-batch", "2"]],
+     ["--no-match-radiometry"], ["--crs", "EPSG:32614"], ["--place-batch", "2"],
+     ["--dates", "2019-05-31", "2024-06-02"]],
 )  # fmt: skip
 def test_options_of_scenes_are_refused_for_plain_images(
     words: list[str], cli: Callable, image_paths: tuple[Path, Path], tiny_folder: Path, tmp_path: Path
@@ -213,6 +214,24 @@ def test_synth_makes_a_scene(cli: Callable, tmp_path: Path) -> None:
         in cli("synth", tmp_path / "b", "--scene", 64, "--pairs", 2, "--seed", 1).stderr
     )
     assert cli("synth", tmp_path / "b", "--seed", 1).code == 2
+
+
+def test_dates_of_a_scene(cli: Callable, paths: tuple[Path, Path], tiny_folder: Path, tmp_path: Path) -> None:
+    argv = (
+        "describe",
+        *paths,
+        "--model",
+        tiny_folder,
+        "--runtime",
+        "torch",
+        "--out",
+        tmp_path / "out",
+        "--dates",
+    )
+    outcome = cli(*argv, "2019-05-31", "31.5.2019")
+    assert outcome.code == 2 and "'31.5.2019' is not a date in ISO 8601" in outcome.stderr
+    assert cli(*argv, "2019-05-31", "2024-06-02").code == 0
+    assert json.loads((tmp_path / "out/report.json").read_text())["dates"] == ["2019-05-31", "2024-06-02"]
 
 
 def test_show_input_says_what_would_be_read_and_stops(

@@ -140,8 +140,12 @@ def test_options_of_scenes_are_refused_for_a_plain_pair(client) -> None:
     folder = client.app.state.parts.settings.data
     before = stored(folder)
     options = {"bands": "3,2,1", "coregister": "true", "match_radiometry": "false"}
+    options |= {"before_date": "2019-05-31", "after_date": "2024-06-02"}
     answer = client.post("/v1/jobs", files=pair(), data=options)
-    named = "bands, match_radiometry, coregister: for georeferenced images only, and old.png and new.png are plain"
+    named = (
+        "bands, match_radiometry, coregister, before_date, after_date: for georeferenced images only, and old.png and "
+        "new.png are plain"
+    )
     assert_problem(answer, 422, named)
     assert [name for name in stored(folder) if name not in before] == []
 

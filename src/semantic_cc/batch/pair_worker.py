@@ -43,6 +43,7 @@ from semantic_cc.scene.scene_report import ClassStats
 from semantic_cc.scene.vector_export import make_frame, write_frame
 from semantic_cc.types import ChangeDescription, Json
 
+_NO_DATES = "the dates are not used, because these are plain images"
 TRIES = 3
 """Times that a pair is begun in one run, if the process that works on it dies each time."""
 
@@ -216,12 +217,13 @@ class PairWorker:
             "llm_dtype": settings.llm_dtype,
             "instruction": settings.instruction,
             "inputs": [cast(Json, identity_of(path)) for path in (entry.before, entry.after)],
+            "dates": list(entry.dates or ()),
             "kind": "plain",
         }
         if not self._is_plain(entry):
             options = asdict(self._options(entry))
             del options["batch"]
-            return job | {"kind": "scene", "options": options, "dates": list(entry.dates or ())}
+            return job | {"kind": "scene", "options": options}
         if entry.bands is not None or entry.crs is not None:
             raise InputError(
                 f"{entry.before} and {entry.after} are plain images, for which bands and crs mean nothing; empty "
@@ -286,7 +288,7 @@ class PairWorker:
             changed_share=None if share is None else round(share, 6),
             **_amounts(classes),
             crs=None,
-            notes=description.notes,
+            notes=(*description.notes, *((_NO_DATES,) if entry.dates else ())),
             files=tuple(files),
         )
 

@@ -52,6 +52,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add_asked_model(parser)
     add_scene_arguments(parser)
+    parser.add_argument(
+        "--dates", metavar=("BEFORE", "AFTER"), nargs=2,
+        help="when the images of a scene were taken, in ISO 8601, such as 2019-05-31 2024-06-02",
+    )  # fmt: skip
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -72,7 +76,7 @@ def run(arguments: argparse.Namespace) -> None:
     if is_scene(arguments.before) or is_scene(arguments.after):
         _run_scene(arguments)
         return
-    given = given_scene_arguments(arguments)
+    given = given_scene_arguments(arguments) + (["--dates"] if arguments.dates else [])
     if given:
         raise InputError(
             f"{', '.join(given)}: for georeferenced images only, and {arguments.before} and {arguments.after} are "
@@ -141,6 +145,7 @@ def _run_scene(arguments: argparse.Namespace) -> None:
             out=arguments.out,
             options=options,
             instruction=arguments.instruction,
+            dates=arguments.dates and tuple(arguments.dates),
         ) as scene,
         stdout_for_us(),
     ):

@@ -49,6 +49,8 @@ def describe_on_service(arguments: argparse.Namespace) -> None:
     if arguments.out is not None:
         check_outputs(arguments.out, (), [arguments.before, arguments.after])
     sent = {name: value for name in _SENT if (value := getattr(arguments, name)) is not None}
+    if arguments.dates:
+        sent["before_date"], sent["after_date"] = arguments.dates
     with ServiceClient(arguments.server, os.environ.get(TOKEN)) as service:
         with progress_of_steps() as advance:
             job = service.describe_scene(arguments.before, arguments.after, progress=advance, **sent)

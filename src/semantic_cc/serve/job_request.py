@@ -70,7 +70,7 @@ class JobRequest:
     @property
     def given_scene_options(self) -> list[str]:
         """Names of the options that only scenes have and that differ from their defaults."""
-        names = {part.name for part in fields(SceneOptions)}
+        names = {*(part.name for part in fields(SceneOptions)), "before_date", "after_date"}
         return [
             part.name
             for part in fields(self)
