@@ -120,6 +120,7 @@ def test_empty_cells_are_not_given_and_other_columns_are_named(tmp_path: Path) -
         ("pairs.json", "[]", "is not a STAC item collection"),
         ("pairs.json", '{"features": [{"id": "a", "assets": {}}]}', "item 1: has no 'before'"),
         ("pairs.json", '{"features": [3]}', "item 1: has no 'id'"),
+        ("pairs.json", r'{"features": [{"id": "\ud800", "assets": {}}]}', "item 1: 'id' holds half a surrogate pair"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said_in_one_line(

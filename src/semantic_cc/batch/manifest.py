@@ -114,6 +114,11 @@ def read_manifest(path: str | Path) -> Manifest:
 
 def _entry(row: Row, base: str) -> ManifestEntry:
     given = {name: text for name in COLUMNS if (text := _text(row.get(name)))}
+    for name, text in given.items():
+        if any("\ud800" <= letter <= "\udfff" for letter in text):
+            raise DataError(
+                f"{name!r} holds half a surrogate pair, which no file can be named after; correct it"
+            )
     for name in REQUIRED:
         if name not in given:
             raise DataError(f"has no {name!r}; fill it in")
