@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
     what = parser.add_mutually_exclusive_group()
     what.add_argument(
-        "--model", metavar="NAME|DIR", default="small", help="a shipped model or a folder [small]"
+        "--model", metavar="NAME|DIR", default="small", help="a shipped model, a folder or a hub id [small]"
     )
     what.add_argument(
         "--random-weights", metavar="NAME|FILE.yaml",
@@ -80,7 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="on a GPU, with --random-weights: compile a step of greedy search for each batch size",
     )  # fmt: skip
     equal = parser.add_argument_group("equality of runtimes")
-    equal.add_argument("--equal", metavar="DIR", nargs="+", help="compare on this dataset, or several")
+    equal.add_argument("--equal", metavar="DIR", nargs="+", help="dataset to compare on, or several to join")
     equal.add_argument("--split", choices=SPLITS, default="test", help="split to compare on [test]")
     equal.add_argument("--limit", metavar="N", type=positive, help="compare only N pairs, drawn with seed 0")
     equal.add_argument("--batch", metavar="N", type=positive, default=8, help="pairs predicted at once [8]")

@@ -1,6 +1,6 @@
 """Describe a bundled synthetic pair that is not in any training set, and compare with its ground truth.
 
-The folder gets the pair (before.png, after.png), the true mask (truth.png) and the outputs of `describe`.
+The --out folder gets the pair (before.png, after.png), the true mask (truth.png) and the files that `describe` writes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     default = "semantic-cc-demo"
     parser.add_argument("--out", metavar="DIR", default=default, help=f"folder to write to [{default}]")
     parser.add_argument(
-        "--model", metavar="NAME|DIR", default="small", help="a shipped model or a folder [small]"
+        "--model", metavar="NAME|DIR", default="small", help="a shipped model, a folder or a hub id [small]"
     )
     add_runtime(parser)
 

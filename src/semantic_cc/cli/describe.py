@@ -1,11 +1,12 @@
 """Describe what changed between two images of one place, and where.
 
-Plain images are 8-bit RGB of one size (PNG, TIFF, JPEG, BMP, WebP). The command writes mask.png, probability.png,
-overlay.png, heatmap.png and report.json to the --out folder.
+Plain images are 8-bit images of equal size (PNG, JPEG, TIFF, BMP, WebP, GIF). The command writes mask.png,
+probability.png, overlay.png, heatmap.png and report.json to the --out folder.
 
 Scenes are georeferenced images (GeoTIFF, VRT, JPEG 2000, PNG with a world file, a URL) of any size, bands, bit depth
-and coordinate reference system. The command writes mask.tif, probability.tif, changes.* (polygons), report.html,
-report.json and scene.json (a STAC item) to the --out folder. A restarted run continues where the earlier one stopped.
+and coordinate reference system. Images with more than 8 bits or with transparent pixels are scenes too. The command
+writes mask.tif, probability.tif, changes.* (polygons), report.html, report.json and scene.json (a STAC item) to the
+--out folder. A restarted run continues where the earlier one stopped.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("after", metavar="AFTER", help="the later image, of the same place")
     parser.add_argument("--out", metavar="DIR", help="folder for the mask, pictures and report")
     parser.add_argument(
-        "--json", action="store_true", help="print the report as one JSON object and nothing else"
+        "--json",
+        action="store_true",
+        help="print the report (the input, with --show-input) as one JSON object and nothing else",
     )
     parser.add_argument(
         "--show-input", action="store_true",
@@ -48,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--server", metavar="URL",
-        help="use a running 'semantic-cc serve'; the variable SEMANTIC_CC_TOKEN gives the token, if it needs one",
+        help="let a running 'semantic-cc serve' do the work; if it needs a token, set the variable SEMANTIC_CC_TOKEN",
     )  # fmt: skip
     add_asked_model(parser)
     add_scene_arguments(parser)

@@ -32,7 +32,9 @@ _WORST = 20
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
-    parser.add_argument("--model", metavar="NAME|DIR", required=True, help="a shipped model or a folder")
+    parser.add_argument(
+        "--model", metavar="NAME|DIR", required=True, help="a shipped model, a folder or a hub id"
+    )
     add_data(parser, "dataset, or several to join")
     parser.add_argument("--split", choices=SPLITS, default="test", help="split to score [test]")
     parser.add_argument("--limit", metavar="N", type=positive, help="score only N pairs, drawn with seed 0")

@@ -92,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="semantic-cc",
         description="Describe what changed between two images of one place, in a sentence and a change mask.",
+        epilog="exit codes: 0 done; 1 the work failed; 2 the input is wrong; 130 interrupted",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"semantic-cc {__version__}")

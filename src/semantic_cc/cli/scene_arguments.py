@@ -20,7 +20,8 @@ _DESTINATIONS = (
 def add_scene_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options of `SceneOptions`; options that are not given are None."""
     group = parser.add_argument_group(
-        "scenes: georeferenced images, or images of more than 8192 pixels a side (need semantic-cc[scene])"
+        "scenes: images that are georeferenced, have more than 8 bits or more than 8192 pixels a side (need "
+        "semantic-cc[scene])"
     )
     group.add_argument(
         "--bands",
@@ -46,7 +47,7 @@ def add_scene_arguments(parser: argparse.ArgumentParser) -> None:
         "--coregister",
         action="store_true",
         default=None,
-        help="measure how far AFTER is shifted, and correct a shift of more than a pixel",
+        help="measure how far AFTER is shifted against BEFORE, and correct a shift of more than a pixel",
     )
     group.add_argument(
         "--strict", action="store_true", default=None, help="treat warnings about the images as errors"
@@ -60,14 +61,14 @@ def add_scene_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     group.add_argument(
         "--formats", metavar="SUFFIX", nargs="*", choices=tuple(FORMATS),
-        help=f"formats of the change polygons: {', '.join(FORMATS)} [all]",
+        help=f"formats of the change polygons: {', '.join(FORMATS)}; without a value, none [all]",
     )  # fmt: skip
     group.add_argument(
         "--regularise", action="store_true", default=None, help="draw buildings with straight outlines"
     )
     group.add_argument(
         "--batch", metavar="N", type=positive,
-        help="windows that the model predicts at once [4 on the CPU, on a GPU as many as fit its memory]",
+        help="windows that the model predicts at once [4 on the CPU; on a GPU, up to 64, as its memory allows]",
     )  # fmt: skip
     group.add_argument(
         "--place-batch", metavar="N", type=positive,
