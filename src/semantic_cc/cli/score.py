@@ -1,7 +1,7 @@
 """Score sentences of any model against their references, beside baselines that use no image.
 
-PREDICTIONS is .json, .jsonl or .csv with id and sentence; REFERENCES is LEVIR-CC's captions.json, COCO's captions,
-or .jsonl or .csv. docs/scoring.md explains each number, and why published ones differ. METEOR needs Java 8+.
+PREDICTIONS is .json, .jsonl or .csv with id and sentence; REFERENCES is LEVIR-CC's LevirCCcaptions.json, COCO's
+captions, or .jsonl or .csv. docs/scoring.md explains each number, and why published ones differ. METEOR needs Java 8+.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--protocol",
         choices=PROTOCOLS,
         default="word",
-        help="what is compared: words, ids of a vocabulary, or ids of GPT-2's tokens [word]",
+        help="what is compared: words, ids of a vocabulary, or ids of GPT-2's tokens (blank = with a space before the "
+        "first word) [word]",
     )
     add_meteor(parser)
     parser.add_argument("--row", choices=ROWS, help="print a row for a paper's table and nothing else")

@@ -26,9 +26,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     kind.add_argument("--scene", metavar="N", type=positive, help="side of one scene, in pixels of 0.5 m")
     parser.add_argument(
-        "--pairs", metavar="N", type=positive, help="number of pairs, all splits together [the recipe's]"
+        "--pairs",
+        metavar="N",
+        type=positive,
+        help="number of pairs, all splits together [the recipe's]; needed without --recipe",
     )
-    parser.add_argument("--seed", metavar="S", type=int, help="seed, 0 or more [the recipe's]")
+    parser.add_argument(
+        "--seed", metavar="S", type=int, help="seed, 0 or more [the recipe's]; needed without --recipe"
+    )
     parser.add_argument("--workers", metavar="N", type=positive, help="worker processes [one per core]")
     parser.add_argument("--crs", metavar="CRS", help="coordinate reference system of a scene [EPSG:32614]")
 

@@ -1,7 +1,7 @@
 """Import foundation weights (SAM, BLIP-2's Q-Former, MiniGPT-4's projection, the language model), and export models.
 
 Official files are converted once into the cache ($SEMANTIC_CC_CACHE, else the user's cache folder), under short names
-for configurations; `list` shows the names and what is there.
+for configurations; `list` shows the names and which of them are in the cache.
 """
 
 from __future__ import annotations
