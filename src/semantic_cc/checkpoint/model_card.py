@@ -34,6 +34,10 @@ def model_card(content: CheckpointConfig, parameters: int) -> str:
 
 {_list(content.training) or "- not recorded"}
 
+## Licence
+
+The terms of the training data and of the foundation weights apply to these weights; the code is Apache-2.0.
+
 ## Foundation weights
 
 {_foundation(content.foundation)}
@@ -57,13 +61,11 @@ def _summary(method: str) -> str:
 
 def _front_matter(content: CheckpointConfig) -> str:
     known = [FOUNDATIONS.get(record.name) for record in content.foundation.values()]
-    free = all(model and model.licence == "Apache-2.0" for model in known)
-    # weights trained here have the code's licence; merged checkpoints keep the terms of the foundation weights
     lines = [
-        f"license: {'apache-2.0' if free or not content.merged else 'other'}",
+        "license: other",
         "library_name: semantic-cc",
+        "tags: [remote-sensing, change-captioning, change-detection]",
     ]
-    lines.append("tags: [remote-sensing, change-captioning, change-detection]")
     hubs = [model.hub for model in known if model and model.hub]
     return "\n".join([*lines, *(["base_model:", *(f"- {hub}" for hub in hubs)] if hubs else [])])
 
@@ -87,5 +89,13 @@ def _foundation(foundation: Mapping[str, FoundationRecord]) -> str:
     return "\n".join(lines) or "- none"
 
 
-def _list(facts: Mapping[str, object]) -> str:
-    return "\n".join(f"- {key}: {value}" for key, value in facts.items())
+def _list(facts: Mapping[str, object], indent: str = "") -> str:
+    return "\n".join(f"{indent}- {key}:{_text(value, indent)}" for key, value in facts.items())
+
+
+def _text(value: object, indent: str) -> str:
+    if isinstance(value, Mapping) and any(isinstance(part, Mapping) for part in value.values()):
+        return f"\n{_list(value, indent + '  ')}"
+    if isinstance(value, Mapping):
+        return ";".join(f" {key}{_text(part, indent)}" for key, part in value.items())
+    return " " + (", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value))
