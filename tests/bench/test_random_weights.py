@@ -155,7 +155,10 @@ def test_the_command(cli: Callable) -> None:
         (["--random-weights", "tiny", "--scenes", "64"], "--random-weights takes no --scenes"),
         (["--random-weights", "tiny", "--runtime", "openvino"], "--random-weights takes no --runtime"),
         (["--random-weights", "tiny", "--model", "folder"], "not allowed with argument"),
+        (["--random-weights", "tiny", "--split", "val"], "--random-weights takes no --split"),
         (["--compiled"], "--compiled is only for --random-weights"),
+        (["--limit", "3"], "--limit is only for --equal"),
+        (["--equal", "data", "--batches", "4"], "--equal takes no --batches"),
         (["--equal", "data", "--scenes", "64"], "--equal takes no --scenes"),
     ],
 )

@@ -216,8 +216,8 @@ def test_a_folder_that_is_no_model(cli: Callable, image_paths: tuple[Path, Path]
 def test_an_output_folder_where_nothing_is_written(
     cli: Callable, image_paths: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    argv = ["describe", *image_paths, "--show-input", "--out", tmp_path / "out"]
-    check(cli, tmp_path, argv, "--out", "--show-input")
+    argv = ["describe", *image_paths, "--show-input", "--out", tmp_path / "out", "--instruction", "what?"]
+    check(cli, tmp_path, argv, "--out, --instruction: --show-input")
 
 
 def test_an_empty_instruction(

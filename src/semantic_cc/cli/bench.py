@@ -36,6 +36,9 @@ AnyReport = TypeVar("AnyReport", "BenchReport", "EqualityReport", "RandomWeights
 
 NAME = "bench"
 HELP = "measure the speed of this machine, or compare two runtimes"
+_ROUNDS, _BATCHES = 5, (1, 4, 8, 16, 32)
+_EQUALITY = ("--split", "--limit", "--batch")
+_SPEED = ("--plot", "--against", "--peer", "--scenes")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,11 +59,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--json", action="store_true", help="print the result as one JSON object and nothing else"
     )
     speed = parser.add_argument_group("speed")
+    speed.add_argument("--rounds", metavar="N", type=positive, help="timed runs of each measurement [5]")
     speed.add_argument(
-        "--rounds", metavar="N", type=positive, default=5, help="timed runs of each measurement [5]"
-    )
-    speed.add_argument(
-        "--batches", metavar="N", type=positive, nargs="+", default=[1, 4, 8, 16, 32],
+        "--batches", metavar="N", type=positive, nargs="+",
         help="batch sizes [1 4 8 16 32]",
     )  # fmt: skip
     speed.add_argument(
@@ -81,9 +82,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     equal = parser.add_argument_group("equality of runtimes")
     equal.add_argument("--equal", metavar="DIR", nargs="+", help="dataset to compare on, or several to join")
-    equal.add_argument("--split", choices=SPLITS, default="test", help="split to compare on [test]")
+    equal.add_argument("--split", choices=SPLITS, help="split to compare on [test]")
     equal.add_argument("--limit", metavar="N", type=positive, help="compare only N pairs, drawn with seed 0")
-    equal.add_argument("--batch", metavar="N", type=positive, default=8, help="pairs predicted at once [8]")
+    equal.add_argument("--batch", metavar="N", type=positive, help="pairs predicted at once [8]")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -92,14 +93,15 @@ def run(arguments: argparse.Namespace) -> None:
 
     if arguments.random_weights is not None:
         given = ("--runtime",) if arguments.runtime == "openvino" else ()
-        _refuse(arguments, "--random-weights", "--equal", "--plot", "--against", "--peer", "--scenes", *given)
+        _refuse(arguments, "--random-weights", "--equal", *_EQUALITY, *_SPEED, *given)
         _run_random_weights(arguments)
     elif arguments.equal is not None:
-        _refuse(arguments, "--equal", "--plot", "--against", "--peer", "--scenes", "--compiled")
+        _refuse(arguments, "--equal", "--rounds", "--batches", *_SPEED, "--compiled")
         _run_equality(arguments)
     else:
-        if arguments.compiled:
-            raise InputError("bench: --compiled is only for --random-weights; leave it out")
+        for flag, owner in (*((flag, "--equal") for flag in _EQUALITY), ("--compiled", "--random-weights")):
+            if getattr(arguments, flag[2:]):
+                raise InputError(f"bench: {flag} is only for {owner}; leave it out")
         _run_speed(arguments)
 
 
@@ -127,8 +129,8 @@ def _run_random_weights(arguments: argparse.Namespace) -> None:
             config=arguments.random_weights,
             device=arguments.device,
             compiled=arguments.compiled,
-            rounds=arguments.rounds,
-            batches=tuple(arguments.batches),
+            rounds=arguments.rounds or _ROUNDS,
+            batches=tuple(arguments.batches or _BATCHES),
         )
         with progress_of_steps() as advance:
             report = bench_random_weights(options, advance)
@@ -166,9 +168,9 @@ def _run_equality(arguments: argparse.Namespace) -> None:
 
         with progress_of_steps() as advance:
             report = compare_with_reference(
-                arguments.model, arguments.equal, arguments.split,
+                arguments.model, arguments.equal, arguments.split or "test",
                 runtime=arguments.runtime, device=arguments.device, limit=arguments.limit,
-                batch=arguments.batch, progress=partial(advance, "pairs"),
+                batch=arguments.batch or 8, progress=partial(advance, "pairs"),
             )  # fmt: skip
     _give(report, arguments.json, _print_equality)
     if not report.is_equal:
@@ -204,8 +206,8 @@ def _run_speed(arguments: argparse.Namespace) -> None:
             model=arguments.model,
             device=arguments.device,
             runtime=arguments.runtime,
-            rounds=arguments.rounds,
-            batches=tuple(arguments.batches),
+            rounds=arguments.rounds or _ROUNDS,
+            batches=tuple(arguments.batches or _BATCHES),
             scenes=BenchOptions.scenes if arguments.scenes is None else tuple(arguments.scenes),
             against=tuple(arguments.against),
             peers=tuple(read_peer(Path(path)) for path in arguments.peer),

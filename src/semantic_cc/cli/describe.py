@@ -72,8 +72,13 @@ def run(arguments: argparse.Namespace) -> None:
         describe_on_service(arguments)
         return
     if arguments.show_input:
-        if arguments.out is not None:
-            raise InputError("--out: --show-input writes no files; leave it out")
+        given = [
+            f"--{name}" for name in ("out", "instruction", "dates") if getattr(arguments, name) is not None
+        ]
+        if given:
+            raise InputError(
+                f"{', '.join(given)}: --show-input only prints how the images are read; leave it out"
+            )
         _show_input(arguments)
         return
     if is_scene(arguments.before) or is_scene(arguments.after):
