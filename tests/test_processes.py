@@ -89,3 +89,29 @@ def test_which_blocks_are_mapped_by_themselves(freed: str, mebibytes: int, mappe
         text=True,
     )
     assert int(told.stdout) == mapped
+
+
+HOLES = """
+import ctypes
+from semantic_cc.processes import reuse_freed_memory, trim_freed_memory
+reuse_freed_memory()
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.free.argtypes, libc.memset.argtypes = ctypes.c_void_p, [ctypes.c_void_p], [
+    ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
+blocks = [libc.malloc(8 << 20) for _ in range(16)]
+for block in blocks:
+    libc.memset(block, 1, 8 << 20)
+for block in blocks[:-1]:  # the last one holds the others in the heap
+    libc.free(block)
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096 >> 20
+before = resident()
+trim_freed_memory()
+print(before - resident())
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="not glibc 2.33 or later")
+def test_free_memory_below_a_block_in_use_goes_back_to_the_system() -> None:
+    told = subprocess.run([sys.executable, "-c", HOLES], capture_output=True, check=True, text=True)
+    assert int(told.stdout) >= 100  # of 120 MiB

@@ -12,6 +12,7 @@ from lightning.fabric import Fabric
 
 from semantic_cc.errors import SemanticCCError
 from semantic_cc.files import write_files
+from semantic_cc.processes import trim_freed_memory
 from semantic_cc.training.console_progress import Reporter
 from semantic_cc.training.devices import on_first, raise_together
 from semantic_cc.training.loggers import Logs
@@ -24,6 +25,9 @@ from semantic_cc.training.validate import Validation, write_pictures
 
 if TYPE_CHECKING:
     from semantic_cc.model.base import ChangeModel
+
+TRIM_EVERY = 32
+"""Steps after which the memory that is free goes back to the system."""
 
 
 def fit(
@@ -121,6 +125,8 @@ class TrainLoop:
         if self._logs and self._reporter:
             self._logs.step(self.done, step.epoch + 1, step.stage, values, updater.rate(step.number), seconds)
             self._reporter.step(step.stage, step.epoch + 1, self.task.epochs, values, seconds, step.items)
+        if self.done % TRIM_EVERY == 0:
+            trim_freed_memory()
         if step.ends_epoch:
             self._end_epoch(step.epoch + 1, updater)
         if step.ends_epoch or self.done % self.run.config.train.checkpoint_every == 0:
