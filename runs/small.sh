@@ -8,10 +8,13 @@
 #   data/half      the same layout: LEVIR-CD scenes of 512 x 512, at half the resolution
 #   data/mci       LEVIR-MCI: images/{train,val,test}/{A,B,label} and LevirCCcaptions.json, 256 x 256
 #   data/half_mci  the same layout: pairs cut from the scenes at half the resolution, enlarged to 256 x 256
+#   data/guangzhou the layout of LEVIR-CD: train/{A,B,label}, building changes of another city, 256 x 256
+#   data/ucmerced, data/ucmerced_buildings: single-date images and their building masks (runs/real.yaml)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=runs/out/small
 
+[ -d data/single ] || semantic-cc synth data/single --recipe runs/real.yaml --pairs 3000 --seed 1
 [ -d data/world ] || semantic-cc synth data/world --pairs 2000 --seed 1
 [ -d data/unseen ] || semantic-cc synth data/unseen --pairs 1000 --seed 77
 
