@@ -8,7 +8,6 @@
 #   data/half      the same layout: LEVIR-CD scenes of 512 x 512, at half the resolution
 #   data/mci       LEVIR-MCI: images/{train,val,test}/{A,B,label} and LevirCCcaptions.json, 256 x 256
 #   data/half_mci  the same layout: pairs cut from the scenes at half the resolution, enlarged to 256 x 256
-#   data/guangzhou the layout of LEVIR-CD: train/{A,B,label}, building changes of another city, 256 x 256
 #   data/ucmerced, data/ucmerced_buildings: single-date images and their building masks (runs/real.yaml)
 set -euo pipefail
 cd "$(dirname "$0")/.."
