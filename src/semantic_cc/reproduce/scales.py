@@ -28,7 +28,7 @@ MAIN = "multitask"
 """The phase that every row has: the paper's stages, or the single stage of a baseline."""
 
 _WITHOUT_ADDITIONS: dict[str, Any] = {
-    "change_decoder": {"laterals": False, "caption_features": False},
+    "change_decoder": {"laterals": False, "caption_features": False, "norm": "layer"},
     "keywords": [],
     "llm": {"min_count": 0, "layers": [], "lora_targets": ["q_proj", "k_proj", "v_proj"]},
     "decoding": "greedy",
@@ -101,16 +101,18 @@ SCALES = {
         "every method reads the image encoder of the packaged model `small` without its filters; the encoder stays "
         "frozen, and has seen the masks of the training scenes; BCSF and TTP's gate start at zero and train; the "
         "decoders of WNet, CSTSUNet, FC-Siam-diff, ChangeFormer and IDET read its tokens instead of an encoder of "
-        "their own; every row visits equally many pairs; before, Semantic-CC's Q-Former is pretrained on the words of "
+        "their own; Semantic-CC's change decoder has GroupNorm instead of LayerNorm, and all masks train with a Dice "
+        "loss in addition, without which they learn nothing from so few pairs; every row visits equally many pairs; "
+        "before, Semantic-CC's Q-Former is pretrained on the words of "
         "the training sentences in place of BLIP-2's weights, which does not count as visits",
         {
-            "model": _WITHOUT_ADDITIONS,
+            "model": merge(_WITHOUT_ADDITIONS, {"change_decoder": {"norm": "group"}}),
             "train": {"loggers": []},
             "phases": {
                 "change_detection": None,
                 "qformer": {"epochs": 8},
                 "llm": None,
-                MAIN: {"epochs": 4, "augment": False, "sentences": 2, "lr": None},
+                MAIN: {"epochs": 4, "augment": False, "sentences": 2, "lr": None, "dice_weight": 0.5},
                 "keyword_head": {"min_counts": [], "epochs": 4}, "calibration": None,
             },
         },
