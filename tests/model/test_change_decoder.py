@@ -12,7 +12,7 @@ from torch.testing import assert_close
 
 from semantic_cc.checkpoint.build import build_change_decoder
 from semantic_cc.config import load_config
-from semantic_cc.model.change_decoder import ChangeDecoder, ChannelNorm, Lateral, group_norm, norm_layer
+from semantic_cc.model.change_decoder import ChangeDecoder, ChannelNorm, GroupNorm, Lateral, norm_layer
 
 
 def norm(x: Tensor, layer: nn.LayerNorm) -> Tensor:
@@ -34,6 +34,17 @@ def test_the_traced_channel_norm_is_equal_and_permutes_nothing(shake: Callable[[
     assert "permute" not in str(traced.graph)
     with torch.no_grad():
         assert_close(traced(x), layer(x))
+
+
+@pytest.mark.parametrize("channels", [6, 48])
+def test_the_traced_group_norm_is_equal(channels: int, shake: Callable[[nn.Module], None]) -> None:
+    layer = GroupNorm(channels)
+    shake(layer)
+    x = 3 * torch.randn(2, channels, 4, 5) + 1
+    traced = torch.jit.trace(layer, x, check_trace=False)
+    assert "group_norm" not in str(traced.graph)
+    with torch.no_grad():
+        assert_close(traced(x[:1]), layer(x[:1]))
 
 
 @pytest.mark.parametrize("classes", [1, 3])
@@ -180,7 +191,7 @@ def test_with_laterals_the_token_levels_start_silent_and_learn() -> None:
 
 @given(st.integers(1, 512))
 def test_groups_have_at_most_16_channels_a_group(channels: int) -> None:
-    layer = group_norm(channels)
+    layer = GroupNorm(channels)
     assert 16 % (channels // layer.num_groups) == 0
     assert layer.num_groups == channels // 16 or channels % 16
 

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from semantic_cc.model.change_decoder import STRIDES, Norm, PyramidLevel, group_norm
+from semantic_cc.model.change_decoder import STRIDES, GroupNorm, Norm, PyramidLevel
 from semantic_cc.model.encoder import PIXEL_MEAN, PIXEL_STD, pad_to_patches
 
 _COARSEST = 64  # FC-Siam-diff pools the level at stride 32 once more
@@ -95,7 +95,7 @@ def convolutions(widths: Sequence[int], dropout: float = 0.0) -> nn.Sequential:
     """3x3 convolutions from each width to the next, each followed by norm, ReLU and channel dropout."""
     layers: list[nn.Module] = []
     for before, after in pairwise(widths):
-        layers += [nn.Conv2d(before, after, 3, padding=1), group_norm(after), nn.ReLU()]
+        layers += [nn.Conv2d(before, after, 3, padding=1), GroupNorm(after), nn.ReLU()]
         layers += [nn.Dropout2d(dropout)] if dropout else []
     return nn.Sequential(*layers)
 

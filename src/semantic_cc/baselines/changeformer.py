@@ -32,7 +32,7 @@ from transformers import SegformerConfig, SegformerModel
 from semantic_cc.baselines.change_networks import ChangeNetwork, resize
 from semantic_cc.baselines.mask_model import MaskModel, mask_model
 from semantic_cc.config import ModelConfig
-from semantic_cc.model.change_decoder import group_norm
+from semantic_cc.model.change_decoder import GroupNorm
 from semantic_cc.model.encoder import BitemporalEncoder
 
 
@@ -52,10 +52,10 @@ class ChangeFormer(ChangeNetwork):
         super().__init__(widths, multiple=32)
         self.encoder = encoder
         self.differences = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(2 * c, c, 3, padding=1), nn.ReLU(), group_norm(c)) for c in widths
+            nn.Sequential(nn.Conv2d(2 * c, c, 3, padding=1), nn.ReLU(), GroupNorm(c)) for c in widths
         )
         self.project = nn.ModuleList(nn.Conv2d(c, width, 1) for c in widths)
-        self.fuse = nn.Sequential(nn.Conv2d(len(widths) * width, width, 1), group_norm(width))
+        self.fuse = nn.Sequential(nn.Conv2d(len(widths) * width, width, 1), GroupNorm(width))
         self.up = nn.Sequential(_double(width), Residual(width), _double(width), Residual(width))
         self.classify = nn.Conv2d(width, classes, 3, padding=1)
 

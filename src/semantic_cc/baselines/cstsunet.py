@@ -33,7 +33,7 @@ from torch.nn import functional as F
 from semantic_cc.baselines.change_networks import ChangeNetwork, convolutions, resize
 from semantic_cc.baselines.mask_model import MaskModel, mask_model
 from semantic_cc.config import ModelConfig
-from semantic_cc.model.change_decoder import group_norm
+from semantic_cc.model.change_decoder import GroupNorm
 from semantic_cc.model.encoder import BitemporalEncoder
 
 WINDOW = 8
@@ -62,7 +62,7 @@ class CSTSUNet(ChangeNetwork):
     ) -> None:
         super().__init__(widths, multiple=32)
         first = widths[0]
-        self.stem = nn.Sequential(nn.Conv2d(3, first, 7, 2, 3), group_norm(first), nn.ReLU()) if own else None
+        self.stem = nn.Sequential(nn.Conv2d(3, first, 7, 2, 3), GroupNorm(first), nn.ReLU()) if own else None
         self.down = nn.ModuleList()
         if own:
             for level, (width, depth) in enumerate(zip(widths, depths, strict=True)):
@@ -113,12 +113,12 @@ class BasicBlock(nn.Module):
     def __init__(self, inputs: int, width: int, stride: int = 1) -> None:
         super().__init__()
         self.convs = nn.Sequential(
-            nn.Conv2d(inputs, width, 3, stride, 1), group_norm(width), nn.ReLU(),
-            nn.Conv2d(width, width, 3, 1, 1), group_norm(width),
+            nn.Conv2d(inputs, width, 3, stride, 1), GroupNorm(width), nn.ReLU(),
+            nn.Conv2d(width, width, 3, 1, 1), GroupNorm(width),
         )  # fmt: skip
         same = stride == 1 and inputs == width
         self.skip = (
-            nn.Identity() if same else nn.Sequential(nn.Conv2d(inputs, width, 1, stride), group_norm(width))
+            nn.Identity() if same else nn.Sequential(nn.Conv2d(inputs, width, 1, stride), GroupNorm(width))
         )
 
     def forward(self, x: Tensor) -> Tensor:

@@ -40,7 +40,7 @@ from semantic_cc.baselines.captioning_blocks import Attention
 from semantic_cc.baselines.change_networks import ChangeNetwork, convolutions, resize
 from semantic_cc.baselines.mask_model import MaskModel, mask_model
 from semantic_cc.config import ModelConfig
-from semantic_cc.model.change_decoder import group_norm
+from semantic_cc.model.change_decoder import GroupNorm
 from semantic_cc.model.encoder import BitemporalEncoder
 
 GRID = 8
@@ -115,7 +115,7 @@ class LocalLevel(nn.Module):
         self.down = _embedding(inputs, width, stride)
         self.conv = convolutions([width, width])
         self.deformable = DeformableConvolution(width)
-        self.norm = group_norm(width)
+        self.norm = GroupNorm(width)
 
     def forward(self, x: Tensor) -> Tensor:
         """(2b, inputs, h s, w s) -> (2b, c_i, h, w)."""
@@ -257,7 +257,7 @@ def _places(h: int, w: int, like: Tensor) -> Tensor:
 def _embedding(inputs: int, width: int, stride: int) -> nn.Sequential:
     """A strided convolution with overlapping patches, and norm."""
     return nn.Sequential(
-        nn.Conv2d(inputs, width, 2 * stride - 1, stride=stride, padding=stride - 1), group_norm(width)
+        nn.Conv2d(inputs, width, 2 * stride - 1, stride=stride, padding=stride - 1), GroupNorm(width)
     )
 
 

@@ -30,18 +30,35 @@ class ChannelNorm(nn.LayerNorm):
         return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
-Norm = Literal["layer", "group"]
-"""Norm of the convolutions: `ChannelNorm` or GroupNorm."""
-
-
-def group_norm(channels: int) -> nn.GroupNorm:
+class GroupNorm(nn.GroupNorm):
     """GroupNorm with 16 channels a group, or fewer if 16 does not divide `channels`."""
-    return nn.GroupNorm(channels // math.gcd(channels, 16), channels)
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels // math.gcd(channels, 16), channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, c, h, w) -> the same shape."""
+        if torch.jit.is_tracing():  # type: ignore[attr-defined]
+            # for OpenVINO, whose own operation changes the memory layout
+            centred = x - self._group_means(x)
+            scale = torch.rsqrt(self._group_means(centred.square()) + self.eps)
+            return centred * (scale * self.weight[:, None, None]) + self.bias[:, None, None]
+        return super().forward(x)
+
+    def _group_means(self, x: Tensor) -> Tensor:
+        """(b, c, h, w) -> (b, c, 1, 1): for each channel, the mean of its group."""
+        groups = x.mean((2, 3)).reshape(-1, self.num_groups, self.num_channels // self.num_groups)
+        means = groups.mean(2, keepdim=True).expand_as(groups)
+        return means.reshape(-1, self.num_channels, 1, 1)
+
+
+Norm = Literal["layer", "group"]
+"""Norm of the convolutions: `ChannelNorm` or `GroupNorm`."""
 
 
 def norm_layer(norm: Norm, channels: int) -> nn.Module:
-    """`ChannelNorm` or `group_norm`."""
-    return ChannelNorm(channels) if norm == "layer" else group_norm(channels)
+    """`ChannelNorm` or `GroupNorm`."""
+    return ChannelNorm(channels) if norm == "layer" else GroupNorm(channels)
 
 
 STRIDES = (4, 8, 16, 32)

@@ -17,7 +17,7 @@ from semantic_cc.config import to_dict
 from semantic_cc.files import check_folder, locked, new_folder
 from semantic_cc.foundation.catalogue import cache_folder
 
-FORMAT = 5
+FORMAT = 6
 """Version of what an export writes; raised whenever an export gives other graphs or files."""
 
 LANGUAGE, EMBEDDINGS, TOKENIZER, TOKENS = "language.blob", "embeddings.npy", "tokenizer.json", "tokens.json"
