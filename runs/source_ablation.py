@@ -82,11 +82,21 @@ def scored(config: Config, data: Path, sources: dict[str, float]) -> dict[str, A
 
 
 def summary(scores: list[dict[str, Any]], images: str) -> str:
-    """Mean and standard deviation of the F1 over the seeds; a dash where it was not measured."""
-    values = [score[images]["f1"] for score in scores if images in score]
-    if not values:
+    """F1, its standard deviation over the seeds, and (precision, recall); a dash where they were not measured."""
+    measured = [score[images] for score in scores if images in score]
+    if not measured:
         return "-"
-    return f"{mean(values):.1f}" + (f" ± {stdev(values):.1f}" if len(values) > 1 else "")
+    f1, precision, recall = ([score[name] for score in measured] for name in ("f1", "precision", "recall"))
+    spread = f" ± {stdev(f1):.1f}" if len(f1) > 1 else ""
+    return f"{mean(f1):.1f}{spread} ({mean(precision):.1f}, {mean(recall):.1f})"
+
+
+def table(rows: dict[str, list[dict[str, Any]]]) -> str:
+    """The rows in Markdown."""
+    lines = ["| sources | LEVIR | Guangzhou |", "| --- | --- | --- |"]
+    for name, scores in rows.items():
+        lines.append(f"| {name} | {summary(scores, 'scenes')} | {summary(scores, 'guangzhou')} |")
+    return "\n".join(lines)
 
 
 def main() -> None:
@@ -109,8 +119,7 @@ def main() -> None:
             print(f"seed {seed}, {name}: {rows[name][-1]}", flush=True)
     kept = {"visits": given.visits, "batch": BATCH, "seeds": given.seeds, "mixes": MIXES, "rows": rows}
     write_files(given.out, {"source-ablation.json": (json.dumps(kept) + "\n").encode()})
-    for name, scores in rows.items():
-        print(f"{name}: building F1 {summary(scores, 'scenes')}; Guangzhou {summary(scores, 'guangzhou')}")
+    print(table(rows))
 
 
 if __name__ == "__main__":
