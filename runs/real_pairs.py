@@ -13,7 +13,7 @@ import textwrap
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from semantic_cc import SemanticCC
 from semantic_cc.data.items import ChangeDataset
@@ -21,8 +21,9 @@ from semantic_cc.data.open_dataset import open_dataset
 from semantic_cc.figures.colours import CLASS_COLOURS
 from semantic_cc.types import BUILDING, Pair
 
-SIDE = 256
-GAP = 12
+SIDE = 512  # twice a crop, because small letters run into each other
+GAP = 24
+TEXT = 21
 COLUMNS = 3
 
 
@@ -61,13 +62,13 @@ def panel(pair: Pair, model: SemanticCC) -> tuple[Image.Image, str]:
 
 def draw(panels: list[tuple[Image.Image, str]]) -> Image.Image:
     """The masks with their texts below them."""
-    width, height = SIDE + 2 * GAP, SIDE + 150
+    width, height = SIDE + 2 * GAP, SIDE + 14 * TEXT
     sheet = Image.new("RGB", (COLUMNS * width, height * -(-len(panels) // COLUMNS)), "white")
-    pen = ImageDraw.Draw(sheet)
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(TEXT)
     for index, (mask, text) in enumerate(panels):
         left, top = index % COLUMNS * width + GAP, index // COLUMNS * height + GAP
-        sheet.paste(mask, (left, top))
-        pen.text((left, top + SIDE + 6), text, fill="black")
+        sheet.paste(mask.resize((SIDE, SIDE), Image.Resampling.NEAREST), (left, top))
+        pen.text((left, top + SIDE + 12), text, fill="black", font=font)
     return sheet
 
 
