@@ -53,7 +53,6 @@ def configured(sources: dict[str, float], data: Path, out: Path, *, seed: int, v
             "preset": "small",
             "data": str(data / "scenes"),
             "out": str(out),
-            "model": {"change_decoder": {"norm": "group"}},
             "train": {"seed": seed, "loggers": [], "cache_images": True, "checkpoint_every": 40},
             "phases": {"change_detection": phase},
         }

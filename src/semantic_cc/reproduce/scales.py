@@ -102,9 +102,8 @@ SCALES = {
         "frozen, and has seen the masks of the training scenes; BCSF and TTP's gate start at zero and train; the "
         "decoders of WNet, CSTSUNet, FC-Siam-diff, ChangeFormer and IDET read its tokens instead of an encoder of "
         "their own; Semantic-CC's change decoder has GroupNorm instead of LayerNorm, and all masks train with a Dice "
-        "loss in addition, without which they learn nothing from so few pairs; every row visits equally many pairs; "
-        "before, Semantic-CC's Q-Former is pretrained on the words of "
-        "the training sentences in place of BLIP-2's weights, which does not count as visits",
+        "loss in addition; every row visits equally many pairs; before, Semantic-CC's Q-Former is pretrained on the "
+        "words of the training sentences in place of BLIP-2's weights, which does not count as visits",
         {
             "model": merge(_WITHOUT_ADDITIONS, {"change_decoder": {"norm": "group"}}),
             "train": {"loggers": []},
