@@ -11,7 +11,7 @@ from processes import forked, survives_kills
 from safetensors.torch import save_file
 
 from semantic_cc.errors import DataError
-from semantic_cc.reproduce import experiment_runs
+from semantic_cc.reproduce import shared_encoder
 from semantic_cc.reproduce.experiment_runs import run_name, trained
 from semantic_cc.reproduce.paper_tables import OURS, TABLES
 from semantic_cc.reproduce.scales import SCALES, configured
@@ -124,7 +124,7 @@ def test_a_run_depends_on_the_packaged_encoder_only(monkeypatch: pytest.MonkeyPa
     def name(file: str, *, encoder: float, llm: float) -> str:
         path = tmp_path / file
         save_file({"encoder.vision.x": torch.tensor(encoder), "llm.x": torch.tensor(llm)}, path)
-        monkeypatch.setattr(experiment_runs, "_packaged_weights", lambda: path)
+        monkeypatch.setattr(shared_encoder, "_packaged_weights", lambda: path)
         return run_name(config, "data")
 
     first = name("first", encoder=1.0, llm=1.0)

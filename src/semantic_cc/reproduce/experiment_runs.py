@@ -1,7 +1,6 @@
 """One run = training and evaluation, stored below OUT by a digest of everything its numbers depend on.
 
-    OUT/starts/DIGEST/encoder.safetensors     the pretrained encoder that runs share
-    OUT/features                              its features, where it does not train
+    OUT/starts, OUT/features                  the encoder that runs share, see `shared_encoder`
     OUT/runs/DIGEST/train                     the output folder of `train`
     OUT/runs/DIGEST/trained.json              written last: how and where the run was trained
     OUT/runs/DIGEST/scores-DIGEST.json        an evaluation
@@ -11,31 +10,26 @@ Finished runs are not repeated. Files are written atomically, and an interrupted
 
 from __future__ import annotations
 
-import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
-from safetensors.torch import save
-
 import semantic_cc
-from semantic_cc.config import Config, ModelConfig, to_dict, to_yaml
+from semantic_cc.config import Config, to_dict, to_yaml
 from semantic_cc.data.open_dataset import open_dataset
-from semantic_cc.errors import ConfigError, DataError, OutputError, SemanticCCError, TrainingError
+from semantic_cc.errors import ConfigError, DataError, TrainingError
 from semantic_cc.evaluation.evaluate import evaluate
-from semantic_cc.files import locked, write_files
+from semantic_cc.files import write_files
 from semantic_cc.metrics.meteor import find_java
 from semantic_cc.reproduce.kept_evaluation import KeptEvaluation, read_evaluation
 from semantic_cc.reproduce.paper_tables import Kind, Row
-from semantic_cc.reproduce.run_digests import SHORT, code_digest, data_digest, run_digest, scores_digest
+from semantic_cc.reproduce.run_digests import code_digest, data_digest, run_digest, scores_digest
 from semantic_cc.reproduce.scales import MAIN, SCALES, configured, tasks_of
+from semantic_cc.reproduce.shared_encoder import on_shared_encoder, only_process, shared_encoder_name
 from semantic_cc.training.devices import device_name
 from semantic_cc.training.pipeline import train
 from semantic_cc.training.sampling import schedules_of
@@ -149,10 +143,10 @@ def trained(
     if record.exists():
         setup.say(f"{name}: trained already")
         return FinishedRun(folder, config, json.loads(record.read_text()))
-    with _only_process(folder) as lock:
+    with only_process(folder) as lock:
         if not record.exists():  # another process may have finished it while this one waited
             setup.say(f"{name}: training in {folder}")
-            config = _from_shared_encoder(setup, config, data)
+            config = on_shared_encoder(config, setup.out, data, setup.say)
             _train(config, lock)
             facts = {
                 "name": name, "seed": seed, "version": semantic_cc.__version__, "code": code_digest(), "data": data,
@@ -164,7 +158,7 @@ def trained(
 
 def run_name(config: Config, data: str) -> str:
     """The digest that names a run: configuration and training data."""
-    return run_digest(config, data, encoder=_start_name(config, data))
+    return run_digest(config, data, encoder=shared_encoder_name(config, data))
 
 
 def scored(
@@ -197,84 +191,6 @@ def scored(
     return read_evaluation(path)
 
 
-def _start_name(config: Config, data: str) -> str | None:
-    """The digest of the pretrained encoder that a run starts from; None if the run pretrains none."""
-    if _reads_packaged_encoder(config):
-        return hashlib.sha256(_vision_weights(_packaged_weights())).hexdigest()[:SHORT]
-    start = _encoder_run(config)
-    return None if start is None else run_digest(start, data)
-
-
-def _reads_packaged_encoder(config: Config) -> bool:
-    """Whether the run's encoder is frozen and has no weights named: then it is the packaged model's."""
-    return config.model.encoder.adapt == "frozen" and config.model.encoder.weights is None
-
-
-def _packaged_weights() -> Path:
-    return Path(semantic_cc.__file__).parent / "pretrained" / "small" / "model.safetensors"
-
-
-def _encoder_run(config: Config) -> Config | None:
-    """The run that pretrains the encoder, the same for every row and seed of a scale; None if there is none.
-
-    Its model is the encoder with the smallest decoder, without BCSF.
-    """
-    phases = {name: phase for name, phase in config.phases.items() if phase.kind == "encoder"}
-    if not phases or not config.model.has_sam or config.model.encoder.weights is not None:
-        return None
-    encoder = replace(config.model.encoder, bcsf=False, bcsf_after="global")
-    model = ModelConfig(method="ttp", encoder=encoder, decoding="greedy")
-    train = replace(Config().train, precision=config.train.precision, loggers=())
-    return Config(data=config.data, model=model, optim=config.optim, train=train, phases=phases)
-
-
-def _from_shared_encoder(setup: ReproductionSetup, config: Config, data: str) -> Config:
-    """`config` with the shared encoder as its start; extracts or pretrains the encoder if it is missing."""
-    if _reads_packaged_encoder(config):
-        path = setup.out.resolve() / "starts" / str(_start_name(config, data)) / "encoder.safetensors"
-        with _only_process(path.parent):
-            if not path.exists():
-                _write_vision(_packaged_weights(), path)
-        return _starting_from(
-            path, replace(config, train=replace(config.train, features=str(setup.out.resolve() / "features")))
-        )
-    start = _encoder_run(config)
-    if start is None:
-        return config
-    path = setup.out.resolve() / "starts" / run_digest(start, data) / "encoder.safetensors"
-    with _only_process(path.parent):
-        if not path.exists():
-            setup.say(f"the encoder that all runs start from: pretraining in {path.parent}")
-            model = train(
-                replace(start, out=str(path.parent / "train"), hardware=replace(config.hardware, devices=1)),
-                resume=True,
-            )
-            _write_vision(model / "model.safetensors", path)
-    return _starting_from(path, config)
-
-
-def _write_vision(model: Path, path: Path) -> None:
-    """Writes a model's image encoder, without BCSF, to `path`."""
-    write_files(path.parent, {path.name: _vision_weights(model)})
-
-
-@cache
-def _vision_weights(model: Path) -> bytes:
-    """A safetensors file with the image encoder of a model, without BCSF."""
-    prefix = "encoder.vision."
-    with safe_open(model, "pt") as own:
-        names = own.keys()
-        vision = {
-            name.removeprefix(prefix): own.get_tensor(name) for name in names if name.startswith(prefix)
-        }
-    return save(vision)
-
-
-def _starting_from(path: Path, config: Config) -> Config:
-    encoder = replace(config.model.encoder, weights=str(path))
-    return replace(config, model=replace(config.model, encoder=encoder))
-
-
 def _train(config: Config, lock: int) -> Path:
     """Trains in this process, or in one process per device; returns the model's folder.
 
@@ -300,18 +216,6 @@ def _visits(config: Config) -> int:
         phase.epochs * sum(own.visits for own in schedules_of(phase, config.model, pairs, config.train))
         for phase in config.phases.values()
     )
-
-
-@contextmanager
-def _only_process(folder: Path) -> Iterator[int]:
-    """Creates `folder`, waits until no other process works in it, and yields the lock's file descriptor."""
-    try:
-        with locked(folder / ".lock") as file:
-            yield file.fileno()
-    except OSError as error:
-        if isinstance(error, SemanticCCError):
-            raise
-        raise OutputError(f"{folder}: cannot be written ({error.strerror}); choose another --out") from error
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:

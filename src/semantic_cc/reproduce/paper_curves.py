@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from semantic_cc.config import Config
+from semantic_cc.config import Config, merge
 from semantic_cc.data import subset_file
 from semantic_cc.errors import ConfigError
 from semantic_cc.figures.matplotlib_figure import new_figure
@@ -105,10 +105,19 @@ def _over_pairs(setup: ReproductionSetup, seeds: int) -> dict[str, dict[float, l
             if fraction < 1:
                 own = replace(setup, data=(_subset(setup, fraction, seed),))
                 config = configured(SCALES[setup.scale], OURS, setup.data, seed, setup.flags)
-                row = replace(OURS, overrides=_equal_visits(config, fraction))
+                same = merge(_equal_visits(config, fraction), _same_encoder(setup, seed, title))
+                row = replace(OURS, overrides=same)
             run = trained(own, row, seed, title)
             points[100 * fraction].append(_Scored(run, scored(setup, run, "captions", title)))
     return {"Semantic-CC": points}
+
+
+def _same_encoder(setup: ReproductionSetup, seed: int, title: str) -> dict[str, Any]:
+    """The frozen encoder of the run on all pairs, at a scale that trains one on the run's pairs."""
+    if not SCALES[setup.scale].frozen_encoder:
+        return {}
+    full = trained(setup, OURS, seed, title)
+    return {"model": {"encoder": {"weights": full.facts["config"]["model"]["encoder"]["weights"]}}}
 
 
 def _subset(setup: ReproductionSetup, fraction: float, seed: int) -> str:

@@ -1,7 +1,7 @@
 """Sizes of a reproduction: the paper's, one on real pairs, one on drawn pairs, and one for tests.
 
 Below the paper's scale there are no public weights of the model's size. Replacements: an image encoder that all rows
-and seeds share, pretrained here or taken frozen from the packaged model, and pretraining of Semantic-CC's Q-Former on
+and seeds share, pretrained here or trained on from the packaged model, and pretraining of Semantic-CC's Q-Former on
 the words of the sentences. At the scales `small` and `tiny`, Semantic-CC's own stages follow a phase of change
 detection, which counts as visits.
 """
@@ -28,13 +28,25 @@ MAIN = "multitask"
 """The phase that every row has: the paper's stages, or the single stage of a baseline."""
 
 _WITHOUT_ADDITIONS: dict[str, Any] = {
-    "change_decoder": {"laterals": False, "caption_features": False, "norm": "layer"},
+    "change_decoder": {"laterals": False, "caption_features": False},
     "keywords": [],
-    "llm": {"min_count": 0, "layers": [], "lora_targets": ["q_proj", "k_proj", "v_proj"]},
+    "llm": {"lora_targets": ["q_proj", "k_proj", "v_proj"]},
     "decoding": "greedy",
     "ensemble": {"mask": 0.0, "keywords": 1.0},
 }
 """Model fields that take from the preset `small` what it adds to the paper's model, and its beam search."""
+
+
+_ON_TOKENS: dict[str, Any] = {
+    "model": {"change_decoder": {"laterals": False}},
+    "train": {"loggers": []},
+    "phases": {
+        "change_detection": {
+            "epochs": 6, "ema": None, "val_metric": None, "stages": {"change": {"items": None, "batch": 8}},
+        },
+    },
+}  # fmt: skip
+"""Configuration values of `shared_encoder_run`, over those of the preset `small+ttp`."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +58,11 @@ class Scale:
         description: initial weights and length of the runs, shown to users.
         overrides: configuration values in addition to the preset's.
         shared_encoder: whether change detectors with their own encoder use the shared one instead.
-        packaged_encoder: whether the shared encoder is that of the packaged model `small`, and stays frozen.
+        frozen_encoder: whether the shared encoder is made by `shared_encoder_run`, and then stays frozen.
         visits: pairs that stages i, ii and iii visit per epoch of the phase `MAIN`; None = each stage visits all its
             items. All rows of Semantic-CC visit the same number of pairs with sentences; rows with masks visit at least
             as many pairs with masks. Other methods visit as many pairs as Semantic-CC does for both tasks. With
-            `packaged_encoder`, every row visits their sum.
+            `frozen_encoder`, every row visits their sum.
         batch: pairs of a step.
     """
 
@@ -58,7 +70,7 @@ class Scale:
     description: str
     overrides: dict[str, Any] = field(default_factory=dict)
     shared_encoder: bool = False
-    packaged_encoder: bool = False
+    frozen_encoder: bool = False
     visits: tuple[int, int, int] | None = None
     batch: int = 1
 
@@ -79,7 +91,9 @@ SCALES = {
         "other methods visit as many pairs as Semantic-CC does for both tasks; tokens of 16 px, so that a run trains "
         "for some ten minutes of one CPU core",
         {
-            "model": _WITHOUT_ADDITIONS,
+            "model": merge(
+                _WITHOUT_ADDITIONS, {"change_decoder": {"norm": "layer"}, "llm": {"min_count": 0, "layers": []}}
+            ),
             "phases": {
                 "encoder": {"kind": "encoder", "epochs": 2, "batch": 8, "lr": 1e-3},
                 "change_detection": {
@@ -98,14 +112,16 @@ SCALES = {
     ),
     "levir-dev": Scale(
         "small",
-        "every method reads the image encoder of the packaged model `small` without its filters; the encoder stays "
-        "frozen, and has seen the masks of the training scenes; BCSF and TTP's gate start at zero and train; the "
-        "decoders of WNet, CSTSUNet, FC-Siam-diff, ChangeFormer and IDET read its tokens instead of an encoder of "
-        "their own; Semantic-CC's change decoder has GroupNorm instead of LayerNorm, and all masks train with a Dice "
-        "loss in addition; every row visits equally many pairs; before, Semantic-CC's Q-Former is pretrained on the "
-        "words of the training sentences in place of BLIP-2's weights, which does not count as visits",
+        "every method reads the tokens of the same image encoder: that of the packaged model `small` without its "
+        "filters, trained on for six epochs by TTP on the masks of the training scenes, then frozen; BCSF and TTP's "
+        "gate start at zero and train; the decoders of WNet, CSTSUNet, FC-Siam-diff, ChangeFormer and IDET read these "
+        "tokens instead of an encoder of their own; Semantic-CC's change decoder has GroupNorm instead of LayerNorm, "
+        "and all masks train with a Dice loss in addition; language models keep 20 of SmolLM2's 30 layers and the "
+        "words of the training sentences; every row visits equally many pairs; before, Semantic-CC's Q-Former is "
+        "pretrained on the words of the training sentences in place of BLIP-2's weights, which does not count as "
+        "visits",
         {
-            "model": merge(_WITHOUT_ADDITIONS, {"change_decoder": {"norm": "group"}}),
+            "model": _WITHOUT_ADDITIONS,
             "train": {"loggers": []},
             "phases": {
                 "change_detection": None,
@@ -116,7 +132,7 @@ SCALES = {
             },
         },
         shared_encoder=True,
-        packaged_encoder=True,
+        frozen_encoder=True,
         visits=(60, 140, 40),
         batch=8,
     ),
@@ -154,15 +170,28 @@ def configured(scale: Scale, row: Row, data: tuple[str, ...], seed: int, flags: 
     )
     given = merge(merge(merge(scale.overrides, start), flags), own)
     values = merge(merge(preset_values(scale.preset), given), row.overrides)
-    if scale.packaged_encoder:
+    if scale.frozen_encoder:
         values = merge(values, _on_frozen_encoder(method, values))
     values = merge(values, {"data": list(data) if len(data) > 1 else data[0], "train": {"seed": seed}})
     config = load_config({**values, "preset": f"{scale.preset}+{method}" if method else scale.preset})
     if scale.visits is None or "stages" in flags.get("phases", {}).get(MAIN, {}):
         return config
-    if scale.packaged_encoder:
+    if scale.frozen_encoder:
         return _with_equal_total(config, scale.visits, scale.batch)
     return _with_equal_visits(config, scale.visits, scale.batch)
+
+
+def shared_encoder_run(config: Config) -> Config:
+    """The run that makes the frozen encoder of a row's run: change detection from the packaged encoder, by TTP.
+
+    Without laterals, so that the tokens must carry the masks. Its folder and initial weights are missing.
+    """
+    values = merge(own_values("ttp"), _ON_TOKENS)
+    values = merge(preset_values("small"), values)
+    values = {**values, "preset": "small+ttp", "data": config.data}
+    start = load_config(values)
+    only = {"change_detection": start.phases["change_detection"]}
+    return replace(start, train=replace(start.train, precision=config.train.precision), phases=only)
 
 
 def _on_frozen_encoder(method: str | None, values: ConfigValues) -> ConfigValues:

@@ -67,7 +67,7 @@ def reproduce_table(name: str, setup: ReproductionSetup, seeds: int) -> TableRes
         evaluations += own_evaluations
     first = evaluations[0]
     baselines = _baselines(table, first)
-    if name == "table1" and SCALES[setup.scale].packaged_encoder:
+    if name == "table1" and SCALES[setup.scale].frozen_encoder:
         floor = retrieval_floor(setup, runs[0])
         baselines["retrieval"] = {pairs: _caption_columns(table, part) for pairs, part in floor.items()}
     return TableResult(
