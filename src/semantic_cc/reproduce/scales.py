@@ -30,7 +30,7 @@ MAIN = "multitask"
 _WITHOUT_ADDITIONS: dict[str, Any] = {
     "change_decoder": {"laterals": False, "caption_features": False},
     "keywords": [],
-    "llm": {"lora_targets": ["q_proj", "k_proj", "v_proj"]},
+    "llm": {"layers": [], "lora_targets": ["q_proj", "k_proj", "v_proj"]},
     "decoding": "greedy",
     "ensemble": {"mask": 0.0, "keywords": 1.0},
 }
@@ -92,7 +92,7 @@ SCALES = {
         "for some ten minutes of one CPU core",
         {
             "model": merge(
-                _WITHOUT_ADDITIONS, {"change_decoder": {"norm": "layer"}, "llm": {"min_count": 0, "layers": []}}
+                _WITHOUT_ADDITIONS, {"change_decoder": {"norm": "layer"}, "llm": {"min_count": 0}}
             ),
             "phases": {
                 "encoder": {"kind": "encoder", "epochs": 2, "batch": 8, "lr": 1e-3},
@@ -116,8 +116,8 @@ SCALES = {
         "filters, trained on for six epochs by TTP on the masks of the training scenes, then frozen; BCSF and TTP's "
         "gate start at zero and train; the decoders of WNet, CSTSUNet, FC-Siam-diff, ChangeFormer and IDET read these "
         "tokens instead of an encoder of their own; Semantic-CC's change decoder has GroupNorm instead of LayerNorm, "
-        "and all masks train with a Dice loss in addition; language models keep 20 of SmolLM2's 30 layers and the "
-        "words of the training sentences; every row visits equally many pairs; before, Semantic-CC's Q-Former is "
+        "and all masks train with a Dice loss in addition; language models generate from the words of the "
+        "training sentences; every row visits equally many pairs; before, Semantic-CC's Q-Former is "
         "pretrained on the words of the training sentences in place of BLIP-2's weights, which does not count as "
         "visits",
         {
