@@ -6,15 +6,11 @@ from pathlib import Path
 
 import layouts
 import pytest
-import torch
 from processes import forked, survives_kills
-from safetensors.torch import save_file
 
 from semantic_cc.errors import DataError
-from semantic_cc.reproduce import shared_encoder
-from semantic_cc.reproduce.experiment_runs import run_name, trained
+from semantic_cc.reproduce.experiment_runs import trained
 from semantic_cc.reproduce.paper_tables import OURS, TABLES
-from semantic_cc.reproduce.scales import SCALES, configured
 from semantic_cc.reproduce.table_results import reproduce_table
 
 
@@ -116,17 +112,3 @@ def test_every_table_runs(name: str, make_setup: Callable) -> None:
     result = reproduce_table(name, make_setup(), seeds=1)
     assert [row.cells for row in result.rows] == [row.cells for row in TABLES[name].rows]
     assert all(row.scores for row in result.rows)
-
-
-def test_a_run_depends_on_the_packaged_encoder_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    config = configured(SCALES["levir-dev"], OURS, ("data",), 0, {})
-
-    def name(file: str, *, encoder: float, llm: float) -> str:
-        path = tmp_path / file
-        save_file({"encoder.vision.x": torch.tensor(encoder), "llm.x": torch.tensor(llm)}, path)
-        monkeypatch.setattr(shared_encoder, "_packaged_weights", lambda: path)
-        return run_name(config, "data")
-
-    first = name("first", encoder=1.0, llm=1.0)
-    assert name("other llm", encoder=1.0, llm=2.0) == first
-    assert name("other encoder", encoder=2.0, llm=1.0) != first
