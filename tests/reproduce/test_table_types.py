@@ -30,7 +30,9 @@ def test_results_are_kept() -> None:
         result = read_table(path)
         assert path.stem == f"{result.table}-{result.scale}"
         assert not any(Path(own.data).is_absolute() for own in (result.train, result.test))
-    assert {path.suffix for path in (ROOT / "runs" / "results").rglob("*") if path.is_file()} == {".json"}
+    files = [path for path in (ROOT / "runs" / "results").rglob("*") if path.is_file()]
+    assert {path.name for path in files if path.suffix != ".json"} == {"levir-dev-runs.tar.xz"}
+    assert sum(path.stat().st_size for path in files) < 1_000_000
 
 
 @pytest.mark.parametrize("path", KEPT, ids=lambda path: path.stem)
