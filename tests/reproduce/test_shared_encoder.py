@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from semantic_cc.config import Config
 from semantic_cc.reproduce import paper_curves, shared_encoder
-from semantic_cc.reproduce.experiment_runs import FinishedRun, ReproductionSetup, run_name
+from semantic_cc.reproduce.experiment_runs import ReproductionSetup, run_name
 from semantic_cc.reproduce.paper_tables import OURS, TABLES
 from semantic_cc.reproduce.scales import SCALES, configured, shared_encoder_run
 from semantic_cc.reproduce.shared_encoder import on_shared_encoder, shared_encoder_name
@@ -94,14 +94,15 @@ def test_it_is_trained_once_from_the_packaged_one(
 
 
 def test_a_run_on_fewer_pairs_reads_the_encoder_of_all_pairs(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    packaged: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    facts = {"config": {"model": {"encoder": {"weights": "starts/x/encoder.safetensors"}}}}
-    full = FinishedRun(tmp_path, config_of(), facts)
-    monkeypatch.setattr(paper_curves, "trained", lambda setup, row, seed, title: full)
-    setup = ReproductionSetup(scale="levir-dev", data=("x",), test=("x",), masks=("x",), out=tmp_path)
-    same = paper_curves._same_encoder(setup, 0, "title")
+    monkeypatch.setattr(ReproductionSetup, "digest", lambda self, data, *splits: " ".join(data))
+    setup = ReproductionSetup(scale="levir-dev", data=("data",), test=("x",), masks=("x",), out=tmp_path)
+    kept = tmp_path / "starts" / str(shared_encoder_name(config_of(), "data")) / "encoder.safetensors"
+    kept.parent.mkdir(parents=True)
+    kept.touch()
+    same = paper_curves._same_encoder(setup, config_of())
     few = configured(LEVIR, replace(OURS, overrides=same), ("few",), 0, {})
-    assert few.model.encoder.weights == "starts/x/encoder.safetensors"
+    assert few.model.encoder.weights == str(kept)
     assert shared_encoder_name(few, "few") is None  # trains none of its own
-    assert paper_curves._same_encoder(replace(setup, scale="small"), 0, "title") == {}
+    assert paper_curves._same_encoder(replace(setup, scale="small"), config_of()) == {}

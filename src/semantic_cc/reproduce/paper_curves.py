@@ -25,6 +25,7 @@ from semantic_cc.reproduce.experiment_runs import FinishedRun, ReproductionSetup
 from semantic_cc.reproduce.kept_evaluation import KeptEvaluation
 from semantic_cc.reproduce.paper_tables import OURS, TABLES, Row
 from semantic_cc.reproduce.scales import MAIN, SCALES, configured
+from semantic_cc.reproduce.shared_encoder import on_shared_encoder
 from semantic_cc.reproduce.table_results import command_of
 from semantic_cc.reproduce.table_types import DataRecord, SeedScores
 
@@ -105,19 +106,19 @@ def _over_pairs(setup: ReproductionSetup, seeds: int) -> dict[str, dict[float, l
             if fraction < 1:
                 own = replace(setup, data=(_subset(setup, fraction, seed),))
                 config = configured(SCALES[setup.scale], OURS, setup.data, seed, setup.flags)
-                same = merge(_equal_visits(config, fraction), _same_encoder(setup, seed, title))
+                same = merge(_equal_visits(config, fraction), _same_encoder(setup, config))
                 row = replace(OURS, overrides=same)
             run = trained(own, row, seed, title)
             points[100 * fraction].append(_Scored(run, scored(setup, run, "captions", title)))
     return {"Semantic-CC": points}
 
 
-def _same_encoder(setup: ReproductionSetup, seed: int, title: str) -> dict[str, Any]:
-    """The frozen encoder of the run on all pairs, at a scale that trains one on the run's pairs."""
+def _same_encoder(setup: ReproductionSetup, config: Config) -> dict[str, Any]:
+    """The frozen encoder of the run on all pairs, `config`, at a scale that trains one on the run's pairs."""
     if not SCALES[setup.scale].frozen_encoder:
         return {}
-    full = trained(setup, OURS, seed, title)
-    return {"model": {"encoder": {"weights": full.facts["config"]["model"]["encoder"]["weights"]}}}
+    full = on_shared_encoder(config, setup.out, setup.digest(setup.data, "train", "val"), setup.say)
+    return {"model": {"encoder": {"weights": full.model.encoder.weights}}}
 
 
 def _subset(setup: ReproductionSetup, fraction: float, seed: int) -> str:

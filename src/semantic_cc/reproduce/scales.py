@@ -36,7 +36,6 @@ _WITHOUT_ADDITIONS: dict[str, Any] = {
 }
 """Model fields that take from the preset `small` what it adds to the paper's model, and its beam search."""
 
-
 _ON_TOKENS: dict[str, Any] = {
     "model": {"change_decoder": {"laterals": False}},
     "train": {"loggers": []},
@@ -186,10 +185,7 @@ def shared_encoder_run(config: Config) -> Config:
 
     Without laterals, so that the tokens must carry the masks. Its folder and initial weights are missing.
     """
-    values = merge(own_values("ttp"), _ON_TOKENS)
-    values = merge(preset_values("small"), values)
-    values = {**values, "preset": "small+ttp", "data": config.data}
-    start = load_config(values)
+    start = load_config("small+ttp", merge(_ON_TOKENS, {"data": config.data}))
     only = {"change_detection": start.phases["change_detection"]}
     return replace(start, train=replace(start.train, precision=config.train.precision), phases=only)
 

@@ -50,22 +50,17 @@ def on_shared_encoder(config: Config, out: Path, data: str, say: Callable[[str],
     Raises:
         As `train`; OutputError: OUT cannot be written.
     """
-    start, name = _training(config), shared_encoder_name(config, data)
-    if start is None or name is None:
+    name, packaged = shared_encoder_name(config, data), _reads_packaged_encoder(config)
+    if name is None:
         return config
+    out = out.resolve()
     path = out / "starts" / name / "encoder.safetensors"
     with only_process(path.parent):
         if not path.exists():
             say(f"the encoder that all runs start from: training in {path.parent}")
-            if _reads_packaged_encoder(config):
-                packaged = path.with_name("packaged.safetensors")
-                _write_vision(_packaged_weights(), packaged)
-                start = _starting_from(packaged, start)
-            hardware = replace(config.hardware, devices=1)
-            model = train(replace(start, out=str(path.parent / "train"), hardware=hardware), resume=True)
-            _write_vision(model / "model.safetensors", path)
-    if _reads_packaged_encoder(config):
-        config = replace(config, train=replace(config.train, features=str(out.resolve() / "features")))
+            _write_vision(_trained(config, path.parent, packaged) / "model.safetensors", path)
+    if packaged:
+        config = replace(config, train=replace(config.train, features=str(out / "features")))
     return _starting_from(path, config)
 
 
@@ -79,6 +74,18 @@ def only_process(folder: Path) -> Iterator[int]:
         if isinstance(error, SemanticCCError):
             raise
         raise OutputError(f"{folder}: cannot be written ({error.strerror}); choose another --out") from error
+
+
+def _trained(config: Config, folder: Path, packaged: bool) -> Path:
+    """Trains the encoder of a row below `folder`, from the packaged one or from its own start; returns the model."""
+    start = _training(config)
+    assert start is not None  # the encoder has a name
+    if packaged:
+        first = folder / "packaged.safetensors"
+        _write_vision(_packaged_weights(), first)
+        start = _starting_from(first, start)
+    hardware = replace(config.hardware, devices=1)
+    return train(replace(start, out=str(folder / "train"), hardware=hardware), resume=True)
 
 
 def _training(config: Config) -> Config | None:
@@ -107,7 +114,7 @@ def _packaged_weights() -> Path:
 
 
 def _starting_from(path: Path, config: Config) -> Config:
-    encoder = replace(config.model.encoder, weights=str(path.resolve()))
+    encoder = replace(config.model.encoder, weights=str(path))
     return replace(config, model=replace(config.model, encoder=encoder))
 
 
