@@ -116,9 +116,9 @@ SCALES = {
         "gate start at zero and train; the decoders of WNet, CSTSUNet, FC-Siam-diff, ChangeFormer and IDET read these "
         "tokens instead of an encoder of their own; Semantic-CC's change decoder has GroupNorm instead of LayerNorm, "
         "and all masks train with a Dice loss in addition; language models generate from the words of the "
-        "training sentences; every row visits equally many pairs; before, Semantic-CC's Q-Former is "
-        "pretrained on the words of the training sentences in place of BLIP-2's weights, which does not count as "
-        "visits",
+        "training sentences, PromptCC's frozen one from all words; every row visits equally many pairs; before, "
+        "Semantic-CC's Q-Former is pretrained on the words of the training sentences in place of BLIP-2's weights, "
+        "which does not count as visits",
         {
             "model": _WITHOUT_ADDITIONS,
             "train": {"loggers": []},
