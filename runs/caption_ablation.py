@@ -12,8 +12,8 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
-from statistics import mean, stdev
 from typing import Any
 
 from semantic_cc.config import Config
@@ -22,9 +22,11 @@ from semantic_cc.data.open_dataset import open_dataset
 from semantic_cc.evaluation.evaluate import evaluate
 from semantic_cc.files import write_files
 from semantic_cc.reproduce.experiment_runs import FinishedRun, ReproductionSetup, scored, trained
+from semantic_cc.reproduce.paper_curves import same_encoder
 from semantic_cc.reproduce.paper_tables import OURS, PAPERS_WAY, Row
 from semantic_cc.reproduce.scales import SCALES, configured
-from semantic_cc.reproduce.shared_encoder import on_shared_encoder
+from semantic_cc.reproduce.table_format import mean_and_spread
+from semantic_cc.reproduce.table_types import SeedScores
 
 SCALE = "levir-dev"
 GUIDED: dict[str, Any] = {"change_decoder": {"caption_features": True}}
@@ -75,6 +77,7 @@ def configured_part(part: Part, data: str, seed: int) -> Config:
     return configured(SCALES[SCALE], part.row, (data,), seed, {})
 
 
+@cache  # reads every mask
 def consistent_pairs(data: Path, out: Path) -> Path:
     """Writes the dataset without its contradictory training pairs: its own sentences file, and a link to the images."""
     train = open_dataset(str(data), "train")
@@ -103,8 +106,7 @@ def trained_part(setup: ReproductionSetup, name: str, seed: int) -> FinishedRun:
     if not part.consistent:
         return trained(setup, part.row, seed, title)
     full = configured_part(part, setup.data[0], seed)
-    encoder = on_shared_encoder(full, setup.out, setup.digest(setup.data, "train", "val"), setup.say)
-    row = replace(part.row, overrides={"model": {"encoder": {"weights": encoder.model.encoder.weights}}})
+    row = replace(part.row, overrides=same_encoder(setup, full))
     own = replace(setup, data=(str(consistent_pairs(Path(setup.data[0]), setup.out)),))
     return trained(own, row, seed, title)
 
@@ -166,10 +168,7 @@ def newly_decoded(setup: ReproductionSetup, run: FinishedRun, name: str, values:
 
 def summary(scores: list[dict[str, Any]], column: str) -> str:
     """Mean ± sample standard deviation over the seeds; a dash where a score was not taken."""
-    values = [score[column] for score in scores]
-    if None in values:
-        return "-"
-    return f"{mean(values):.1f}" + (f" ± {stdev(values):.1f}" if len(values) > 1 else "")
+    return mean_and_spread(SeedScores(tuple(score[column] for score in scores if score[column] is not None)))
 
 
 def table(head: str, rows: dict[str, list[dict[str, Any]]]) -> str:

@@ -15,12 +15,14 @@ import argparse
 import json
 from dataclasses import replace
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 from typing import Any
 
 from semantic_cc.config import Config, load_config
 from semantic_cc.evaluation.evaluate import evaluate
 from semantic_cc.files import write_files
+from semantic_cc.reproduce.table_format import mean_and_spread
+from semantic_cc.reproduce.table_types import SeedScores
 from semantic_cc.training.pipeline import train
 
 MIXES: dict[str, dict[str, float]] = {
@@ -86,8 +88,7 @@ def summary(scores: list[dict[str, Any]], images: str) -> str:
     if not measured:
         return "-"
     f1, precision, recall = ([score[name] for score in measured] for name in ("f1", "precision", "recall"))
-    spread = f" ± {stdev(f1):.1f}" if len(f1) > 1 else ""
-    return f"{mean(f1):.1f}{spread} ({mean(precision):.1f}, {mean(recall):.1f})"
+    return f"{mean_and_spread(SeedScores(tuple(f1)))} ({mean(precision):.1f}, {mean(recall):.1f})"
 
 
 def table(rows: dict[str, list[dict[str, Any]]]) -> str:

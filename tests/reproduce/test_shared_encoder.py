@@ -101,8 +101,8 @@ def test_a_run_on_fewer_pairs_reads_the_encoder_of_all_pairs(
     kept = tmp_path / "starts" / str(shared_encoder_name(config_of(), "data")) / "encoder.safetensors"
     kept.parent.mkdir(parents=True)
     kept.touch()
-    same = paper_curves._same_encoder(setup, config_of())
+    same = paper_curves.same_encoder(setup, config_of())
     few = configured(LEVIR, replace(OURS, overrides=same), ("few",), 0, {})
     assert few.model.encoder.weights == str(kept)
     assert shared_encoder_name(few, "few") is None  # trains none of its own
-    assert paper_curves._same_encoder(replace(setup, scale="small"), config_of()) == {}
+    assert paper_curves.same_encoder(replace(setup, scale="small"), config_of()) == {}

@@ -106,15 +106,26 @@ def _over_pairs(setup: ReproductionSetup, seeds: int) -> dict[str, dict[float, l
             if fraction < 1:
                 own = replace(setup, data=(_subset(setup, fraction, seed),))
                 config = configured(SCALES[setup.scale], OURS, setup.data, seed, setup.flags)
-                same = merge(_equal_visits(config, fraction), _same_encoder(setup, config))
+                same = merge(_equal_visits(config, fraction), same_encoder(setup, config))
                 row = replace(OURS, overrides=same)
             run = trained(own, row, seed, title)
             points[100 * fraction].append(_Scored(run, scored(setup, run, "captions", title)))
     return {"Semantic-CC": points}
 
 
-def _same_encoder(setup: ReproductionSetup, config: Config) -> dict[str, Any]:
-    """The frozen encoder of the run on all pairs, `config`, at a scale that trains one on the run's pairs."""
+def same_encoder(setup: ReproductionSetup, config: Config) -> dict[str, Any]:
+    """Values that give a run on a part of the pairs the frozen encoder of the run on all pairs.
+
+    Args:
+        setup: scale, data and folder of the run on all pairs.
+        config: its configuration.
+
+    Returns:
+        Configuration values; empty at a scale that freezes no shared encoder.
+
+    Raises:
+        As `on_shared_encoder`.
+    """
     if not SCALES[setup.scale].frozen_encoder:
         return {}
     full = on_shared_encoder(config, setup.out, setup.digest(setup.data, "train", "val"), setup.say)

@@ -52,7 +52,7 @@ def text_table(result: TableResult) -> TextTable:
         lines = [[label, *(_number(row.paper.get(column), 2) for column in columns)]] if printed else []
         for pairs, scores in (row.scores or {}).items():
             if scores:
-                lines.append([_PAIR_SETS[pairs], *(_measured(scores[column]) for column in columns)])
+                lines.append([_PAIR_SETS[pairs], *(mean_and_spread(scores[column]) for column in columns)])
         groups.append(_group(row.cells, lines))
     for name, own in result.baselines.items():
         lines = [[_PAIR_SETS[pairs], *(_number(scores[c]) for c in columns)] for pairs, scores in own.items()]
@@ -69,7 +69,8 @@ def _number(value: float | None, digits: int = 1) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
-def _measured(score: SeedScores) -> str:
+def mean_and_spread(score: SeedScores) -> str:
+    """Mean ± sample standard deviation over the seeds, with one decimal; "-" if it was not measured."""
     return _number(score.mean) + ("" if score.spread is None else f" ± {score.spread:.1f}")
 
 
