@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from semantic_cc.config import Config, merge
+from semantic_cc.config import Config, ConfigValues, merge
 from semantic_cc.data import subset_file
 from semantic_cc.errors import ConfigError
 from semantic_cc.figures.matplotlib_figure import new_figure
@@ -113,7 +113,7 @@ def _over_pairs(setup: ReproductionSetup, seeds: int) -> dict[str, dict[float, l
     return {"Semantic-CC": points}
 
 
-def same_encoder(setup: ReproductionSetup, config: Config) -> dict[str, Any]:
+def same_encoder(setup: ReproductionSetup, config: Config) -> ConfigValues:
     """Values that give a run on a part of the pairs the frozen encoder of the run on all pairs.
 
     Args:
