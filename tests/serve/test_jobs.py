@@ -216,7 +216,9 @@ def test_uploads_that_a_killed_process_left_are_removed(tmp_path: Path) -> None:
     with service(tmp_path) as client:
         parts = client.app.state.parts
         for worker in ("dead", parts.workers.own):
-            (parts.incoming / f"{worker}-1" / "before").mkdir(parents=True)
+            made = tmp_path / f"{worker}-1"  # moved in whole: the service cleans up beside this test
+            (made / "before").mkdir(parents=True)
+            made.rename(parts.incoming / made.name)
         parts.housekeeping.clean()
         assert [path.name for path in parts.incoming.iterdir()] == [f"{parts.workers.own}-1"]
 
